@@ -1,0 +1,51 @@
+"""gaistream: streams of AI events over HTTP, as Server-Sent Events and NDJSON."""
+
+from . import events
+from ._backend import (
+    FrameTemplate,
+    LineSplitter,
+    ServerSentEvent,
+    SSEDecoder,
+    backend,
+    encode_comment,
+    encode_ndjson,
+    encode_ndjson_lines,
+    encode_sse,
+    encode_sse_into,
+)
+from ._json import json_library
+from ._version import __version__
+from .chat import ChatRequest, Provider
+from .errors import GaistreamError, StreamError
+from .options import NDJSONOptions, SSEOptions
+from .streams import ndjson, sse
+from .writer import NDJSONEncoder, NDJSONWriter, SSEEncoder, SSEWriter, encode_events
+
+__all__ = [
+    "ChatRequest",
+    "FrameTemplate",
+    "GaistreamError",
+    "LineSplitter",
+    "NDJSONEncoder",
+    "NDJSONOptions",
+    "NDJSONWriter",
+    "Provider",
+    "SSEDecoder",
+    "SSEEncoder",
+    "SSEOptions",
+    "SSEWriter",
+    "ServerSentEvent",
+    "StreamError",
+    "__version__",
+    "backend",
+    "encode_comment",
+    "encode_events",
+    "encode_ndjson",
+    "encode_ndjson_lines",
+    "encode_sse",
+    "encode_sse_into",
+    "events",
+    "json_library",
+    "ndjson",
+    "sse",
+]

@@ -1,0 +1,299 @@
+# ruff: noqa: ANN401 - what is written and read as JSON may be anything
+"""Objects to JSON bytes and back: the only file that knows a JSON library.
+
+orjson does it where it can be imported, the standard library elsewhere, under one contract. A
+payload is None, bool, int of 64 bits, float (not finite: null), str, list, tuple, dict with str
+keys, dataclass, Enum, datetime, date, time, UUID, numpy array or scalar, pydantic model or msgspec
+Struct (both as they dump themselves), nested at most 254 deep; all else is an `EncodeError` that
+names type and path. Where orjson has rules of its own (an Enum is its value, fields with a leading
+underscore stay out, a subclass of str is a str, but not as a key, one of float or tuple is
+nothing), they are ours. How: the library tries first. Only if it refuses is the payload walked,
+which finds the path, or gives a plain copy with lone surrogates replaced. numpy, pydantic and
+msgspec are looked up in sys.modules: whoever holds one of their objects has imported them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import re
+import sys
+from collections.abc import Callable, Iterable
+from datetime import date, datetime, time
+from enum import Enum, EnumMeta
+from functools import partial
+from typing import Any, Final
+from uuid import UUID
+
+from ._backend import install_json
+from .errors import EncodeError, FrameError
+
+DEEPEST: Final = 254  # orjson's limit; neither tuples nor Enums count
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_SURROGATE_OR_ESCAPE: Final = re.compile("[\ud800-\udfff]|\\\\u[dD][89a-fA-F]")
+_ESCAPES: Final = tuple((code.encode(), b"\\u%04x" % ord(code)) for code in "\x85\u2028\u2029")
+_STRING: Final = re.compile(rb'("(?:[^"\\]++|\\.)*+")')
+
+
+class _Refused(Exception):  # noqa: N818 - it never leaves this file
+    """A value that JSON cannot say; each level that it passes adds a step to its path."""
+
+    def __init__(self, before: str, after: str = "") -> None:
+        super().__init__(before, after)
+        self.path: list[str] = []  # innermost first
+
+    def __str__(self) -> str:
+        steps = self.path[::-1]
+        if len(steps) > 32:
+            steps[8:-8] = ["..."]
+        return f"{self.args[0]} ${''.join(steps)}{self.args[1]}"
+
+
+def _datetime_form(value: datetime) -> str:
+    if value.tzinfo is None:
+        return value.isoformat()
+    offset = value.utcoffset()
+    # As orjson does: whole minutes, halves away from zero, and an unknown offset is none.
+    seconds = 0 if offset is None else offset.days * 86400 + offset.seconds
+    hours, minutes = divmod((abs(seconds) + 30) // 60, 60)
+    sign = "-" if seconds < 0 else "+"
+    return f"{value.replace(tzinfo=None).isoformat()}{sign}{hours:02}:{minutes:02}"
+
+
+def _dataclass_form(value: Any) -> dict[Any, Any]:
+    declared = next(vars(cls) for cls in type(value).__mro__ if "__dataclass_fields__" in vars(cls))
+    held = getattr(value, "__dict__", None)
+    # orjson's rule: what the instance holds, declared or not; only slots are read as fields.
+    if held is None or "__slots__" in declared:
+        names = [field.name for field in dataclasses.fields(value)]
+        return {name: getattr(value, name) for name in names if not name.startswith("_")}
+    return {name: held[name] for name in held if type(name) is not str or name[:1] != "_"}
+
+
+def _pydantic_form(value: Any, base: Any) -> Any:
+    cls = type(value)
+    if cls.model_dump_json is not base.model_dump_json:  # a model's own override counts
+        return json.loads(value.model_dump_json(), parse_constant=lambda _: None)
+    if cls.model_dump is not base.model_dump:
+        return value.model_dump(mode="json")
+    return cls.__pydantic_serializer__.to_python(value, mode="json")  # as fast as its JSON text
+
+
+def _numpy_form(value: Any) -> Any:
+    kind = value.dtype.kind
+    if kind == "M":
+        years = value.astype("M8[Y]").astype("i8")  # counted from 1970; NaT is the lowest int64
+        if not ((years >= -1970) & (years <= 8029)).all():
+            raise _Refused("cannot encode datetime64 at", ": NaT or not in the years 0 to 9999")
+        numpy: Any = sys.modules["numpy"]
+        texts = numpy.datetime_as_string(value.astype("M8[us]"))
+        return numpy.char.replace(texts, ".000000", "").tolist()
+    if kind == "f" and value.dtype.itemsize < 8:  # as orjson: the shortest decimals of 32 bits
+        value = value.astype("f4").astype("U32")
+    if kind == "f":
+        return value.astype("f8").tolist()
+    if kind in "biuUTO":
+        return value.tolist()
+    raise _Refused(f"cannot encode numpy {value.dtype} at")
+
+
+def _loaded(module: str, name: str) -> Any:
+    return getattr(sys.modules.get(module), name, None)
+
+
+def json_default(value: Any) -> Any:
+    """Give what stands for a value that is not plain; it need not be plain all through."""
+    cls = type(value)
+    bases = cls.__mro__  # not isinstance(), which pydantic's metaclass makes slow
+    if (base := _loaded("pydantic.main", "BaseModel")) in bases:
+        return _pydantic_form(value, base)
+    if _loaded("msgspec", "Struct") in bases:
+        return _loaded("msgspec", "to_builtins")(value, str_keys=True)
+    if _loaded("numpy", "ndarray") in bases or _loaded("numpy", "generic") in bases:
+        return _numpy_form(value)
+    if Enum in bases:
+        return value.value
+    if hasattr(cls, "__dataclass_fields__"):
+        return _dataclass_form(value)
+    if cls is datetime:
+        return _datetime_form(value)
+    if cls is time and value.tzinfo is not None:
+        raise _Refused("cannot encode time with tzinfo at")
+    if cls is date or cls is time or cls is UUID:
+        return str(value)
+    raise _Refused(f"cannot encode {cls.__name__} at")
+
+
+def _strict(text: str) -> str:
+    text.encode()  # raises if there is a lone surrogate
+    return text
+
+
+def _plain(value: Any, depth: int, clean: Callable[[str], str]) -> Any:
+    """Copy what stands inside of `depth` lists and dicts into plain values, or refuse it."""
+    cls = type(value)
+    if value is None or cls is bool:
+        return value
+    if cls is float:
+        return value if math.isfinite(value) else None
+    if cls is tuple:
+        return tuple(_plain_items(enumerate(value), depth, clean))
+    if type(cls) is not EnumMeta:  # an Enum may be a str or an int too, and is its value
+        if isinstance(value, str):
+            return clean(str.__str__(value))
+        if isinstance(value, int):
+            if -(2**63) <= (integer := int.__index__(value)) < 2**64:
+                return integer
+            raise _Refused("integer at", " exceeds 64 bits")
+        if isinstance(value, list | dict):
+            if depth == DEEPEST:
+                raise _Refused("nesting at", f" exceeds {DEEPEST} levels")
+            if isinstance(value, list):
+                return _plain_items(enumerate(list.__iter__(value)), depth + 1, clean)
+            return _plain_dict(dict.copy(value), depth + 1, clean)
+    try:
+        form = json_default(value)
+    except (_Refused, RecursionError):
+        raise
+    except Exception as error:
+        said = f": {type(error).__name__}: {error}"
+        raise _Refused(f"cannot encode {cls.__name__} at", said) from error
+    return _plain(form, depth, clean)
+
+
+def _plain_dict(value: dict[Any, Any], depth: int, clean: Callable[[str], str]) -> dict[str, Any]:
+    for key in value:
+        if type(key) is not str:
+            raise _Refused("dict key at", f" must be str, not {type(key).__name__}")
+    return dict(zip(map(clean, value), _plain_items(value.items(), depth, clean), strict=True))
+
+
+def _plain_items(
+    items: Iterable[tuple[int | str, Any]], depth: int, clean: Callable[[str], str]
+) -> list[Any]:
+    copies: list[Any] = []
+    for step, value in items:
+        try:
+            copies.append(_plain(value, depth, clean))
+        except _Refused as refused:
+            named = isinstance(step, str) and step.isidentifier()
+            refused.path.append(f".{step}" if named else f"[{json.dumps(step)}]")
+            raise
+    return copies
+
+
+def _plain_copy(payload: object, errors: str) -> Any:
+    clean = _strict if errors == "strict" else partial(_SURROGATE.sub, "\ufffd")
+    try:
+        return _plain(payload, 0, clean)
+    except _Refused as refused:
+        raise EncodeError(str(refused)) from refused.__cause__
+    except RecursionError as error:
+        raise EncodeError("nesting at $ exceeds the interpreter's recursion limit") from error
+
+
+def _standard_dumps(obj: object, _default: object, option: int | None) -> bytes:
+    plain = _plain_copy(obj, "strict")
+    text = json.dumps(plain, ensure_ascii=False, check_circular=False, separators=(",", ":"))
+    return f"{text}\n".encode() if option else text.encode()
+
+
+def _spaced(encoded: bytes) -> bytes:
+    parts = _STRING.split(encoded)  # every second one is a string
+    parts[::2] = [part.replace(b":", b": ").replace(b",", b", ") for part in parts[::2]]
+    return b"".join(parts)
+
+
+def _number(text: str) -> int | float:
+    if text.lstrip("-").isdigit() and -(2**63) <= (integer := int(text)) < 2**64:
+        return integer
+    if math.isfinite(number := float(text)):  # as in orjson, an int beyond 64 bits is a float
+        return number
+    raise ValueError(f"{text:.20} is not a finite number")
+
+
+_DECODER: Final = json.JSONDecoder(parse_float=_number, parse_int=_number, parse_constant=_number)
+
+
+def _standard_loads(data: bytes | bytearray | memoryview | str) -> Any:
+    if type(data) not in (bytes, bytearray, memoryview, str):
+        raise json.JSONDecodeError("Input must be bytes, bytearray, memoryview, or str", "", 0)
+    try:
+        text = data if isinstance(data, str) else bytes(data).decode()
+        value = _DECODER.decode(text)
+        if _SURROGATE_OR_ESCAPE.search(text):
+            json.dumps(value, ensure_ascii=False).encode()  # raises if a lone one is left
+    except json.JSONDecodeError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise json.JSONDecodeError(str(error), "", 0) from error
+    return value
+
+
+@dataclasses.dataclass(frozen=True)
+class Library:
+    """A JSON library behind the contract.
+
+    `fast_dumps(payload, json_default, option)` raises anything and escapes no separators;
+    `loads` takes strict JSON, turns numbers beyond 64 bits to floats, and raises ValueError.
+    """
+
+    name: str
+    fast_dumps: Callable[[Any, Callable[[Any], Any] | None, int | None], bytes]
+    loads: Callable[[bytes | bytearray | memoryview | str], Any]
+    option: int
+    line_option: int
+
+    def dumps(
+        self, obj: object, *, newline: bool = False, errors: str = "strict", compact: bool = True
+    ) -> bytes:
+        """Write a payload as JSON in UTF-8, on one line, U+0085, U+2028 and U+2029 escaped.
+
+        `newline` adds an LF; `errors` is "strict" or, to write U+FFFD for lone surrogates,
+        "replace"; `compact=False` puts a space behind every colon and comma outside of strings.
+        Raises EncodeError, which names the type and the path, or UnicodeEncodeError.
+        """
+        if errors != "strict" and errors != "replace":
+            raise FrameError(f"errors must be 'strict' or 'replace', not {errors!r}")
+        try:
+            option = self.line_option if newline else self.option
+            encoded = self.fast_dumps(obj, json_default, option)
+        except Exception:
+            encoded = self.careful_dumps(obj, newline, errors)
+        if not encoded.isascii():
+            for separator, escape in _ESCAPES:
+                encoded = encoded.replace(separator, escape)
+        return encoded if compact else _spaced(encoded)
+
+    def careful_dumps(self, obj: object, newline: bool, errors: str) -> bytes:
+        """Do what `fast_dumps` could not, or say why not, as `dumps` does."""
+        cause = getattr(sys.exception(), "__cause__", None)
+        if isinstance(cause, KeyboardInterrupt | SystemExit):  # out of json_default
+            raise cause
+        plain = _plain_copy(obj, errors)
+        try:
+            return self.fast_dumps(plain, None, self.line_option if newline else self.option)
+        except Exception as error:
+            raise EncodeError(str(error)) from error
+
+
+def orjson_library() -> Library:
+    """Give orjson behind the contract; ImportError where it is missing."""
+    import orjson
+
+    option, newline = orjson.OPT_SERIALIZE_NUMPY, orjson.OPT_APPEND_NEWLINE
+    return Library("orjson", orjson.dumps, orjson.loads, option, option | newline)
+
+
+STANDARD: Final = Library("json", _standard_dumps, _standard_loads, 0, 1)
+try:
+    library = orjson_library()
+except ImportError:
+    library = STANDARD
+# What the core calls on its hot path: fast_dumps(payload, json_default, json_option), or with
+# json_line_option for an LF; where that raises anything, careful_dumps(payload, newline, errors).
+json_library, fast_dumps, loads = library.name, library.fast_dumps, library.loads
+json_option, json_line_option = library.option, library.line_option
+dumps, careful_dumps = library.dumps, library.careful_dumps
+install_json(fast_dumps, json_default, json_option, json_line_option, careful_dumps, loads)

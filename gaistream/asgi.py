@@ -1,0 +1,346 @@
+"""The engine on ASGI: responses for a source, handlers for a provider. No framework.
+
+A response or handler is an ASGI app. One coroutine sends, the source runs in its task, a third
+watches `receive()` for the client's going. Everything ends with the request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, Final, Unpack
+
+from . import http
+from .engine import Outcome, Stream
+from .errors import StreamError
+from .handling import (
+    Answer,
+    CORSLike,
+    Handling,
+    OnReconnect,
+    PrepareRequest,
+    ResponseSettings,
+    error_answer,
+)
+from .options import NDJSONOptions, SSEOptions
+from .sources import log
+from .writer import NDJSONEncoder, SSEEncoder
+
+__all__ = ["NDJSONResponse", "SSEResponse", "event_handler", "ndjson_handler", "sse_handler"]
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+_ENCODERS: Final[dict[str, Any]] = {"sse": SSEEncoder, "ndjson": NDJSONEncoder}
+
+
+class _Gone(Exception):
+    """The client went before its request was read."""
+
+
+def _header(scope: Scope, name: bytes) -> str | None:
+    for each, value in scope["headers"]:
+        if each.lower() == name:
+            return str(value.decode("latin-1"))
+    return None
+
+
+def _encode(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+
+
+async def _send_answer(send: Send, answer: Answer) -> None:
+    headers = _encode(answer.headers)
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body, "more_body": False})
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer what is no HTTP request: a WebSocket is denied, a lifespan is acknowledged."""
+    if scope["type"] == "lifespan":
+        while True:
+            phase = (await receive())["type"]
+            await send({"type": f"{phase}.complete"})
+            if phase == "lifespan.shutdown":
+                return
+    if scope["type"] != "websocket":
+        raise RuntimeError(f"gaistream serves http, not {scope['type']}")
+    if "websocket.http.response" in scope.get("extensions", {}):
+        error = StreamError("this is no WebSocket", code="not_a_websocket", status=400)
+        answer = error_answer(error, preparing=True)
+        start = {"status": answer.status, "headers": _encode(answer.headers)}
+        await send({"type": "websocket.http.response.start", **start})
+        await send({"type": "websocket.http.response.body", "body": answer.body})
+    else:
+        await send({"type": "websocket.close", "code": 1000})
+
+
+async def _watch(receive: Receive, stream: Stream) -> None:
+    """Wait until the client is gone."""
+    body_read = False
+    while (message := await receive())["type"] != "http.disconnect":
+        if body_read:
+            return  # a server that repeats itself, and would do so for ever
+        body_read = not message.get("more_body", False)
+    stream.interrupt("client_gone")
+
+
+class _Response:
+    """A stream as an ASGI app, for one request."""
+
+    _format: str
+
+    def __init__(
+        self,
+        stream: Any,
+        options: Any = None,
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        dialect: str = "gai",
+        cors: CORSLike = "*",
+        send_timeout: float | None = 60,
+        hold_headers: bool = False,
+        on_close: Callable[[Outcome], Any] | None = None,
+    ) -> None:
+        self._encoder = _ENCODERS[self._format](options, dialect=dialect)
+        self._stream = Stream(stream, self._encoder, send_timeout=send_timeout)
+        self._status = status
+        self._headers = dict(headers or {})
+        self._dialect = dialect
+        self._cors = http.CORS.of(cors)
+        self._hold_headers = hold_headers
+        self._on_close = on_close
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request."""
+        stream = self._stream
+        watcher: asyncio.Task[None] | None = None
+        try:
+            if scope["type"] != "http":
+                await _refuse(scope, receive, send)
+                return
+            headers = http.headers(
+                self._format, self._cors, self._dialect, origin=_header(scope, b"origin")
+            )
+            if scope["method"] == "HEAD":
+                await _send_answer(send, Answer(self._status, http.merge_headers(headers, self._headers)))
+                return
+            watcher = asyncio.create_task(_watch(receive, stream))
+            await self._run(http.merge_headers(headers, self._headers), send)
+        finally:
+            if watcher is not None:
+                watcher.cancel()
+            try:
+                await stream.close()
+                if watcher is not None:
+                    await asyncio.wait([watcher])
+            finally:
+                await self._tell(stream.outcome)
+
+    async def _run(self, headers: dict[str, str], send: Send) -> None:
+        stream = self._stream
+        await stream.start()
+        if self._hold_headers:
+            await stream.wait_for_event()
+        if stream.failed_unsaid:
+            assert stream.failure is not None
+            kept = {name: value for name, value in headers.items() if _is_cors(name)}
+            await _send_answer(
+                send, error_answer(stream.failure, preparing=False, extra=kept)
+            )
+            return
+
+        async def send_chunk(chunk: bytes) -> None:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+        start = {"status": self._status, "headers": _encode(headers)}
+        await send({"type": "http.response.start", **start})
+        await stream.send_all(send_chunk)
+        if not stream.is_cut:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _tell(self, outcome: Outcome) -> None:
+        if self._on_close is None:
+            return
+        try:
+            answer = self._on_close(outcome)
+            if inspect.isawaitable(answer):
+                await answer
+        except Exception:
+            log.exception("on_close raised")
+
+
+def _is_cors(name: str) -> bool:
+    return name.lower() == "vary" or name.lower().startswith("access-control-")
+
+
+class SSEResponse(_Response):
+    """Server-Sent Events for a source, as an ASGI app: `await response(scope, receive, send)`.
+
+    Headers and first bytes go out as soon as the source first suspends or yields; a source that
+    fails before that is answered with a status and a JSON error.
+
+    Args:
+        stream: an async or sync iterable of events (a sync one runs in a helper thread).
+        options: SSEOptions, or None for the defaults.
+        status: of the response, where the stream begins well.
+        headers: more headers; they replace those of the same (equally written) name.
+        dialect: "gai" or "json".
+        cors: "*", an origin, several origins, a gaistream.http.CORS, or None.
+        send_timeout: seconds that one send may take before the stream ends as stalled, or None.
+        hold_headers: wait for the first event with the headers, so that a first failure that
+            comes later gets a status too.
+        on_close: called (or awaited) with the Outcome when everything is closed.
+    """
+
+    _format = "sse"
+
+
+class NDJSONResponse(_Response):
+    """Lines of JSON for a source, as an ASGI app; everything else as SSEResponse."""
+
+    _format = "ndjson"
+
+
+_RESPONSES: Final[dict[str, type[_Response]]] = {"sse": SSEResponse, "ndjson": NDJSONResponse}
+
+
+class _Handler:
+    """A provider as an ASGI app."""
+
+    def __init__(self, handling: Handling) -> None:
+        self._handling = handling
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request."""
+        if scope["type"] != "http":
+            await _refuse(scope, receive, send)
+            return
+        handling = self._handling
+        format_ = handling.format_for(scope["path"], _header(scope, b"accept"))
+        origin = _header(scope, b"origin")
+        event_id = http.last_event_id(scope)
+        answer = handling.early_answer(scope["method"], format_, origin, event_id)
+        if answer is not None:
+            await _send_answer(send, answer)
+            return
+        request = http.IncomingRequest(
+            scope["method"],
+            scope["path"],
+            scope.get("query_string", b"").decode("latin-1"),
+            {name.decode("latin-1").lower(): v.decode("latin-1") for name, v in scope["headers"]},
+            event_id,
+            lambda limit: _read_body(receive, limit),
+        )
+        try:
+            response = await self._respond(request, format_, origin)
+        except _Gone:
+            return
+        await response(scope, receive, send)
+
+    async def _respond(
+        self, request: http.IncomingRequest, format_: str, origin: str | None
+    ) -> _Response | _Refusal:
+        """Give the response: the provider's source, or why there is none."""
+        handling = self._handling
+        preparing = True
+        try:
+            prepared = handling.prepare(request)
+            if inspect.isawaitable(prepared):
+                prepared = await prepared
+            preparing = False
+            source = handling.provider.stream_text(prepared)
+            if inspect.isawaitable(source):
+                source = await source
+            return _RESPONSES[format_](source, handling.formats[format_], **handling.settings)
+        except _Gone:
+            raise
+        except Exception as error:
+            return _Refusal(handling.refusal(error, preparing=preparing, origin=origin))
+
+
+class _Refusal:
+    """An answer that is no stream, as an ASGI app."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        await _send_answer(send, self._answer)
+
+
+async def _read_body(receive: Receive, limit: int) -> bytes:
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _Gone
+        body += message.get("body", b"")
+        if len(body) > limit:
+            raise http.too_large()
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+class _Settings(ResponseSettings, total=False):
+    send_timeout: float | None
+
+
+def sse_handler(
+    provider: Any,
+    prepare_request: PrepareRequest,
+    *,
+    options: SSEOptions | None = None,
+    on_reconnect: OnReconnect = "end",
+    **settings: Unpack[_Settings],
+) -> _Handler:
+    """Make an ASGI app that streams a provider's answers as Server-Sent Events.
+
+    It answers preflights, HEAD and wrong methods; what `prepare_request` raises becomes 400 (a
+    ValueError), 500, or the status of a StreamError; what `stream_text` raises 502, or that.
+
+    Args:
+        provider: has `stream_text(request)`: an async generator, or a function or coroutine that
+            gives a source.
+        prepare_request: gets a gaistream.http.IncomingRequest and gives what `stream_text` takes
+            (a ChatRequest); sync or async.
+        options: SSEOptions; by default with ids.
+        on_reconnect: "end": a request with a Last-Event-ID gets 204, which ends an EventSource's
+            reconnecting, so that nothing is paid twice; "rerun": it is served anew.
+        settings: dialect, headers, cors, send_timeout, hold_headers, on_close: see SSEResponse.
+    """
+    return _Handler(
+        Handling(provider, prepare_request, {"sse": options}, on_reconnect, settings)
+    )
+
+
+def ndjson_handler(
+    provider: Any,
+    prepare_request: PrepareRequest,
+    *,
+    options: NDJSONOptions | None = None,
+    **settings: Unpack[_Settings],
+) -> _Handler:
+    """Make an ASGI app that streams a provider's answers as NDJSON; else as sse_handler."""
+    return _Handler(Handling(provider, prepare_request, {"ndjson": options}, "rerun", settings))
+
+
+def event_handler(
+    provider: Any,
+    prepare_request: PrepareRequest,
+    *,
+    sse_options: SSEOptions | None = None,
+    ndjson_options: NDJSONOptions | None = None,
+    on_reconnect: OnReconnect = "end",
+    **settings: Unpack[_Settings],
+) -> _Handler:
+    """Make an ASGI app that streams as the request wants it; else as sse_handler.
+
+    A path that ends in `sse` or `ndjson` decides, else `Accept`; SSE wins ties.
+    """
+    formats = {"sse": sse_options, "ndjson": ndjson_options}
+    return _Handler(Handling(provider, prepare_request, formats, on_reconnect, settings))

@@ -1,0 +1,74 @@
+"""One timer per event loop for all of its streams: heartbeats, stall deadlines, late flushes.
+
+A stream says when it wants to be called; times are rounded up to a grid, and all streams on one
+point of the grid share one timer of the loop, so ten thousand idle streams cost a handful of
+timers. Nothing happens per event: a stream that is called too early just says a later time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+from typing import Protocol
+
+_GRID = 16  # points of the grid within a stream's interval
+
+
+class Ticked(Protocol):
+    """Who is called."""
+
+    due: float | None
+
+    def tick(self, now: float) -> float | None:
+        """Do what is due, and give the seconds until the next call, or None."""
+
+
+class Clock:
+    """The timer of one event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._at: dict[float, tuple[asyncio.TimerHandle, set[Ticked]]] = {}
+
+    def call(self, stream: Ticked, delay: float) -> None:
+        """Have `stream.tick()` called in about `delay` seconds, instead of what it asked before."""
+        self.forget(stream)
+        step = delay / _GRID
+        when = math.ceil((self.loop.time() + delay) / step) * step
+        if when not in self._at:
+            self._at[when] = (self.loop.call_at(when, self._strike, when), set())
+        self._at[when][1].add(stream)
+        stream.due = when
+
+    def forget(self, stream: Ticked) -> None:
+        """Not call this stream any more."""
+        when, stream.due = stream.due, None
+        if when is None or when not in self._at:
+            return
+        handle, streams = self._at[when]
+        streams.discard(stream)
+        if not streams:
+            handle.cancel()
+            del self._at[when]
+
+    def _strike(self, when: float) -> None:
+        _, streams = self._at.pop(when)
+        now = self.loop.time()
+        for stream in streams:
+            stream.due = None
+            delay = stream.tick(now)
+            if delay is not None:
+                self.call(stream, delay)
+
+
+_of_thread = threading.local()  # a thread runs one loop at a time
+
+
+def clock() -> Clock:
+    """Give the clock of the running event loop."""
+    loop = asyncio.get_running_loop()
+    known: Clock | None = getattr(_of_thread, "clock", None)
+    if known is None or known.loop is not loop:
+        known = _of_thread.clock = Clock(loop)
+    return known

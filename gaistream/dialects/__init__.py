@@ -1,0 +1,36 @@
+"""How each protocol says an event: one file a protocol, one object a stream.
+
+`create(name, format, options)` gives the object that a stream's frames ask. It has two templates
+for the hot events (or None), and says the others, the end and the failure; see base.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import FrameError
+from ..options import NDJSONOptions, SSEOptions
+from .base import Dialect
+from .gai import GaiNDJSON, GaiSSE
+from .plain import PlainNDJSON, PlainSSE
+
+__all__ = ["Dialect", "create"]
+
+_SSE: dict[str, Callable[[SSEOptions], Dialect]] = {"gai": GaiSSE, "json": PlainSSE}
+_NDJSON: dict[str, Callable[[NDJSONOptions], Dialect]] = {"gai": GaiNDJSON, "json": PlainNDJSON}
+
+
+def create(name: str, format: str, options: Any) -> Dialect:  # noqa: A002
+    """Make the dialect of one stream.
+
+    Args:
+        name: "gai", the default protocol, or "json", where each item is a payload of its own.
+        format: "sse" or "ndjson".
+        options: SSEOptions or NDJSONOptions, as the format is.
+    """
+    known: dict[str, Callable[[Any], Dialect]] = _SSE if format == "sse" else _NDJSON
+    if name not in known:
+        names = " or ".join(repr(each) for each in known)
+        raise FrameError(f"dialect must be {names}, not {name!r}")
+    return known[name](options)

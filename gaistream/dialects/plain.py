@@ -1,0 +1,56 @@
+"""The `json` dialect, for people who stream their own objects.
+
+Each item is one JSON payload, whatever it is: one `data:` frame or one line. Nothing is sniffed,
+and a stream that succeeds just ends. One that failed ends with the error object that HTTP error
+bodies have too, in SSE under the name `error`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..events import Error
+from ..options import NDJSONOptions, SSEOptions
+from .base import Dialect
+
+
+def error_object(code: str | None, message: str) -> dict[str, dict[str, str]]:
+    """Give the object that tells of a failure, in a stream or as the body of a response."""
+    return {"error": {"code": code or "error", "message": message}}
+
+
+class PlainSSE(Dialect):
+    """People's own payloads over SSE."""
+
+    def __init__(self, options: SSEOptions) -> None:
+        self._error_retry = options.error_retry
+
+    def write(self, frames: Any, item: Any) -> None:
+        """Write one payload."""
+        frames.write_frame(json=item)
+
+    def fail(self, frames: Any, error: Error) -> None:
+        """Write the error object."""
+        payload = error_object(error.code, error.message)
+        frames.write_frame(None, "error", retry=self._error_retry, json=payload)
+
+    def finish(self, frames: Any) -> None:
+        """Write nothing: the payloads are people's own."""
+
+
+class PlainNDJSON(Dialect):
+    """People's own payloads over NDJSON."""
+
+    def __init__(self, options: NDJSONOptions) -> None:
+        pass
+
+    def write(self, frames: Any, item: Any) -> None:
+        """Write one payload."""
+        frames.write_line(item)
+
+    def fail(self, frames: Any, error: Error) -> None:
+        """Write the error object."""
+        frames.write_line(error_object(error.code, error.message))
+
+    def finish(self, frames: Any) -> None:
+        """Write nothing: the payloads are people's own."""

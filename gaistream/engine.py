@@ -1,0 +1,344 @@
+"""The life of one stream: source task, sender, heartbeat, deadline, end.
+
+The source runs in a task of its own and fills the encoder's buffer; the connection's coroutine
+sends everything that is there exactly when it can, and otherwise waits to be woken. So a source
+that does not suspend is merged (up to a budget, for fairness), one fed token by token goes out
+token by token, and what arrives while a send is blocked goes out in the next. Guarantees: the
+source is closed in every outcome; frames go out whole and in order through one sender; at the end
+stands `done` or `error`, never both; nothing is left running. Per event there is no lock, scope,
+queue or timer. Flow, in order: start, next_chunk (until None), close.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from .clock import Clock, clock
+from .dialects.items import error_event
+from .errors import StreamError
+from .sources import close_source, log, open_source
+
+OutcomeKind = Literal["completed", "failed", "client_gone", "stalled", "cancelled"]
+
+TURN_BYTES: Final = 64 * 1024  # after so much of one stream's work the loop gets a turn,
+TURN_SECONDS: Final = 0.002  # or after so long,
+TURN_EVENTS: Final = 64  # looked at every so many events
+MOST_PENDING: Final = 256 * 1024  # bytes beyond which the source is paused
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a stream ended, for `on_close`.
+
+    Attributes:
+        kind: "completed", "failed" (the source raised, or ended with an Error), "client_gone",
+            "stalled" (a send took longer than send_timeout) or "cancelled" (by the server).
+        events: what the source yielded.
+        bytes: what was handed to the server.
+        seconds: from start to end.
+        error: what the source raised, or None.
+    """
+
+    kind: OutcomeKind
+    events: int
+    bytes: int
+    seconds: float
+    error: BaseException | None = None
+
+
+def write_end(frames: Any, failure: BaseException | None) -> None:
+    """Write how a stream ended: the dialect's error, or its end of success, never both."""
+    if failure is not None:
+        if not isinstance(failure, StreamError):
+            log.error("a stream's source failed", exc_info=failure)
+        if not frames.ended:
+            frames.fail(error_event(failure))
+    elif not frames.ended and not frames.failed:
+        frames.finish()
+
+
+def write_prelude(frames: Any) -> None:
+    """Write the first bytes of a stream, which make proxies and middleware let it through."""
+    retry = getattr(frames.options, "first_retry", None)
+    if retry is None:
+        frames.write_prelude()
+    else:
+        frames.write_prelude(retry)
+
+
+class Stream:
+    """One stream. Belongs to the task that starts it.
+
+    Args:
+        source: an async or sync iterable of what the encoder's dialect takes.
+        encoder: an SSEEncoder or NDJSONEncoder, unused so far; its options say when to flush.
+        send_timeout: seconds that one send may take, or None.
+    """
+
+    def __init__(self, source: Any, encoder: Any, *, send_timeout: float | None = None) -> None:
+        self._source = open_source(source)
+        self._frames = encoder
+        options = encoder.options
+        self._heartbeat: float | None = options.heartbeat_interval or None
+        self._at_once: bool = options.flush_after_write
+        self._flush_size: int = options.buffer_size
+        self._flush_after: float = 0.9 * options.flush_interval  # the clock rounds up
+        self._send_timeout = send_timeout
+        self.due: float | None = None  # the clock's
+        self.events = 0
+        self.bytes = 0
+        self.failure: BaseException | None = None
+        self._interrupted: OutcomeKind | None = None
+        self._finished = False  # the source has ended, and the end is written
+        self._first_taken = False
+        self._oldest: float | None = None  # since when bytes wait, where they may
+        self._idle_since = 0.0
+        self._sending_since: float | None = None
+        self._waiter: asyncio.Future[None] | None = None  # the sender's
+        self._room: asyncio.Future[None] | None = None  # the source's
+        self._task: asyncio.Task[None] | None = None
+        self._sender: asyncio.Task[Any] | None = None
+        self._send_broken_off = False
+        self._clock: Clock | None = None
+        self._started = 0.0
+
+    # ---- the connection's side ----
+
+    async def start(self) -> None:
+        """Run the source until it first suspends, yields enough, or ends."""
+        loop = asyncio.get_running_loop()
+        self._clock = clock()
+        self._started = self._idle_since = loop.time()
+        write_prelude(self._frames)
+        self._task = loop.create_task(self._read())
+        await asyncio.sleep(0)
+        self._set_clock()
+
+    async def wait_for_event(self) -> None:
+        """Wait until the source has yielded, or ended."""
+        while not (self.events or self._finished or self._interrupted):
+            await self._wait()
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the stream was ended before its end."""
+        return self._interrupted is not None
+
+    @property
+    def failed_unsaid(self) -> bool:
+        """Whether the source raised before it yielded anything."""
+        return self.failure is not None and not self.events
+
+    async def next_chunk(self) -> bytes | None:
+        """Wait for bytes that are to be sent, and give all of them; None at the end."""
+        frames = self._frames
+        while not self._interrupted:
+            if frames.pending and self._is_due():
+                chunk: bytes = frames.take()
+                self._first_taken = True
+                self._oldest = None
+                self.bytes += len(chunk)
+                self._idle_since = self._clock_time()
+                if self._room is not None:
+                    self._release(self._room)
+                return chunk
+            if self._finished:
+                return None
+            await self._wait()
+        return None
+
+    async def send_all(self, send: Callable[[bytes], Awaitable[None]]) -> None:
+        """Send every chunk until the end; a send beyond the timeout ends the stream."""
+        self._sender = asyncio.current_task()
+        assert self._sender is not None
+        assert self._clock is not None
+        try:
+            while (chunk := await self.next_chunk()) is not None:
+                self._sending_since = self._idle_since
+                await send(chunk)
+                self._sending_since = None
+        except asyncio.CancelledError:
+            # breaking off our own send is no cancellation from outside
+            if not self._send_broken_off or self._sender.uncancel():
+                raise
+        except OSError:  # how servers say that the client is gone
+            self._sending_since = None
+            self._end("client_gone")
+        finally:
+            self._sending_since = None
+
+    def interrupt(self, kind: OutcomeKind) -> None:
+        """End the stream at once: cancel the source, wake the sender, break off its send."""
+        sending = self._sending_since is not None
+        if self._interrupted or (self._finished and not sending and not self._frames.pending):
+            return  # it is over already
+        self._end(kind)
+        if sending and self._sender is not None:
+            self._send_broken_off = True
+            self._sender.cancel()
+
+    def _end(self, kind: OutcomeKind) -> None:
+        self._interrupted = kind
+        if self._task is not None:
+            self._task.cancel()
+        self._wake()
+
+    async def close(self) -> None:
+        """End whatever still runs, and close the source. Needed after every `start`."""
+        if not self._finished and self._interrupted is None:
+            self._interrupted = "cancelled"
+        if self._clock is not None:
+            self._clock.forget(self)
+        if self._task is None:
+            await close_source(self._source)
+        else:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    @property
+    def outcome(self) -> Outcome:
+        """How the stream ended, once it was closed."""
+        now = self._clock_time() if self._clock is not None else self._started
+        return Outcome(
+            self._interrupted or ("failed" if self._frames.failed else "completed"),
+            self.events,
+            self.bytes,
+            now - self._started,
+            self.failure,
+        )
+
+    def _clock_time(self) -> float:
+        assert self._clock is not None
+        return self._clock.loop.time()
+
+    def _is_due(self) -> bool:
+        return (
+            self._at_once
+            or not self._first_taken
+            or self._finished
+            or self._oldest is None
+            or self._frames.pending >= self._flush_size
+            or self._clock_time() - self._oldest >= self._flush_after
+        )
+
+    async def _wait(self) -> None:
+        """Wait to be woken."""
+        assert self._clock is not None
+        self._waiter = self._clock.loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _wake(self) -> None:
+        if self._waiter is not None:
+            self._release(self._waiter)
+
+    @staticmethod
+    def _release(future: asyncio.Future[None]) -> None:
+        if not future.done():
+            future.set_result(None)
+
+    # ---- the source's task ----
+
+    async def _read(self) -> None:
+        """Write everything that the source yields, then the end; never raises but to cancel."""
+        try:
+            try:
+                await self._write_events()
+            finally:
+                await close_source(self._source)
+        except Exception as error:
+            self.failure = error
+        except BaseException as error:
+            task = asyncio.current_task()
+            if not isinstance(error, asyncio.CancelledError) or (task and task.cancelling()):
+                if self._interrupted is None:
+                    self._interrupted = "cancelled"
+                self._wake()
+                raise
+            self.failure = error  # the source's own: nobody has cancelled this task
+        write_end(self._frames, self.failure)
+        self._finished = True
+        self._wake()
+
+    async def _write_events(self) -> None:
+        frames = self._frames
+        write = frames.write
+        turn = time.perf_counter()
+        turn_bytes = frames.pending + TURN_BYTES
+        async for item in self._source:
+            write(item)
+            self.events += 1
+            if frames.ended:
+                break
+            if not self._at_once and self._first_taken:
+                self._let_wait()
+            elif self._waiter is not None:
+                self._wake()
+            if frames.pending >= turn_bytes or (
+                not self.events % TURN_EVENTS and time.perf_counter() - turn > TURN_SECONDS
+            ):
+                await self._give_turn()
+                turn = time.perf_counter()
+                turn_bytes = frames.pending + TURN_BYTES
+
+    async def _give_turn(self) -> None:
+        """Let the loop do other work, and wait while the client takes less than is there."""
+        self._wake()
+        await asyncio.sleep(0)
+        assert self._clock is not None
+        while self._frames.pending >= MOST_PENDING:
+            self._room = self._clock.loop.create_future()
+            try:
+                await self._room
+            finally:
+                self._room = None
+
+    def _let_wait(self) -> None:
+        """Wake the sender only where enough waits; else see to it that nothing waits too long."""
+        if self._frames.pending >= self._flush_size:
+            self._wake()
+        elif self._oldest is None:
+            self._oldest = self._clock_time()
+            assert self._clock is not None
+            self._clock.call(self, self._flush_after)
+
+    # ---- the clock ----
+
+    def _set_clock(self) -> None:
+        assert self._clock is not None
+        delay = self.tick(self._clock_time())
+        if delay is not None and self.due is None:
+            self._clock.call(self, delay)
+
+    def tick(self, now: float) -> float | None:
+        """Do what is due: break off a stalled send, flush what has waited, write a heartbeat."""
+        if self._interrupted:
+            return None
+        delays = []
+        if self._sending_since is not None and self._send_timeout is not None:
+            left = self._sending_since + self._send_timeout - now
+            if left <= 0:
+                self.interrupt("stalled")
+                return None
+            delays.append(left)
+        elif self._send_timeout is not None:
+            delays.append(self._send_timeout)
+        if self._oldest is not None:
+            left = self._oldest + self._flush_after - now
+            if left <= 0:
+                self._wake()
+            else:
+                delays.append(left)
+        if self._heartbeat is not None:
+            left = self._idle_since + self._heartbeat - now
+            if left <= 0 and self._waiter is not None and not self._frames.pending:
+                self._frames.write_heartbeat()  # the sender waits, so the end is not written yet
+                self._wake()
+            delays.append(left if left > 0 else self._heartbeat)
+        return max(min(delays), 0.001) if delays else None

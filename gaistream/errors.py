@@ -1,0 +1,111 @@
+"""Every exception that gaistream raises on purpose.
+
+All of them derive from `GaistreamError`, and each also from the built-in exception that a
+caller would expect (`ValueError` for a bad value, `TypeError` for a bad type, `BufferError` for
+a buffer), so that code which knows nothing of gaistream still catches the right thing. Text that
+cannot be encoded raises Python's own `UnicodeEncodeError`, bytes that are not UTF-8
+`UnicodeDecodeError`. This file imports nothing: both twins raise these very classes.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BufferTooSmall",
+    "ClosedError",
+    "EncodeError",
+    "EventError",
+    "EventTooLarge",
+    "FrameError",
+    "FrameTypeError",
+    "GaistreamError",
+    "SinkError",
+    "StreamError",
+]
+
+
+class GaistreamError(Exception):
+    """The base of every exception that gaistream defines."""
+
+
+class FrameError(GaistreamError, ValueError):
+    """A field of a frame has a value that cannot be written: the message names the field."""
+
+
+class FrameTypeError(FrameError, TypeError):
+    """A field of a frame has a value of the wrong type: the message names field and type."""
+
+
+class EventError(GaistreamError, TypeError):
+    """What was written is not an event, nor anything that an event can be made of."""
+
+
+class EncodeError(GaistreamError, TypeError):
+    """A payload cannot be said in JSON: the message names the type and the path to the value."""
+
+
+class BufferTooSmall(GaistreamError, BufferError):
+    """A frame does not fit into the caller's buffer; nothing was written.
+
+    Attributes:
+        needed: bytes that the frame needs, counted from the offset.
+        available: bytes that were there, counted from the offset.
+    """
+
+    def __init__(self, needed: int, available: int) -> None:
+        super().__init__(f"the frame needs {needed} bytes, the buffer has {available} left")
+        self.needed = needed
+        self.available = available
+
+    def __reduce__(self) -> tuple[type[BufferTooSmall], tuple[int, int]]:
+        return type(self), (self.needed, self.available)
+
+
+class EventTooLarge(GaistreamError, ValueError):
+    """A reader met a line or an event beyond its limit: the message names the limit."""
+
+
+class ClosedError(GaistreamError, ValueError):
+    """A writer, encoder or decoder was used after it ended or was closed."""
+
+
+class SinkError(GaistreamError, TypeError, RuntimeError):
+    """A sink broke its contract: it returned an awaitable or an impossible count, or wrote back
+    into the writer that was calling it."""
+
+
+class StreamError(GaistreamError):
+    """An error whose text may be shown to the client.
+
+    Raise it in a source, a provider or `prepare_request`: before the first byte it becomes an
+    HTTP status with a small JSON body, after it the error event of the dialect. The text of any
+    other exception never leaves the server.
+
+    Args:
+        message: the text for the client.
+        code: a short machine-readable word for the client.
+        status: the HTTP status (400 to 599) if nothing has been sent yet.
+        retry_after: seconds after which a new try makes sense, sent as `Retry-After`.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "error",
+        status: int = 502,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        if not 400 <= status <= 599:
+            raise ValueError(f"status must be from 400 to 599, not {status!r}")
+        self.message = message
+        self.code = code
+        self.status = status
+        self.retry_after = retry_after
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _stream_error, (self.message, self.code, self.status, self.retry_after)
+
+
+def _stream_error(message: str, code: str, status: int, retry_after: float | None) -> StreamError:
+    return StreamError(message, code=code, status=status, retry_after=retry_after)

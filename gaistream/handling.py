@@ -1,0 +1,181 @@
+"""What the handlers of asgi.py and wsgi.py share: settings, negotiation, answers that are no stream.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypedDict
+
+from . import _json
+from .dialects.plain import error_object
+from .engine import Outcome
+from .errors import StreamError
+from .http import ALLOWED_METHODS, CORS, MEDIA_TYPES, headers
+from .options import SSEOptions
+from .sources import log
+
+CORSLike = CORS | str | Iterable[str] | None
+OnReconnect = Literal["end", "rerun"]
+PrepareRequest = Callable[[Any], Any]
+
+
+class ResponseSettings(TypedDict, total=False):
+    """The keywords that responses and handlers share; see SSEResponse."""
+
+    dialect: str
+    headers: Mapping[str, str] | None
+    cors: CORSLike
+    hold_headers: bool
+    on_close: Callable[[Outcome], Any] | None
+
+
+class Handling:
+    """How a handler treats requests, whatever the server's interface.
+
+    Args:
+        provider: has `stream_text(request)`.
+        prepare_request: IncomingRequest to what `stream_text` takes.
+        formats: the options of each format that it serves; with both it negotiates.
+        on_reconnect: "end" or "rerun".
+        settings: of the responses.
+    """
+
+    def __init__(
+        self,
+        provider: Any,
+        prepare_request: PrepareRequest,
+        formats: Mapping[str, Any],
+        on_reconnect: OnReconnect,
+        settings: Mapping[str, Any],
+    ) -> None:
+        if on_reconnect not in ("end", "rerun"):
+            raise ValueError(f"on_reconnect must be 'end' or 'rerun', not {on_reconnect!r}")
+        self.provider = provider
+        self.prepare = prepare_request
+        self.formats = dict(formats)
+        if "sse" in self.formats and self.formats["sse"] is None:
+            self.formats["sse"] = SSEOptions(include_id=True)
+        self.ends_reconnects = on_reconnect == "end"
+        self.settings = dict(settings)
+        self.cors = self.settings["cors"] = CORS.of(self.settings.get("cors", "*"))
+        if len(self.formats) > 1:
+            self.settings["headers"] = {
+                "Vary": "Accept", **(self.settings.get("headers") or {})
+            }
+
+    def format_for(self, path: str, accept: str | None) -> str:
+        """Give "sse" or "ndjson"."""
+        if len(self.formats) > 1:
+            return negotiate(path, accept)
+        return next(iter(self.formats))
+
+    def cors_headers(self, origin: str | None) -> dict[str, str]:
+        """Give the CORS headers for a request with this `Origin`."""
+        return self.cors.headers(origin) if self.cors is not None else {}
+
+    def refusal(self, error: Exception, *, preparing: bool, origin: str | None) -> Answer:
+        """Give the response for a failure before there is a stream, and log what is not public."""
+        if not isinstance(error, StreamError):
+            log.error("a request failed before its stream began", exc_info=error)
+        return error_answer(error, preparing=preparing, extra=self.cors_headers(origin))
+
+    def early_answer(
+        self, method: str, format: str, origin: str | None, event_id: str | None  # noqa: A002
+    ) -> Answer | None:
+        """Give the response to a request that nothing need be run for, or None."""
+        allowed = self.cors_headers(origin)
+        methods = {"Allow": f"{ALLOWED_METHODS}, HEAD"}
+        if method == "OPTIONS":
+            preflight = self.cors.preflight(origin) if self.cors is not None else {}
+            return Answer(204, methods | preflight)
+        if method == "HEAD":
+            return Answer(200, headers(format) | allowed)
+        if method not in ("GET", "POST"):
+            error = StreamError("method not allowed", code="method_not_allowed", status=405)
+            return error_answer(error, preparing=True, extra=methods | allowed)
+        if self.ends_reconnects and format == "sse" and event_id is not None:
+            return Answer(204, {"Cache-Control": "no-store", **allowed})
+        return None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A whole response that is no stream."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes = b""
+
+
+def error_answer(
+    error: BaseException, *, preparing: bool, extra: Mapping[str, str] | None = None
+) -> Answer:
+    """Give the response for a failure before the first byte of a stream.
+
+    Args:
+        error: what was raised; only the text of a StreamError is told.
+        preparing: it came from `prepare_request`, so a ValueError is the client's mistake.
+        extra: headers to add, such as CORS.
+    """
+    retry_after = None
+    if isinstance(error, StreamError):
+        status, code, message = error.status, error.code, error.message
+        retry_after = error.retry_after
+    elif preparing and isinstance(error, ValueError | LookupError):
+        status, code, message = 400, "bad_request", "bad request"
+    elif preparing:
+        status, code, message = 500, "internal", "internal error"
+    else:
+        status, code, message = 502, "internal", "internal error"
+    body = _json.dumps(error_object(code, message), errors="replace")
+    said = {
+        "Content-Type": "application/json",
+        "Content-Length": str(len(body)),
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+        **(extra or {}),
+    }
+    if retry_after is not None:
+        said["Retry-After"] = str(max(0, math.ceil(retry_after)))
+    return Answer(status, said, body)
+
+
+def negotiate(path: str, accept: str | None) -> str:
+    """Choose "sse" or "ndjson" for a request.
+
+    A path that ends in `sse` or `ndjson` (`/chat/sse`, `/chat.ndjson`) decides; else the greater
+    quality in `Accept`; SSE wins ties, and serves those who accept neither.
+    """
+    last = path.rstrip("/").rpartition("/")[2].rpartition(".")[2].lower()
+    if last in MEDIA_TYPES:
+        return last
+    quality = {"sse": _quality(accept, ("text/event-stream",))}
+    quality["ndjson"] = _quality(
+        accept, ("application/x-ndjson", "application/ndjson", "application/jsonl")
+    )
+    return "ndjson" if quality["ndjson"] > quality["sse"] else "sse"
+
+
+def _quality(accept: str | None, types: tuple[str, ...]) -> float:
+    """Give the quality with which a media type is accepted: that of its most specific range."""
+    if not accept:
+        return 1.0
+    best = (-1, 0.0)
+    for part in accept.lower().split(","):
+        name, *parameters = [each.strip() for each in part.split(";")]
+        if name in types:
+            precision = 2
+        elif name in {f"{each.partition('/')[0]}/*" for each in types}:
+            precision = 1
+        elif name == "*/*":
+            precision = 0
+        else:
+            continue
+        weight = next((each[2:] for each in parameters if each.startswith("q=")), "1")
+        try:
+            best = max(best, (precision, min(1.0, max(0.0, float(weight)))))
+        except ValueError:
+            continue
+    return best[1]

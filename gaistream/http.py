@@ -1,0 +1,188 @@
+"""What HTTP adds around a stream: headers, CORS, Last-Event-ID, the request to prepare from.
+
+Never a hop-by-hop header: `Connection` and `Transfer-Encoding` are the server's business. A
+stream's length is not known, so there is no Content-Length either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from . import _json
+from .errors import FrameError, StreamError
+
+__all__ = ["CORS", "IncomingRequest", "headers", "last_event_id"]
+
+MEDIA_TYPES: Final = {"sse": "text/event-stream", "ndjson": "application/x-ndjson"}
+_STREAM_HEADERS: Final = {
+    "Cache-Control": "no-cache, no-store, must-revalidate, no-transform",
+    "X-Accel-Buffering": "no",
+    "X-Content-Type-Options": "nosniff",
+}
+ALLOWED_METHODS: Final = "GET, POST, OPTIONS"
+_ALLOWED_HEADERS: Final = (
+    "Content-Type, Authorization, Last-Event-ID, Idempotency-Key, X-Idempotency-Key"
+)
+_LONGEST_EVENT_ID: Final = 64
+MAX_BODY_BYTES: Final = 16 * 2**20
+
+
+@dataclass(frozen=True)
+class CORS:
+    """Which pages of other sites may read the answer.
+
+    Attributes:
+        origins: ("*",), or the origins that are echoed with `Vary: Origin`.
+        credentials: also with cookies; not together with "*".
+    """
+
+    origins: tuple[str, ...]
+    credentials: bool = False
+
+    def __post_init__(self) -> None:
+        for origin in self.origins:
+            if not isinstance(origin, str) or not origin or not origin.isprintable():
+                raise FrameError(f"cors must hold origins, not {origin!r}")
+        if self.credentials and "*" in self.origins:
+            raise FrameError("cors must not be '*' together with credentials: name the origins")
+
+    @staticmethod
+    def of(cors: CORS | str | Iterable[str] | None) -> CORS | None:
+        """Make it from "*", an origin, several origins, a CORS, or None."""
+        if cors is None or isinstance(cors, CORS):
+            return cors
+        return CORS((cors,) if isinstance(cors, str) else tuple(cors))
+
+    def headers(self, origin: str | None) -> dict[str, str]:
+        """Give the headers for a request with this `Origin` header."""
+        if "*" in self.origins:
+            return {"Access-Control-Allow-Origin": "*"}
+        allowed = {"Vary": "Origin"}
+        if origin in self.origins and origin is not None:
+            allowed["Access-Control-Allow-Origin"] = origin
+            if self.credentials:
+                allowed["Access-Control-Allow-Credentials"] = "true"
+        return allowed
+
+    def preflight(self, origin: str | None) -> dict[str, str]:
+        """Give the headers that answer a preflight."""
+        return self.headers(origin) | {
+            "Access-Control-Allow-Methods": ALLOWED_METHODS,
+            "Access-Control-Allow-Headers": _ALLOWED_HEADERS,
+            "Access-Control-Max-Age": "600",
+        }
+
+
+def headers(
+    format: str,  # noqa: A002
+    cors: CORS | str | Iterable[str] | None = None,
+    dialect: str = "gai",  # noqa: ARG001  (later dialects have headers of their own)
+    *,
+    origin: str | None = None,
+) -> dict[str, str]:
+    """Give the headers of a stream, for those who bring their own response.
+
+    Args:
+        format: "sse" or "ndjson".
+        cors: None, "*", an origin, several origins, or a CORS.
+        dialect: the stream's dialect.
+        origin: the request's `Origin` header, which several origins are compared with.
+    """
+    if format not in MEDIA_TYPES:
+        raise FrameError(f"format must be 'sse' or 'ndjson', not {format!r}")
+    allowed = CORS.of(cors)
+    return {
+        "Content-Type": MEDIA_TYPES[format],
+        **_STREAM_HEADERS,
+        **(allowed.headers(origin) if allowed is not None else {}),
+    }
+
+
+def merge_headers(headers: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
+    """Give headers with others put over them, however their names are written; Vary grows."""
+    merged = dict(headers)
+    names = {name.lower(): name for name in merged}
+    for name, value in more.items():
+        held = names.get(name.lower(), name)
+        if held.lower() == "vary" and held in merged:
+            value = f"{merged[held]}, {value}"
+        merged[held] = value
+    return merged
+
+
+def last_event_id(scope_or_environ: Mapping[str, Any]) -> str | None:
+    """Give the Last-Event-ID of a request: the header, else the query's `last_event_id`.
+
+    It is what some client sent: at most 64 bytes of printable ASCII, else it is ignored (None).
+    """
+    if "wsgi.version" in scope_or_environ or "REQUEST_METHOD" in scope_or_environ:
+        header = scope_or_environ.get("HTTP_LAST_EVENT_ID")
+        query = str(scope_or_environ.get("QUERY_STRING", ""))
+    else:
+        found = [
+            value for name, value in scope_or_environ.get("headers", ())
+            if name.lower() == b"last-event-id"
+        ]
+        header = found[0].decode("latin-1") if found else None
+        query = scope_or_environ.get("query_string", b"").decode("latin-1")
+    if header is None:
+        header = dict(parse_qsl(query)).get("last_event_id")
+    if header is None or not 0 < len(header) <= _LONGEST_EVENT_ID:
+        return None
+    return header if header.isascii() and header.isprintable() else None
+
+
+class _Query(dict[str, str]):
+    """The query's parameters; a missing one is the client's mistake."""
+
+    def __missing__(self, name: str) -> str:
+        raise StreamError(f"the query needs {name!r}", code="missing_input", status=400)
+
+
+class IncomingRequest:
+    """A request, as `prepare_request` gets it.
+
+    Attributes:
+        method: "GET", "POST", …
+        path: the decoded path.
+        query: the query's parameters, the last value of each; a missing one answers 400.
+        headers: the headers, names in lower case.
+        last_event_id: see gaistream.http.last_event_id.
+    """
+
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        query: str,
+        headers: Mapping[str, str],
+        last_event_id: str | None,
+        read: Callable[[int], Awaitable[bytes]],
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.query: dict[str, str] = _Query(parse_qsl(query, keep_blank_values=True))
+        self.headers = dict(headers)
+        self.last_event_id = last_event_id
+        self._read = read
+        self._body: bytes | None = None
+
+    async def body(self) -> bytes:
+        """Read the whole body, once; beyond 16 MiB the answer is 413."""
+        if self._body is None:
+            self._body = await self._read(MAX_BODY_BYTES)
+        return self._body
+
+    async def json(self) -> Any:
+        """Read the body as JSON; ValueError (an answer of 400) where it is none."""
+        return _json.loads(await self.body())
+
+
+def too_large() -> StreamError:
+    """Give the error for a body beyond the limit."""
+    return StreamError(
+        f"the body exceeds {MAX_BODY_BYTES} bytes", code="body_too_large", status=413
+    )

@@ -1,0 +1,128 @@
+"""What is written and when it is flushed: SSEOptions and NDJSONOptions.
+
+Frozen dataclasses, checked when made. What concerns the connection (`cors`, `send_timeout`,
+`hold_headers`, `on_close`) is a keyword of responses and handlers instead.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from .errors import FrameError, FrameTypeError
+
+__all__ = ["NDJSONOptions", "SSEOptions"]
+
+
+class _Default(int):
+    """An int that nobody has set: equal to its value, known by its type."""
+
+
+_RETRY_MS: Final = _Default(5000)
+
+
+def _check_seconds(name: str, value: object, *, optional: bool) -> None:
+    if value is None and optional:
+        return
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        expected = "seconds or None" if optional else "seconds"
+        raise FrameTypeError(f"{name} must be {expected}, not {type(value).__name__}")
+    if not (value > 0 or (optional and value == 0)) or not math.isfinite(value):
+        least = "at least 0" if optional else "more than 0"
+        raise FrameError(f"{name} must be {least} and finite, not {value!r}")
+
+
+def _check_whole(name: str, value: object, least: int, most: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise FrameTypeError(f"{name} must be int, not {type(value).__name__}")
+    if not least <= value <= most:
+        raise FrameError(f"{name} must be from {least} to {most}, not {value}")
+
+
+def _check_switch(name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise FrameTypeError(f"{name} must be bool, not {type(value).__name__}")
+
+
+def _check_common(options: SSEOptions | NDJSONOptions) -> None:
+    _check_seconds("heartbeat_interval", options.heartbeat_interval, optional=True)
+    _check_switch("flush_after_write", options.flush_after_write)
+    if options.errors not in ("replace", "strict"):
+        raise FrameError(f"errors must be 'strict' or 'replace', not {options.errors!r}")
+    _check_whole("buffer_size", options.buffer_size, 1, 2**30)
+    _check_seconds("flush_interval", options.flush_interval, optional=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SSEOptions:
+    """How Server-Sent Events are written.
+
+    Attributes:
+        heartbeat_interval: seconds of idleness before a keep-alive comment; 0 or None: none.
+        flush_after_write: True: nothing waits longer than the producer does. False: bytes wait
+            until `buffer_size` is reached or `flush_interval` has passed since the oldest of
+            them, the first event of a stream undelayed.
+        max_retries: while more than 0, error events carry a `retry:` hint (a switch; the name
+            is the original's).
+        retry_ms: that hint in milliseconds; where it was set, it is sent once at the start too.
+        errors: lone surrogates and bytes that are not UTF-8: "replace" them by U+FFFD, or
+            "strict": the write raises.
+        buffer_size: bytes that the buffer starts with, and with flush_after_write False the size
+            at which it is flushed.
+        include_id: write `id:` on every frame, from 1.
+        flush_interval: seconds, the longest that anything waits when flush_after_write is False.
+    """
+
+    heartbeat_interval: float | None = 15.0
+    flush_after_write: bool = True
+    max_retries: int = 3
+    retry_ms: int = _RETRY_MS
+    errors: str = "replace"
+    buffer_size: int = 4096
+    include_id: bool = False
+    flush_interval: float = 0.1
+
+    def __post_init__(self) -> None:
+        _check_common(self)
+        _check_whole("max_retries", self.max_retries, 0, 2**31)
+        _check_whole("retry_ms", self.retry_ms, 0, 2**63 - 1)
+        _check_switch("include_id", self.include_id)
+
+    @property
+    def first_retry(self) -> int | None:
+        """The reconnection time to send at the start: `retry_ms`, where it was set."""
+        return None if type(self.retry_ms) is _Default else self.retry_ms
+
+    @property
+    def error_retry(self) -> int | None:
+        """The reconnection time to send with an error, or None."""
+        return int(self.retry_ms) if self.max_retries > 0 else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NDJSONOptions:
+    """How newline-delimited JSON is written.
+
+    Attributes:
+        heartbeat_interval: seconds of idleness before a `{"type":"ping"}` line; 0 or None: none.
+        flush_after_write: as in SSEOptions.
+        errors: as in SSEOptions.
+        buffer_size: as in SSEOptions.
+        flush_interval: as in SSEOptions.
+        compact_json: False: one space after each `:` and `,`; still one line.
+        include_timestamp: add `"timestamp"`, the event's time in whole Unix seconds.
+    """
+
+    heartbeat_interval: float | None = None
+    flush_after_write: bool = True
+    errors: str = "replace"
+    buffer_size: int = 8192
+    flush_interval: float = 0.1
+    compact_json: bool = True
+    include_timestamp: bool = False
+
+    def __post_init__(self) -> None:
+        _check_common(self)
+        _check_switch("compact_json", self.compact_json)
+        _check_switch("include_timestamp", self.include_timestamp)

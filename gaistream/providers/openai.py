@@ -1,0 +1,271 @@
+"""Any service that speaks OpenAI's Chat Completions protocol, through httpx.
+
+What it guarantees: the events of `dialects/openai_chat.py`, as soon as their bytes arrive; every
+failure is a `StreamError` or an `Error` event whose text is fit for a client (no key, no header,
+no address, no page of HTML); and the response, and the client where it is the provider's own, are
+closed in every outcome: the end, an error, a consumer that stops early, a cancellation.
+
+How: one POST with `stream: true`, its body read by `SSEDecoder` and `ChatCompletionsReader`.
+httpx is an extra (`pip install gaistream[httpx]`) and imported when a provider is made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncGenerator, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, cast
+
+from .. import _json
+from .._backend import SSEDecoder
+from ..chat import ChatRequest
+from ..dialects.openai_chat import ChatCompletionsReader
+from ..errors import EventTooLarge, StreamError
+from ..events import Done, Error, Event
+
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = ["OpenAIProvider"]
+
+_log = logging.getLogger("gaistream.providers.openai")
+
+_LONGEST_ERROR_BODY = 65_536  # bytes that are read of an answer that is not a stream
+_LONGEST_MESSAGE = 500  # characters of the service's own error message that are passed on
+_SHORTEST_SECRET = 8  # characters: a shorter header value is a word, such as "beta"
+_LINGER = 1.0  # seconds for a body to end after its terminator, so that its connection is kept
+
+
+class OpenAIProvider:
+    """Streams answers from OpenAI, or from any server with the same protocol.
+
+    Args:
+        base_url: where `/chat/completions` is.
+        api_key: sent as a bearer token; None: no Authorization header. The environment is not
+            read.
+        model: for requests that name none; None: such requests go out without a model.
+        client: an `httpx.AsyncClient` to use; it stays open and keeps connections between
+            requests. None: each request has its own, which is closed with it.
+        timeout: seconds to wait for a connection, and for each next piece of the answer; None:
+            for ever.
+        headers: further headers, which win over the provider's own.
+
+    Raises:
+        ImportError: httpx is not installed.
+        ValueError: `base_url` is not an http(s) URL, or the key cannot stand in a header.
+
+    What stands in `request.extra` is sent along (`tools`, `top_p`, …), but cannot override what
+    the provider itself sets. A request fails with a `StreamError` whose `code` is
+    `provider_auth`, `rate_limited` (status 429, with `retry_after`), `provider_rejected`,
+    `provider_failed`, `provider_unreachable` or `provider_timeout` (status 504); the others have
+    status 502. It comes before the first event, so with `hold_headers=True` a client gets that
+    status.
+    """
+
+    def __init__(
+        self,
+        base_url: str = "https://api.openai.com/v1",
+        *,
+        api_key: str | None = None,
+        model: str | None = None,
+        client: httpx.AsyncClient | None = None,
+        timeout: float | None = 60.0,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        try:
+            import httpx
+        except ImportError as error:
+            raise ImportError("OpenAIProvider needs httpx: pip install gaistream[httpx]") from error
+        url = httpx.URL(base_url)
+        if url.scheme not in ("http", "https") or not url.host:
+            raise ValueError("base_url must be an http or https URL with a host")
+        if api_key is not None and not (api_key.isascii() and api_key.isprintable()):
+            raise ValueError("api_key must be printable ASCII")  # its value is not for a log
+        self._url = url.copy_with(path=f"{url.path.rstrip('/')}/chat/completions")
+        self._model = model
+        self._client = client
+        # Loading the certificates takes longer than many a request: once, and not for each.
+        self._tls = httpx.create_ssl_context() if client is None else None
+        self._timeout = timeout
+        self._headers = {
+            "Accept": "text/event-stream",
+            "Accept-Encoding": "identity",  # a compressed stream is often a delayed one
+            "Content-Type": "application/json",
+        }
+        if api_key:
+            self._headers["Authorization"] = f"Bearer {api_key}"
+        self._headers |= headers or {}
+        own = (api_key or "", *(headers or {}).values())
+        self._secrets = [value for value in own if len(value) >= _SHORTEST_SECRET]
+
+    async def stream_text(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
+        """Ask the service, and give its answer's events as they come; the engine adds the `Done`.
+
+        Raises:
+            StreamError: the service cannot be reached, refuses, fails, or stops sending.
+        """
+        import httpx
+
+        try:
+            async with contextlib.AsyncExitStack() as stack:
+                client = self._client
+                if client is None:
+                    own = httpx.AsyncClient(verify=self._tls or True)
+                    client = await stack.enter_async_context(own)
+                sent = client.stream(
+                    "POST",
+                    self._url,
+                    content=_json.dumps(self._body(request), errors="replace"),
+                    headers=self._headers,
+                    timeout=self._timeout,
+                )
+                response = await stack.enter_async_context(sent)
+                await self._check(response)
+                events = await stack.enter_async_context(contextlib.aclosing(self._read(response)))
+                async for event in events:
+                    yield event
+        except httpx.ConnectTimeout as error:
+            raise _failure("the provider could not be reached in time", "timeout", 504) from error
+        except httpx.TimeoutException as error:
+            raise _failure("the provider did not answer in time", "timeout", 504) from error
+        except httpx.NetworkError as error:
+            raise _failure("the provider could not be reached", "unreachable") from error
+        except httpx.RequestError as error:
+            raise _failure("the exchange with the provider failed", "failed") from error
+        except EventTooLarge as error:
+            raise _failure("the provider sent too large an event", "failed") from error
+
+    def _body(self, request: ChatRequest) -> dict[str, Any]:
+        body: dict[str, Any] = dict(request.extra)
+        settings = {
+            "model": request.model or self._model,
+            "temperature": request.temperature,
+            "max_tokens": request.max_tokens,
+        }
+        body |= {name: value for name, value in settings.items() if value is not None}
+        body |= {"messages": list(request.messages), "stream": True}
+        asked = body.get("stream_options")
+        options = asked if isinstance(asked, dict) else {}
+        body["stream_options"] = {**options, "include_usage": True}
+        return body
+
+    async def _check(self, response: httpx.Response) -> None:
+        """Raise unless the answer is a stream."""
+        if not response.is_success:
+            raise await self._refusal(response)
+        given = response.headers.get("content-type", "")
+        mime = given.partition(";")[0].strip().lower()
+        if mime not in ("", "text/event-stream"):
+            raise _failure(f"the provider sent {mime[:80]} instead of text/event-stream", "failed")
+
+    async def _refusal(self, response: httpx.Response) -> StreamError:
+        """What an answer that is not a success means for the client."""
+        status = response.status_code
+        said = self._public(_message_of(await _beginning(response)))
+        _log.warning("the provider answered %d: %s", status, said or "(no message)")
+        colon = f": {said}" if said else ""
+        wait = _seconds(response.headers.get("retry-after"))
+        if status in (401, 403):  # the message is about the server's key: not for its clients
+            return _failure("the provider refused the server's credentials", "auth")
+        if status == 429:
+            message = f"the provider's rate limit is reached{colon}"
+            return StreamError(message, code="rate_limited", status=429, retry_after=wait)
+        if 400 <= status <= 499:
+            return _failure(f"the provider rejected the request{colon}", "rejected", wait=wait)
+        return _failure(f"the provider failed with status {status}{colon}", "failed", wait=wait)
+
+    async def _read(self, response: httpx.Response) -> AsyncGenerator[Event, None]:
+        """The events of a body; httpx saying that it was cut is the end of it, as any other."""
+        import httpx
+
+        decoder, reader = SSEDecoder(), ChatCompletionsReader()
+        async with contextlib.aclosing(_chunks_of(response)) as chunks:
+            with contextlib.suppress(httpx.ReadError, httpx.RemoteProtocolError):
+                async for chunk in chunks:
+                    for frame in decoder.feed(chunk):
+                        for event in self._told(reader.feed(frame)):
+                            yield event
+                    if reader.ended:
+                        break
+            for event in self._told(reader.close()):
+                yield event
+            if self._client is not None:
+                await _linger(chunks)
+
+    def _told(self, events: list[Event]) -> list[Event]:
+        """What the provider's consumer gets: no `Done`, no secret in an error."""
+        return [
+            Error(self._public(event.message), event.code) if isinstance(event, Error) else event
+            for event in events
+            if not isinstance(event, Done)
+        ]
+
+    def _public(self, message: str) -> str:
+        """A message of the service, in one short line without any secret of ours."""
+        for secret in self._secrets:
+            message = message.replace(secret, "…")
+        return " ".join(message.split())[:_LONGEST_MESSAGE]
+
+
+def _failure(
+    message: str, kind: str, status: int = 502, *, wait: float | None = None
+) -> StreamError:
+    return StreamError(message, code=f"provider_{kind}", status=status, retry_after=wait)
+
+
+def _chunks_of(response: httpx.Response) -> AsyncGenerator[bytes, None]:
+    """The body's bytes; httpx declares an iterator, but gives a generator, which can be closed."""
+    return cast("AsyncGenerator[bytes, None]", response.aiter_bytes())
+
+
+async def _beginning(response: httpx.Response) -> bytes:
+    """The body of an error answer, up to a limit; what cannot be read is left out."""
+    import httpx
+
+    body = b""
+    async with contextlib.aclosing(_chunks_of(response)) as chunks:
+        with contextlib.suppress(httpx.RequestError):
+            async for chunk in chunks:
+                body += chunk
+                if len(body) > _LONGEST_ERROR_BODY:
+                    break
+    return body
+
+
+def _message_of(body: bytes) -> str:
+    """The service's own error message; "" where the body is not its JSON (a proxy's page)."""
+    try:
+        error = _json.loads(body)["error"]
+        message = error if isinstance(error, str) else error["message"]
+    except (ValueError, LookupError, TypeError):
+        return ""
+    return message if isinstance(message, str) else ""
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """The seconds that a Retry-After header asks for: a number, or a date; None if neither."""
+    if not retry_after:
+        return None
+    try:
+        seconds = float(retry_after)
+    except ValueError:
+        try:
+            date = parsedate_to_datetime(retry_after)
+        except ValueError:
+            return None
+        zoned = date if date.tzinfo else date.replace(tzinfo=UTC)
+        seconds = max(0.0, (zoned - datetime.now(UTC)).total_seconds())
+    return seconds if 0 <= seconds < 1e9 else None
+
+
+async def _linger(chunks: AsyncGenerator[bytes, None]) -> None:
+    """Read on to the end of a body that has said everything, but not for long."""
+    import httpx
+
+    with contextlib.suppress(TimeoutError, httpx.RequestError):
+        async with asyncio.timeout(_LINGER):
+            async for _ in chunks:
+                pass

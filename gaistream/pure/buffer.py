@@ -1,0 +1,123 @@
+"""The reusable buffer that a stream is built in.
+
+Bytes are appended at the end and taken from the front, all at once. Memory is held only while
+there is something in it. While a view that was handed out lives, nothing may move beneath it:
+every change raises BufferError. Belongs to one task. Twin of src/buffer.pxi.
+"""
+
+from __future__ import annotations
+
+from gaistream.errors import BufferTooSmall, FrameError, FrameTypeError
+
+MAX_INT = 2**63 - 1
+
+
+def readable(field: str, data: object) -> memoryview:
+    """Give the bytes of a bytes-like object in place, refusing what has gaps."""
+    if not isinstance(data, bytes | bytearray | memoryview):
+        expected = "str, bytes, bytearray or memoryview" if field == "data" else "bytes-like"
+        raise FrameTypeError(f"{field} must be {expected}, not {type(data).__name__}")
+    view = memoryview(data)
+    if not view.c_contiguous:
+        raise FrameError(f"{field} must be contiguous, not a memoryview with gaps")
+    return view if view.format == "B" and view.ndim == 1 else view.cast("B")
+
+
+def place(buffer: object, offset: object, needed: int) -> memoryview:
+    """Give the `needed` bytes of a writable buffer from `offset` on, or say why not."""
+    try:
+        view = memoryview(buffer)  # type: ignore[arg-type]
+    except TypeError:
+        view = None
+    if view is None or view.readonly or not view.c_contiguous:
+        raise FrameTypeError(
+            "buffer must be a writable, contiguous bytes-like object, "
+            f"not {type(buffer).__name__}"
+        )
+    view = view.cast("B")
+    start = check_offset(offset, len(view))
+    if needed > len(view) - start:
+        raise BufferTooSmall(needed, len(view) - start)
+    return view[start : start + needed]
+
+
+def check_offset(offset: object, size: int) -> int:
+    """Give the offset, an int within the buffer."""
+    if not isinstance(offset, int) or isinstance(offset, bool):
+        raise FrameTypeError(f"offset must be int, not {type(offset).__name__}")
+    if not 0 <= offset <= size:
+        raise FrameError(f"offset must be from 0 to {size}, not {shown(offset)}")
+    return offset
+
+
+def shown(number: int) -> str:
+    """Say an int in a message: by its value, or by its size where the value would fill pages."""
+    return str(number) if number.bit_length() <= 64 else f"an int of {number.bit_length()} bits"
+
+
+class Buffer:
+    """A growable byte buffer.
+
+    Args:
+        size: bytes that it starts with once something is appended, from 1 to 1 GiB.
+    """
+
+    __slots__ = ("_data",)
+
+    def __init__(self, size: int = 4096) -> None:
+        check_size(size)
+        self._data = bytearray()
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def append(self, data: bytes | bytearray | memoryview) -> None:
+        """Add bytes at the end; BufferError while a view lives."""
+        view = readable("data", data)
+        with _unviewed():
+            self._data += view
+
+    def truncate(self, length: int) -> None:
+        """Keep the first `length` bytes (from 0 to the length now)."""
+        if check_offset(length, len(self._data)) < len(self._data):
+            with _unviewed():
+                del self._data[length:]
+
+    def view(self) -> memoryview:
+        """Give a read-only view; while it lives every change raises BufferError."""
+        return memoryview(self._data).toreadonly()
+
+    def take(self) -> bytes:
+        """Give everything as bytes and become empty; BufferError while a view lives."""
+        taken = bytes(self._data)
+        self.truncate(0)
+        return taken
+
+    def take_into(self, buffer: bytearray | memoryview, offset: int = 0) -> int:
+        """Move everything into a writable buffer and give the offset behind it.
+
+        Raises BufferTooSmall, and moves nothing, where it does not fit.
+        """
+        target = place(buffer, offset, len(self._data))
+        taken = self.take()
+        target[:] = taken
+        return offset + len(taken)
+
+
+def check_size(size: object) -> None:
+    """Refuse a buffer size that is none."""
+    if not isinstance(size, int) or isinstance(size, bool):
+        raise FrameTypeError(f"size must be int, not {type(size).__name__}")
+    if not 1 <= size <= 2**30:
+        raise FrameError(f"size must be from 1 to {2**30} bytes, not {shown(size)}")
+
+
+class _unviewed:  # noqa: N801  (reads as a statement)
+    """Say a bytearray's refusal to change in our words, which the compiled twin uses too."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, BufferError):
+            raise BufferError("a view of the buffer lives: it cannot be changed") from None

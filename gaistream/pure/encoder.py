@@ -1,0 +1,288 @@
+"""Events in, bytes out, through one reused buffer: what stands under every stream.
+
+A dialect says how an event is written; for text and reasoning it gives a template, which is
+rendered here without asking it. Everything else goes to `dialect.write(frames, item)`, which
+calls back. A write that raises leaves nothing behind: neither bytes nor a used id. After `Done`
+nothing can be written. Belongs to one task. Twin of src/encoder.pxi.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from gaistream.errors import ClosedError, FrameError
+
+from .buffer import Buffer
+from .events import ReasoningDelta, TextDelta
+from .sse import MISSING, ServerSentEvent, sse_frame, written_fields
+from .template import FrameTemplate
+from .text import check_errors, json_bytes, text_bytes
+
+
+class Frames:
+    """What both framings share.
+
+    Attributes:
+        ended: Done was written; nothing may follow.
+        failed: the last event written was an Error.
+    """
+
+    __slots__ = ("_buffer", "_dialect", "_reasoning", "_replace", "_text", "ended", "failed")
+
+    def __init__(self, dialect: Any, size: int, errors: str) -> None:
+        self._buffer = Buffer(size)
+        self._replace = check_errors(errors)
+        self._dialect = dialect
+        self._text: FrameTemplate | None = dialect.text_template
+        self._reasoning: FrameTemplate | None = dialect.reasoning_template
+        self.ended = False
+        self.failed = False
+
+    @property
+    def pending(self) -> int:
+        """Bytes that wait to be taken."""
+        return len(self._buffer)
+
+    def take(self) -> bytes:
+        """Give all that waits."""
+        return self._buffer.take()
+
+    def take_into(self, buffer: bytearray | memoryview, offset: int = 0) -> int:
+        """Move all that waits into a writable buffer and give the offset behind it.
+
+        Raises BufferTooSmall, and moves nothing, where it does not fit.
+        """
+        return self._buffer.take_into(buffer, offset)
+
+    def write(self, item: Any) -> None:
+        """Write one event, or what the dialect takes for one.
+
+        Raises:
+            ClosedError: after Done.
+            EventError: an item that is no event.
+            FrameError, EncodeError, UnicodeError: one that cannot be written.
+        """
+        self._open()
+        kind = type(item)
+        if kind is TextDelta:
+            text, template = item.text, self._text
+        elif kind is str:
+            text, template = item, self._text
+        elif kind is ReasoningDelta:
+            text, template = item.text, self._reasoning
+        else:
+            text, template = None, None
+        mark = self._mark()
+        self.failed = False
+        try:
+            if template is None:
+                self._dialect.write(self, item)
+            else:
+                self._numbered(template.rendered(text, self._replace))
+        except BaseException:
+            self._restore(mark)
+            raise
+
+    def write_many(self, items: Iterable[Any]) -> None:
+        """Write many events; what follows Done is left out.
+
+        Where one raises, those before it are written and those behind it are not.
+        """
+        self._open()
+        for item in items:
+            self.write(item)
+            if self.ended:
+                break
+
+    def write_ready(self, frame: bytes | bytearray | memoryview) -> None:
+        """Write bytes as they are: frames that somebody else has made."""
+        self._open()
+        self._buffer.append(frame)
+
+    def fail(self, error: Any) -> None:
+        """Write the dialect's error frame; nothing may follow."""
+        self._end(self._dialect.fail, error)
+        self.failed = True
+
+    def finish(self) -> None:
+        """Write the dialect's end of a stream that succeeded; nothing may follow."""
+        self._end(self._dialect.finish)
+
+    def _end(self, say: Callable[..., None], *what: Any) -> None:
+        self._open()
+        mark = self._mark()
+        try:
+            say(self, *what)
+        except BaseException:
+            self._restore(mark)
+            raise
+        self.ended = True
+
+    def _open(self) -> None:
+        if self.ended:
+            raise ClosedError("the stream has ended: nothing may follow")
+
+    def _mark(self) -> tuple[Any, ...]:
+        return (len(self._buffer), self.failed)
+
+    def _restore(self, mark: tuple[Any, ...]) -> None:
+        self._buffer.truncate(mark[0])
+        self.failed = mark[1]
+        self.ended = False
+
+    def _numbered(self, frame: bytes) -> None:
+        self._buffer.append(frame)
+
+
+class SSEFrames(Frames):
+    """Server-Sent Events into a buffer.
+
+    Args:
+        dialect: what says how an event is written.
+        size: bytes that the buffer starts with.
+        errors: "replace" or "strict".
+        include_id: number the frames from 1.
+    """
+
+    __slots__ = ("_id_written", "_next_id")
+
+    def __init__(
+        self, dialect: Any, size: int = 4096, errors: str = "replace", include_id: bool = False
+    ) -> None:
+        super().__init__(dialect, size, errors)
+        self._next_id = 1 if include_id else 0
+        self._id_written = False
+
+    @property
+    def last_id(self) -> int:
+        """The number of the last numbered frame; 0 before the first."""
+        return max(self._next_id - 1, 0)
+
+    def write_event(self, event: str | None, data: Any) -> None:
+        """Write a frame with this name; `data` is text, or any payload, which becomes JSON."""
+        if data is None or isinstance(data, str | bytes | bytearray | memoryview):
+            self.write_frame(data, event)
+        else:
+            self.write_frame(None, event, json=data)
+
+    def write_frame(
+        self,
+        data: str | bytes | bytearray | memoryview | None = None,
+        event: str | None = None,
+        *,
+        id: str | int | None = None,  # noqa: A002
+        retry: int | None = None,
+        comment: str | None = None,
+        json: Any = MISSING,
+    ) -> None:
+        """Write a frame by its fields, as encode_sse does.
+
+        With include_id a frame that has content and no id of its own gets the next number.
+        """
+        self._open()
+        content = data is not None or event is not None or json is not MISSING
+        if id is None and self._next_id and content:
+            frame = sse_frame(data, event, self._next_id, retry, comment, json, self._replace)
+            self._next_id += 1
+            self._id_written = True
+        else:
+            frame = sse_frame(data, event, id, retry, comment, json, self._replace)
+            self._id_written = self._id_written or id is not None
+        self._buffer.append(frame)
+
+    def write_sse_event(self, event: ServerSentEvent) -> None:
+        """Write a ServerSentEvent."""
+        name, own_id = written_fields(event)
+        self.write_frame(event.data, name, id=own_id, retry=event.retry, comment=event.comment)
+
+    def write_ready(self, frame: bytes | bytearray | memoryview) -> None:
+        """Write bytes as they are: frames that somebody else has made."""
+        super().write_ready(frame)
+        held = bytes(frame)
+        if held.startswith(b"id:") or b"\nid:" in held:
+            self._id_written = True
+
+    def write_comment(self, text: str = "") -> None:
+        """Write a comment block."""
+        self._open()
+        self._buffer.append(sse_frame(None, None, None, None, text, MISSING, self._replace))
+
+    def write_heartbeat(self) -> None:
+        """Write a keep-alive comment.
+
+        Its blank line is left out once an id was written: some decoders emit an empty event at
+        it then. Before, it is there for readers that split on blank lines.
+        """
+        self._open()
+        self._buffer.append(b": keep-alive\n" if self._id_written else b": keep-alive\n\n")
+
+    def write_prelude(self, retry: int | None = None) -> None:
+        """Write the first bytes of a stream, and a reconnection time in milliseconds if given."""
+        self._open()
+        self._buffer.append(b":\n\n")
+        if retry is not None:
+            self._buffer.append(sse_frame(None, None, None, retry, None, MISSING, False))
+
+    def _mark(self) -> tuple[Any, ...]:
+        return (*super()._mark(), self._next_id, self._id_written)
+
+    def _restore(self, mark: tuple[Any, ...]) -> None:
+        super()._restore(mark)
+        self._next_id, self._id_written = mark[2:]
+
+    def _numbered(self, frame: bytes) -> None:
+        if self._next_id:
+            self._buffer.append(b"id: %d\n" % self._next_id)
+            self._next_id += 1
+            self._id_written = True
+        self._buffer.append(frame)
+
+
+class NDJSONFrames(Frames):
+    """Newline-delimited JSON into a buffer.
+
+    Args:
+        dialect: what says how an event is written.
+        size: bytes that the buffer starts with.
+        errors: "replace" or "strict".
+        dumps: payload to JSON without line end, where it is not to be the compact form.
+    """
+
+    __slots__ = ("_dumps",)
+
+    def __init__(
+        self,
+        dialect: Any,
+        size: int = 8192,
+        errors: str = "replace",
+        dumps: Callable[[Any], bytes] | None = None,
+    ) -> None:
+        super().__init__(dialect, size, errors)
+        self._dumps = dumps
+
+    def write_line(self, payload: Any) -> None:
+        """Write one payload as one line."""
+        self._open()
+        if self._dumps is None:
+            self._buffer.append(json_bytes(payload, True, self._replace))
+        else:
+            self._buffer.append(self._dumps(payload) + b"\n")
+
+    def write_text_line(self, data: str | bytes | bytearray | memoryview) -> None:
+        """Write a line that is JSON already; CR and LF within it are refused."""
+        self._open()
+        line = text_bytes("data", data, self._replace)
+        for index, byte in enumerate(line):
+            if byte in b"\r\n":
+                name = "CR" if byte == 0x0D else "LF"
+                raise FrameError(
+                    "data must be one line: "
+                    f"found {name} at index {index} of {len(line)} bytes"
+                )
+        self._buffer.append(line + b"\n")
+
+    def write_heartbeat(self) -> None:
+        """Write a ping line."""
+        self._open()
+        self._buffer.append(b'{"type":"ping"}\n')

@@ -1,0 +1,88 @@
+"""Lines out of chunks: CR, LF and CRLF each end one, wherever the chunks were cut.
+
+A CR ends its line at once, and an LF that follows it is swallowed, also in the next chunk. No
+byte is looked at twice, and an unfinished line is kept aside until its end comes, so the time is
+linear in the bytes whatever the chunking. Twin of src/lines.pxi.
+"""
+
+from __future__ import annotations
+
+from gaistream.errors import ClosedError, EventTooLarge, FrameError, FrameTypeError
+
+from .buffer import readable, shown
+from .text import lines_of
+
+MAX_LINE_BYTES = 16 * 2**20
+
+
+def check_limit(name: str, limit: object) -> int:
+    """Refuse a limit that is none."""
+    if not isinstance(limit, int) or isinstance(limit, bool):
+        raise FrameTypeError(f"{name} must be int, not {type(limit).__name__}")
+    if not 1 <= limit <= 2**62:
+        raise FrameError(f"{name} must be from 1 to {2**62} bytes, not {shown(limit)}")
+    return limit
+
+
+class LineSplitter:
+    """An incremental line splitter over bytes. Belongs to one task.
+
+    Args:
+        max_line_bytes: a longer line raises EventTooLarge, upon which the splitter is closed.
+    """
+
+    __slots__ = ("_after_cr", "_closed", "_limit", "_pending")
+
+    def __init__(self, *, max_line_bytes: int = MAX_LINE_BYTES) -> None:
+        self._limit = check_limit("max_line_bytes", max_line_bytes)
+        self._pending = bytearray()
+        self._after_cr = False
+        self._closed = False
+
+    def feed(self, data: bytes | bytearray | memoryview) -> list[bytes]:
+        """Take a chunk and give the lines that it completes, without their ends.
+
+        Raises:
+            EventTooLarge: a line beyond the limit.
+            ClosedError: after close(), or after a line beyond the limit.
+        """
+        if self._closed:
+            raise ClosedError("the line splitter is closed")
+        chunk = bytes(readable("data", data))
+        if self._after_cr and chunk:
+            self._after_cr = False
+            if chunk[0] == 0x0A:
+                chunk = chunk[1:]
+        if not chunk:
+            return []
+        lines = lines_of(chunk)
+        rest = lines.pop()
+        self._after_cr = chunk.endswith(b"\r")
+        if lines:
+            self._keep(lines[0])
+            lines[0] = bytes(self._pending)
+            self._pending.clear()
+            for line in lines[1:]:
+                self._check(len(line))
+        if rest:
+            self._keep(rest)
+        return lines
+
+    def close(self) -> list[bytes]:
+        """End the input and give the last line, if one was left without its end."""
+        self._closed = True
+        last = bytes(self._pending)
+        self._pending.clear()
+        return [last] if last else []
+
+    def _keep(self, piece: bytes) -> None:
+        self._check(len(self._pending) + len(piece))
+        self._pending += piece
+
+    def _check(self, size: int) -> None:
+        if size > self._limit:
+            self._closed = True
+            self._pending.clear()
+            raise EventTooLarge(
+                f"a line exceeds max_line_bytes={self._limit}: it has at least {size} bytes"
+            )

@@ -1,0 +1,23 @@
+"""Newline-delimited JSON out: one line a value, LF behind each. Twin of src/ndjson.pxi."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from .text import json_bytes
+
+
+def encode_ndjson(obj: Any) -> bytes:
+    """Encode one value as one line, its LF included.
+
+    Raises:
+        EncodeError: a payload that JSON cannot say; the message names the path to it.
+        UnicodeEncodeError: a lone surrogate in a string.
+    """
+    return json_bytes(obj, True, False)
+
+
+def encode_ndjson_lines(objs: Iterable[Any]) -> bytes:
+    """Encode many values, one line each; see encode_ndjson."""
+    return b"".join([json_bytes(obj, True, False) for obj in objs])

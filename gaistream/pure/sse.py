@@ -1,0 +1,223 @@
+"""Server-Sent Events out: one frame in the byte profile that every client accepts.
+
+LF only, one space after each colon, one `data:` line per line of data, fields in the order
+comment, id, event, retry, data; a blank line ends every block but one of only `retry`. Every
+field is checked before a byte is written. Twin of src/sse.pxi. (HTML standard, 9.2.5.)
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from gaistream.errors import FrameError, FrameTypeError
+
+from .buffer import MAX_INT, place, shown
+from .text import check_errors, json_bytes, json_value, lines_of, text_bytes, utf8
+
+MISSING: Final[Any] = type("MISSING", (), {"__repr__": lambda _: "MISSING"})()
+_FORBIDDEN: Final = {"\r": "CR", "\n": "LF", "\0": "NUL"}
+
+
+def _name_line(field: str, value: object, replace: bool) -> bytes:
+    """Give the line of an event or id, which a line end or NUL would break out of."""
+    if field == "id" and isinstance(value, int) and not isinstance(value, bool):
+        if not -MAX_INT <= value <= MAX_INT:
+            raise FrameError(f"id must be within 64 bits, not {shown(value)}")
+        return b"id: %d\n" % value
+    if not isinstance(value, str):
+        expected = "str or int" if field == "id" else "str"
+        raise FrameTypeError(f"{field} must be {expected}, not {type(value).__name__}")
+    for index, character in enumerate(value):
+        if character in _FORBIDDEN:
+            raise FrameError(
+                f"{field} must not contain CR, LF or NUL: "
+                f"found {_FORBIDDEN[character]} at index {index} of {len(value)} characters"
+            )
+    return field.encode() + b": " + utf8(value, replace) + b"\n"
+
+
+def _retry_line(retry: object) -> bytes:
+    if not isinstance(retry, int) or isinstance(retry, bool):
+        raise FrameTypeError(f"retry must be int, not {type(retry).__name__}")
+    if not 0 <= retry <= MAX_INT:
+        raise FrameError(f"retry must be from 0 to {MAX_INT} milliseconds, not {shown(retry)}")
+    return b"retry: %d\n" % retry
+
+
+def sse_frame(
+    data: object,
+    event: object,
+    id: object,  # noqa: A002
+    retry: object,
+    comment: object,
+    json: Any,
+    replace: bool,
+) -> bytes:
+    """Give one frame; see encode_sse."""
+    parts = []
+    if comment is not None:
+        if not isinstance(comment, str):
+            raise FrameTypeError(f"comment must be str, not {type(comment).__name__}")
+        for line in lines_of(utf8(comment, replace)):
+            parts.append(b": " + line + b"\n" if line else b":\n")
+    if id is not None:
+        parts.append(_name_line("id", id, replace))
+    if event is not None:
+        parts.append(_name_line("event", event, replace))
+    if retry is not None:
+        parts.append(_retry_line(retry))
+    if json is not MISSING:
+        if data is not None:
+            raise FrameError("data and json exclude each other")
+        parts.append(b"data: " + json_bytes(json, True, replace))
+    elif data is not None:
+        for line in lines_of(text_bytes("data", data, replace)):
+            parts.append(b"data: " + line + b"\n")
+    if not parts:
+        raise FrameError("a frame needs data, json, event, id, retry or comment")
+    has_content = data is not None or json is not MISSING or event is not None or id is not None
+    if has_content or retry is None:
+        parts.append(b"\n")
+    return b"".join(parts)
+
+
+def encode_sse(
+    data: str | bytes | bytearray | memoryview | None = None,
+    event: str | None = None,
+    *,
+    id: str | int | None = None,  # noqa: A002
+    retry: int | None = None,
+    comment: str | None = None,
+    json: Any = MISSING,
+    errors: str = "strict",
+) -> bytes:
+    r"""Encode one Server-Sent Event.
+
+    Args:
+        data: text, or UTF-8 bytes; CRLF, CR and LF each end a line. None writes no data line.
+        event: the event's name; CR, LF and NUL are refused, as in `id`.
+        id: what a client sends back as Last-Event-ID; an int is written in decimal.
+        retry: milliseconds that a client waits before it reconnects, from 0.
+        comment: text that clients ignore; it may have several lines.
+        json: any JSON payload, instead of `data`; None is a payload too.
+        errors: "strict", or "replace" for U+FFFD in place of what is not text.
+
+    Returns:
+        The frame. A block of only `retry` has no blank line behind it: with one, several
+        clients emit a phantom event.
+
+    Raises:
+        FrameError: a field that cannot be written, or no field at all (a ValueError;
+            a wrong type is a FrameTypeError, which is a TypeError too).
+        UnicodeEncodeError, UnicodeDecodeError: a lone surrogate; bytes that are not UTF-8.
+        EncodeError: a payload that JSON cannot say.
+    """
+    return sse_frame(data, event, id, retry, comment, json, check_errors(errors))
+
+
+def encode_sse_into(
+    buffer: bytearray | memoryview,
+    offset: int,
+    data: str | bytes | bytearray | memoryview | None = None,
+    event: str | None = None,
+    *,
+    id: str | int | None = None,  # noqa: A002
+    retry: int | None = None,
+    comment: str | None = None,
+    json: Any = MISSING,
+    errors: str = "strict",
+) -> int:
+    """Encode one Server-Sent Event into a writable buffer; see encode_sse.
+
+    Returns:
+        The offset behind the frame.
+
+    Raises:
+        BufferTooSmall: the frame does not fit; `needed` tells its size. Nothing was written.
+    """
+    frame = sse_frame(data, event, id, retry, comment, json, check_errors(errors))
+    place(buffer, offset, len(frame))[:] = frame
+    return offset + len(frame)
+
+
+def encode_comment(text: str = "") -> bytes:
+    """Encode a comment block, which clients ignore: a heartbeat, or the first bytes of a stream."""
+    return sse_frame(None, None, None, None, text, MISSING, False)
+
+
+class ServerSentEvent:
+    """One Server-Sent Event, to be written or as it was read. `bytes(event)` encodes it.
+
+    An event that was read has the name "message" where none was given, and the id that was in
+    force (a client remembers it from event to event); `bytes()` writes neither.
+
+    Attributes:
+        data: the text (lines joined by LF), or None.
+        event: the name, or None.
+        id: the id, or None.
+        retry: the reconnection time of this block in milliseconds, or None.
+        comment: a comment to be written with it, or None; never read.
+    """
+
+    __slots__ = ("_own_id", "comment", "data", "event", "id", "retry")
+
+    def __init__(
+        self,
+        data: str | bytes | bytearray | memoryview | None = None,
+        event: str | None = None,
+        *,
+        id: str | int | None = None,  # noqa: A002
+        retry: int | None = None,
+        comment: str | None = None,
+    ) -> None:
+        self.data = data
+        self.event = event
+        self.id = id
+        self.retry = retry
+        self.comment = comment
+        self._own_id = True
+
+    def json(self) -> Any:
+        """Read `data` as JSON; ValueError where it is none."""
+        if self.data is None:
+            raise ValueError("the event has no data")
+        return json_value(self.data)  # type: ignore[arg-type]
+
+    def __bytes__(self) -> bytes:
+        event, own = written_fields(self)
+        return sse_frame(self.data, event, own, self.retry, self.comment, MISSING, False)
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not ServerSentEvent:
+            return NotImplemented
+        return (self.data, self.event, self.id, self.retry, self.comment) == (
+            other.data,
+            other.event,
+            other.id,
+            other.retry,
+            other.comment,
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        said = [
+            f"{name}={value!r}"
+            for name in ("data", "event", "id", "retry", "comment")
+            if (value := getattr(self, name)) is not None
+        ]
+        return f"ServerSentEvent({', '.join(said)})"
+
+
+def written_fields(event: ServerSentEvent) -> tuple[str | None, str | int | None]:
+    """Give the name and id that are to be written: not the default name, not an inherited id."""
+    return (None if event.event == "message" else event.event), (
+        event.id if event._own_id else None
+    )
+
+
+def read_event(data: str, event: str, id: str, retry: int | None, own_id: bool) -> ServerSentEvent:  # noqa: A002
+    """Make the event that a decoder has read."""
+    made = ServerSentEvent(data, event, id=id, retry=retry)
+    made._own_id = own_id
+    return made

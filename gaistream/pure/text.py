@@ -1,0 +1,138 @@
+"""Text to bytes: UTF-8 with surrogates refused or repaired, JSON strings, lines, payloads.
+
+Everything here is strict by default and says exactly what is wrong; `errors="replace"` writes
+U+FFFD instead. JSON payloads are encoded by functions that gaistream/_json.py installs, for this
+package knows no JSON library. Twin of src/text.pxi.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+from gaistream.errors import FrameError, FrameTypeError
+
+from .buffer import readable
+
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+# What JSON itself demands, and the three characters on which httpx and requests split lines.
+_ESCAPED: Final = re.compile('[\x00-\x1f"\\\\\x85\u2028\u2029]')
+_ESCAPES: Final = {chr(code): f"\\u{code:04x}" for code in (*range(0x20), 0x85, 0x2028, 0x2029)}
+_ESCAPES |= {"\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
+_ESCAPES |= {'"': '\\"', "\\": "\\\\"}
+_LINE_END: Final = re.compile(b"\r\n|\r|\n")
+
+
+def check_errors(errors: object) -> bool:
+    """Give whether bad text is to be repaired."""
+    if errors == "strict":
+        return False
+    if errors == "replace":
+        return True
+    raise FrameError(f"errors must be 'strict' or 'replace', not {errors!r}")
+
+
+def utf8(text: str, replace: bool) -> bytes:
+    """Encode a str; a lone surrogate raises UnicodeEncodeError, or becomes U+FFFD."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        if not replace:
+            raise
+    return _SURROGATE.sub("\ufffd", text).encode()
+
+
+def text_bytes(field: str, data: object, replace: bool) -> bytes:
+    """Give str or UTF-8 bytes as bytes; bytes that are not UTF-8 raise, or are repaired."""
+    if isinstance(data, str):
+        return utf8(data, replace)
+    held = bytes(readable(field, data))
+    try:
+        held.decode()
+    except UnicodeDecodeError:
+        if not replace:
+            raise
+        return held.decode(errors="replace").encode()
+    return held
+
+
+def lines_of(data: bytes) -> list[bytes]:
+    """Split at every CRLF, CR and LF; a trailing line end makes a trailing empty line."""
+    return _LINE_END.split(data)
+
+
+def _escape(match: re.Match[str]) -> str:
+    return _ESCAPES[match[0]]
+
+
+def escape_json(text: str, errors: str = "strict") -> bytes:
+    """Escape a str for the inside of a JSON string, without the quotes, in UTF-8.
+
+    The output equals orjson's, except that U+0085, U+2028 and U+2029 are always escaped.
+    """
+    return escaped(text, check_errors(errors))
+
+
+def escaped(text: object, replace: bool) -> bytes:
+    """Escape a str for the inside of a JSON string."""
+    if not isinstance(text, str):
+        raise FrameTypeError(f"text must be str, not {type(text).__name__}")
+    safe = _ESCAPED.sub(_escape, text)
+    try:
+        return safe.encode()
+    except UnicodeEncodeError:
+        return _ESCAPED.sub(_escape, utf8(text, replace).decode()).encode()
+
+
+def _not_installed(*_: Any) -> Any:
+    raise RuntimeError("no JSON library is installed: import gaistream, not one of its twins alone")
+
+
+class _JSON:
+    """What gaistream/_json.py installed."""
+
+    dumps: Callable[..., bytes] = _not_installed
+    default: Any = None
+    option: Any = None
+    line_option: Any = None
+    careful: Callable[[Any, bool, str], bytes] = _not_installed
+    loads: Callable[[Any], Any] = _not_installed
+
+
+def install_json(
+    dumps: Callable[..., bytes],
+    default: Any,
+    option: Any,
+    line_option: Any,
+    careful: Callable[[Any, bool, str], bytes],
+    loads: Callable[[Any], Any],
+) -> None:
+    """Install the JSON library: `dumps(obj, default, option)`, and `careful` where that fails."""
+    _JSON.dumps = dumps
+    _JSON.default = default
+    _JSON.option = option
+    _JSON.line_option = line_option
+    _JSON.careful = careful
+    _JSON.loads = loads
+
+
+def json_bytes(payload: Any, newline: bool, replace: bool) -> bytes:
+    """Give a payload in JSON, its line separators escaped, with an LF behind it if asked."""
+    try:
+        encoded = _JSON.dumps(
+            payload, _JSON.default, _JSON.line_option if newline else _JSON.option
+        )
+    except Exception:
+        encoded = _JSON.careful(payload, newline, "replace" if replace else "strict")
+    if encoded.isascii():
+        return encoded
+    for separator in (b"\xc2\x85", b"\xe2\x80\xa8", b"\xe2\x80\xa9"):
+        if separator in encoded:  # JSON has non-ASCII only inside strings
+            encoded = encoded.replace(separator, _ESCAPES[separator.decode()].encode())
+    return encoded
+
+
+def json_value(data: str | bytes) -> Any:
+    """Read one JSON value."""
+    return _JSON.loads(data)

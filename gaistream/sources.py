@@ -1,0 +1,161 @@
+"""What may be streamed, as an async iterator that can be closed.
+
+Async iterables are taken as they are. Lists and tuples cannot block and are read in place. Any
+other iterable may block, so it runs in one helper thread, in a copy of the caller's context: it
+is pulled ahead in batches (one wake-up a batch), waits when nobody takes, and is closed in its
+own thread at its next yield.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import threading
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from typing import Any
+
+from .errors import EventError
+
+log = logging.getLogger("gaistream")
+
+_MOST_AHEAD = 1024  # items that a helper thread runs ahead
+
+
+def open_source(stream: Any) -> AsyncIterator[Any]:
+    """Give an async iterator over a source; EventError for what is none."""
+    if isinstance(stream, AsyncIterable):
+        return stream.__aiter__()
+    check_iterable(stream)
+    if isinstance(stream, list | tuple):
+        return _InPlace(stream)
+    return _InThread(iter(stream))
+
+
+def check_iterable(stream: Any) -> None:
+    """Refuse what is no source, and what iterates over something else than events."""
+    if isinstance(stream, str | bytes | bytearray | memoryview | dict) or not isinstance(
+        stream, Iterable
+    ):
+        raise EventError(
+            f"a source is an iterable or async iterable of events, not {type(stream).__name__}"
+        )
+
+
+async def close_source(source: Any) -> None:
+    """Close an async iterator, if it can be closed.
+
+    What its cleanup raises is logged: the stream is over by then, and has ended as it has.
+    """
+    try:
+        close = getattr(source, "aclose", None)
+        if close is not None:
+            await close()
+    except Exception:
+        log.exception("a stream's source raised while it was being closed")
+
+
+def close_blocking(source: Any) -> None:
+    """Close a blocking iterator, if it can be closed; else as close_source."""
+    try:
+        close = getattr(source, "close", None)
+        if close is not None:
+            close()
+    except Exception:
+        log.exception("a stream's source raised while it was being closed")
+
+
+class _InPlace(AsyncIterator[Any]):
+    def __init__(self, items: list[Any] | tuple[Any, ...]) -> None:
+        self._items = iter(items)
+
+    async def __anext__(self) -> Any:
+        for item in self._items:
+            return item
+        raise StopAsyncIteration
+
+
+class _InThread(AsyncIterator[Any]):
+    """A blocking iterator in a thread of its own, which starts with the first item asked for."""
+
+    def __init__(self, source: Iterator[Any]) -> None:
+        self._source = source
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._items: deque[Any] = deque()
+        self._room = threading.Semaphore(_MOST_AHEAD)
+        self._waiting: asyncio.Future[None] | None = None
+        self._lock = threading.Lock()  # guards _told, for one wake-up a batch
+        self._told = False
+        self._stopping = False
+        self._finished = False
+        self._error: BaseException | None = None
+
+    async def __anext__(self) -> Any:
+        if self._loop is None:
+            self._start()
+        while not self._items:
+            with self._lock:
+                self._told = False
+            if self._items:
+                break
+            if self._finished:
+                if self._error is not None:
+                    error, self._error = self._error, None
+                    raise error
+                raise StopAsyncIteration
+            self._waiting = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiting
+            finally:
+                self._waiting = None
+        self._room.release()
+        return self._items.popleft()
+
+    async def aclose(self) -> None:
+        """Have the source closed: here if it never ran, else in its thread at its next yield."""
+        self._stopping = True
+        self._room.release()
+        if self._loop is None:
+            self._finished = True
+            close_blocking(self._source)
+
+    def _start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        context = contextvars.copy_context()
+        threading.Thread(
+            target=context.run, args=(self._run,), name="gaistream-source", daemon=True
+        ).start()
+
+    def _run(self) -> None:
+        try:
+            try:
+                for item in self._source:
+                    self._room.acquire()
+                    if self._stopping:
+                        break
+                    self._items.append(item)
+                    self._tell()
+            finally:
+                close_blocking(self._source)
+        except BaseException as error:
+            self._error = error
+        finally:
+            self._finished = True
+            self._tell(last=True)
+
+    def _tell(self, *, last: bool = False) -> None:
+        """Wake the loop, unless it was told already and has not looked since."""
+        with self._lock:
+            if self._told and not last:
+                return
+            self._told = True
+        try:
+            assert self._loop is not None
+            self._loop.call_soon_threadsafe(self._wake)
+        except RuntimeError:
+            self._stopping = True  # the loop is closed: nobody will take any more
+
+    def _wake(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)

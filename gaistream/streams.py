@@ -1,0 +1,76 @@
+"""`sse()` and `ndjson()`: iterators of bytes, for any framework that streams an iterator.
+
+An async source gives coalesced chunks with heartbeats, through the engine; a sync one a chunk an
+item, in the caller's own thread. A source that raises ends the stream with the error event: it
+does not raise through. The source is closed in every outcome, also when the iterator is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from typing import Any, overload
+
+from .blocking import BlockingStream
+from .engine import Stream
+from .options import NDJSONOptions, SSEOptions
+from .writer import NDJSONEncoder, SSEEncoder
+
+__all__ = ["ndjson", "sse"]
+
+
+@overload
+def sse(
+    stream: AsyncIterable[Any], options: SSEOptions | None = None, *, dialect: str = "gai"
+) -> AsyncIterator[bytes]: ...
+@overload
+def sse(
+    stream: Iterable[Any], options: SSEOptions | None = None, *, dialect: str = "gai"
+) -> Iterator[bytes]: ...
+def sse(
+    stream: Any, options: SSEOptions | None = None, *, dialect: str = "gai"
+) -> AsyncIterator[bytes] | Iterator[bytes]:
+    """Give Server-Sent Events for what a source yields.
+
+    Args:
+        stream: an async or sync iterable of events (or str, dicts with a `type`, …).
+        options: what is written and when; SSEOptions() if None.
+        dialect: "gai" or "json".
+
+    Returns:
+        An async iterator for an async source, else an iterator, of bytes: whole frames.
+
+    Raises:
+        EventError: the stream is no iterable of events.
+    """
+    return _iterate(stream, SSEEncoder(options, dialect=dialect))
+
+
+@overload
+def ndjson(
+    stream: AsyncIterable[Any], options: NDJSONOptions | None = None, *, dialect: str = "gai"
+) -> AsyncIterator[bytes]: ...
+@overload
+def ndjson(
+    stream: Iterable[Any], options: NDJSONOptions | None = None, *, dialect: str = "gai"
+) -> Iterator[bytes]: ...
+def ndjson(
+    stream: Any, options: NDJSONOptions | None = None, *, dialect: str = "gai"
+) -> AsyncIterator[bytes] | Iterator[bytes]:
+    """Give lines of JSON for what a source yields; everything else as `sse`."""
+    return _iterate(stream, NDJSONEncoder(options, dialect=dialect))
+
+
+def _iterate(stream: Any, encoder: Any) -> AsyncIterator[bytes] | Iterator[bytes]:
+    if isinstance(stream, AsyncIterable):
+        return _chunks(stream, encoder)
+    return BlockingStream(stream, encoder).chunks()
+
+
+async def _chunks(stream: AsyncIterable[Any], encoder: Any) -> AsyncIterator[bytes]:
+    life = Stream(stream, encoder)
+    try:
+        await life.start()
+        while (chunk := await life.next_chunk()) is not None:
+            yield chunk
+    finally:
+        await life.close()

@@ -1,0 +1,360 @@
+"""Event -> frame -> sink: encoders (bytes to be taken) and writers (bytes that are sent).
+
+An encoder is a frame buffer of the core with a dialect and options. A writer is an encoder, a
+sink and a lock: frames are whole and ids contiguous in the order written, whatever the number of
+threads. A sink that raises ends the writer: what was pending is dropped (how much of it went out
+nobody knows), the error reaches the caller once, and every later call raises ClosedError.
+"""
+
+from __future__ import annotations
+
+import inspect
+import io
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, Self
+
+from . import _json
+from ._backend import MISSING, NDJSONFrames, SSEFrames
+from .dialects import create
+from .dialects.items import error_event
+from .errors import ClosedError, FrameError, FrameTypeError, SinkError
+from .flush_timer import flush_later
+from .options import NDJSONOptions, SSEOptions
+
+__all__ = ["NDJSONEncoder", "NDJSONWriter", "SSEEncoder", "SSEWriter", "encode_events"]
+
+
+def _options(kind: type[Any], options: Any) -> Any:
+    if options is None:
+        return kind()
+    if type(options) is not kind:
+        expected = kind.__name__
+        raise FrameTypeError(f"options must be {expected} or None, not {type(options).__name__}")
+    return options
+
+
+class SSEEncoder(SSEFrames):
+    """Events in, Server-Sent Events out: `write…`, then `take`. Belongs to one task.
+
+    Args:
+        options: what is written; SSEOptions() if None.
+        dialect: "gai" or "json".
+    """
+
+    __slots__ = ("options",)
+
+    options: SSEOptions
+
+    def __init__(self, options: SSEOptions | None = None, *, dialect: str = "gai") -> None:
+        made: SSEOptions = _options(SSEOptions, options)
+        super().__init__(
+            create(dialect, "sse", made), made.buffer_size, made.errors, made.include_id
+        )
+        self.options = made
+
+
+class NDJSONEncoder(NDJSONFrames):
+    """Events in, lines of JSON out: `write…`, then `take`. Belongs to one task.
+
+    Args:
+        options: what is written; NDJSONOptions() if None.
+        dialect: "gai" or "json".
+    """
+
+    __slots__ = ("options",)
+
+    options: NDJSONOptions
+
+    def __init__(self, options: NDJSONOptions | None = None, *, dialect: str = "gai") -> None:
+        made: NDJSONOptions = _options(NDJSONOptions, options)
+
+        def spaced(payload: Any) -> bytes:
+            return _json.dumps(payload, errors=made.errors, compact=False)
+
+        super().__init__(
+            create(dialect, "ndjson", made),
+            made.buffer_size,
+            made.errors,
+            None if made.compact_json else spaced,
+        )
+        self.options = made
+
+    def write_event(self, event: str, data: Any) -> None:
+        """Write the line `{"type":event,…}`: a dict's items beside the type, else `"data"`."""
+        if not isinstance(event, str):
+            raise FrameTypeError(f"event must be str, not {type(event).__name__}")
+        line: dict[str, Any] = {"type": event}
+        if self.options.include_timestamp:
+            line["timestamp"] = int(time.time())
+        if isinstance(data, dict):
+            if "type" in data:
+                raise FrameError("data must not have a 'type' of its own: the event is the type")
+            line.update(data)
+        elif isinstance(data, bytes | bytearray | memoryview):
+            line["data"] = bytes(data).decode(errors=self.options.errors)
+        else:
+            line["data"] = data
+        self.write_line(line)
+
+    def write_frame(
+        self,
+        data: str | bytes | bytearray | memoryview | None = None,
+        event: str | None = None,
+        *,
+        id: str | int | None = None,  # noqa: A002
+        retry: int | None = None,
+        comment: str | None = None,
+        json: Any = MISSING,
+    ) -> None:
+        """Write a line: `data` is one that is JSON already, `json` any payload.
+
+        With `event` it is what write_event writes. NDJSON has no ids, retries and comments: they
+        raise FrameError.
+        """
+        for field, value in (("id", id), ("retry", retry), ("comment", comment)):
+            if value is not None:
+                raise FrameError(f"{field} must be None: an NDJSON line has no {field} field")
+        if json is not MISSING and data is not None:
+            raise FrameError("data and json exclude each other")
+        if event is not None:
+            self.write_event(event, data if json is MISSING else json)
+        elif json is not MISSING:
+            self.write_line(json)
+        elif data is not None:
+            self.write_text_line(data)
+        else:
+            raise FrameError("a line needs data or json")
+
+    def write_comment(self, text: str = "") -> None:
+        """Raise FrameError: NDJSON has no comments."""
+        raise FrameError("NDJSON has no comments")
+
+    def write_prelude(self) -> None:
+        """Write nothing: NDJSON has no bytes that a reader would not take for a value."""
+
+
+def encode_events(events: Iterable[Any], format: str = "sse", dialect: str = "gai") -> bytes:  # noqa: A002
+    """Encode many events in one call, with default options; what follows Done is left out.
+
+    Args:
+        events: what a source may yield: events, str, dicts with a `type`, …
+        format: "sse" or "ndjson".
+        dialect: "gai" or "json".
+
+    Returns:
+        The frames, one behind the other. Done is written where it stands, not added.
+    """
+    if format not in ("sse", "ndjson"):
+        raise FrameError(f"format must be 'sse' or 'ndjson', not {format!r}")
+    encoder = (SSEEncoder if format == "sse" else NDJSONEncoder)(dialect=dialect)
+    encoder.write_many(events)
+    return encoder.take()
+
+
+class _Writer:
+    """An encoder, a sink and a lock. Thread-safe."""
+
+    def __init__(self, sink: Any, encoder: Any) -> None:
+        write = getattr(sink, "write", sink)
+        if not callable(write):
+            raise SinkError(f"a sink is a callable or has write(), {type(sink).__name__} neither")
+        self._sink: Callable[[bytes], Any] = write
+        self._none_is_refusal = isinstance(sink, io.RawIOBase)
+        self._encoder = encoder
+        self._lock = threading.Lock()
+        self._owner = 0
+        self._closed = False
+        self._sent_first = False
+        self._flush_scheduled = False
+        self._broken: BaseException | None = None
+        self._unreported: BaseException | None = None
+
+    def write(self, event: Any) -> None:
+        """Write an event, or what a source may yield in its place.
+
+        Raises:
+            ClosedError: after close(), after Done, or after the sink failed.
+            EventError, FrameError, EncodeError, UnicodeError: nothing was written.
+            SinkError, or what the sink raised: the writer has ended.
+        """
+        self._run(self._encoder.write, event)
+
+    def write_many(self, events: Iterable[Any]) -> None:
+        """Write many events as one block that no other thread's frames come into."""
+        self._run(self._encoder.write_many, events)
+
+    def write_event(self, event: str, data: Any) -> None:
+        """Write a frame with this name; `data` is text, or any payload, which becomes JSON."""
+        self._run(self._encoder.write_event, event, data)
+
+    def write_frame(self, data: Any = None, event: str | None = None, **fields: Any) -> None:
+        """Write a frame by its fields, as the encoder's write_frame."""
+        self._run(self._encoder.write_frame, data, event, **fields)
+
+    def write_comment(self, text: str = "") -> None:
+        """Write a comment (SSE only)."""
+        self._run(self._encoder.write_comment, text)
+
+    def flush(self) -> None:
+        """Send what waits to the sink (whose own buffer, if any, is its own business)."""
+        self._run(None)
+
+    def close(self) -> None:
+        """End the stream: write `done` unless it failed, send what waits. The sink stays open.
+
+        A second call does nothing. Raises what the sink raises, once.
+        """
+        self._end(None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            self._end(None)
+            return
+        try:
+            self._end(error)
+        except Exception as failure:
+            error.add_note(f"(and the writer could not be closed: {failure!r})")
+
+    def _end(self, error: BaseException | None) -> None:
+        """Close; an Exception is told to the client, any other error just cuts the stream."""
+        self._acquire()
+        try:
+            self._report()
+            if self._closed:
+                return
+            self._closed = True
+            frames = self._encoder
+            if not frames.ended:
+                if error is None:
+                    if not frames.failed:
+                        frames.finish()
+                elif isinstance(error, Exception):
+                    frames.fail(error_event(error))
+            self._send()
+        finally:
+            self._release()
+
+    def _run(self, method: Callable[..., None] | None, *args: Any, **fields: Any) -> None:
+        """Do one thing under the lock, then send or let wait as the options say."""
+        self._acquire()
+        try:
+            self._report()
+            if self._closed:
+                raise ClosedError("the writer is closed") from self._broken
+            if method is not None:
+                try:
+                    method(*args, **fields)
+                finally:  # of write_many, events before the one that failed are written
+                    self._after_write()
+            else:
+                self._send()
+        finally:
+            self._release()
+
+    def _acquire(self) -> None:
+        me = threading.get_ident()
+        if self._owner == me:
+            raise SinkError("the sink used the writer that was calling it")
+        self._lock.acquire()
+        self._owner = me
+
+    def _release(self) -> None:
+        self._owner = 0
+        self._lock.release()
+
+    def _report(self) -> None:
+        """Raise, once, what the sink raised while nobody was there to be told."""
+        if self._unreported is not None:
+            error, self._unreported = self._unreported, None
+            raise error
+
+    def _after_write(self) -> None:
+        frames = self._encoder
+        options = frames.options
+        if (
+            options.flush_after_write
+            or not self._sent_first
+            or frames.ended
+            or frames.pending >= options.buffer_size
+        ):
+            self._send()
+        elif frames.pending and not self._flush_scheduled:
+            self._flush_scheduled = True
+            flush_later(self, options.flush_interval)
+
+    def flush_if_due(self) -> bool:
+        """Send what has waited; called by the timer. False: the writer was busy, try again."""
+        if not self._lock.acquire(blocking=False):
+            return False
+        self._owner = threading.get_ident()
+        try:
+            self._flush_scheduled = False
+            if not self._closed:
+                self._send()
+        except BaseException as error:
+            self._unreported = error
+        finally:
+            self._release()
+        return True
+
+    def _send(self) -> None:
+        """Send what waits; whatever goes wrong ends the writer."""
+        data = self._encoder.take()
+        if not data:
+            return
+        self._sent_first = True
+        try:
+            while data:
+                data = data[self._accepted(self._sink(data), len(data)) :]
+        except BaseException as error:
+            self._closed = True
+            self._broken = error
+            raise
+
+    def _accepted(self, answer: Any, size: int) -> int:
+        """Give how many bytes the sink took, from what it returned."""
+        if answer is None and not self._none_is_refusal:
+            return size
+        if answer is None:
+            raise BlockingIOError("the sink is a non-blocking file that would block")
+        if type(answer) is int and 0 < answer <= size:
+            return answer
+        if inspect.isawaitable(answer):
+            if inspect.iscoroutine(answer):
+                answer.close()
+            raise SinkError("the sink returned an awaitable: a writer needs a sink that is not async")
+        raise SinkError(f"the sink returned {answer!r} for {size} bytes: it must be None or a count")
+
+
+class SSEWriter(_Writer):
+    """Server-Sent Events to a sink. Thread-safe.
+
+    Args:
+        sink: a callable that takes bytes, or an object with `write`. It returns None, or how many
+            of the bytes it took (the rest is given to it again). It must not be async, nor use
+            the writer.
+        options: what is written and when; SSEOptions() if None.
+        dialect: "gai" or "json".
+
+    As a context manager it closes at the end: with `done`, or after an exception with the error
+    event instead, and the exception goes on.
+    """
+
+    def __init__(
+        self, sink: Any, options: SSEOptions | None = None, *, dialect: str = "gai"
+    ) -> None:
+        super().__init__(sink, SSEEncoder(options, dialect=dialect))
+
+
+class NDJSONWriter(_Writer):
+    """Lines of JSON to a sink; everything else as SSEWriter. Thread-safe."""
+
+    def __init__(
+        self, sink: Any, options: NDJSONOptions | None = None, *, dialect: str = "gai"
+    ) -> None:
+        super().__init__(sink, NDJSONEncoder(options, dialect=dialect))

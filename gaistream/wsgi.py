@@ -1,0 +1,299 @@
+"""The engine on WSGI: responses for a source, handlers for a provider. No framework.
+
+A sync source runs in the server's own thread, a chunk an item, and there are no heartbeats, unless
+`helper_thread=True` asks for them (and for coalescing). An async source runs on an event loop of
+its own in the server's thread, heartbeats included. Headers go out with the first event of a sync
+source, so a source that fails before it is answered with a status. WSGI does not tell that a
+client has gone: it is seen when the server closes the response, after a send that failed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
+from http import HTTPStatus
+from typing import Any, Final, Unpack
+
+from . import http
+from .blocking import BlockingStream, LoopStream
+from .engine import Outcome
+from .handling import (
+    Answer,
+    CORSLike,
+    Handling,
+    OnReconnect,
+    PrepareRequest,
+    ResponseSettings,
+    error_answer,
+)
+from .options import NDJSONOptions, SSEOptions
+from .sources import log
+from .writer import NDJSONEncoder, SSEEncoder
+
+__all__ = ["NDJSONResponse", "SSEResponse", "event_handler", "ndjson_handler", "sse_handler"]
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Any]
+
+_ENCODERS: Final[dict[str, Any]] = {"sse": SSEEncoder, "ndjson": NDJSONEncoder}
+
+
+def _start(start_response: StartResponse, status: int, headers: Mapping[str, str]) -> None:
+    phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else "Status"
+    start_response(f"{status} {phrase}", list(headers.items()))
+
+
+def _answer(start_response: StartResponse, answer: Answer) -> list[bytes]:
+    _start(start_response, answer.status, answer.headers)
+    return [answer.body] if answer.body else []
+
+
+class _Body:
+    """The rest of a stream, as a WSGI server iterates and closes it."""
+
+    def __init__(
+        self, first: bytes | None, chunks: Iterator[bytes], close: Callable[[], None]
+    ) -> None:
+        self._first = first
+        self._chunks = chunks
+        self._close = close
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        if self._first is not None:
+            first, self._first = self._first, None
+            return first
+        return next(self._chunks)
+
+    def close(self) -> None:
+        """End the stream and close its source."""
+        self._close()
+
+
+class _Response:
+    """A stream as a WSGI app, for one request."""
+
+    _format: str
+
+    def __init__(
+        self,
+        stream: Any,
+        options: Any = None,
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        dialect: str = "gai",
+        cors: CORSLike = "*",
+        hold_headers: bool = False,
+        on_close: Callable[[Outcome], Any] | None = None,
+        helper_thread: bool = False,
+    ) -> None:
+        encoder = _ENCODERS[self._format](options, dialect=dialect)
+        self._stream: BlockingStream | LoopStream
+        if helper_thread or isinstance(stream, AsyncIterable):
+            self._stream = LoopStream(stream, encoder, hold_headers=hold_headers)
+        else:
+            self._stream = BlockingStream(stream, encoder)
+        self._status = status
+        self._headers = dict(headers or {})
+        self._dialect = dialect
+        self._cors = http.CORS.of(cors)
+        self._on_close = on_close
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer the request."""
+        origin = environ.get("HTTP_ORIGIN")
+        own = http.headers(self._format, self._cors, self._dialect, origin=origin)
+        headers = http.merge_headers(own, self._headers)
+        if environ["REQUEST_METHOD"] == "HEAD":
+            self._end()
+            return _answer(start_response, Answer(self._status, headers))
+        chunks = self._stream.chunks()
+
+        def close() -> None:
+            chunks.close()  # type: ignore[attr-defined]  # it is a generator
+            self._end()
+
+        try:
+            first = next(chunks, None)
+            if self._stream.failed_unsaid and self._stream.failure is not None:
+                extra = self._cors.headers(origin) if self._cors is not None else {}
+                answer = error_answer(self._stream.failure, preparing=False, extra=extra)
+                close()
+                return _answer(start_response, answer)
+            _start(start_response, self._status, headers)
+        except BaseException:
+            close()
+            raise
+        return _Body(first, chunks, close)
+
+    def _end(self) -> None:
+        self._stream.close()
+        tell, self._on_close = self._on_close, None
+        if tell is None:
+            return
+        try:
+            tell(self._stream.outcome)
+        except Exception:
+            log.exception("on_close raised")
+
+
+class SSEResponse(_Response):
+    """Server-Sent Events for a source, as a WSGI app: `return response(environ, start_response)`.
+
+    Args:
+        stream: a sync or async iterable of events.
+        options: SSEOptions, or None for the defaults.
+        status: of the response, where the stream begins well.
+        headers: more headers; they replace those of the same name.
+        dialect: "gai" or "json".
+        cors: "*", an origin, several origins, a gaistream.http.CORS, or None.
+        hold_headers: wait for the first event with the headers, also for an async source.
+        on_close: called with the Outcome when everything is closed.
+        helper_thread: run a sync source in a thread of its own: heartbeats and coalescing.
+    """
+
+    _format = "sse"
+
+
+class NDJSONResponse(_Response):
+    """Lines of JSON for a source, as a WSGI app; everything else as SSEResponse."""
+
+    _format = "ndjson"
+
+
+_RESPONSES: Final[dict[str, type[_Response]]] = {"sse": SSEResponse, "ndjson": NDJSONResponse}
+
+
+class _Handler:
+    """A provider as a WSGI app."""
+
+    def __init__(self, handling: Handling) -> None:
+        self._handling = handling
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer the request."""
+        handling = self._handling
+        method, origin = environ["REQUEST_METHOD"], environ.get("HTTP_ORIGIN")
+        path = (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")) or "/"
+        path = path.encode("latin-1").decode(errors="replace")
+        format_ = handling.format_for(path, environ.get("HTTP_ACCEPT"))
+        event_id = http.last_event_id(environ)
+        answer = handling.early_answer(method, format_, origin, event_id)
+        if answer is not None:
+            return _answer(start_response, answer)
+        request = http.IncomingRequest(
+            method,
+            path,
+            environ.get("QUERY_STRING", ""),
+            _headers(environ),
+            event_id,
+            lambda limit: _read_body(environ, limit),
+        )
+        return self._respond(request, format_, origin)(environ, start_response)
+
+    def _respond(
+        self, request: http.IncomingRequest, format_: str, origin: str | None
+    ) -> Callable[[Environ, StartResponse], Iterable[bytes]]:
+        """Give the response: the provider's source, or why there is none."""
+        handling = self._handling
+        preparing = True
+        try:
+            prepared = _result(handling.prepare(request))
+            preparing = False
+            source = _result(handling.provider.stream_text(prepared))
+            return _RESPONSES[format_](source, handling.formats[format_], **handling.settings)
+        except Exception as error:
+            refusal = handling.refusal(error, preparing=preparing, origin=origin)
+            return lambda _, start_response: _answer(start_response, refusal)
+
+
+def _result(value: Any) -> Any:
+    """Give a value, or what an awaitable comes to."""
+    if not inspect.isawaitable(value):
+        return value
+
+    async def wait() -> Any:
+        return await value
+
+    return asyncio.run(wait())
+
+
+def _headers(environ: Environ) -> dict[str, str]:
+    found = {
+        name[5:].replace("_", "-").lower(): value
+        for name, value in environ.items()
+        if name.startswith("HTTP_")
+    }
+    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+        if environ.get(name):
+            found[name.replace("_", "-").lower()] = environ[name]
+    return found
+
+
+async def _read_body(environ: Environ, limit: int) -> bytes:
+    length = environ.get("CONTENT_LENGTH") or ""
+    if not length.isdigit():
+        if not environ.get("wsgi.input_terminated"):
+            return b""  # without a length the end of the body cannot be known
+        size = limit + 1
+    else:
+        size = int(length)
+    if size > limit and length.isdigit():
+        raise http.too_large()
+    body: bytes = environ["wsgi.input"].read(size)
+    if len(body) > limit:
+        raise http.too_large()
+    return body
+
+
+class _Settings(ResponseSettings, total=False):
+    helper_thread: bool
+
+
+def sse_handler(
+    provider: Any,
+    prepare_request: PrepareRequest,
+    *,
+    options: SSEOptions | None = None,
+    on_reconnect: OnReconnect = "end",
+    **settings: Unpack[_Settings],
+) -> _Handler:
+    """Make a WSGI app that streams a provider's answers; see gaistream.asgi.sse_handler.
+
+    Args:
+        provider: has `stream_text(request)`, which may give a sync or async source.
+        prepare_request: gets a gaistream.http.IncomingRequest; sync or async.
+        options: SSEOptions; by default with ids.
+        on_reconnect: "end" or "rerun".
+        settings: dialect, headers, cors, hold_headers, on_close, helper_thread: see SSEResponse.
+    """
+    return _Handler(Handling(provider, prepare_request, {"sse": options}, on_reconnect, settings))
+
+
+def ndjson_handler(
+    provider: Any,
+    prepare_request: PrepareRequest,
+    *,
+    options: NDJSONOptions | None = None,
+    **settings: Unpack[_Settings],
+) -> _Handler:
+    """Make a WSGI app that streams a provider's answers as NDJSON; else as sse_handler."""
+    return _Handler(Handling(provider, prepare_request, {"ndjson": options}, "rerun", settings))
+
+
+def event_handler(
+    provider: Any,
+    prepare_request: PrepareRequest,
+    *,
+    sse_options: SSEOptions | None = None,
+    ndjson_options: NDJSONOptions | None = None,
+    on_reconnect: OnReconnect = "end",
+    **settings: Unpack[_Settings],
+) -> _Handler:
+    """Make a WSGI app that streams as the request wants it; see gaistream.asgi.event_handler."""
+    formats = {"sse": sse_options, "ndjson": ndjson_options}
+    return _Handler(Handling(provider, prepare_request, formats, on_reconnect, settings))

@@ -1,0 +1,39 @@
+"""The build of the one extension, gaistream._core; all metadata is in pyproject.toml.
+
+GAISTREAM_BUILD chooses: "auto" (the default) compiles where a compiler is there and falls back
+to the pure twin where none is; "native" fails without one; "pure" compiles nothing.
+"""
+
+import os
+from glob import glob
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+MODE = os.environ.get("GAISTREAM_BUILD", "auto")
+if MODE not in ("auto", "native", "pure"):
+    raise SystemExit(f"GAISTREAM_BUILD must be auto, native or pure, not {MODE!r}")
+
+
+class BuildCore(build_ext):
+    def build_extension(self, ext):
+        try:
+            super().build_extension(ext)
+        except Exception as error:
+            if MODE == "auto":
+                raise  # an optional extension: setuptools says so and goes on without it
+            raise SystemExit(
+                f"gaistream: GAISTREAM_BUILD=native, but the extension could not be built: {error}\n"
+                "A C compiler and Python's headers are needed (Debian: gcc python3-dev); "
+                "GAISTREAM_BUILD=pure installs without them."
+            ) from error
+
+
+core = Extension(
+    "gaistream._core",
+    ["src/core.pyx"],  # not through cythonize(): it drops `optional`
+    depends=sorted(glob("src/*.pxi")),
+    extra_compile_args=[] if os.name == "nt" else ["-O3", "-fno-semantic-interposition"],
+    optional=MODE == "auto",
+)
+setup(ext_modules=[] if MODE == "pure" else [core], cmdclass={"build_ext": BuildCore})

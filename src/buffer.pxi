@@ -1,0 +1,262 @@
+# The reusable buffer that a stream is built in, and the only two places where memory is got.
+#
+# Guarantees: bytes are written once, at the end; memory is held only while there is something in
+# the buffer (blocks of the usual size wait in a small pool, so that a steady stream allocates
+# nothing); while a view that was handed out lives, every change raises BufferError.
+# Twin of gaistream/pure/buffer.py.
+
+cimport cython
+from cpython.buffer cimport (
+    PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_FillInfo, PyBuffer_IsContiguous, PyBuffer_Release,
+    PyObject_GetBuffer,
+)
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
+from cpython.memoryview cimport PyMemoryView_FromObject, PyMemoryView_GET_BUFFER
+from cpython.object cimport PyObject
+from libc.stdint cimport uint16_t, uint32_t, uint64_t
+from libc.string cimport memchr, memcmp, memcpy, memmove
+
+from gaistream.errors import (
+    BufferTooSmall, ClosedError, EventError, EventTooLarge, FrameError, FrameTypeError,
+)
+
+cdef extern from *:
+    """
+    #ifdef Py_GIL_DISABLED
+    #define GAISTREAM_POOL 0  /* shared without a lock: only where the GIL guards it */
+    #else
+    #define GAISTREAM_POOL 16
+    #endif
+    """
+    int GAISTREAM_POOL
+
+cdef enum:
+    POOL_BLOCK = 8192
+
+MAX_INT = 2**63 - 1
+
+cdef char* pool_blocks[16]
+cdef int pool_count = 0
+cdef long long memory_calls = 0
+cdef long long bytes_calls = 0
+
+
+def allocations():
+    """Count the calls of the core's allocator so far: (memory blocks, bytes objects)."""
+    return memory_calls, bytes_calls
+
+
+cdef inline bytes new_bytes(Py_ssize_t size):
+    """Get bytes of exactly this size, to be filled before anybody sees them."""
+    global bytes_calls
+    bytes_calls += 1
+    return PyBytes_FromStringAndSize(NULL, size)
+
+
+cdef object shown(object number):
+    return str(number) if number.bit_length() <= 64 else f"an int of {number.bit_length()} bits"
+
+
+cdef Py_ssize_t check_offset(object offset, Py_ssize_t size) except -1:
+    if not isinstance(offset, int) or isinstance(offset, bool):
+        raise FrameTypeError(f"offset must be int, not {type(offset).__name__}")
+    if not 0 <= offset <= size:
+        raise FrameError(f"offset must be from 0 to {size}, not {shown(offset)}")
+    return offset
+
+
+cdef object readable(str field, object data):
+    """Give an object that keeps the bytes of a bytes-like object in place while it lives."""
+    if type(data) is bytes:
+        return data
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        expected = "str, bytes, bytearray or memoryview" if field == "data" else "bytes-like"
+        raise FrameTypeError(f"{field} must be {expected}, not {type(data).__name__}")
+    view = PyMemoryView_FromObject(data)
+    if not PyBuffer_IsContiguous(PyMemoryView_GET_BUFFER(view), b"C"):
+        raise FrameError(f"{field} must be contiguous, not a memoryview with gaps")
+    return view
+
+
+cdef struct Span:
+    const char* data
+    Py_ssize_t size
+
+
+cdef inline Span span_of(object held) noexcept:
+    """Give the bytes of what `readable` or an encoder gave; valid while `held` lives."""
+    cdef Span span
+    if type(held) is bytes:
+        span.data = PyBytes_AS_STRING(held)
+        span.size = PyBytes_GET_SIZE(held)
+    else:
+        span.data = <const char*> PyMemoryView_GET_BUFFER(held).buf
+        span.size = PyMemoryView_GET_BUFFER(held).len
+    return span
+
+
+cdef int writable(object buffer, Py_buffer* view) except -1:
+    """Hold a writable buffer; the caller releases it."""
+    try:
+        PyObject_GetBuffer(buffer, view, PyBUF_WRITABLE)
+    except (TypeError, BufferError):
+        raise FrameTypeError(
+            "buffer must be a writable, contiguous bytes-like object, "
+            f"not {type(buffer).__name__}"
+        ) from None
+    return 0
+
+
+cdef char* place(Py_buffer* view, object offset, Py_ssize_t needed) except NULL:
+    """Give where `needed` bytes go, or say why they do not fit."""
+    cdef Py_ssize_t start = check_offset(offset, view.len)
+    if needed > view.len - start:
+        raise BufferTooSmall(needed, view.len - start)
+    return <char*> view.buf + start
+
+
+cdef class Buffer:
+    """A growable byte buffer; `size` is what it starts with once something is appended."""
+
+    cdef char* data
+    cdef Py_ssize_t length
+    cdef Py_ssize_t capacity
+    cdef Py_ssize_t size
+    cdef Py_ssize_t exports
+
+    def __cinit__(self, size=4096):
+        if not isinstance(size, int) or isinstance(size, bool):
+            raise FrameTypeError(f"size must be int, not {type(size).__name__}")
+        if not 1 <= size <= 2**30:
+            raise FrameError(f"size must be from 1 to {2**30} bytes, not {shown(size)}")
+        self.size = size
+
+    def __dealloc__(self):
+        give_back(self)
+
+    def __len__(self):
+        return self.length
+
+    def __getbuffer__(self, Py_buffer* view, int flags):
+        cdef char* start = self.data if self.data != NULL else <char*> b""
+        PyBuffer_FillInfo(view, self, start, self.length, 1, flags)
+        self.exports += 1
+
+    def __releasebuffer__(self, Py_buffer* view):
+        self.exports -= 1
+
+    def append(self, data):
+        """Add bytes at the end; BufferError while a view lives."""
+        held = readable("data", data)
+        cdef Span span = span_of(held)
+        if span.size:
+            memcpy(reserve(self, span.size), span.data, span.size)
+            self.length += span.size
+
+    def truncate(self, length):
+        """Keep the first `length` bytes (from 0 to the length now)."""
+        cdef Py_ssize_t kept = check_offset(length, self.length)
+        if kept < self.length:
+            check_exports(self)
+            self.length = kept
+            if not kept:
+                give_back(self)
+
+    def view(self):
+        """Give a read-only view; while it lives every change raises BufferError."""
+        return PyMemoryView_FromObject(self)
+
+    def take(self):
+        """Give everything as bytes and become empty; BufferError while a view lives."""
+        return take(self)
+
+    def take_into(self, buffer, offset=0):
+        """Move everything into a writable buffer and give the offset behind it.
+
+        Raises BufferTooSmall, and moves nothing, where it does not fit.
+        """
+        return take_into(self, buffer, offset)
+
+
+cdef int check_exports(Buffer self) except -1:
+    if self.exports:
+        raise BufferError("a view of the buffer lives: it cannot be changed")
+    return 0
+
+
+cdef char* reserve(Buffer self, Py_ssize_t extra) except NULL:
+    """Give room for `extra` bytes behind what is there: the only place where memory is got."""
+    global memory_calls, pool_count
+    cdef Py_ssize_t capacity
+    cdef char* data
+    check_exports(self)
+    if extra <= self.capacity - self.length:
+        return self.data + self.length
+    if extra > 2**62 - self.length:
+        raise MemoryError
+    capacity = self.capacity * 2 if self.capacity else self.size
+    if capacity < self.length + extra:
+        capacity = self.length + extra
+    if self.data == NULL and capacity <= POOL_BLOCK:
+        capacity = POOL_BLOCK
+        if pool_count:
+            pool_count -= 1
+            self.data = pool_blocks[pool_count]
+            self.capacity = capacity
+            return self.data
+    data = <char*> PyMem_Realloc(self.data, capacity)
+    if data == NULL:
+        raise MemoryError
+    memory_calls += 1
+    self.data = data
+    self.capacity = capacity
+    return data + self.length
+
+
+cdef void give_back(Buffer self) noexcept:
+    """Let go of the memory of an empty buffer."""
+    global pool_count
+    if self.data == NULL:
+        return
+    if self.capacity == POOL_BLOCK and pool_count < GAISTREAM_POOL:
+        pool_blocks[pool_count] = self.data
+        pool_count += 1
+    else:
+        PyMem_Free(self.data)
+    self.data = NULL
+    self.capacity = 0
+
+
+cdef void cut(Buffer self, Py_ssize_t length) noexcept:
+    """Forget what was written behind `length`, where no view can have been handed out since."""
+    self.length = length
+    if not length:
+        give_back(self)
+
+
+cdef bytes take(Buffer self):
+    cdef bytes taken
+    if not self.length:
+        return b""
+    check_exports(self)
+    taken = new_bytes(self.length)
+    memcpy(PyBytes_AS_STRING(taken), self.data, self.length)
+    cut(self, 0)
+    return taken
+
+
+cdef object take_into(Buffer self, object buffer, object offset):
+    cdef Py_buffer view
+    cdef Py_ssize_t taken = self.length
+    cdef char* target
+    writable(buffer, &view)
+    try:
+        target = place(&view, offset, taken)
+        if taken:
+            check_exports(self)
+            memcpy(target, self.data, taken)
+            cut(self, 0)
+    finally:
+        PyBuffer_Release(&view)
+    return offset + taken

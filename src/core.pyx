@@ -1,0 +1,52 @@
+# cython: language_level=3, embedsignature=True, freethreading_compatible=True
+# cython: boundscheck=False, wraparound=False, initializedcheck=False
+"""The compiled twin of gaistream.pure: same names, same bytes, same errors.
+
+One extension from parts, in the order in which they need each other; each part opens with what
+it does. Public names are documented in full in the file of the same name in gaistream/pure.
+"""
+
+include "buffer.pxi"
+include "text.pxi"
+include "events.pxi"
+include "sse.pxi"
+include "template.pxi"
+include "ndjson.pxi"
+include "lines.pxi"
+include "encoder.pxi"
+include "decoder.pxi"
+
+__all__ = [
+    "MISSING",
+    "AudioDelta",
+    "AudioFormat",
+    "Buffer",
+    "Citation",
+    "Citations",
+    "Done",
+    "Error",
+    "Event",
+    "Finish",
+    "FinishStep",
+    "FrameTemplate",
+    "LineSplitter",
+    "NDJSONFrames",
+    "Raw",
+    "ReasoningDelta",
+    "SSEDecoder",
+    "SSEFrames",
+    "Safety",
+    "ServerSentEvent",
+    "Start",
+    "TextDelta",
+    "ToolCall",
+    "ToolResult",
+    "Usage",
+    "encode_comment",
+    "encode_ndjson",
+    "encode_ndjson_lines",
+    "encode_sse",
+    "encode_sse_into",
+    "escape_json",
+    "install_json",
+]

@@ -1,0 +1,287 @@
+# Events in, bytes out, through one reused buffer: what stands under every stream.
+#
+# Text and reasoning go through the dialect's template straight into the buffer; everything else
+# goes to `dialect.write(frames, item)`, which calls back. A write that raises leaves nothing
+# behind: neither bytes nor a used id. After the end nothing can be written. Belongs to one task.
+# Twin of gaistream/pure/encoder.py.
+
+
+cdef struct Mark:
+    Py_ssize_t length
+    long long next_id
+    bint id_written
+    bint failed
+
+
+cdef class Frames:
+    """What both framings share.
+
+    `ended`: the end was written, nothing may follow. `failed`: the last event was an Error.
+    """
+
+    cdef public bint ended
+    cdef public bint failed
+    cdef Buffer buffer
+    cdef object dialect
+    cdef FrameTemplate text
+    cdef FrameTemplate reasoning
+    cdef bint replace
+    cdef bint id_written
+    cdef long long next_id  # 0: frames are not numbered
+
+    def __init__(self, dialect, size, errors):
+        self.buffer = Buffer(size)
+        self.replace = check_errors(errors)
+        self.dialect = dialect
+        self.text = dialect.text_template
+        self.reasoning = dialect.reasoning_template
+
+    @property
+    def pending(self):
+        """Bytes that wait to be taken."""
+        return self.buffer.length
+
+    def take(self):
+        """Give all that waits."""
+        return take(self.buffer)
+
+    def take_into(self, buffer, offset=0):
+        """Move all that waits into a writable buffer and give the offset behind it.
+
+        Raises BufferTooSmall, and moves nothing, where it does not fit.
+        """
+        return take_into(self.buffer, buffer, offset)
+
+    def write(self, item):
+        """Write one event, or what the dialect takes for one.
+
+        Raises ClosedError after the end, EventError for what is no event, FrameError, EncodeError
+        or UnicodeError for one that cannot be written.
+        """
+        self.write_item(item)
+
+    def write_many(self, items):
+        """Write many events; what follows Done is left out.
+
+        Where one raises, those before it are written and those behind it are not.
+        """
+        check_open(self)
+        for item in items:
+            self.write_item(item)
+            if self.ended:
+                break
+
+    cdef int write_item(self, object item) except -1:
+        cdef object kind = type(item)
+        cdef FrameTemplate template = None
+        cdef object text = None
+        cdef Mark mark
+        check_open(self)
+        if kind is TextDelta:
+            text = (<TextDelta> item).text
+            template = self.text
+        elif kind is str:
+            text = item
+            template = self.text
+        elif kind is ReasoningDelta:
+            text = (<ReasoningDelta> item).text
+            template = self.reasoning
+        if template is not None:
+            append_template(self.buffer, template, text, self.replace, self.next_id)
+            if self.next_id:
+                self.next_id += 1
+                self.id_written = True
+            self.failed = False
+            return 0
+        mark = mark_of(self)
+        self.failed = False
+        try:
+            self.dialect.write(self, item)
+        except BaseException:
+            restore(self, mark)
+            raise
+        return 0
+
+    def write_ready(self, frame):
+        """Write bytes as they are: frames that somebody else has made."""
+        check_open(self)
+        self.buffer.append(frame)
+
+    def fail(self, error):
+        """Write the dialect's error frame; nothing may follow."""
+        cdef Mark mark
+        check_open(self)
+        mark = mark_of(self)
+        try:
+            self.dialect.fail(self, error)
+        except BaseException:
+            restore(self, mark)
+            raise
+        self.ended = True
+        self.failed = True
+
+    def finish(self):
+        """Write the dialect's end of a stream that succeeded; nothing may follow."""
+        cdef Mark mark
+        check_open(self)
+        mark = mark_of(self)
+        try:
+            self.dialect.finish(self)
+        except BaseException:
+            restore(self, mark)
+            raise
+        self.ended = True
+
+
+cdef inline int check_open(Frames self) except -1:
+    if self.ended:
+        raise ClosedError("the stream has ended: nothing may follow")
+    return 0
+
+
+cdef inline Mark mark_of(Frames self) noexcept:
+    cdef Mark mark
+    mark.length = self.buffer.length
+    mark.next_id = self.next_id
+    mark.id_written = self.id_written
+    mark.failed = self.failed
+    return mark
+
+
+cdef void restore(Frames self, Mark mark) noexcept:
+    if mark.length < self.buffer.length:
+        cut(self.buffer, mark.length)
+    self.next_id = mark.next_id
+    self.id_written = mark.id_written
+    self.failed = mark.failed
+    self.ended = False
+
+
+cdef class SSEFrames(Frames):
+    """Server-Sent Events into a buffer; with `include_id` its frames are numbered from 1."""
+
+    def __init__(self, dialect, size=4096, errors="replace", include_id=False):
+        Frames.__init__(self, dialect, size, errors)
+        self.next_id = 1 if include_id else 0
+
+    @property
+    def last_id(self):
+        """The number of the last numbered frame; 0 before the first."""
+        return max(self.next_id - 1, 0)
+
+    def write_event(self, event, data):
+        """Write a frame with this name; `data` is text, or any payload, which becomes JSON."""
+        if data is None or isinstance(data, (str, bytes, bytearray, memoryview)):
+            write_fields(self, data, event, None, None, None, missing)
+        else:
+            write_fields(self, None, event, None, None, None, data)
+
+    def write_frame(
+        self, data=None, event=None, *, id=None, retry=None, comment=None, json=MISSING
+    ):
+        """Write a frame by its fields, as encode_sse does.
+
+        With include_id a frame that has content and no id of its own gets the next number.
+        """
+        write_fields(self, data, event, id, retry, comment, json)
+
+    def write_sse_event(self, ServerSentEvent event not None):
+        """Write a ServerSentEvent."""
+        write_fields(
+            self, event.data, written_event(event), event.id if event.own_id else None,
+            event.retry, event.comment, missing,
+        )
+
+    def write_ready(self, frame):
+        """Write bytes as they are: frames that somebody else has made."""
+        check_open(self)
+        self.buffer.append(frame)
+        held = bytes(frame)
+        if held.startswith(b"id:") or b"\nid:" in held:
+            self.id_written = True
+
+    def write_comment(self, text=""):
+        """Write a comment block."""
+        check_open(self)
+        emit(
+            None, None, None, None, text, missing, self.replace, TO_STREAM, self.buffer, None
+        )
+
+    def write_heartbeat(self):
+        """Write a keep-alive comment.
+
+        Its blank line is left out once an id was written: some decoders emit an empty event at
+        it then. Before, it is there for readers that split on blank lines.
+        """
+        check_open(self)
+        self.buffer.append(b": keep-alive\n" if self.id_written else b": keep-alive\n\n")
+
+    def write_prelude(self, retry=None):
+        """Write the first bytes of a stream, and a reconnection time in milliseconds if given."""
+        check_open(self)
+        self.buffer.append(b":\n\n")
+        if retry is not None:
+            emit(
+                None, None, None, retry, None, missing, False, TO_STREAM, self.buffer, None
+            )
+
+
+cdef int write_fields(
+    SSEFrames self, object data, object event, object id, object retry, object comment, object json
+) except -1:
+    cdef bint content = data is not None or event is not None or json is not missing
+    check_open(self)
+    if id is None and self.next_id and content:
+        emit(
+            data, event, self.next_id, retry, comment, json, self.replace,
+            TO_STREAM, self.buffer, None,
+        )
+        self.next_id += 1
+        self.id_written = True
+    else:
+        emit(data, event, id, retry, comment, json, self.replace, TO_STREAM, self.buffer, None)
+        if id is not None:
+            self.id_written = True
+    return 0
+
+
+cdef class NDJSONFrames(Frames):
+    """Newline-delimited JSON into a buffer; `dumps` where it is not to be the compact form."""
+
+    cdef object dumps
+
+    def __init__(self, dialect, size=8192, errors="replace", dumps=None):
+        Frames.__init__(self, dialect, size, errors)
+        self.dumps = dumps
+
+    def write_line(self, payload):
+        """Write one payload as one line."""
+        check_open(self)
+        if self.dumps is None:
+            self.buffer.append(json_bytes(payload, True, self.replace))
+        else:
+            self.buffer.append(self.dumps(payload) + b"\n")
+
+    def write_text_line(self, data):
+        """Write a line that is JSON already; CR and LF within it are refused."""
+        cdef Span span
+        cdef Py_ssize_t index
+        cdef char* out
+        check_open(self)
+        held = hold_text("data", data, self.replace, &span)
+        for index in range(span.size):
+            if span.data[index] == 0x0D or span.data[index] == 0x0A:
+                name = "CR" if span.data[index] == 0x0D else "LF"
+                raise FrameError(
+                    "data must be one line: "
+                    f"found {name} at index {index} of {span.size} bytes"
+                )
+        out = reserve(self.buffer, span.size + 1)
+        memcpy(out, span.data, span.size)
+        out[span.size] = 0x0A
+        self.buffer.length += span.size + 1
+
+    def write_heartbeat(self):
+        """Write a ping line."""
+        check_open(self)
+        self.buffer.append(b'{"type":"ping"}\n')

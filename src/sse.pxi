@@ -1,0 +1,390 @@
+# Server-Sent Events out: one frame in the byte profile that every client accepts.
+#
+# Plan: check every field in the wire's order and point a span at its bytes; measure; get exactly
+# that much room (new bytes, the caller's buffer, or the stream's); write once. Lines of data are
+# found by memchr, and their ends remembered from the measuring for the writing.
+# Twin of gaistream/pure/sse.py.
+
+from libc.limits cimport LLONG_MAX
+
+
+class _Missing:
+    def __repr__(self):
+        return "MISSING"
+
+
+MISSING = _Missing()
+cdef object missing = MISSING
+cdef dict FORBIDDEN = {"\r": "CR", "\n": "LF", "\0": "NUL"}
+
+cdef enum:
+    REMEMBERED_ENDS = 64
+
+
+cdef struct Lines:
+    Py_ssize_t count            # line ends found
+    Py_ssize_t end_bytes        # what they take in the input (CRLF takes two)
+    bint has_cr
+    Py_ssize_t ends[REMEMBERED_ENDS]  # of the first LFs, where there is no CR
+
+
+cdef void count_lines(const char* data, Py_ssize_t size, Lines* lines) noexcept nogil:
+    cdef const char* end = data + size
+    cdef const char* at = data
+    lines.count = 0
+    lines.end_bytes = 0
+    lines.has_cr = memchr(data, 0x0D, size) != NULL
+    if not lines.has_cr:
+        while True:
+            at = <const char*> memchr(at, 0x0A, end - at)
+            if at == NULL:
+                break
+            if lines.count < REMEMBERED_ENDS:
+                lines.ends[lines.count] = at - data
+            lines.count += 1
+            at += 1
+        lines.end_bytes = lines.count
+        return
+    while at < end:
+        if at[0] == 0x0A or at[0] == 0x0D:
+            if at[0] == 0x0D and at + 1 < end and at[1] == 0x0A:
+                lines.end_bytes += 1
+                at += 1
+            lines.end_bytes += 1
+            lines.count += 1
+        at += 1
+
+
+cdef inline char* write_line(char* out, const char* data, Py_ssize_t size) noexcept nogil:
+    memcpy(out, b"data: ", 6)
+    memcpy(out + 6, data, size)
+    out[6 + size] = 0x0A
+    return out + size + 7
+
+
+cdef char* write_lines(char* out, const char* data, Py_ssize_t size, Lines* lines) noexcept nogil:
+    cdef Py_ssize_t start = 0
+    cdef Py_ssize_t at = 0
+    cdef Py_ssize_t index
+    cdef const char* found
+    if not lines.has_cr:
+        for index in range(lines.count):
+            if index < REMEMBERED_ENDS:
+                at = lines.ends[index]
+            else:
+                found = <const char*> memchr(data + start, 0x0A, size - start)
+                at = found - data
+            out = write_line(out, data + start, at - start)
+            start = at + 1
+        return write_line(out, data + start, size - start)
+    while at < size:
+        if data[at] == 0x0A or data[at] == 0x0D:
+            out = write_line(out, data + start, at - start)
+            if data[at] == 0x0D and at + 1 < size and data[at + 1] == 0x0A:
+                at += 1
+            start = at + 1
+        at += 1
+    return write_line(out, data + start, size - start)
+
+
+cdef inline int write_number(char* out, long long number) noexcept nogil:
+    """Write a number in decimal and give how many characters it took."""
+    cdef char digits[24]
+    cdef int count = 0
+    cdef int length = 0
+    cdef unsigned long long rest = <unsigned long long> number
+    if number < 0:
+        out[0] = c"-"
+        length = 1
+        rest = 0 - rest
+    while True:
+        digits[count] = <char> (c"0" + rest % 10)
+        rest //= 10
+        count += 1
+        if not rest:
+            break
+    while count:
+        count -= 1
+        out[length] = digits[count]
+        length += 1
+    return length
+
+
+cdef object refuse_name(str field, object value):
+    for index, character in enumerate(value):
+        if character in FORBIDDEN:
+            raise FrameError(
+                f"{field} must not contain CR, LF or NUL: "
+                f"found {FORBIDDEN[character]} at index {index} of {len(value)} characters"
+            )
+
+
+cdef object hold_name(str field, object value, bint replace, Span* span):
+    """Point `span` at the text of an event or id, which a line end or NUL would break out of."""
+    cdef Py_ssize_t index
+    cdef unsigned char code
+    cdef object held
+    if not isinstance(value, str):
+        expected = "str or int" if field == "id" else "str"
+        raise FrameTypeError(f"{field} must be {expected}, not {type(value).__name__}")
+    if PyUnicode_IS_COMPACT_ASCII(value):
+        span.data = <const char*> PyUnicode_DATA(value)
+        span.size = PyUnicode_GET_LENGTH(value)
+        held = value
+    else:
+        refuse_name(field, value)
+        held = utf8(value, replace)
+        span[0] = span_of(held)
+    for index in range(span.size):
+        code = <unsigned char> span.data[index]
+        if code <= 0x0D and (code == 0x0A or code == 0x0D or code == 0):
+            refuse_name(field, value)
+    return held
+
+
+cdef bytes comment_block(object comment, bint replace):
+    if not isinstance(comment, str):
+        raise FrameTypeError(f"comment must be str, not {type(comment).__name__}")
+    lines = utf8(comment, replace).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+    return b"".join([b": " + line + b"\n" if line else b":\n" for line in lines])
+
+
+cdef long long check_retry(object retry) except -1:
+    if not isinstance(retry, int) or isinstance(retry, bool):
+        raise FrameTypeError(f"retry must be int, not {type(retry).__name__}")
+    if not 0 <= retry <= LLONG_MAX:
+        raise FrameError(f"retry must be from 0 to {MAX_INT} milliseconds, not {shown(retry)}")
+    return retry
+
+
+cdef long long check_id_number(object id) except? -1:
+    if not -LLONG_MAX <= id <= LLONG_MAX:
+        raise FrameError(f"id must be within 64 bits, not {shown(id)}")
+    return id
+
+
+cdef struct Frame:
+    Span comment, id, event, data
+    bint has_id, has_event, has_data, has_retry, is_json
+    Lines lines
+    char id_digits[24]
+    char retry_digits[24]
+    int retry_size
+    Py_ssize_t size
+
+
+cdef inline char* write_field(char* out, const char* name, int name_size, Span value) noexcept nogil:
+    memcpy(out, name, name_size)
+    memcpy(out + name_size, value.data, value.size)
+    out[name_size + value.size] = 0x0A
+    return out + name_size + value.size + 1
+
+
+cdef Py_ssize_t measure_frame(Frame* frame) except -1:
+    """Give the bytes that the frame takes; FrameError where it has none."""
+    cdef Py_ssize_t size = frame.comment.size
+    if frame.has_id:
+        size += 5 + frame.id.size
+    if frame.has_event:
+        size += 8 + frame.event.size
+    if frame.has_retry:
+        size += 8 + frame.retry_size
+    if frame.is_json:
+        size += 6 + frame.data.size
+    elif frame.has_data:
+        count_lines(frame.data.data, frame.data.size, &frame.lines)
+        size += frame.data.size - frame.lines.end_bytes + 7 * (frame.lines.count + 1)
+    if not size:
+        raise FrameError("a frame needs data, json, event, id, retry or comment")
+    if frame.has_data or frame.has_event or frame.has_id or not frame.has_retry:
+        size += 1
+    return size
+
+
+cdef void write_frame(char* out, Frame* frame) noexcept nogil:
+    if frame.comment.size:
+        memcpy(out, frame.comment.data, frame.comment.size)
+        out += frame.comment.size
+    if frame.has_id:
+        out = write_field(out, b"id: ", 4, frame.id)
+    if frame.has_event:
+        out = write_field(out, b"event: ", 7, frame.event)
+    if frame.has_retry:
+        memcpy(out, b"retry: ", 7)
+        memcpy(out + 7, frame.retry_digits, frame.retry_size)
+        out[7 + frame.retry_size] = 0x0A
+        out += 8 + frame.retry_size
+    if frame.is_json:
+        memcpy(out, b"data: ", 6)
+        memcpy(out + 6, frame.data.data, frame.data.size)
+        out += 6 + frame.data.size
+    elif frame.has_data:
+        out = write_lines(out, frame.data.data, frame.data.size, &frame.lines)
+    if frame.has_data or frame.has_event or frame.has_id or not frame.has_retry:
+        out[0] = 0x0A
+
+
+cdef object frame_into(Frame* frame, object buffer, object offset, object held):
+    """Write a measured frame into the caller's buffer and give the offset behind it."""
+    cdef Py_buffer view
+    cdef char* out
+    cdef bytes copy
+    writable(buffer, &view)
+    try:
+        out = place(&view, offset, frame.size)
+        if (
+            type(held) is memoryview
+            and frame.data.data < out + frame.size
+            and out < frame.data.data + frame.data.size
+        ):
+            copy = PyBytes_FromStringAndSize(frame.data.data, frame.data.size)
+            frame.data = span_of(copy)  # the data stands where the frame goes
+        write_frame(out, frame)
+    finally:
+        PyBuffer_Release(&view)
+    return offset + frame.size
+
+
+cdef enum Target:
+    TO_BYTES, TO_BUFFER, TO_STREAM
+
+
+cdef object emit(
+    object data, object event, object id, object retry, object comment, object json,
+    bint replace, Target target, object buffer, object offset,
+):
+    """Write one frame to where `target` says; `held…` keep its fields in place meanwhile."""
+    cdef Frame frame
+    cdef object held_comment, held_id, held_event, held_data = None
+    cdef bytes result
+    frame.comment.size = 0
+    if comment is not None:
+        held_comment = comment_block(comment, replace)
+        frame.comment = span_of(held_comment)
+    frame.has_id = id is not None
+    if frame.has_id:
+        if isinstance(id, int) and not isinstance(id, bool):
+            frame.id.size = write_number(frame.id_digits, check_id_number(id))
+            frame.id.data = frame.id_digits
+        else:
+            held_id = hold_name("id", id, replace, &frame.id)
+    frame.has_event = event is not None
+    if frame.has_event:
+        held_event = hold_name("event", event, replace, &frame.event)
+    frame.has_retry = retry is not None
+    frame.retry_size = 0
+    if frame.has_retry:
+        frame.retry_size = write_number(frame.retry_digits, check_retry(retry))
+    frame.is_json = json is not missing
+    frame.has_data = frame.is_json or data is not None
+    if frame.is_json:
+        if data is not None:
+            raise FrameError("data and json exclude each other")
+        held_data = json_bytes(json, True, replace)
+        frame.data = span_of(held_data)
+    elif frame.has_data:
+        held_data = hold_text("data", data, replace, &frame.data)
+    frame.size = measure_frame(&frame)
+    if target == TO_BYTES:
+        result = new_bytes(frame.size)
+        write_frame(PyBytes_AS_STRING(result), &frame)
+        return result
+    if target == TO_STREAM:
+        write_frame(reserve(<Buffer> buffer, frame.size), &frame)
+        (<Buffer> buffer).length += frame.size
+        return None
+    return frame_into(&frame, buffer, offset, held_data)
+
+
+def encode_sse(
+    data=None, event=None, *, id=None, retry=None, comment=None, json=MISSING, errors="strict"
+):
+    """Encode one Server-Sent Event; gaistream.pure.encode_sse tells the whole.
+
+    Raises FrameError (a ValueError) for a field that cannot be written, UnicodeEncodeError or
+    UnicodeDecodeError for what is not text, EncodeError for a payload that JSON cannot say.
+    """
+    return emit(data, event, id, retry, comment, json, check_errors(errors), TO_BYTES, None, None)
+
+
+def encode_sse_into(
+    buffer, offset, data=None, event=None, *,
+    id=None, retry=None, comment=None, json=MISSING, errors="strict",
+):
+    """Encode one Server-Sent Event into a writable buffer and give the offset behind it.
+
+    Raises BufferTooSmall, with the size `needed`, where it does not fit; nothing is written then.
+    """
+    return emit(
+        data, event, id, retry, comment, json, check_errors(errors), TO_BUFFER, buffer, offset
+    )
+
+
+def encode_comment(text=""):
+    """Encode a comment block, which clients ignore: a heartbeat, or the first bytes of a stream."""
+    return emit(None, None, None, None, text, missing, False, TO_BYTES, None, None)
+
+
+cdef class ServerSentEvent:
+    """One Server-Sent Event, to be written or as it was read. `bytes(event)` encodes it.
+
+    An event that was read has the name "message" where none was given, and the id that was in
+    force; `bytes()` writes neither.
+    """
+
+    cdef public object data, event, id, retry, comment
+    cdef bint own_id
+
+    def __init__(self, data=None, event=None, *, id=None, retry=None, comment=None):
+        self.data = data
+        self.event = event
+        self.id = id
+        self.retry = retry
+        self.comment = comment
+        self.own_id = True
+
+    def json(self):
+        """Read `data` as JSON; ValueError where it is none."""
+        if self.data is None:
+            raise ValueError("the event has no data")
+        return json_loads(self.data)
+
+    def __bytes__(self):
+        return emit(
+            self.data, written_event(self), self.id if self.own_id else None, self.retry,
+            self.comment, missing, False, TO_BYTES, None, None,
+        )
+
+    def __eq__(self, other):
+        if type(other) is not ServerSentEvent:
+            return NotImplemented
+        return fields_of(self) == fields_of(other)
+
+    __hash__ = None
+
+    def __repr__(self):
+        names = ("data", "event", "id", "retry", "comment")
+        said = [
+            f"{name}={value!r}"
+            for name, value in zip(names, fields_of(self)) if value is not None
+        ]
+        return f"ServerSentEvent({', '.join(said)})"
+
+
+cdef tuple fields_of(ServerSentEvent event):
+    return (event.data, event.event, event.id, event.retry, event.comment)
+
+
+cdef object written_event(ServerSentEvent event):
+    return None if event.event == "message" else event.event
+
+
+cdef ServerSentEvent read_event(object data, object event, object id, object retry, bint own_id):
+    """Make the event that a decoder has read."""
+    cdef ServerSentEvent made = ServerSentEvent.__new__(ServerSentEvent)
+    made.data = data
+    made.event = event
+    made.id = id
+    made.retry = retry
+    made.own_id = own_id
+    return made

@@ -1,0 +1,308 @@
+# Text to bytes: UTF-8 with surrogates refused or repaired, JSON string escaping, payloads.
+#
+# A compact ASCII str is read in place; any other is transcoded straight from its own storage into
+# the frame (JSON strings) or through one UTF-8 bytes object (data, names), never through the
+# cached UTF-8 of a str that is used once. Twin of gaistream/pure/text.py.
+
+import re
+
+cdef extern from "Python.h":
+    bint PyUnicode_IS_COMPACT_ASCII(object text)
+    int PyUnicode_KIND(object text)
+    void* PyUnicode_DATA(object text)
+    Py_ssize_t PyUnicode_GET_LENGTH(object text)
+    bytes PyUnicode_AsUTF8String(object text)
+    str PyUnicode_DecodeUTF8(const char* data, Py_ssize_t size, const char* errors)
+    int PyBytes_CheckExact(object value)
+    int PyUnicode_CheckExact(object value)
+
+SURROGATE = re.compile("[\ud800-\udfff]")
+
+# For each ASCII character: 0 as it is, 1 as \u00xx, else the letter behind a backslash.
+cdef unsigned char escapes[256]
+cdef const char* HEX = b"0123456789abcdef"
+
+
+cdef void fill_escapes() noexcept:
+    cdef int code
+    for code in range(0x20):
+        escapes[code] = 1
+    escapes[0x08] = c"b"
+    escapes[0x09] = c"t"
+    escapes[0x0A] = c"n"
+    escapes[0x0C] = c"f"
+    escapes[0x0D] = c"r"
+    escapes[0x22] = c'"'
+    escapes[0x5C] = c"\\"
+
+
+fill_escapes()
+
+cdef object STRICT = "strict"
+cdef object REPLACE = "replace"
+
+
+cdef inline bint check_errors(object errors) except -1:
+    if errors is STRICT:
+        return 0
+    if errors == STRICT:
+        return 0
+    if errors == REPLACE:
+        return 1
+    raise FrameError(f"errors must be 'strict' or 'replace', not {errors!r}")
+
+
+cdef bytes utf8(object text, bint replace):
+    try:
+        return PyUnicode_AsUTF8String(text)
+    except UnicodeEncodeError:
+        if not replace:
+            raise
+    return PyUnicode_AsUTF8String(SURROGATE.sub("\ufffd", text))
+
+
+cdef inline bint is_ascii(const char* data, Py_ssize_t size) noexcept nogil:
+    cdef uint64_t word
+    cdef Py_ssize_t index = 0
+    while index + 8 <= size:
+        memcpy(&word, data + index, 8)
+        if word & 0x8080808080808080ULL:
+            return False
+        index += 8
+    while index < size:
+        if <unsigned char> data[index] & 0x80:
+            return False
+        index += 1
+    return True
+
+
+cdef object hold_text(str field, object data, bint replace, Span* span):
+    """Point `span` at the UTF-8 of str or bytes; valid while what is returned lives."""
+    cdef object held
+    if isinstance(data, str):
+        if PyUnicode_IS_COMPACT_ASCII(data):
+            span.data = <const char*> PyUnicode_DATA(data)
+            span.size = PyUnicode_GET_LENGTH(data)
+            return data
+        held = utf8(data, replace)
+        span[0] = span_of(held)
+        return held
+    held = readable(field, data)
+    span[0] = span_of(held)
+    if not is_ascii(span.data, span.size):
+        try:
+            PyUnicode_DecodeUTF8(span.data, span.size, b"strict")
+        except UnicodeDecodeError:
+            if not replace:
+                raise
+            held = PyUnicode_AsUTF8String(PyUnicode_DecodeUTF8(span.data, span.size, b"replace"))
+            span[0] = span_of(held)
+    return held
+
+
+# ---- JSON strings ----
+
+cdef inline Py_ssize_t plain_run(const unsigned char* text, Py_ssize_t size) noexcept nogil:
+    """Count the leading ASCII characters that stand in a JSON string as they are."""
+    cdef uint64_t word, quote, slash
+    cdef Py_ssize_t index = 0
+    while index + 8 <= size:
+        memcpy(&word, text + index, 8)
+        quote = word ^ 0x2222222222222222ULL
+        slash = word ^ 0x5C5C5C5C5C5C5C5CULL
+        # the classic "has a byte below n" of each word; exact, for no byte is above 0x7F
+        if (
+            (word - 0x2020202020202020ULL)
+            | (quote - 0x0101010101010101ULL)
+            | (slash - 0x0101010101010101ULL)
+        ) & 0x8080808080808080ULL:
+            break
+        index += 8
+    while index < size and not escapes[text[index]]:
+        index += 1
+    return index
+
+
+cdef inline char* write_escape(char* out, unsigned char code) noexcept nogil:
+    out[0] = c"\\"
+    if escapes[code] > 1:
+        out[1] = <char> escapes[code]
+        return out + 2
+    out[1] = c"u"
+    out[2] = c"0"
+    out[3] = c"0"
+    out[4] = HEX[code >> 4]
+    out[5] = HEX[code & 15]
+    return out + 6
+
+
+cdef char* write_ascii_escaped(char* out, const unsigned char* text, Py_ssize_t size) noexcept nogil:
+    cdef Py_ssize_t run
+    while True:
+        run = plain_run(text, size)
+        memcpy(out, text, run)
+        out += run
+        if run == size:
+            return out
+        out = write_escape(out, text[run])
+        text += run + 1
+        size -= run + 1
+
+
+ctypedef fused wide:
+    unsigned char
+    uint16_t
+    uint32_t
+
+
+cdef Py_ssize_t wide_size(const wide* text, Py_ssize_t size, bint replace) noexcept nogil:
+    """Give the size of the escaped UTF-8; -1 for a surrogate that is not to be replaced."""
+    cdef Py_ssize_t total = 0
+    cdef Py_ssize_t index
+    cdef uint32_t code
+    for index in range(size):
+        code = text[index]
+        if code < 0x80:
+            total += 1 if not escapes[code] else (2 if escapes[code] > 1 else 6)
+        elif code < 0x800:
+            total += 6 if code == 0x85 else 2
+        elif code < 0x10000:
+            if 0xD800 <= code <= 0xDFFF and not replace:
+                return -1
+            total += 6 if code == 0x2028 or code == 0x2029 else 3
+        else:
+            total += 4
+    return total
+
+
+cdef char* write_wide(char* out, const wide* text, Py_ssize_t size) noexcept nogil:
+    """Write the escaped UTF-8, surrogates as U+FFFD."""
+    cdef Py_ssize_t index
+    cdef uint32_t code
+    for index in range(size):
+        code = text[index]
+        if code < 0x80:
+            if escapes[code]:
+                out = write_escape(out, <unsigned char> code)
+            else:
+                out[0] = <char> code
+                out += 1
+        elif code < 0x800:
+            if code == 0x85:
+                out = write_escape(out, 0x85)
+            else:
+                out[0] = <char> (0xC0 | (code >> 6))
+                out[1] = <char> (0x80 | (code & 0x3F))
+                out += 2
+        elif code == 0x2028 or code == 0x2029:
+            memcpy(out, b"\\u2028", 6)
+            out[5] = HEX[code & 15]
+            out += 6
+        elif code < 0x10000:
+            if 0xD800 <= code <= 0xDFFF:
+                code = 0xFFFD
+            out[0] = <char> (0xE0 | (code >> 12))
+            out[1] = <char> (0x80 | ((code >> 6) & 0x3F))
+            out[2] = <char> (0x80 | (code & 0x3F))
+            out += 3
+        else:
+            out[0] = <char> (0xF0 | (code >> 18))
+            out[1] = <char> (0x80 | ((code >> 12) & 0x3F))
+            out[2] = <char> (0x80 | ((code >> 6) & 0x3F))
+            out[3] = <char> (0x80 | (code & 0x3F))
+            out += 4
+    return out
+
+
+cdef Py_ssize_t escaped_size(object text, bint replace) except -1:
+    """Give the size of a str as the inside of a JSON string; raises for a lone surrogate."""
+    cdef Py_ssize_t size = PyUnicode_GET_LENGTH(text)
+    cdef Py_ssize_t total
+    cdef void* data = PyUnicode_DATA(text)
+    cdef int kind = PyUnicode_KIND(text)
+    if kind == 1:
+        if PyUnicode_IS_COMPACT_ASCII(text) and plain_run(<unsigned char*> data, size) == size:
+            return size
+        return wide_size(<const unsigned char*> data, size, replace)
+    if kind == 2:
+        total = wide_size(<const uint16_t*> data, size, replace)
+    else:
+        total = wide_size(<const uint32_t*> data, size, replace)
+    if total < 0:
+        PyUnicode_AsUTF8String(text)  # raises the UnicodeEncodeError, with all that it tells
+    return total
+
+
+cdef inline char* write_escaped(char* out, object text) noexcept:
+    """Write what escaped_size has measured."""
+    cdef Py_ssize_t size = PyUnicode_GET_LENGTH(text)
+    cdef void* data = PyUnicode_DATA(text)
+    cdef int kind
+    if PyUnicode_IS_COMPACT_ASCII(text):
+        return write_ascii_escaped(out, <const unsigned char*> data, size)
+    kind = PyUnicode_KIND(text)
+    if kind == 1:
+        return write_wide(out, <const unsigned char*> data, size)
+    if kind == 2:
+        return write_wide(out, <const uint16_t*> data, size)
+    return write_wide(out, <const uint32_t*> data, size)
+
+
+cdef inline int check_text(object text) except -1:
+    if not isinstance(text, str):
+        raise FrameTypeError(f"text must be str, not {type(text).__name__}")
+    return 0
+
+
+def escape_json(text, errors="strict"):
+    """Escape a str for the inside of a JSON string, without the quotes, in UTF-8.
+
+    The output equals orjson's, except that U+0085, U+2028 and U+2029 are always escaped.
+    """
+    cdef bint replace = check_errors(errors)
+    check_text(text)
+    cdef bytes out = new_bytes(escaped_size(text, replace))
+    write_escaped(PyBytes_AS_STRING(out), text)
+    return out
+
+
+# ---- JSON payloads: gaistream/_json.py installs what encodes them ----
+
+def not_installed(*_):
+    raise RuntimeError("no JSON library is installed: import gaistream, not one of its twins alone")
+
+
+cdef object json_dumps = not_installed
+cdef object json_default = None
+cdef object json_option = None
+cdef object json_line_option = None
+cdef object json_careful = not_installed
+cdef object json_loads = not_installed
+
+
+def install_json(dumps, default, option, line_option, careful, loads):
+    """Install the JSON library: `dumps(obj, default, option)`, and `careful` where that fails."""
+    global json_dumps, json_default, json_option, json_line_option, json_careful, json_loads
+    json_dumps = dumps
+    json_default = default
+    json_option = option
+    json_line_option = line_option
+    json_careful = careful
+    json_loads = loads
+
+
+cdef bytes json_bytes(object payload, bint newline, bint replace):
+    """Give a payload in JSON, its line separators escaped, with an LF behind it if asked."""
+    cdef bytes encoded
+    try:
+        encoded = json_dumps(payload, json_default, json_line_option if newline else json_option)
+    except Exception:
+        encoded = json_careful(payload, newline, REPLACE if replace else STRICT)
+    if is_ascii(PyBytes_AS_STRING(encoded), PyBytes_GET_SIZE(encoded)):
+        return encoded
+    # JSON has non-ASCII only inside strings
+    for separator, escape in ((b"\xc2\x85", b"\\u0085"), (b"\xe2\x80\xa8", b"\\u2028"),
+                              (b"\xe2\x80\xa9", b"\\u2029")):
+        if separator in encoded:
+            encoded = encoded.replace(separator, escape)
+    return encoded

@@ -1,0 +1,76 @@
+"""The twins, side by side in one run, and what every test may use.
+
+`gs` is the whole package, once on the compiled core and once on the pure twin: two copies of
+gaistream in one process, each with its own modules. A run that was to be native and is not fails
+at once, for a suite that silently ran pure has tested the wrong thing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from types import ModuleType
+
+import pytest
+
+import gaistream
+
+WANTED = os.environ.get("GAISTREAM_BACKEND", "auto")
+TWINS = ["pure"] if WANTED == "pure" else ["native", "pure"]
+SUBMODULES = ["asgi", "dialects", "errors", "http", "wsgi"]
+
+
+def pytest_report_header() -> str:
+    return f"gaistream: backend {gaistream.backend}, JSON by {gaistream.json_library}"
+
+
+def pytest_sessionstart() -> None:
+    expected = "pure" if WANTED == "pure" else "native"
+    if gaistream.backend != expected:
+        pytest.exit(f"the suite wants the {expected} backend and got {gaistream.backend}", 3)
+
+
+def load_package(backend: str) -> ModuleType:
+    """Import a copy of gaistream on this backend, beside the one that everybody shares."""
+    if backend == gaistream.backend:
+        package = gaistream
+        for name in SUBMODULES:
+            importlib.import_module(f"gaistream.{name}")
+        return package
+    shared = {name: sys.modules.pop(name) for name in _loaded()}
+    before = os.environ.get("GAISTREAM_BACKEND")
+    os.environ["GAISTREAM_BACKEND"] = backend
+    try:
+        package = importlib.import_module("gaistream")
+        for name in SUBMODULES:
+            importlib.import_module(f"gaistream.{name}")
+    finally:
+        if before is None:
+            del os.environ["GAISTREAM_BACKEND"]
+        else:
+            os.environ["GAISTREAM_BACKEND"] = before
+        for name in _loaded():
+            del sys.modules[name]
+        sys.modules.update(shared)
+    assert package.backend == backend
+    return package
+
+
+def _loaded() -> list[str]:
+    return [name for name in sys.modules if name == "gaistream" or name.startswith("gaistream.")]
+
+
+PACKAGES = {backend: load_package(backend) for backend in TWINS}
+
+
+@pytest.fixture(params=TWINS)
+def gs(request: pytest.FixtureRequest) -> ModuleType:
+    """The package on one twin."""
+    return PACKAGES[request.param]
+
+
+@pytest.fixture
+def both() -> list[ModuleType]:
+    """The package on each twin that this run has."""
+    return list(PACKAGES.values())

@@ -1,0 +1,297 @@
+"""The embedded provider, and the handbook from which it answers."""
+
+# ruff: noqa: D103 - a test's name says what it promises
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import doctest
+import importlib.util
+import re
+from collections.abc import Iterator
+from importlib import resources
+
+import pytest
+
+from gaistream import errors, events
+from gaistream.chat import ChatRequest
+from gaistream.providers.docs import DocsProvider
+
+HANDBOOK = {
+    entry.name: entry.read_text("utf-8")
+    for entry in sorted(
+        resources.files("gaistream").joinpath("handbook").iterdir(), key=lambda entry: entry.name
+    )
+}
+OWN = {
+    "pets.md": "# Pets\n\n## Cats\n\nCats purr.\n\n## Dogs\n\nDogs bark.\n",
+    "farm.md": "# Farm\n\n## Cows\n\nCows moo and chew.\n\n```python\n## not a heading\n```\n",
+}
+
+
+def ask(question: str, provider: DocsProvider | None = None) -> list[events.Event]:
+    source = (provider or DocsProvider()).stream_text(ChatRequest.from_question(question))
+
+    async def collect() -> list[events.Event]:
+        return [event async for event in source]
+
+    return asyncio.run(collect())
+
+
+def text_of(said: list[events.Event]) -> str:
+    return "".join(event.text for event in said if isinstance(event, events.TextDelta))
+
+
+def kinds(said: list[events.Event]) -> list[str]:
+    return list(dict.fromkeys(type(event).__name__ for event in said))
+
+
+def test_an_answer_has_every_part_of_an_answer_with_a_tool() -> None:
+    said = ask("What happens when the client disconnects?")
+    assert kinds(said) == [
+        "Start", "ToolCall", "ToolResult", "Citations", "TextDelta", "FinishStep", "Finish",
+    ]  # fmt: skip
+    start, call, result, citations = said[:4]
+    assert start.model == "gaistream-handbook"
+    question = "What happens when the client disconnects?"
+    assert call == events.ToolCall("call_1", "search_handbook", {"query": question})
+    assert (result.id, result.name) == ("call_1", "search_handbook")
+    best = result.result["sections"][0]
+    assert best["document"] == "servers.md"
+    assert best["title"] == "What happens when the client disconnects"
+    assert best["score"] > 0
+    anchor = "#what-happens-when-the-client-disconnects"
+    assert citations.citations[0].uri == f"gaistream:handbook/servers.md{anchor}"
+    assert "aclose()" in text_of(said)
+
+
+def test_the_usage_counts_the_words_asked_and_the_pieces_said() -> None:
+    said = ask("Is a writer  thread-safe?")
+    pieces = sum(isinstance(event, events.TextDelta) for event in said)
+    assert said[-2:] == [
+        events.FinishStep(1),
+        events.Finish(events.Usage(4, pieces), finish_reason="stop"),
+    ]
+
+
+def test_the_same_question_gives_the_same_events_and_another_another_id() -> None:
+    assert ask("What is a heartbeat?") == ask("What is a heartbeat?")
+    assert ask("What is a heartbeat?")[0].id != ask("What are heartbeats?")[0].id
+
+
+def test_pieces_are_words_with_their_white_space() -> None:
+    said = ask("cows", DocsProvider(documents=OWN))
+    pieces = [event.text for event in said if isinstance(event, events.TextDelta)]
+    assert all(re.fullmatch(r"\S+\s*", piece) for piece in pieces)
+    assert "".join(pieces) == (
+        "The handbook answers this under “Cows” (farm.md):\n\n"
+        "Cows moo and chew.\n\n```python\n## not a heading\n```\n"
+    )
+
+
+@pytest.mark.parametrize("question", ["heartbeat", "Last-Event-ID", "send_timeout", "CORS"])
+def test_each_citation_gives_the_stretch_that_its_section_says(question: str) -> None:
+    said = ask(question)
+    answer = text_of(said)
+    (cited,) = (event.citations for event in said if isinstance(event, events.Citations))
+    found = next(event.result["sections"] for event in said if isinstance(event, events.ToolResult))
+    assert 1 <= len(cited) <= len(found)
+    end = 0
+    for citation in cited:
+        document, _, anchor = citation.uri.removeprefix("gaistream:handbook/").partition("#")
+        assert end < citation.start < citation.end <= len(answer)
+        stretch, end = answer[citation.start : citation.end], citation.end
+        assert anchor in anchors(document)
+        for block in stretch.split("\n\n"):
+            assert block in section_of(document, anchor)
+
+
+def test_further_sections_are_quoted_only_when_they_are_nearly_as_good() -> None:
+    said = ask("bark", DocsProvider(documents=OWN))
+    assert [event.citations for event in said if isinstance(event, events.Citations)] == [
+        (events.Citation("pets.md#dogs", 51, 61, title="Dogs"),)
+    ]
+    both = ask("cats and dogs", DocsProvider(documents=OWN))
+    (cited,) = (event.citations for event in both if isinstance(event, events.Citations))
+    assert [citation.title for citation in cited] == ["Cats", "Dogs"]
+    only = ask("cats and dogs", DocsProvider(documents=OWN, sections=1))
+    (cited,) = (event.citations for event in only if isinstance(event, events.Citations))
+    assert [citation.title for citation in cited] == ["Cats"]
+
+
+@pytest.mark.parametrize(
+    "question", ["Who won the cup in 1998?", "Wie wird das Wetter?", "hello", "", "  \n", "\ud800"]
+)
+def test_where_the_handbook_has_nothing_the_answer_says_so(question: str) -> None:
+    said = ask(question)
+    assert kinds(said) == ["Start", "ToolCall", "ToolResult", "TextDelta", "FinishStep", "Finish"]
+    assert said[2].result == {"sections": []}
+    answer = text_of(said)
+    first = "The handbook has nothing on that." if question.strip() else "There was no question."
+    assert answer.startswith(first)
+    for name in HANDBOOK:
+        assert f"({name})\n" in answer
+
+
+@pytest.mark.parametrize(
+    ("question", "document", "title"),
+    [
+        ("What is gaistream?", "getting-started.md", "What gaistream is"),
+        ("How do I install it?", "getting-started.md", "Install gaistream"),
+        ("How do I use it with FastAPI?", "getting-started.md", "FastAPI and Starlette"),
+        ("flask", "getting-started.md", "Flask and other WSGI frameworks"),
+        ("How do tool calls work?", "events.md", "Tools: ToolCall and ToolResult"),
+        ("Tell me about U+2028", "wire.md", "Why U+2028 is escaped in JSON"),
+        ("What does send_timeout do?", "servers.md", "Slow clients and send_timeout"),
+        (
+            "What happens if a browser reconnects with Last-Event-ID?",
+            "handlers.md",
+            "Reconnects, Last-Event-ID and status 204",
+        ),
+        ("Why does nginx buffer?", "proxies.md", "Buffering in nginx: X-Accel-Buffering"),
+        ("HTTP/2", "proxies.md", "HTTP/2 and HTTP/1.1"),
+        ("Is SSEWriter thread-safe?", "writers.md", "Thread safety"),
+        ("What is GAISTREAM_BACKEND?", "twins.md", "Choose at run time: GAISTREAM_BACKEND"),
+        ("ask OpenAI", "providers.md", "OpenAIProvider: OpenAI and compatible services"),
+        (
+            "How do I read it with EventSource?",
+            "browser.md",
+            "Read SSE with EventSource: a GET request",
+        ),
+    ],
+)
+def test_common_questions_find_their_section(question: str, document: str, title: str) -> None:
+    found = next(e.result["sections"] for e in ask(question) if isinstance(e, events.ToolResult))
+    assert (found[0]["document"], found[0]["title"]) == (document, title)
+
+
+def test_the_rate_sets_the_pause_between_two_pieces() -> None:
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    said = ask("cows", DocsProvider(rate=20, documents=OWN, sleep=sleep))
+    pieces = sum(isinstance(event, events.TextDelta) for event in said)
+    assert pauses == [0.05] * (pieces - 1)
+    pauses.clear()
+    assert ask("cows", DocsProvider(documents=OWN, sleep=sleep)) == said
+    assert pauses == []
+
+
+@pytest.mark.parametrize("settings", [{"rate": 0}, {"rate": -1}, {"sections": 0}])
+def test_impossible_settings_are_refused(settings: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=f"{next(iter(settings))} must be"):
+        DocsProvider(**settings)
+
+
+def test_a_cancelled_answer_stops_where_it_waits() -> None:
+    async def scenario() -> list[events.Event]:
+        waiting = asyncio.Event()
+        said: list[events.Event] = []
+
+        async def sleep(_: float) -> None:
+            waiting.set()
+            await asyncio.Event().wait()
+
+        async def read() -> None:
+            provider = DocsProvider(rate=1, sleep=sleep)
+            async for event in provider.stream_text(ChatRequest.from_question("CORS")):
+                said.append(event)
+
+        task = asyncio.create_task(read())
+        await waiting.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return said
+
+    said = asyncio.run(scenario())
+    assert sum(isinstance(event, events.TextDelta) for event in said) == 1
+    assert type(said[-1]) is events.TextDelta
+
+
+# ---- the handbook ----
+
+
+def fences(markdown: str, language: str) -> Iterator[str]:
+    for match in re.finditer(rf"^```{language}\n(.*?)^```$", markdown, re.MULTILINE | re.DOTALL):
+        yield match[1]
+
+
+def prose(markdown: str) -> str:
+    return re.sub(r"^```.*?^```$", "", markdown, flags=re.MULTILINE | re.DOTALL)
+
+
+def section_of(document: str, anchor: str) -> str:
+    parts = re.split(r"^(?=##? )", HANDBOOK[document], flags=re.MULTILINE)
+    return next(part for part in parts if anchors_in(part.split("\n", 1)[0]) == {anchor})
+
+
+def anchors_in(markdown: str) -> set[str]:
+    titles = re.findall(r"^##? (.+)$", prose(markdown), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def anchors(document: str) -> set[str]:
+    return anchors_in(HANDBOOK[document])
+
+
+@pytest.mark.parametrize("document", HANDBOOK)
+def test_a_document_has_one_title_and_no_empty_section(document: str) -> None:
+    markdown = prose(HANDBOOK[document])
+    assert markdown.startswith("# ")
+    assert len(re.findall(r"^# ", markdown, re.MULTILINE)) == 1
+    titles = re.findall(r"^##? (.+)$", markdown, re.MULTILINE)
+    assert len(anchors(document)) == len(titles)
+    for anchor in anchors(document):
+        heading, _, body = section_of(document, anchor).partition("\n")
+        assert len(body.split()) > 15, heading
+
+
+@pytest.mark.parametrize("document", HANDBOOK)
+def test_links_of_the_handbook_lead_somewhere(document: str) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", prose(HANDBOOK[document])):
+        name, _, anchor = target.partition("#")
+        assert name in HANDBOOK, target
+        assert not anchor or anchor in anchors(name), target
+
+
+@pytest.mark.parametrize("document", HANDBOOK)
+def test_python_examples_run_as_far_as_their_imports_are_here(document: str) -> None:
+    for code in fences(HANDBOOK[document], "python"):
+        tree = ast.parse(code)
+        modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        modules |= {
+            name.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Import)
+            for name in node.names
+        }
+        roots = {str(module).partition(".")[0] for module in modules}
+        if all(importlib.util.find_spec(root) for root in roots):
+            exec(compile(tree, document, "exec"), {})  # noqa: S102 - our own examples
+
+
+@pytest.mark.parametrize("document", HANDBOOK)
+def test_interactive_examples_give_what_they_say(document: str) -> None:
+    parser, runner = doctest.DocTestParser(), doctest.DocTestRunner(verbose=False)
+    for number, block in enumerate(fences(HANDBOOK[document], "pycon")):
+        example = parser.get_doctest(block, {}, f"{document} {number}", document, 0)
+        assert example.examples
+        complaints: list[str] = []
+        runner.run(example, out=complaints.append)
+        assert not complaints, "".join(complaints)
+
+
+@pytest.mark.parametrize("name", errors.__all__)
+def test_every_exception_is_explained(name: str) -> None:
+    assert f"`{name}`" in HANDBOOK["errors.md"]
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, value in vars(events).items() if isinstance(value, type)]
+)
+def test_every_kind_of_event_is_explained(name: str) -> None:
+    assert f"`{name}" in HANDBOOK["events.md"]
