@@ -5,7 +5,7 @@ to the pure twin where none is; "native" fails without one; "pure" compiles noth
 """
 
 import os
-from glob import glob
+from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -23,7 +23,7 @@ class BuildCore(build_ext):
             if MODE == "auto":
                 raise  # an optional extension: setuptools says so and goes on without it
             raise SystemExit(
-                f"gaistream: GAISTREAM_BUILD=native, but the extension could not be built: {error}\n"
+                f"gaistream: GAISTREAM_BUILD=native, but the core could not be built: {error}\n"
                 "A C compiler and Python's headers are needed (Debian: gcc python3-dev); "
                 "GAISTREAM_BUILD=pure installs without them."
             ) from error
@@ -32,7 +32,7 @@ class BuildCore(build_ext):
 core = Extension(
     "gaistream._core",
     ["src/core.pyx"],  # not through cythonize(): it drops `optional`
-    depends=sorted(glob("src/*.pxi")),
+    depends=sorted(map(str, Path("src").glob("*.pxi"))),
     extra_compile_args=[] if os.name == "nt" else ["-O3", "-fno-semantic-interposition"],
     optional=MODE == "auto",
 )

@@ -1,15 +1,14 @@
-# ruff: noqa: ANN401 - what is written and read as JSON may be anything
 """Objects to JSON bytes and back: the only file that knows a JSON library.
 
 orjson does it where it can be imported, the standard library elsewhere, under one contract. A
 payload is None, bool, int of 64 bits, float (not finite: null), str, list, tuple, dict with str
 keys, dataclass, Enum, datetime, date, time, UUID, numpy array or scalar, pydantic model or msgspec
 Struct (both as they dump themselves), nested at most 254 deep; all else is an `EncodeError` that
-names type and path. Where orjson has rules of its own (an Enum is its value, fields with a leading
-underscore stay out, a subclass of str is a str, but not as a key, one of float or tuple is
-nothing), they are ours. How: the library tries first. Only if it refuses is the payload walked,
-which finds the path, or gives a plain copy with lone surrogates replaced. numpy, pydantic and
-msgspec are looked up in sys.modules: whoever holds one of their objects has imported them.
+names type and path. Where orjson has rules of its own (fields with a leading underscore stay out,
+a subclass of str is a str, an Enum too, but not as a key; one of float or tuple is nothing), they
+are ours. How: the library tries first. Only if it refuses is the payload walked, which finds the
+path, or gives a plain copy with lone surrogates replaced. numpy, pydantic and msgspec are looked
+up in sys.modules: whoever holds one of their objects has imported them.
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ import json
 import math
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import date, datetime, time
-from enum import Enum, EnumMeta
+from enum import Enum
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
@@ -29,14 +28,16 @@ from uuid import UUID
 from ._backend import install_json
 from .errors import EncodeError, FrameError
 
-DEEPEST: Final = 254  # orjson's limit; neither tuples nor Enums count
+DEEPEST: Final = 254  # orjson's limit; it holds for lists and dicts, and a tuple above them counts
+_BASES: Final = (str, int, list, dict)  # their subclasses, Enums too, are taken for them
+_EXACT: Final = frozenset({*_BASES, bool, float, tuple, type(None)})
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _SURROGATE_OR_ESCAPE: Final = re.compile("[\ud800-\udfff]|\\\\u[dD][89a-fA-F]")
 _ESCAPES: Final = tuple((code.encode(), b"\\u%04x" % ord(code)) for code in "\x85\u2028\u2029")
 _STRING: Final = re.compile(rb'("(?:[^"\\]++|\\.)*+")')
 
 
-class _Refused(Exception):  # noqa: N818 - it never leaves this file
+class _Refused(Exception):
     """A value that JSON cannot say; each level that it passes adds a step to its path."""
 
     def __init__(self, before: str, after: str = "") -> None:
@@ -74,7 +75,7 @@ def _dataclass_form(value: Any) -> dict[Any, Any]:
 def _pydantic_form(value: Any, base: Any) -> Any:
     cls = type(value)
     if cls.model_dump_json is not base.model_dump_json:  # a model's own override counts
-        return json.loads(value.model_dump_json(), parse_constant=lambda _: None)
+        return json.loads(value.model_dump_json())
     if cls.model_dump is not base.model_dump:
         return value.model_dump(mode="json")
     return cls.__pydantic_serializer__.to_python(value, mode="json")  # as fast as its JSON text
@@ -110,10 +111,10 @@ def json_default(value: Any) -> Any:
         return _pydantic_form(value, base)
     if _loaded("msgspec", "Struct") in bases:
         return _loaded("msgspec", "to_builtins")(value, str_keys=True)
-    if _loaded("numpy", "ndarray") in bases or _loaded("numpy", "generic") in bases:
-        return _numpy_form(value)
     if Enum in bases:
         return value.value
+    if _loaded("numpy", "ndarray") in bases or _loaded("numpy", "generic") in bases:
+        return _numpy_form(value)
     if hasattr(cls, "__dataclass_fields__"):
         return _dataclass_form(value)
     if cls is datetime:
@@ -130,57 +131,55 @@ def _strict(text: str) -> str:
     return text
 
 
-def _plain(value: Any, depth: int, clean: Callable[[str], str]) -> Any:
-    """Copy what stands inside of `depth` lists and dicts into plain values, or refuse it."""
-    cls = type(value)
-    if value is None or cls is bool:
-        return value
-    if cls is float:
-        return value if math.isfinite(value) else None
-    if cls is tuple:
-        return tuple(_plain_items(enumerate(value), depth, clean))
-    if type(cls) is not EnumMeta:  # an Enum may be a str or an int too, and is its value
-        if isinstance(value, str):
-            return clean(str.__str__(value))
-        if isinstance(value, int):
-            if -(2**63) <= (integer := int.__index__(value)) < 2**64:
-                return integer
-            raise _Refused("integer at", " exceeds 64 bits")
-        if isinstance(value, list | dict):
-            if depth == DEEPEST:
-                raise _Refused("nesting at", f" exceeds {DEEPEST} levels")
-            if isinstance(value, list):
-                return _plain_items(enumerate(list.__iter__(value)), depth + 1, clean)
-            return _plain_dict(dict.copy(value), depth + 1, clean)
-    try:
-        form = json_default(value)
-    except (_Refused, RecursionError):
-        raise
-    except Exception as error:
-        said = f": {type(error).__name__}: {error}"
-        raise _Refused(f"cannot encode {cls.__name__} at", said) from error
-    return _plain(form, depth, clean)
-
-
-def _plain_dict(value: dict[Any, Any], depth: int, clean: Callable[[str], str]) -> dict[str, Any]:
-    for key in value:
-        if type(key) is not str:
-            raise _Refused("dict key at", f" must be str, not {type(key).__name__}")
-    return dict(zip(map(clean, value), _plain_items(value.items(), depth, clean), strict=True))
-
-
-def _plain_items(
-    items: Iterable[tuple[int | str, Any]], depth: int, clean: Callable[[str], str]
-) -> list[Any]:
-    copies: list[Any] = []
-    for step, value in items:
+def _unwrapped(value: Any) -> Any:
+    """Give a value, or what stands for it: a scalar, list, tuple or dict not yet looked into."""
+    for _ in range(DEEPEST):  # an Enum may be its own value
+        cls = type(value)
+        if cls in _EXACT or isinstance(value, _BASES):
+            return value
         try:
-            copies.append(_plain(value, depth, clean))
+            value = json_default(value)
+        except _Refused:
+            raise
+        except Exception as error:
+            said = f": {type(error).__name__}: {error}"
+            raise _Refused(f"cannot encode {cls.__name__} at", said) from error
+    raise _Refused("nesting at", f" exceeds {DEEPEST} levels")
+
+
+def _plain(value: Any, depth: int, clean: Callable[[str], str]) -> Any:
+    """Copy what stands inside of `depth` containers into plain values, or refuse it."""
+    if type(value) not in _EXACT:
+        value = _unwrapped(value)
+    if isinstance(value, str):
+        return clean(str.__str__(value))
+    if value is None or type(value) is bool:
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, int):
+        if -(2**63) <= (integer := int.__index__(value)) < 2**64:
+            return integer
+        raise _Refused("integer at", " exceeds 64 bits")
+    if depth >= DEEPEST and not isinstance(value, tuple):
+        raise _Refused("nesting at", f" exceeds {DEEPEST} levels")
+    keyed, keys, copies = isinstance(value, dict), [], []
+    held = list.__iter__ if isinstance(value, list) else tuple.__iter__  # not a subclass's own
+    # All of it in this one frame, so that the deepest payload takes few of the interpreter's.
+    for step, inside in list(dict.items(value) if keyed else enumerate(held(value))):
+        if keyed:
+            if type(step) is not str:
+                raise _Refused("dict key at", f" must be str, not {type(step).__name__}")
+            keys.append(clean(step))
+        try:
+            copies.append(_plain(inside, depth + 1, clean))
         except _Refused as refused:
             named = isinstance(step, str) and step.isidentifier()
             refused.path.append(f".{step}" if named else f"[{json.dumps(step)}]")
             raise
-    return copies
+    if keyed:
+        return dict(zip(keys, copies, strict=True))
+    return tuple(copies) if isinstance(value, tuple) else copies
 
 
 def _plain_copy(payload: object, errors: str) -> Any:
@@ -194,8 +193,7 @@ def _plain_copy(payload: object, errors: str) -> Any:
 
 
 def _standard_dumps(obj: object, _default: object, option: int | None) -> bytes:
-    plain = _plain_copy(obj, "strict")
-    text = json.dumps(plain, ensure_ascii=False, check_circular=False, separators=(",", ":"))
+    text = _ENCODER.encode(_plain_copy(obj, "strict"))
     return f"{text}\n".encode() if option else text.encode()
 
 
@@ -213,6 +211,7 @@ def _number(text: str) -> int | float:
     raise ValueError(f"{text:.20} is not a finite number")
 
 
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"))
 _DECODER: Final = json.JSONDecoder(parse_float=_number, parse_int=_number, parse_constant=_number)
 
 

@@ -22,6 +22,7 @@ from .handling import (
     PrepareRequest,
     ResponseSettings,
     error_answer,
+    kept_in_errors,
 )
 from .options import NDJSONOptions, SSEOptions
 from .sources import log
@@ -48,6 +49,16 @@ def _header(scope: Scope, name: bytes) -> str | None:
     return None
 
 
+def _headers(scope: Scope) -> dict[str, str]:
+    """Give the headers by their lower-case names; what came several times is joined."""
+    found: dict[str, str] = {}
+    for each, line in scope["headers"]:
+        name, value = each.decode("latin-1").lower(), line.decode("latin-1")
+        joint = "; " if name == "cookie" else ", "
+        found[name] = f"{found[name]}{joint}{value}" if name in found else value
+    return found
+
+
 def _encode(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
 
@@ -68,7 +79,7 @@ async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
                 return
     if scope["type"] != "websocket":
         raise RuntimeError(f"gaistream serves http, not {scope['type']}")
-    if "websocket.http.response" in scope.get("extensions", {}):
+    if "websocket.http.response" in (scope.get("extensions") or {}):
         error = StreamError("this is no WebSocket", code="not_a_websocket", status=400)
         answer = error_answer(error, preparing=True)
         start = {"status": answer.status, "headers": _encode(answer.headers)}
@@ -81,11 +92,16 @@ async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
 async def _watch(receive: Receive, stream: Stream) -> None:
     """Wait until the client is gone."""
     body_read = False
-    while (message := await receive())["type"] != "http.disconnect":
-        if body_read:
-            return  # a server that repeats itself, and would do so for ever
-        body_read = not message.get("more_body", False)
-    stream.interrupt("client_gone")
+    try:
+        while (message := await receive())["type"] != "http.disconnect":
+            if body_read:
+                return  # a server that repeats itself, and would do so for ever
+            body_read = not message.get("more_body", False)
+            await asyncio.sleep(0)  # should it do so without ever suspending
+    except Exception:
+        log.exception("receive raised: that the client goes will be seen by sends alone")
+    else:
+        stream.interrupt("client_gone")
 
 
 class _Response:
@@ -123,14 +139,14 @@ class _Response:
             if scope["type"] != "http":
                 await _refuse(scope, receive, send)
                 return
-            headers = http.headers(
-                self._format, self._cors, self._dialect, origin=_header(scope, b"origin")
-            )
+            origin = _header(scope, b"origin")
+            own = http.headers(self._format, self._cors, self._dialect, origin=origin)
+            headers = http.merge_headers(own, self._headers)
             if scope["method"] == "HEAD":
-                await _send_answer(send, Answer(self._status, http.merge_headers(headers, self._headers)))
+                await _send_answer(send, Answer(self._status, headers))
                 return
             watcher = asyncio.create_task(_watch(receive, stream))
-            await self._run(http.merge_headers(headers, self._headers), send)
+            await self._run(headers, send)
         finally:
             if watcher is not None:
                 watcher.cancel()
@@ -148,20 +164,21 @@ class _Response:
             await stream.wait_for_event()
         if stream.failed_unsaid:
             assert stream.failure is not None
-            kept = {name: value for name, value in headers.items() if _is_cors(name)}
-            await _send_answer(
-                send, error_answer(stream.failure, preparing=False, extra=kept)
-            )
+            kept = kept_in_errors(headers)
+            await _send_answer(send, error_answer(stream.failure, preparing=False, extra=kept))
             return
+
+        async def begin() -> None:
+            start = {"status": self._status, "headers": _encode(headers)}
+            await send({"type": "http.response.start", **start})
 
         async def send_chunk(chunk: bytes) -> None:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
 
-        start = {"status": self._status, "headers": _encode(headers)}
-        await send({"type": "http.response.start", **start})
-        await stream.send_all(send_chunk)
-        if not stream.is_cut:
+        async def finish() -> None:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+        await stream.send_all(begin, send_chunk, finish)
 
     async def _tell(self, outcome: Outcome) -> None:
         if self._on_close is None:
@@ -174,10 +191,6 @@ class _Response:
             log.exception("on_close raised")
 
 
-def _is_cors(name: str) -> bool:
-    return name.lower() == "vary" or name.lower().startswith("access-control-")
-
-
 class SSEResponse(_Response):
     """Server-Sent Events for a source, as an ASGI app: `await response(scope, receive, send)`.
 
@@ -188,7 +201,7 @@ class SSEResponse(_Response):
         stream: an async or sync iterable of events (a sync one runs in a helper thread).
         options: SSEOptions, or None for the defaults.
         status: of the response, where the stream begins well.
-        headers: more headers; they replace those of the same (equally written) name.
+        headers: more headers; they replace those of the same name (Vary grows).
         dialect: "gai" or "json".
         cors: "*", an origin, several origins, a gaistream.http.CORS, or None.
         send_timeout: seconds that one send may take before the stream ends as stalled, or None.
@@ -214,6 +227,8 @@ class _Handler:
 
     def __init__(self, handling: Handling) -> None:
         self._handling = handling
+        for format_, options in handling.formats.items():
+            _RESPONSES[format_]((), options, **handling.settings)  # what is wrong raises here
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request."""
@@ -221,8 +236,9 @@ class _Handler:
             await _refuse(scope, receive, send)
             return
         handling = self._handling
-        format_ = handling.format_for(scope["path"], _header(scope, b"accept"))
-        origin = _header(scope, b"origin")
+        headers = _headers(scope)
+        format_ = handling.format_for(scope["path"], headers.get("accept"))
+        origin = headers.get("origin")
         event_id = http.last_event_id(scope)
         answer = handling.early_answer(scope["method"], format_, origin, event_id)
         if answer is not None:
@@ -232,7 +248,7 @@ class _Handler:
             scope["method"],
             scope["path"],
             scope.get("query_string", b"").decode("latin-1"),
-            {name.decode("latin-1").lower(): v.decode("latin-1") for name, v in scope["headers"]},
+            headers,
             event_id,
             lambda limit: _read_body(receive, limit),
         )

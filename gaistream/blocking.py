@@ -30,7 +30,7 @@ class BlockingStream:
         self._frames = encoder
         self._events = 0
         self._bytes = 0
-        self._finished = False
+        self._kind: OutcomeKind = "cancelled"  # as long as nothing else is known
         self._started = time.monotonic()
         self.failure: BaseException | None = None
 
@@ -44,21 +44,25 @@ class BlockingStream:
         frames = self._frames
         write_prelude(frames)
         try:
-            for item in self._source:
-                frames.write(item)
-                self._events += 1
-                if frames.ended:
-                    break
-                if frames.pending:
-                    yield self._take()
-        except Exception as error:
-            self.failure = error
-        finally:
-            close_blocking(self._source)
-        write_end(frames, self.failure)
-        if frames.pending:
-            yield self._take()
-        self._finished = True
+            try:
+                for item in self._source:
+                    frames.write(item)
+                    self._events += 1
+                    if frames.ended:
+                        break
+                    if frames.pending:
+                        yield self._take()
+            except Exception as error:
+                self.failure = error
+            finally:
+                self.close()
+            write_end(frames, self.failure)
+            if frames.pending:
+                yield self._take()
+        except GeneratorExit:
+            self._kind = "client_gone"
+            raise
+        self._kind = "failed" if frames.failed else "completed"
 
     def _take(self) -> bytes:
         chunk: bytes = self._frames.take()
@@ -66,15 +70,15 @@ class BlockingStream:
         return chunk
 
     def close(self) -> None:
-        """Close the source, where the iterator was never begun."""
-        close_blocking(self._source)
+        """Close the source, also where the iterator was never begun."""
+        source, self._source = self._source, iter(())  # once
+        close_blocking(source)
 
     @property
     def outcome(self) -> Outcome:
         """How the stream ended, once its iterator ended or was closed."""
-        kind: OutcomeKind = "failed" if self._frames.failed else "completed"
         return Outcome(
-            kind if self._finished else "client_gone",
+            self._kind,
             self._events,
             self._bytes,
             time.monotonic() - self._started,
@@ -83,10 +87,20 @@ class BlockingStream:
 
 
 class LoopStream:
-    """Any source on an event loop of its own in the caller's thread. Belongs to one thread."""
+    """Any source on an event loop of its own in the caller's thread. Belongs to one thread.
 
-    def __init__(self, source: Any, encoder: Any, *, hold_headers: bool) -> None:
+    Args:
+        source: an async or sync iterable of what the encoder's dialect takes.
+        encoder: an SSEEncoder or NDJSONEncoder, unused so far.
+        runner: has the loop, and is closed by who made it, after the stream.
+        hold_headers: wait for the first event with the first chunk.
+    """
+
+    def __init__(
+        self, source: Any, encoder: Any, runner: asyncio.Runner, *, hold_headers: bool
+    ) -> None:
         self._life = Stream(source, encoder)
+        self._runner = runner
         self._hold = hold_headers
         self._begun = False
         self._outcome: Outcome | None = None
@@ -104,18 +118,17 @@ class LoopStream:
     def chunks(self) -> Iterator[bytes]:
         """Give the bytes: whatever is there whenever the source waits, and heartbeats."""
         self._begun = True
-        life = self._life
-        with asyncio.Runner() as runner:
-            try:
-                runner.run(self._start())
-                while (chunk := runner.run(life.next_chunk())) is not None:
-                    yield chunk
-            except GeneratorExit:
-                life.interrupt("client_gone")
-                raise
-            finally:
-                runner.run(life.close())
-                self._outcome = life.outcome
+        life, run = self._life, self._runner.run
+        try:
+            run(self._start())
+            while (chunk := run(life.next_chunk())) is not None:
+                yield chunk
+        except GeneratorExit:
+            life.interrupt("client_gone")
+            raise
+        finally:
+            run(life.close())
+            self._outcome = life.outcome
 
     async def _start(self) -> None:
         await self._life.start()
@@ -125,7 +138,7 @@ class LoopStream:
     def close(self) -> None:
         """Close the source, where the iterator was never begun."""
         if not self._begun:
-            asyncio.run(self._life.close())
+            self._runner.run(self._life.close())
 
     @property
     def outcome(self) -> Outcome:

@@ -1,7 +1,7 @@
 """One timer per event loop for all of its streams: heartbeats, stall deadlines, late flushes.
 
-A stream says when it wants to be called; times are rounded up to a grid, and all streams on one
-point of the grid share one timer of the loop, so ten thousand idle streams cost a handful of
+A stream says when it wants to be called; times are rounded up to a grid whose step is a power of
+two, and all streams on one point of the grid share one timer of the loop, so ten thousand idle streams cost a handful of
 timers. Nothing happens per event: a stream that is called too early just says a later time.
 """
 
@@ -12,7 +12,7 @@ import math
 import threading
 from typing import Protocol
 
-_GRID = 16  # points of the grid within a stream's interval
+_GRID = 16  # points of the grid, at least, within a stream's delay
 
 
 class Ticked(Protocol):
@@ -34,7 +34,7 @@ class Clock:
     def call(self, stream: Ticked, delay: float) -> None:
         """Have `stream.tick()` called in about `delay` seconds, instead of what it asked before."""
         self.forget(stream)
-        step = delay / _GRID
+        step: float = 2.0 ** math.floor(math.log2(delay / _GRID))
         when = math.ceil((self.loop.time() + delay) / step) * step
         if when not in self._at:
             self._at[when] = (self.loop.call_at(when, self._strike, when), set())

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from .clock import Clock, clock
-from .dialects.items import error_event
 from .errors import StreamError
 from .sources import close_source, log, open_source
+from .writer import write_failure
 
 OutcomeKind = Literal["completed", "failed", "client_gone", "stalled", "cancelled"]
 
@@ -56,7 +56,7 @@ def write_end(frames: Any, failure: BaseException | None) -> None:
         if not isinstance(failure, StreamError):
             log.error("a stream's source failed", exc_info=failure)
         if not frames.ended:
-            frames.fail(error_event(failure))
+            write_failure(frames, failure)
     elif not frames.ended and not frames.failed:
         frames.finish()
 
@@ -68,6 +68,14 @@ def write_prelude(frames: Any) -> None:
         frames.write_prelude()
     else:
         frames.write_prelude(retry)
+
+
+def _ends_task(error: BaseException) -> bool:
+    """Whether this ends the source's task, rather than being a failure of the source's own."""
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is not None and task.cancelling() > 0
+    return isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit)
 
 
 class Stream:
@@ -93,8 +101,10 @@ class Stream:
         self.bytes = 0
         self.failure: BaseException | None = None
         self._interrupted: OutcomeKind | None = None
+        self._begun = False  # the source's task has run
+        self._closing = False  # the source is being closed, which nothing may break off
         self._finished = False  # the source has ended, and the end is written
-        self._first_taken = False
+        self._first_taken = False  # the first event, that is
         self._oldest: float | None = None  # since when bytes wait, where they may
         self._idle_since = 0.0
         self._sending_since: float | None = None
@@ -139,7 +149,7 @@ class Stream:
         while not self._interrupted:
             if frames.pending and self._is_due():
                 chunk: bytes = frames.take()
-                self._first_taken = True
+                self._first_taken = self.events > 0
                 self._oldest = None
                 self.bytes += len(chunk)
                 self._idle_since = self._clock_time()
@@ -151,19 +161,35 @@ class Stream:
             await self._wait()
         return None
 
-    async def send_all(self, send: Callable[[bytes], Awaitable[None]]) -> None:
-        """Send every chunk until the end; a send beyond the timeout ends the stream."""
-        self._sender = asyncio.current_task()
-        assert self._sender is not None
+    async def send_all(
+        self,
+        begin: Callable[[], Awaitable[None]],
+        send: Callable[[bytes], Awaitable[None]],
+        finish: Callable[[], Awaitable[None]],
+    ) -> None:
+        """Begin, send every chunk until the end, and finish unless the stream was cut.
+
+        A send beyond the timeout ends the stream, and so does one that raises OSError.
+        """
+        sender = self._sender = asyncio.current_task()
+        assert sender is not None
         assert self._clock is not None
+        cancelled_before = sender.cancelling()
         try:
+            self._sending_since = self._clock_time()
+            await begin()
+            self._sending_since = None
             while (chunk := await self.next_chunk()) is not None:
                 self._sending_since = self._idle_since
                 await send(chunk)
                 self._sending_since = None
+            if self._interrupted is None:
+                self._sending_since = self._clock_time()
+                await finish()
         except asyncio.CancelledError:
             # breaking off our own send is no cancellation from outside
-            if not self._send_broken_off or self._sender.uncancel():
+            if not self._send_broken_off or sender.uncancel() > cancelled_before:
+                self._interrupted = self._interrupted or "cancelled"
                 raise
         except OSError:  # how servers say that the client is gone
             self._sending_since = None
@@ -182,10 +208,16 @@ class Stream:
             self._sender.cancel()
 
     def _end(self, kind: OutcomeKind) -> None:
+        if self._interrupted:
+            return
         self._interrupted = kind
-        if self._task is not None:
-            self._task.cancel()
+        self._cancel()
         self._wake()
+
+    def _cancel(self) -> None:
+        """Cancel the source, once: a second time would break off its own cleaning up."""
+        if self._task is not None and not self._closing and not self._task.cancelling():
+            self._task.cancel()
 
     async def close(self) -> None:
         """End whatever still runs, and close the source. Needed after every `start`."""
@@ -193,11 +225,14 @@ class Stream:
             self._interrupted = "cancelled"
         if self._clock is not None:
             self._clock.forget(self)
-        if self._task is None:
-            await close_source(self._source)
-        else:
-            self._task.cancel()
+        if self._task is not None:
+            self._cancel()
             await asyncio.wait([self._task])
+            if not self._task.cancelled():
+                self._task.exception()  # what it raises has ended the loop: no need to log it
+        if not self._begun:  # no task, or one that was cancelled before its first step
+            self._begun = True
+            await close_source(self._source)
 
     @property
     def outcome(self) -> Outcome:
@@ -222,7 +257,7 @@ class Stream:
             or self._finished
             or self._oldest is None
             or self._frames.pending >= self._flush_size
-            or self._clock_time() - self._oldest >= self._flush_after
+            or self._oldest + self._flush_after - self._clock_time() <= 0  # as tick reckons
         )
 
     async def _wait(self) -> None:
@@ -247,21 +282,19 @@ class Stream:
 
     async def _read(self) -> None:
         """Write everything that the source yields, then the end; never raises but to cancel."""
+        self._begun = True
         try:
             try:
                 await self._write_events()
             finally:
+                self._closing = True
                 await close_source(self._source)
-        except Exception as error:
-            self.failure = error
         except BaseException as error:
-            task = asyncio.current_task()
-            if not isinstance(error, asyncio.CancelledError) or (task and task.cancelling()):
-                if self._interrupted is None:
-                    self._interrupted = "cancelled"
+            if _ends_task(error):
+                self._interrupted = self._interrupted or "cancelled"
                 self._wake()
                 raise
-            self.failure = error  # the source's own: nobody has cancelled this task
+            self.failure = error
         write_end(self._frames, self.failure)
         self._finished = True
         self._wake()
@@ -274,7 +307,7 @@ class Stream:
         async for item in self._source:
             write(item)
             self.events += 1
-            if frames.ended:
+            if frames.ended or self._interrupted:  # a source may outlive its cancellation
                 break
             if not self._at_once and self._first_taken:
                 self._let_wait()
@@ -306,7 +339,8 @@ class Stream:
         elif self._oldest is None:
             self._oldest = self._clock_time()
             assert self._clock is not None
-            self._clock.call(self, self._flush_after)
+            if self.due is None or self.due > self._oldest + self._flush_after:
+                self._clock.call(self, self._flush_after)
 
     # ---- the clock ----
 
@@ -337,8 +371,9 @@ class Stream:
                 delays.append(left)
         if self._heartbeat is not None:
             left = self._idle_since + self._heartbeat - now
-            if left <= 0 and self._waiter is not None and not self._frames.pending:
-                self._frames.write_heartbeat()  # the sender waits, so the end is not written yet
+            idle = self._waiter is not None and not self._frames.pending and not self._finished
+            if left <= 0 and idle:
+                self._frames.write_heartbeat()
                 self._wake()
             delays.append(left if left > 0 else self._heartbeat)
         return max(min(delays), 0.001) if delays else None

@@ -34,8 +34,8 @@ class _FlushTimer:
             when = time.monotonic() + delay
             heapq.heappush(self._due, (when, next(self._order), weakref.ref(writer), delay))
             if not self._running:
-                self._running = True
                 threading.Thread(target=self._run, name="gaistream-flush", daemon=True).start()
+                self._running = True  # which it looks at only once we have let go
             elif self._due[0][0] == when:
                 self._changed.notify()
 

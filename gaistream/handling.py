@@ -1,18 +1,17 @@
-"""What the handlers of asgi.py and wsgi.py share: settings, negotiation, answers that are no stream.
-"""
+"""What the handlers of asgi.py and wsgi.py share: settings, negotiation, whole answers."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 from . import _json
 from .dialects.plain import error_object
 from .engine import Outcome
 from .errors import StreamError
-from .http import ALLOWED_METHODS, CORS, MEDIA_TYPES, headers
+from .http import ALLOWED_METHODS, CORS, MEDIA_TYPES, headers, merge_headers
 from .options import SSEOptions
 from .sources import log
 
@@ -61,9 +60,8 @@ class Handling:
         self.settings = dict(settings)
         self.cors = self.settings["cors"] = CORS.of(self.settings.get("cors", "*"))
         if len(self.formats) > 1:
-            self.settings["headers"] = {
-                "Vary": "Accept", **(self.settings.get("headers") or {})
-            }
+            more = self.settings.get("headers") or {}
+            self.settings["headers"] = merge_headers({"Vary": "Accept"}, more)
 
     def format_for(self, path: str, accept: str | None) -> str:
         """Give "sse" or "ndjson"."""
@@ -82,7 +80,7 @@ class Handling:
         return error_answer(error, preparing=preparing, extra=self.cors_headers(origin))
 
     def early_answer(
-        self, method: str, format: str, origin: str | None, event_id: str | None  # noqa: A002
+        self, method: str, format: str, origin: str | None, event_id: str | None
     ) -> Answer | None:
         """Give the response to a request that nothing need be run for, or None."""
         allowed = self.cors_headers(origin)
@@ -91,7 +89,8 @@ class Handling:
             preflight = self.cors.preflight(origin) if self.cors is not None else {}
             return Answer(204, methods | preflight)
         if method == "HEAD":
-            return Answer(200, headers(format) | allowed)
+            own = headers(format, self.cors, origin=origin)
+            return Answer(200, merge_headers(own, self.settings.get("headers") or {}))
         if method not in ("GET", "POST"):
             error = StreamError("method not allowed", code="method_not_allowed", status=405)
             return error_answer(error, preparing=True, extra=methods | allowed)
@@ -137,9 +136,18 @@ def error_answer(
         "X-Content-Type-Options": "nosniff",
         **(extra or {}),
     }
-    if retry_after is not None:
+    if retry_after is not None and math.isfinite(retry_after):
         said["Retry-After"] = str(max(0, math.ceil(retry_after)))
     return Answer(status, said, body)
+
+
+def kept_in_errors(headers: Mapping[str, str]) -> dict[str, str]:
+    """Give those headers of a stream that an error in its place has too: CORS and Vary."""
+    return {
+        name: value
+        for name, value in headers.items()
+        if name.lower() == "vary" or name.lower().startswith("access-control-")
+    }
 
 
 def negotiate(path: str, accept: str | None) -> str:

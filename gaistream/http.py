@@ -77,7 +77,7 @@ class CORS:
 
 
 def headers(
-    format: str,  # noqa: A002
+    format: str,
     cors: CORS | str | Iterable[str] | None = None,
     dialect: str = "gai",  # noqa: ARG001  (later dialects have headers of their own)
     *,
@@ -106,7 +106,7 @@ def merge_headers(headers: Mapping[str, str], more: Mapping[str, str]) -> dict[s
     merged = dict(headers)
     names = {name.lower(): name for name in merged}
     for name, value in more.items():
-        held = names.get(name.lower(), name)
+        held = names.setdefault(name.lower(), name)
         if held.lower() == "vary" and held in merged:
             value = f"{merged[held]}, {value}"
         merged[held] = value

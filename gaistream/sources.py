@@ -52,7 +52,7 @@ async def close_source(source: Any) -> None:
         close = getattr(source, "aclose", None)
         if close is not None:
             await close()
-    except Exception:
+    except (Exception, BaseExceptionGroup):  # a TaskGroup groups the GeneratorExit of aclose()
         log.exception("a stream's source raised while it was being closed")
 
 
@@ -97,9 +97,10 @@ class _InThread(AsyncIterator[Any]):
         while not self._items:
             with self._lock:
                 self._told = False
+            finished = self._finished  # looked at first: the last items come before it
             if self._items:
                 break
-            if self._finished:
+            if finished:
                 if self._error is not None:
                     error, self._error = self._error, None
                     raise error

@@ -7,7 +7,14 @@ does not raise through. The source is closed in every outcome, also when the ite
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Iterable,
+    Iterator,
+)
 from typing import Any, overload
 
 from .blocking import BlockingStream
@@ -62,15 +69,46 @@ def ndjson(
 
 def _iterate(stream: Any, encoder: Any) -> AsyncIterator[bytes] | Iterator[bytes]:
     if isinstance(stream, AsyncIterable):
-        return _chunks(stream, encoder)
-    return BlockingStream(stream, encoder).chunks()
+        return _AsyncChunks(Stream(stream, encoder))
+    return _Chunks(BlockingStream(stream, encoder))
 
 
-async def _chunks(stream: AsyncIterable[Any], encoder: Any) -> AsyncIterator[bytes]:
-    life = Stream(stream, encoder)
+async def _chunks(life: Stream) -> AsyncGenerator[bytes, None]:
     try:
         await life.start()
         while (chunk := await life.next_chunk()) is not None:
             yield chunk
     finally:
         await life.close()
+
+
+class _AsyncChunks(AsyncIterator[bytes]):
+    """A generator of chunks that closes the source also where it was never begun."""
+
+    def __init__(self, life: Stream) -> None:
+        self._life = life
+        self._chunks = _chunks(life)
+
+    def __anext__(self) -> Awaitable[bytes]:
+        return self._chunks.__anext__()
+
+    async def aclose(self) -> None:
+        """End the stream and close its source."""
+        await self._chunks.aclose()
+        await self._life.close()
+
+
+class _Chunks(Iterator[bytes]):
+    """The same for a sync source."""
+
+    def __init__(self, life: BlockingStream) -> None:
+        self._life = life
+        self._chunks = life.chunks()
+
+    def __next__(self) -> bytes:
+        return next(self._chunks)
+
+    def close(self) -> None:
+        """End the stream and close its source."""
+        self._chunks.close()  # type: ignore[attr-defined]  # it is a generator
+        self._life.close()

@@ -10,18 +10,22 @@ from __future__ import annotations
 
 import inspect
 import io
+import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import Any, Self
 
 from . import _json
-from ._backend import MISSING, NDJSONFrames, SSEFrames
+from ._backend import NDJSONFrames, SSEFrames
 from .dialects import create
 from .dialects.items import error_event
 from .errors import ClosedError, FrameError, FrameTypeError, SinkError
 from .flush_timer import flush_later
 from .options import NDJSONOptions, SSEOptions
+
+log = logging.getLogger("gaistream")
 
 __all__ = ["NDJSONEncoder", "NDJSONWriter", "SSEEncoder", "SSEWriter", "encode_events"]
 
@@ -103,10 +107,10 @@ class NDJSONEncoder(NDJSONFrames):
         data: str | bytes | bytearray | memoryview | None = None,
         event: str | None = None,
         *,
-        id: str | int | None = None,  # noqa: A002
+        id: str | int | None = None,
         retry: int | None = None,
         comment: str | None = None,
-        json: Any = MISSING,
+        json: Any = ...,
     ) -> None:
         """Write a line: `data` is one that is JSON already, `json` any payload.
 
@@ -116,18 +120,18 @@ class NDJSONEncoder(NDJSONFrames):
         for field, value in (("id", id), ("retry", retry), ("comment", comment)):
             if value is not None:
                 raise FrameError(f"{field} must be None: an NDJSON line has no {field} field")
-        if json is not MISSING and data is not None:
+        if json is not ... and data is not None:
             raise FrameError("data and json exclude each other")
         if event is not None:
-            self.write_event(event, data if json is MISSING else json)
-        elif json is not MISSING:
+            self.write_event(event, data if json is ... else json)
+        elif json is not ...:
             self.write_line(json)
         elif data is not None:
             self.write_text_line(data)
         else:
             raise FrameError("a line needs data or json")
 
-    def write_comment(self, text: str = "") -> None:
+    def write_comment(self, text: str = "") -> None:  # noqa: ARG002
         """Raise FrameError: NDJSON has no comments."""
         raise FrameError("NDJSON has no comments")
 
@@ -135,7 +139,7 @@ class NDJSONEncoder(NDJSONFrames):
         """Write nothing: NDJSON has no bytes that a reader would not take for a value."""
 
 
-def encode_events(events: Iterable[Any], format: str = "sse", dialect: str = "gai") -> bytes:  # noqa: A002
+def encode_events(events: Iterable[Any], format: str = "sse", dialect: str = "gai") -> bytes:
     """Encode many events in one call, with default options; what follows Done is left out.
 
     Args:
@@ -153,6 +157,15 @@ def encode_events(events: Iterable[Any], format: str = "sse", dialect: str = "ga
     return encoder.take()
 
 
+def write_failure(frames: Any, error: BaseException) -> None:
+    """Write the error event; where the error's own text cannot be written, one without it."""
+    try:
+        frames.fail(error_event(error))
+    except Exception:
+        log.exception("the text of an error could not be written: %r", error)
+        frames.fail(error_event(Exception()))  # in general words
+
+
 class _Writer:
     """An encoder, a sink and a lock. Thread-safe."""
 
@@ -161,13 +174,13 @@ class _Writer:
         if not callable(write):
             raise SinkError(f"a sink is a callable or has write(), {type(sink).__name__} neither")
         self._sink: Callable[[bytes], Any] = write
-        self._none_is_refusal = isinstance(sink, io.RawIOBase)
+        self._none_is_refusal = isinstance(getattr(write, "__self__", sink), io.RawIOBase)
         self._encoder = encoder
         self._lock = threading.Lock()
         self._owner = 0
         self._closed = False
         self._sent_first = False
-        self._flush_scheduled = False
+        self._flush_scheduled = 0  # in which process: timers stay behind at a fork
         self._broken: BaseException | None = None
         self._unreported: BaseException | None = None
 
@@ -234,7 +247,7 @@ class _Writer:
                     if not frames.failed:
                         frames.finish()
                 elif isinstance(error, Exception):
-                    frames.fail(error_event(error))
+                    write_failure(frames, error)
             self._send()
         finally:
             self._release()
@@ -283,9 +296,9 @@ class _Writer:
             or frames.pending >= options.buffer_size
         ):
             self._send()
-        elif frames.pending and not self._flush_scheduled:
-            self._flush_scheduled = True
+        elif frames.pending and self._flush_scheduled != os.getpid():
             flush_later(self, options.flush_interval)
+            self._flush_scheduled = os.getpid()
 
     def flush_if_due(self) -> bool:
         """Send what has waited; called by the timer. False: the writer was busy, try again."""
@@ -293,7 +306,7 @@ class _Writer:
             return False
         self._owner = threading.get_ident()
         try:
-            self._flush_scheduled = False
+            self._flush_scheduled = 0
             if not self._closed:
                 self._send()
         except BaseException as error:
@@ -327,8 +340,8 @@ class _Writer:
         if inspect.isawaitable(answer):
             if inspect.iscoroutine(answer):
                 answer.close()
-            raise SinkError("the sink returned an awaitable: a writer needs a sink that is not async")
-        raise SinkError(f"the sink returned {answer!r} for {size} bytes: it must be None or a count")
+            raise SinkError("the sink returned an awaitable: a writer's sink must not be async")
+        raise SinkError(f"the sink returned {answer!r} for {size} bytes: not None, nor a count")
 
 
 class SSEWriter(_Writer):

@@ -26,6 +26,7 @@ from .handling import (
     PrepareRequest,
     ResponseSettings,
     error_answer,
+    kept_in_errors,
 )
 from .options import NDJSONOptions, SSEOptions
 from .sources import log
@@ -66,7 +67,11 @@ class _Body:
         if self._first is not None:
             first, self._first = self._first, None
             return first
-        return next(self._chunks)
+        chunk = next(self._chunks, None)
+        if chunk is None:
+            self.close()  # not every middleware does
+            raise StopIteration
+        return chunk
 
     def close(self) -> None:
         """End the stream and close its source."""
@@ -90,11 +95,15 @@ class _Response:
         hold_headers: bool = False,
         on_close: Callable[[Outcome], Any] | None = None,
         helper_thread: bool = False,
+        _runner: asyncio.Runner | None = None,
     ) -> None:
+        self._runner = _runner or asyncio.Runner()
         encoder = _ENCODERS[self._format](options, dialect=dialect)
         self._stream: BlockingStream | LoopStream
         if helper_thread or isinstance(stream, AsyncIterable):
-            self._stream = LoopStream(stream, encoder, hold_headers=hold_headers)
+            self._stream = LoopStream(
+                stream, encoder, self._runner, hold_headers=hold_headers
+            )
         else:
             self._stream = BlockingStream(stream, encoder)
         self._status = status
@@ -102,6 +111,7 @@ class _Response:
         self._dialect = dialect
         self._cors = http.CORS.of(cors)
         self._on_close = on_close
+        self._ended = False
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer the request."""
@@ -120,8 +130,8 @@ class _Response:
         try:
             first = next(chunks, None)
             if self._stream.failed_unsaid and self._stream.failure is not None:
-                extra = self._cors.headers(origin) if self._cors is not None else {}
-                answer = error_answer(self._stream.failure, preparing=False, extra=extra)
+                kept = kept_in_errors(headers)
+                answer = error_answer(self._stream.failure, preparing=False, extra=kept)
                 close()
                 return _answer(start_response, answer)
             _start(start_response, self._status, headers)
@@ -131,14 +141,17 @@ class _Response:
         return _Body(first, chunks, close)
 
     def _end(self) -> None:
-        self._stream.close()
-        tell, self._on_close = self._on_close, None
-        if tell is None:
+        if self._ended:
             return
+        self._ended = True
         try:
-            tell(self._stream.outcome)
+            self._stream.close()
+            if self._on_close is not None:
+                _result(self._on_close(self._stream.outcome), self._runner)
         except Exception:
             log.exception("on_close raised")
+        finally:
+            self._runner.close()
 
 
 class SSEResponse(_Response):
@@ -152,7 +165,7 @@ class SSEResponse(_Response):
         dialect: "gai" or "json".
         cors: "*", an origin, several origins, a gaistream.http.CORS, or None.
         hold_headers: wait for the first event with the headers, also for an async source.
-        on_close: called with the Outcome when everything is closed.
+        on_close: called (or awaited) with the Outcome when everything is closed.
         helper_thread: run a sync source in a thread of its own: heartbeats and coalescing.
     """
 
@@ -173,6 +186,8 @@ class _Handler:
 
     def __init__(self, handling: Handling) -> None:
         self._handling = handling
+        for format_, options in handling.formats.items():
+            _RESPONSES[format_]((), options, **handling.settings)  # what is wrong raises here
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer the request."""
@@ -201,17 +216,20 @@ class _Handler:
         """Give the response: the provider's source, or why there is none."""
         handling = self._handling
         preparing = True
+        runner = asyncio.Runner()  # one loop for all that is awaited, the source included
         try:
-            prepared = _result(handling.prepare(request))
+            prepared = _result(handling.prepare(request), runner)
             preparing = False
-            source = _result(handling.provider.stream_text(prepared))
-            return _RESPONSES[format_](source, handling.formats[format_], **handling.settings)
+            source = _result(handling.provider.stream_text(prepared), runner)
+            options = handling.formats[format_]
+            return _RESPONSES[format_](source, options, **handling.settings, _runner=runner)
         except Exception as error:
+            runner.close()
             refusal = handling.refusal(error, preparing=preparing, origin=origin)
             return lambda _, start_response: _answer(start_response, refusal)
 
 
-def _result(value: Any) -> Any:
+def _result(value: Any, runner: asyncio.Runner) -> Any:
     """Give a value, or what an awaitable comes to."""
     if not inspect.isawaitable(value):
         return value
@@ -219,7 +237,7 @@ def _result(value: Any) -> Any:
     async def wait() -> Any:
         return await value
 
-    return asyncio.run(wait())
+    return runner.run(wait())
 
 
 def _headers(environ: Environ) -> dict[str, str]:

@@ -11,7 +11,7 @@ from cpython.buffer cimport (
     PyObject_GetBuffer,
 )
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
+from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Realloc
 from cpython.memoryview cimport PyMemoryView_FromObject, PyMemoryView_GET_BUFFER
 from cpython.object cimport PyObject
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
@@ -33,6 +33,7 @@ cdef extern from *:
 
 cdef enum:
     POOL_BLOCK = 8192
+    QUICK_GROWTH = 262144
 
 MAX_INT = 2**63 - 1
 
@@ -185,26 +186,32 @@ cdef int check_exports(Buffer self) except -1:
     return 0
 
 
-cdef char* reserve(Buffer self, Py_ssize_t extra) except NULL:
-    """Give room for `extra` bytes behind what is there: the only place where memory is got."""
+cdef inline char* reserve(Buffer self, Py_ssize_t extra) except NULL:
+    """Give room for `extra` bytes behind what is there."""
+    if extra <= self.capacity - self.length and not self.exports:
+        return self.data + self.length
+    return grow(self, extra)
+
+
+cdef char* grow(Buffer self, Py_ssize_t extra) except NULL:
+    """Make room: the only place where memory is got."""
     global memory_calls, pool_count
     cdef Py_ssize_t capacity
     cdef char* data
     check_exports(self)
-    if extra <= self.capacity - self.length:
-        return self.data + self.length
     if extra > 2**62 - self.length:
         raise MemoryError
-    capacity = self.capacity * 2 if self.capacity else self.size
-    if capacity < self.length + extra:
-        capacity = self.length + extra
-    if self.data == NULL and capacity <= POOL_BLOCK:
+    if self.data == NULL and self.size <= POOL_BLOCK and extra <= POOL_BLOCK:
         capacity = POOL_BLOCK
         if pool_count:
             pool_count -= 1
             self.data = pool_blocks[pool_count]
             self.capacity = capacity
             return self.data
+    else:
+        # by four while that is cheap: growing copies what is there
+        capacity = self.capacity * (4 if self.capacity < QUICK_GROWTH else 2)
+        capacity = max(capacity, self.size, self.length + extra)
     data = <char*> PyMem_Realloc(self.data, capacity)
     if data == NULL:
         raise MemoryError

@@ -1,5 +1,6 @@
-# cython: language_level=3, embedsignature=True, freethreading_compatible=True
+# cython: language_level=3, freethreading_compatible=True
 # cython: boundscheck=False, wraparound=False, initializedcheck=False
+# cython: binding=False, embedsignature=True, embedsignature.format=clinic
 """The compiled twin of gaistream.pure: same names, same bytes, same errors.
 
 One extension from parts, in the order in which they need each other; each part opens with what
@@ -17,7 +18,6 @@ include "encoder.pxi"
 include "decoder.pxi"
 
 __all__ = [
-    "MISSING",
     "AudioDelta",
     "AudioFormat",
     "Buffer",

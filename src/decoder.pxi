@@ -35,7 +35,7 @@ cdef class SSEDecoder:
     cdef str id
     cdef object event_retry
 
-    def __cinit__(self, *, max_event_bytes=16 * 2**20):
+    def __cinit__(self, *, max_event_bytes=16777216):
         self.limit = check_limit("max_event_bytes", max_event_bytes)
         self.pending = Buffer.__new__(Buffer)
         self.data = Buffer.__new__(Buffer)

@@ -58,7 +58,7 @@ cdef class Frames:
         Raises ClosedError after the end, EventError for what is no event, FrameError, EncodeError
         or UnicodeError for one that cannot be written.
         """
-        self.write_item(item)
+        write_item(self, item)
 
     def write_many(self, items):
         """Write many events; what follows Done is left out.
@@ -67,40 +67,9 @@ cdef class Frames:
         """
         check_open(self)
         for item in items:
-            self.write_item(item)
+            write_item(self, item)
             if self.ended:
                 break
-
-    cdef int write_item(self, object item) except -1:
-        cdef object kind = type(item)
-        cdef FrameTemplate template = None
-        cdef object text = None
-        cdef Mark mark
-        check_open(self)
-        if kind is TextDelta:
-            text = (<TextDelta> item).text
-            template = self.text
-        elif kind is str:
-            text = item
-            template = self.text
-        elif kind is ReasoningDelta:
-            text = (<ReasoningDelta> item).text
-            template = self.reasoning
-        if template is not None:
-            append_template(self.buffer, template, text, self.replace, self.next_id)
-            if self.next_id:
-                self.next_id += 1
-                self.id_written = True
-            self.failed = False
-            return 0
-        mark = mark_of(self)
-        self.failed = False
-        try:
-            self.dialect.write(self, item)
-        except BaseException:
-            restore(self, mark)
-            raise
-        return 0
 
     def write_ready(self, frame):
         """Write bytes as they are: frames that somebody else has made."""
@@ -139,6 +108,40 @@ cdef inline int check_open(Frames self) except -1:
     return 0
 
 
+cdef inline int write_item(Frames self, object item) except -1:
+    check_open(self)
+    if type(item) is TextDelta:
+        if self.text is not None:
+            return write_text(self, self.text, (<TextDelta> item).text)
+    elif type(item) is str:
+        if self.text is not None:
+            return write_text(self, self.text, item)
+    elif type(item) is ReasoningDelta:
+        if self.reasoning is not None:
+            return write_text(self, self.reasoning, (<ReasoningDelta> item).text)
+    return ask_dialect(self, item)
+
+
+cdef inline int write_text(Frames self, FrameTemplate template, object text) except -1:
+    append_template(self.buffer, template, text, self.replace, self.next_id)
+    self.failed = False
+    if self.next_id:
+        self.next_id += 1
+        self.id_written = True
+    return 0
+
+
+cdef int ask_dialect(Frames self, object item) except -1:
+    cdef Mark mark = mark_of(self)
+    self.failed = False
+    try:
+        self.dialect.write(self, item)
+    except BaseException:
+        restore(self, mark)
+        raise
+    return 0
+
+
 cdef inline Mark mark_of(Frames self) noexcept:
     cdef Mark mark
     mark.length = self.buffer.length
@@ -172,12 +175,12 @@ cdef class SSEFrames(Frames):
     def write_event(self, event, data):
         """Write a frame with this name; `data` is text, or any payload, which becomes JSON."""
         if data is None or isinstance(data, (str, bytes, bytearray, memoryview)):
-            write_fields(self, data, event, None, None, None, missing)
+            write_fields(self, data, event, None, None, None, ...)
         else:
             write_fields(self, None, event, None, None, None, data)
 
     def write_frame(
-        self, data=None, event=None, *, id=None, retry=None, comment=None, json=MISSING
+        self, data=None, event=None, *, id=None, retry=None, comment=None, json=...
     ):
         """Write a frame by its fields, as encode_sse does.
 
@@ -189,7 +192,7 @@ cdef class SSEFrames(Frames):
         """Write a ServerSentEvent."""
         write_fields(
             self, event.data, written_event(event), event.id if event.own_id else None,
-            event.retry, event.comment, missing,
+            event.retry, event.comment, ...,
         )
 
     def write_ready(self, frame):
@@ -204,7 +207,7 @@ cdef class SSEFrames(Frames):
         """Write a comment block."""
         check_open(self)
         emit(
-            None, None, None, None, text, missing, self.replace, TO_STREAM, self.buffer, None
+            None, None, None, None, text, ..., self.replace, TO_STREAM, self.buffer, None
         )
 
     def write_heartbeat(self):
@@ -222,14 +225,14 @@ cdef class SSEFrames(Frames):
         self.buffer.append(b":\n\n")
         if retry is not None:
             emit(
-                None, None, None, retry, None, missing, False, TO_STREAM, self.buffer, None
+                None, None, None, retry, None, ..., False, TO_STREAM, self.buffer, None
             )
 
 
 cdef int write_fields(
     SSEFrames self, object data, object event, object id, object retry, object comment, object json
 ) except -1:
-    cdef bint content = data is not None or event is not None or json is not missing
+    cdef bint content = data is not None or event is not None or json is not Ellipsis
     check_open(self)
     if id is None and self.next_id and content:
         emit(

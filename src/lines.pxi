@@ -75,7 +75,7 @@ cdef class LineSplitter:
     cdef Py_ssize_t limit
     cdef bint closed
 
-    def __cinit__(self, *, max_line_bytes=16 * 2**20):
+    def __cinit__(self, *, max_line_bytes=16777216):
         self.limit = check_limit("max_line_bytes", max_line_bytes)
         self.pending = Buffer.__new__(Buffer)
 

@@ -8,13 +8,6 @@
 from libc.limits cimport LLONG_MAX
 
 
-class _Missing:
-    def __repr__(self):
-        return "MISSING"
-
-
-MISSING = _Missing()
-cdef object missing = MISSING
 cdef dict FORBIDDEN = {"\r": "CR", "\n": "LF", "\0": "NUL"}
 
 cdef enum:
@@ -275,7 +268,7 @@ cdef object emit(
     frame.retry_size = 0
     if frame.has_retry:
         frame.retry_size = write_number(frame.retry_digits, check_retry(retry))
-    frame.is_json = json is not missing
+    frame.is_json = json is not Ellipsis
     frame.has_data = frame.is_json or data is not None
     if frame.is_json:
         if data is not None:
@@ -296,20 +289,74 @@ cdef object emit(
     return frame_into(&frame, buffer, offset, held_data)
 
 
+cdef inline bint holds_break(const char* text, Py_ssize_t size, bint name) noexcept nogil:
+    """Tell whether ASCII text holds CR or LF, or NUL in a name."""
+    cdef uint64_t word, line_feed, carriage_return, found
+    cdef Py_ssize_t index = 0
+    cdef unsigned char code
+    while index + 8 <= size:
+        memcpy(&word, text + index, 8)
+        line_feed = word ^ 0x0A0A0A0A0A0A0A0AULL
+        carriage_return = word ^ 0x0D0D0D0D0D0D0D0DULL
+        # "has a zero byte"; exact, for no byte is above 0x7F
+        found = (line_feed - 0x0101010101010101ULL) | (carriage_return - 0x0101010101010101ULL)
+        if name:
+            found |= word - 0x0101010101010101ULL
+        if found & 0x8080808080808080ULL:
+            return True
+        index += 8
+    while index < size:
+        code = <unsigned char> text[index]
+        if code == 0x0A or code == 0x0D or (name and code == 0):
+            return True
+        index += 1
+    return False
+
+
+cdef inline bint plain(object text, bint name) noexcept:
+    """Tell whether this is an ASCII str of one line."""
+    return (
+        PyUnicode_CheckExact(text)
+        and PyUnicode_IS_COMPACT_ASCII(text)
+        and not holds_break(<const char*> PyUnicode_DATA(text), PyUnicode_GET_LENGTH(text), name)
+    )
+
+
+cdef inline bytes plain_frame(object data, object event):
+    """Give the frame of two plain strings: the usual small frame, without the general way."""
+    cdef Py_ssize_t size = PyUnicode_GET_LENGTH(data)
+    cdef Py_ssize_t name_size = 0 if event is None else PyUnicode_GET_LENGTH(event) + 8
+    cdef bytes result = new_bytes(name_size + size + 8)
+    cdef char* out = PyBytes_AS_STRING(result)
+    if event is not None:
+        memcpy(out, b"event: ", 7)
+        memcpy(out + 7, PyUnicode_DATA(event), name_size - 8)
+        out += name_size
+        out[-1] = 0x0A
+    write_line(out, <const char*> PyUnicode_DATA(data), size)
+    out[size + 7] = 0x0A
+    return result
+
+
 def encode_sse(
-    data=None, event=None, *, id=None, retry=None, comment=None, json=MISSING, errors="strict"
+    data=None, event=None, *, id=None, retry=None, comment=None, json=..., errors="strict"
 ):
     """Encode one Server-Sent Event; gaistream.pure.encode_sse tells the whole.
 
     Raises FrameError (a ValueError) for a field that cannot be written, UnicodeEncodeError or
     UnicodeDecodeError for what is not text, EncodeError for a payload that JSON cannot say.
     """
+    if (
+        errors is STRICT and id is None and retry is None and comment is None
+        and json is Ellipsis and plain(data, False) and (event is None or plain(event, True))
+    ):
+        return plain_frame(data, event)
     return emit(data, event, id, retry, comment, json, check_errors(errors), TO_BYTES, None, None)
 
 
 def encode_sse_into(
     buffer, offset, data=None, event=None, *,
-    id=None, retry=None, comment=None, json=MISSING, errors="strict",
+    id=None, retry=None, comment=None, json=..., errors="strict",
 ):
     """Encode one Server-Sent Event into a writable buffer and give the offset behind it.
 
@@ -322,7 +369,7 @@ def encode_sse_into(
 
 def encode_comment(text=""):
     """Encode a comment block, which clients ignore: a heartbeat, or the first bytes of a stream."""
-    return emit(None, None, None, None, text, missing, False, TO_BYTES, None, None)
+    return emit(None, None, None, None, text, ..., False, TO_BYTES, None, None)
 
 
 cdef class ServerSentEvent:
@@ -352,7 +399,7 @@ cdef class ServerSentEvent:
     def __bytes__(self):
         return emit(
             self.data, written_event(self), self.id if self.own_id else None, self.retry,
-            self.comment, missing, False, TO_BYTES, None, None,
+            self.comment, ..., False, TO_BYTES, None, None,
         )
 
     def __eq__(self, other):

@@ -4,15 +4,34 @@
 # Twin of gaistream/pure/template.py.
 
 cdef enum:
+    BLOCK = 16
     # Below this, room for the worst case (six bytes a character) is taken without measuring.
     UNMEASURED = 256
 
 
+cdef inline Py_ssize_t whole_blocks(Py_ssize_t size) noexcept nogil:
+    return (size + BLOCK - 1) // BLOCK * BLOCK
+
+
+cdef inline char* copy_blocks(char* out, const char* blocks, Py_ssize_t size) noexcept nogil:
+    """Copy by whole blocks, which needs no call; writes up to a block too much behind."""
+    cdef Py_ssize_t index = 0
+    while index < size:
+        memcpy(out + index, blocks + index, BLOCK)
+        index += BLOCK
+    return out + size
+
+
+@cython.final
 cdef class FrameTemplate:
     """A frame with one slot for text: `prefix`, the JSON-escaped text, `suffix`."""
 
     cdef readonly bytes prefix
     cdef readonly bytes suffix
+    cdef Py_ssize_t prefix_size
+    cdef Py_ssize_t suffix_size
+    cdef char* blocks               # both again, each filled up to whole blocks
+    cdef Py_ssize_t suffix_at       # where the second begins
 
     def __cinit__(self, prefix, suffix):
         for field, value in (("prefix", prefix), ("suffix", suffix)):
@@ -20,6 +39,17 @@ cdef class FrameTemplate:
                 raise FrameTypeError(f"{field} must be bytes, not {type(value).__name__}")
         self.prefix = prefix
         self.suffix = suffix
+        self.prefix_size = PyBytes_GET_SIZE(prefix)
+        self.suffix_size = PyBytes_GET_SIZE(suffix)
+        self.suffix_at = whole_blocks(self.prefix_size)
+        self.blocks = <char*> PyMem_Calloc(self.suffix_at + whole_blocks(self.suffix_size) + 1, 1)
+        if self.blocks == NULL:
+            raise MemoryError
+        memcpy(self.blocks, PyBytes_AS_STRING(prefix), self.prefix_size)
+        memcpy(self.blocks + self.suffix_at, PyBytes_AS_STRING(suffix), self.suffix_size)
+
+    def __dealloc__(self):
+        PyMem_Free(self.blocks)
 
     def __setattr__(self, name, value):
         raise AttributeError(f"FrameTemplate is immutable: cannot set {name!r}")
@@ -91,15 +121,15 @@ cdef class FrameTemplate:
 
 
 cdef inline Py_ssize_t template_size(FrameTemplate self, object text, bint replace) except -1:
-    cdef Py_ssize_t around = PyBytes_GET_SIZE(self.prefix) + PyBytes_GET_SIZE(self.suffix)
-    return around + escaped_size(text, replace)
+    return self.prefix_size + escaped_size(text, replace) + self.suffix_size
 
 
 cdef inline char* write_template(char* out, FrameTemplate self, object text) noexcept:
-    memcpy(out, PyBytes_AS_STRING(self.prefix), PyBytes_GET_SIZE(self.prefix))
-    out = write_escaped(out + PyBytes_GET_SIZE(self.prefix), text)
-    memcpy(out, PyBytes_AS_STRING(self.suffix), PyBytes_GET_SIZE(self.suffix))
-    return out + PyBytes_GET_SIZE(self.suffix)
+    """Write exactly what template_size has measured."""
+    memcpy(out, self.blocks, self.prefix_size)
+    out = write_escaped(out + self.prefix_size, text)
+    memcpy(out, self.blocks + self.suffix_at, self.suffix_size)
+    return out + self.suffix_size
 
 
 cdef inline int append_template(
@@ -107,7 +137,8 @@ cdef inline int append_template(
 ) except -1:
     """Append a frame to a stream, with an id line before it where `number` is not 0."""
     cdef Py_ssize_t length = PyUnicode_GET_LENGTH(text)
-    cdef Py_ssize_t size = PyBytes_GET_SIZE(self.prefix) + PyBytes_GET_SIZE(self.suffix) + 32
+    # 24 for the id line, and a block for what copy_blocks writes too much
+    cdef Py_ssize_t size = self.prefix_size + self.suffix_size + 26 + BLOCK
     cdef char* start
     cdef char* out
     if length <= UNMEASURED and (replace or PyUnicode_IS_COMPACT_ASCII(text)):
@@ -120,6 +151,8 @@ cdef inline int append_template(
         out += 4 + write_number(out + 4, number)
         out[0] = 0x0A
         out += 1
-    out = write_template(out, self, text)
+    out = copy_blocks(out, self.blocks, self.prefix_size)
+    out = write_escaped(out, text)
+    out = copy_blocks(out, self.blocks + self.suffix_at, self.suffix_size)
     buffer.length += out - start
     return 0

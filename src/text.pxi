@@ -102,20 +102,25 @@ cdef object hold_text(str field, object data, bint replace, Span* span):
 
 # ---- JSON strings ----
 
+cdef inline bint holds_escape(uint64_t word) noexcept nogil:
+    """Tell whether one of eight ASCII characters cannot stand in a JSON string as it is."""
+    cdef uint64_t quote = word ^ 0x2222222222222222ULL
+    cdef uint64_t slash = word ^ 0x5C5C5C5C5C5C5C5CULL
+    # the classic "has a byte below n" of each word; exact, for no byte is above 0x7F
+    return (
+        (word - 0x2020202020202020ULL)
+        | (quote - 0x0101010101010101ULL)
+        | (slash - 0x0101010101010101ULL)
+    ) & 0x8080808080808080ULL != 0
+
+
 cdef inline Py_ssize_t plain_run(const unsigned char* text, Py_ssize_t size) noexcept nogil:
     """Count the leading ASCII characters that stand in a JSON string as they are."""
-    cdef uint64_t word, quote, slash
+    cdef uint64_t word
     cdef Py_ssize_t index = 0
     while index + 8 <= size:
         memcpy(&word, text + index, 8)
-        quote = word ^ 0x2222222222222222ULL
-        slash = word ^ 0x5C5C5C5C5C5C5C5CULL
-        # the classic "has a byte below n" of each word; exact, for no byte is above 0x7F
-        if (
-            (word - 0x2020202020202020ULL)
-            | (quote - 0x0101010101010101ULL)
-            | (slash - 0x0101010101010101ULL)
-        ) & 0x8080808080808080ULL:
+        if holds_escape(word):
             break
         index += 8
     while index < size and not escapes[text[index]]:
@@ -136,17 +141,29 @@ cdef inline char* write_escape(char* out, unsigned char code) noexcept nogil:
     return out + 6
 
 
-cdef char* write_ascii_escaped(char* out, const unsigned char* text, Py_ssize_t size) noexcept nogil:
-    cdef Py_ssize_t run
+cdef inline char* write_ascii_escaped(
+    char* out, const unsigned char* text, Py_ssize_t size
+) noexcept nogil:
+    cdef const unsigned char* end = text + size
+    cdef uint64_t word
     while True:
-        run = plain_run(text, size)
-        memcpy(out, text, run)
-        out += run
-        if run == size:
+        while end - text >= 8:  # so there is room for eight in the output too
+            memcpy(&word, text, 8)
+            if holds_escape(word):
+                break
+            memcpy(out, &word, 8)
+            out += 8
+            text += 8
+        while text < end:
+            if escapes[text[0]]:
+                out = write_escape(out, text[0])
+                text += 1
+                break
+            out[0] = <char> text[0]
+            out += 1
+            text += 1
+        if text == end:
             return out
-        out = write_escape(out, text[run])
-        text += run + 1
-        size -= run + 1
 
 
 ctypedef fused wide:

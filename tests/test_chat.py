@@ -1,7 +1,5 @@
 """The request of a chat: what JSON it is made of, and what it refuses."""
 
-# ruff: noqa: D103 - a test's name says what it promises
-
 from __future__ import annotations
 
 import asyncio
@@ -96,7 +94,7 @@ def test_messages_are_kept_as_the_client_wrote_them() -> None:
     ],
 )
 def test_what_is_wrong_is_named(payload: object, complaint: str) -> None:
-    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the text is compared below
+    with pytest.raises(ValueError) as caught:
         ChatRequest.from_json(payload)
     assert str(caught.value) == complaint
 

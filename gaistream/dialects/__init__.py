@@ -21,7 +21,7 @@ _SSE: dict[str, Callable[[SSEOptions], Dialect]] = {"gai": GaiSSE, "json": Plain
 _NDJSON: dict[str, Callable[[NDJSONOptions], Dialect]] = {"gai": GaiNDJSON, "json": PlainNDJSON}
 
 
-def create(name: str, format: str, options: Any) -> Dialect:  # noqa: A002
+def create(name: str, format: str, options: Any) -> Dialect:
     """Make the dialect of one stream.
 
     Args:

@@ -79,25 +79,20 @@ class OpenAIProvider:
             import httpx
         except ImportError as error:
             raise ImportError("OpenAIProvider needs httpx: pip install gaistream[httpx]") from error
-        url = httpx.URL(base_url)
-        if url.scheme not in ("http", "https") or not url.host:
-            raise ValueError("base_url must be an http or https URL with a host")
         if api_key is not None and not (api_key.isascii() and api_key.isprintable()):
             raise ValueError("api_key must be printable ASCII")  # its value is not for a log
-        self._url = url.copy_with(path=f"{url.path.rstrip('/')}/chat/completions")
+        self._url = _endpoint(base_url)
         self._model = model
         self._client = client
         # Loading the certificates takes longer than many a request: once, and not for each.
         self._tls = httpx.create_ssl_context() if client is None else None
         self._timeout = timeout
-        self._headers = {
-            "Accept": "text/event-stream",
-            "Accept-Encoding": "identity",  # a compressed stream is often a delayed one
-            "Content-Type": "application/json",
-        }
+        self._headers = httpx.Headers({"Accept": "text/event-stream"})
+        self._headers["Accept-Encoding"] = "identity"  # a compressed stream is often a delayed one
+        self._headers["Content-Type"] = "application/json"
         if api_key:
             self._headers["Authorization"] = f"Bearer {api_key}"
-        self._headers |= headers or {}
+        self._headers.update(headers)
         own = (api_key or "", *(headers or {}).values())
         self._secrets = [value for value in own if len(value) >= _SHORTEST_SECRET]
 
@@ -146,7 +141,7 @@ class OpenAIProvider:
             "max_tokens": request.max_tokens,
         }
         body |= {name: value for name, value in settings.items() if value is not None}
-        body |= {"messages": list(request.messages), "stream": True}
+        body |= {"messages": [dict(message) for message in request.messages], "stream": True}
         asked = body.get("stream_options")
         options = asked if isinstance(asked, dict) else {}
         body["stream_options"] = {**options, "include_usage": True}
@@ -171,7 +166,7 @@ class OpenAIProvider:
         if status in (401, 403):  # the message is about the server's key: not for its clients
             return _failure("the provider refused the server's credentials", "auth")
         if status == 429:
-            message = f"the provider's rate limit is reached{colon}"
+            message = f"the provider has no room for more requests{colon}"
             return StreamError(message, code="rate_limited", status=429, retry_after=wait)
         if 400 <= status <= 499:
             return _failure(f"the provider rejected the request{colon}", "rejected", wait=wait)
@@ -208,6 +203,19 @@ class OpenAIProvider:
         for secret in self._secrets:
             message = message.replace(secret, "…")
         return " ".join(message.split())[:_LONGEST_MESSAGE]
+
+
+def _endpoint(base_url: str) -> httpx.URL:
+    """Where requests go; a query of the base (Azure's `api-version`) stays."""
+    import httpx
+
+    try:
+        url = httpx.URL(base_url)
+    except httpx.InvalidURL as error:
+        raise ValueError(f"base_url must be a URL: {error}") from error
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ValueError("base_url must be an http or https URL with a host")
+    return url.copy_with(path=f"{url.path.rstrip('/')}/chat/completions")
 
 
 def _failure(

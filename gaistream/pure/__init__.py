@@ -28,12 +28,11 @@ from .events import (
 )
 from .lines import LineSplitter
 from .ndjson import encode_ndjson, encode_ndjson_lines
-from .sse import MISSING, ServerSentEvent, encode_comment, encode_sse, encode_sse_into
+from .sse import ServerSentEvent, encode_comment, encode_sse, encode_sse_into
 from .template import FrameTemplate
 from .text import escape_json, install_json
 
 __all__ = [
-    "MISSING",
     "AudioDelta",
     "AudioFormat",
     "Buffer",

@@ -15,7 +15,7 @@ from gaistream.errors import ClosedError, FrameError
 
 from .buffer import Buffer
 from .events import ReasoningDelta, TextDelta
-from .sse import MISSING, ServerSentEvent, sse_frame, written_fields
+from .sse import ServerSentEvent, sse_frame, written_fields
 from .template import FrameTemplate
 from .text import check_errors, json_bytes, text_bytes
 
@@ -171,17 +171,17 @@ class SSEFrames(Frames):
         data: str | bytes | bytearray | memoryview | None = None,
         event: str | None = None,
         *,
-        id: str | int | None = None,  # noqa: A002
+        id: str | int | None = None,
         retry: int | None = None,
         comment: str | None = None,
-        json: Any = MISSING,
+        json: Any = ...,
     ) -> None:
         """Write a frame by its fields, as encode_sse does.
 
         With include_id a frame that has content and no id of its own gets the next number.
         """
         self._open()
-        content = data is not None or event is not None or json is not MISSING
+        content = data is not None or event is not None or json is not ...
         if id is None and self._next_id and content:
             frame = sse_frame(data, event, self._next_id, retry, comment, json, self._replace)
             self._next_id += 1
@@ -206,7 +206,7 @@ class SSEFrames(Frames):
     def write_comment(self, text: str = "") -> None:
         """Write a comment block."""
         self._open()
-        self._buffer.append(sse_frame(None, None, None, None, text, MISSING, self._replace))
+        self._buffer.append(sse_frame(None, None, None, None, text, ..., self._replace))
 
     def write_heartbeat(self) -> None:
         """Write a keep-alive comment.
@@ -222,7 +222,7 @@ class SSEFrames(Frames):
         self._open()
         self._buffer.append(b":\n\n")
         if retry is not None:
-            self._buffer.append(sse_frame(None, None, None, retry, None, MISSING, False))
+            self._buffer.append(sse_frame(None, None, None, retry, None, ..., False))
 
     def _mark(self) -> tuple[Any, ...]:
         return (*super()._mark(), self._next_id, self._id_written)

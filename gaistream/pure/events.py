@@ -191,7 +191,7 @@ class Start(Event):
 
     def __new__(
         cls,
-        id: str | None = None,  # noqa: A002
+        id: str | None = None,
         model: str | None = None,
         *,
         timestamp: float | None = None,
@@ -242,7 +242,7 @@ class AudioDelta(Event):
     def __new__(
         cls,
         audio: bytes | bytearray | memoryview,
-        format: AudioFormat | None = None,  # noqa: A002
+        format: AudioFormat | None = None,
         *,
         timestamp: float | None = None,
     ) -> Self:
@@ -268,9 +268,9 @@ class ToolCall(Event):
 
     def __new__(
         cls,
-        id: str,  # noqa: A002
+        id: str,
         name: str,
-        input: Any = None,  # noqa: A002
+        input: Any = None,
         *,
         timestamp: float | None = None,
     ) -> Self:
@@ -293,7 +293,7 @@ class ToolResult(Event):
 
     def __new__(
         cls,
-        id: str,  # noqa: A002
+        id: str,
         name: str,
         result: Any = None,
         *,

@@ -14,7 +14,6 @@ from gaistream.errors import FrameError, FrameTypeError
 from .buffer import MAX_INT, place, shown
 from .text import check_errors, json_bytes, json_value, lines_of, text_bytes, utf8
 
-MISSING: Final[Any] = type("MISSING", (), {"__repr__": lambda _: "MISSING"})()
 _FORBIDDEN: Final = {"\r": "CR", "\n": "LF", "\0": "NUL"}
 
 
@@ -47,7 +46,7 @@ def _retry_line(retry: object) -> bytes:
 def sse_frame(
     data: object,
     event: object,
-    id: object,  # noqa: A002
+    id: object,
     retry: object,
     comment: object,
     json: Any,
@@ -66,7 +65,7 @@ def sse_frame(
         parts.append(_name_line("event", event, replace))
     if retry is not None:
         parts.append(_retry_line(retry))
-    if json is not MISSING:
+    if json is not ...:
         if data is not None:
             raise FrameError("data and json exclude each other")
         parts.append(b"data: " + json_bytes(json, True, replace))
@@ -75,7 +74,7 @@ def sse_frame(
             parts.append(b"data: " + line + b"\n")
     if not parts:
         raise FrameError("a frame needs data, json, event, id, retry or comment")
-    has_content = data is not None or json is not MISSING or event is not None or id is not None
+    has_content = data is not None or json is not ... or event is not None or id is not None
     if has_content or retry is None:
         parts.append(b"\n")
     return b"".join(parts)
@@ -85,10 +84,10 @@ def encode_sse(
     data: str | bytes | bytearray | memoryview | None = None,
     event: str | None = None,
     *,
-    id: str | int | None = None,  # noqa: A002
+    id: str | int | None = None,
     retry: int | None = None,
     comment: str | None = None,
-    json: Any = MISSING,
+    json: Any = ...,
     errors: str = "strict",
 ) -> bytes:
     r"""Encode one Server-Sent Event.
@@ -121,10 +120,10 @@ def encode_sse_into(
     data: str | bytes | bytearray | memoryview | None = None,
     event: str | None = None,
     *,
-    id: str | int | None = None,  # noqa: A002
+    id: str | int | None = None,
     retry: int | None = None,
     comment: str | None = None,
-    json: Any = MISSING,
+    json: Any = ...,
     errors: str = "strict",
 ) -> int:
     """Encode one Server-Sent Event into a writable buffer; see encode_sse.
@@ -142,7 +141,7 @@ def encode_sse_into(
 
 def encode_comment(text: str = "") -> bytes:
     """Encode a comment block, which clients ignore: a heartbeat, or the first bytes of a stream."""
-    return sse_frame(None, None, None, None, text, MISSING, False)
+    return sse_frame(None, None, None, None, text, ..., False)
 
 
 class ServerSentEvent:
@@ -166,7 +165,7 @@ class ServerSentEvent:
         data: str | bytes | bytearray | memoryview | None = None,
         event: str | None = None,
         *,
-        id: str | int | None = None,  # noqa: A002
+        id: str | int | None = None,
         retry: int | None = None,
         comment: str | None = None,
     ) -> None:
@@ -185,7 +184,7 @@ class ServerSentEvent:
 
     def __bytes__(self) -> bytes:
         event, own = written_fields(self)
-        return sse_frame(self.data, event, own, self.retry, self.comment, MISSING, False)
+        return sse_frame(self.data, event, own, self.retry, self.comment, ..., False)
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not ServerSentEvent:
@@ -216,7 +215,7 @@ def written_fields(event: ServerSentEvent) -> tuple[str | None, str | int | None
     )
 
 
-def read_event(data: str, event: str, id: str, retry: int | None, own_id: bool) -> ServerSentEvent:  # noqa: A002
+def read_event(data: str, event: str, id: str, retry: int | None, own_id: bool) -> ServerSentEvent:
     """Make the event that a decoder has read."""
     made = ServerSentEvent(data, event, id=id, retry=retry)
     made._own_id = own_id

@@ -46,7 +46,7 @@ class FrameTemplate:
 
     @classmethod
     def of(
-        cls, payload: Any, slot: str, *, event: str | None = None, format: str = "sse"  # noqa: A002
+        cls, payload: Any, slot: str, *, event: str | None = None, format: str = "sse"
     ) -> FrameTemplate:
         """Make a template from a payload in which the string `slot` stands exactly once.
 

@@ -18,9 +18,10 @@ from .buffer import readable
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 # What JSON itself demands, and the three characters on which httpx and requests split lines.
 _ESCAPED: Final = re.compile('[\x00-\x1f"\\\\\x85\u2028\u2029]')
-_ESCAPES: Final = {chr(code): f"\\u{code:04x}" for code in (*range(0x20), 0x85, 0x2028, 0x2029)}
-_ESCAPES |= {"\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
-_ESCAPES |= {'"': '\\"', "\\": "\\\\"}
+_ESCAPES: Final = {
+    **{chr(code): f"\\u{code:04x}" for code in (*range(0x20), 0x85, 0x2028, 0x2029)},
+    "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r", '"': '\\"', "\\": "\\\\",
+}
 _LINE_END: Final = re.compile(b"\r\n|\r|\n")
 
 

@@ -1,0 +1,67 @@
+# Every target does its own set-up in .venv and says what it does; a second run starts in seconds.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+BUILD_FILES := pyproject.toml setup.py $(wildcard src/*.pyx src/*.pxi)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test lint bench clean
+
+help:
+	@echo "make demo   the chat page, answered from the handbook: no key, no network"
+	@echo "make test   the tests, on both twins side by side, then on the pure one alone"
+	@echo "make lint   ruff and mypy"
+	@echo "make bench  gaistream and its peers measured in one run"
+	@echo "make clean  remove everything that was built"
+
+demo: .venv/demo.stamp
+	@$(BIN)/gaistream demo $(ARGS)
+
+test: .venv/test.stamp
+	@echo "Testing: the compiled core and its pure twin, side by side ..."
+	@GAISTREAM_BACKEND=native $(BIN)/pytest -q $(ARGS)
+	@echo "Testing: the whole suite again on the pure twin ..."
+	@GAISTREAM_BACKEND=pure $(BIN)/pytest -q -p no:cacheprovider $(ARGS)
+
+lint: .venv/lint.stamp
+	@echo "Linting: ruff, then mypy --strict ..."
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+bench: .venv/bench.stamp
+	@echo "Measuring: each case beside its peers, in one run; compare within a group ..."
+	@GAISTREAM_BACKEND=native $(BIN)/pytest -q tests/bench --benchmark-only \
+		--benchmark-group-by=group --benchmark-columns=min,median,ops --benchmark-sort=min \
+		-p no:randomly $(ARGS)
+
+.venv/made.stamp:
+	@echo "Setting up: a virtual environment in .venv ($(PYTHON)) ..."
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "gaistream needs Python 3.11 or newer: make PYTHON=/path/to/python"; exit 1; }
+	@$(PYTHON) -m venv .venv || \
+		{ echo "python3-venv is needed (Debian: apt-get install python3-venv)"; exit 1; }
+	@$(BIN)/pip install -q --upgrade pip
+	@touch $@
+
+.venv/demo.stamp: .venv/made.stamp $(BUILD_FILES)
+	@echo "Setting up: building gaistream and installing what the demo needs ..."
+	@$(BIN)/pip install -q -e '.[demo]'
+	@touch $@
+
+.venv/test.stamp: .venv/made.stamp $(BUILD_FILES)
+	@echo "Setting up: building gaistream's core and installing what the tests need ..."
+	@GAISTREAM_BUILD=native $(BIN)/pip install -q -e '.[demo]' --group test
+	@touch $@ .venv/demo.stamp
+
+.venv/lint.stamp: .venv/test.stamp
+	@echo "Setting up: ruff and mypy ..."
+	@$(BIN)/pip install -q --group lint
+	@touch $@
+
+.venv/bench.stamp: .venv/test.stamp
+	@echo "Setting up: the peers to measure beside ..."
+	@$(BIN)/pip install -q --group bench
+	@touch $@
+
+clean:
+	@rm -rf .venv build dist *.egg-info src/core.c gaistream/_core*.so

@@ -1,0 +1,5 @@
+"""`python -m gaistream` is the command `gaistream`."""
+
+from .cli import main
+
+main()

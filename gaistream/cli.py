@@ -1,0 +1,61 @@
+"""The command `gaistream`: at present the demo, a chat page that is answered token by token.
+
+Needs the extra "demo". Without it the command says so instead of failing at an import.
+"""
+
+from __future__ import annotations
+
+import os
+
+try:
+    import click
+
+    from .demo.app import serve
+except ImportError as error:
+    if error.name is None or error.name.startswith("gaistream"):
+        raise
+    raise SystemExit(
+        f"the command gaistream needs {error.name}: pip install 'gaistream[demo]'"
+    ) from None
+
+from . import __version__
+from .chat import Provider
+from .providers.docs import DocsProvider
+from .providers.openai import OpenAIProvider
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="gaistream")
+def main() -> None:
+    """Streams of AI events over HTTP, as Server-Sent Events and NDJSON."""
+
+
+@main.command(context_settings={"show_default": True})
+@click.option("--host", default="127.0.0.1", help="Address to listen on.")
+@click.option("--port", default=8000, type=click.IntRange(0, 65535), help="Port; 0: a free one.")
+@click.option(
+    "--provider",
+    default="docs",
+    type=click.Choice(["docs", "openai"]),
+    help="Who answers: the handbook (no key, no network), or an OpenAI-compatible endpoint.",
+)
+@click.option("--base-url", default="https://api.openai.com/v1", help="Of the endpoint.")
+@click.option("--model", help="The endpoint's model. The key is read from OPENAI_API_KEY.")
+@click.option(
+    "--rate",
+    default=40.0,
+    type=click.FloatRange(min=0, min_open=True),
+    help="Tokens per second of the handbook's answers.",
+)
+def demo(
+    host: str, port: int, provider: str, base_url: str, model: str | None, rate: float
+) -> None:
+    """Serve the chat page."""
+    answering: Provider
+    if provider == "openai":
+        if model is None:
+            raise click.UsageError("--provider openai needs --model")
+        answering = OpenAIProvider(base_url, api_key=os.environ.get("OPENAI_API_KEY"), model=model)
+    else:
+        answering = DocsProvider(rate=rate)
+    serve(answering, host, port)

@@ -1,0 +1,169 @@
+"""The demo's server: a chat page, and one provider over SSE and over NDJSON, on Starlette.
+
+`GET /` is the page, `GET /chat?q=…` streams Server-Sent Events, `POST /api/chat` streams NDJSON,
+`GET /healthz` says that the server is up. No other site may read an answer (there is no CORS) nor
+have one made: a request that a browser marks as another site's is refused before the provider is
+called, so a page elsewhere cannot spend the provider's key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from importlib import resources
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from .. import __version__, backend
+from ..asgi import ndjson_handler, sse_handler
+from ..chat import ChatRequest, Provider, Source
+from ..errors import StreamError
+from ..events import TextDelta
+from ..http import IncomingRequest
+from ..options import NDJSONOptions
+from ..sources import close_source, open_source
+
+__all__ = ["create_app", "serve"]
+
+_HEARTBEAT_SECONDS = 5
+_GRACE_SECONDS = 1  # at shutdown, for streams that still run
+_MEDIA_TYPES = {
+    "index.html": "text/html",
+    "style.css": "text/css",
+    "app.js": "text/javascript",
+    "wire.js": "text/javascript",
+    "prose.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
+_PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+
+
+def create_app(provider: Provider, *, rate: float | None = None) -> Starlette:
+    """Make the demo's application.
+
+    Args:
+        provider: answers the questions.
+        rate: the most text events a second, whatever the provider; None: as they come.
+
+    Raises:
+        ValueError: `rate` is not above 0.
+    """
+    if rate is not None:
+        provider = _Paced(provider, rate)
+    ndjson = NDJSONOptions(heartbeat_interval=_HEARTBEAT_SECONDS)
+    files = {name: _file(name, media_type) for name, media_type in _MEDIA_TYPES.items()}
+    return Starlette(
+        routes=[
+            Route("/", files["index.html"]),
+            Route("/healthz", _health),
+            # a handler is an ASGI app and answers wrong methods itself
+            Route("/chat", sse_handler(provider, _question, cors=None)),
+            Route("/api/chat", ndjson_handler(provider, _chat, options=ndjson, cors=None)),
+            *(Route(f"/static/{name}", files[name]) for name in files),
+        ]
+    )
+
+
+def serve(provider: Provider, host: str = "127.0.0.1", port: int = 8000) -> None:
+    """Run the demo until it is interrupted; print its address once it listens.
+
+    Args:
+        provider: answers the questions.
+        host: the address to listen on.
+        port: the port; 0: a free one.
+
+    Raises:
+        SystemExit: the address cannot be listened on (uvicorn has logged why).
+    """
+    config = uvicorn.Config(
+        create_app(provider),
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        ws="none",
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how a demo ends
+        _Server(config).run()
+
+
+class _Server(uvicorn.Server):
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to listen, then say where."""
+        await super().startup(sockets=sockets)
+        port = self.servers[0].sockets[0].getsockname()[1]
+        host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
+        print(f"gaistream demo: http://{host}:{port}", flush=True)
+
+
+def _file(name: str, media_type: str) -> Callable[[Request], Awaitable[Response]]:
+    """Give the endpoint of a file of the page, read once."""
+    content = resources.files(__package__).joinpath("page", name).read_bytes()
+
+    async def endpoint(_: Request) -> Response:
+        return Response(content, media_type=media_type, headers=_PAGE_HEADERS)
+
+    return endpoint
+
+
+async def _health(_: Request) -> Response:
+    return JSONResponse({"status": "ok", "backend": backend, "version": __version__})
+
+
+def _question(request: IncomingRequest) -> ChatRequest:
+    _refuse_other_sites(request)
+    return ChatRequest.from_question(request.query["q"])
+
+
+async def _chat(request: IncomingRequest) -> ChatRequest:
+    _refuse_other_sites(request)
+    try:
+        chat = ChatRequest.from_json(await request.json())
+    except ValueError as error:  # it tells of the client's own body, so the client may read it
+        raise StreamError(str(error), code="bad_request", status=400) from None
+    return replace(chat, extra={})  # strangers do not choose what a paid service is called with
+
+
+def _refuse_other_sites(request: IncomingRequest) -> None:
+    """Refuse what another site's page or image asks for; browsers mark it, others need not."""
+    if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+        raise StreamError("another site may not ask here", code="cross_site", status=403)
+
+
+class _Paced:
+    """A provider slowed down to so many text events a second."""
+
+    def __init__(self, provider: Provider, rate: float) -> None:
+        if not rate > 0:
+            raise ValueError(f"rate must be above 0, not {rate!r}")
+        self._provider = provider
+        self._pause = 1 / rate
+
+    async def stream_text(self, request: ChatRequest) -> Source:
+        source = self._provider.stream_text(request)
+        return self._slowly(await source if inspect.isawaitable(source) else source)
+
+    async def _slowly(self, source: Source) -> AsyncIterator[Any]:
+        events = open_source(source)
+        try:
+            async for event in events:
+                if isinstance(event, TextDelta | str):
+                    await asyncio.sleep(self._pause)
+                yield event
+        finally:
+            await close_source(events)

@@ -1,0 +1,323 @@
+/* The demo page: asks by EventSource or by fetch, and shows every event as it arrives.
+
+   Read top to bottom: a run (one question, its stream and its figures), how each kind of event is
+   shown, what is painted once a frame, and the page's controls. The transports are in wire.js.
+   What comes over the wire is text and never markup: it enters the page as text nodes only. */
+
+import { Prose, make } from "./prose.js";
+import { openNDJSON, openSSE } from "./wire.js";
+
+const $ = (id) => document.getElementById(id);
+const LOG_ROWS = 200;
+const messages = []; // the turns so far, which the POST mode sends with each question
+let run = null;
+
+class Run {
+  constructor(question, mode) {
+    Object.assign(this, { question, mode, events: 0, received: 0, beats: 0, lastId: "", text: "" });
+    this.rows = []; // of the log, not painted yet
+    this.parts = make("div", { class: "parts" });
+    this.foot = make("footer");
+    this.answer = make("article", { class: "answer", "aria-label": "Answer", "aria-busy": "true",
+      "data-testid": "answer" }, this.parts, this.foot);
+    $("transcript").append(make("p", { class: "question" }, question), this.answer);
+    this.sent = performance.now();
+    this.state("connecting", "connecting…");
+    this.close = mode === "sse" ? openSSE(this)
+      : openNDJSON(this, [...messages, { role: "user", content: question }]);
+  }
+
+  /** Shows a state; the first three are those of a stream that runs. */
+  state(state, words) {
+    for (const each of [this.answer, $("status"), document.body]) each.dataset.state = state;
+    $("status").textContent = words;
+    this.over = !["connecting", "streaming", "reconnecting"].includes(state);
+    this.log("", "", "page", words);
+    paintSoon();
+  }
+
+  log(name, id, kind, words) {
+    const at = `${Math.round(performance.now() - this.sent)} ms`;
+    this.rows.push(make("li", { "data-kind": name }, make("i", {}, id), make("b", {}, kind),
+      make("code", {}, compact(words)), make("time", {}, at)));
+    if (this.rows.length > LOG_ROWS) this.rows.shift();
+  }
+
+  open() {
+    if (this.over) return;
+    this.state("streaming", this.opened ? "reconnected, streaming" : "open, streaming");
+    this.opened = true;
+  }
+
+  event(kind, payload) {
+    if (this.over) return;
+    pulse(kind === "ping");
+    this.log(kind, this.lastId, kind, payload);
+    paintSoon();
+    if (kind === "ping") return void this.beats++;
+    this.last = performance.now();
+    this.first ??= this.last;
+    this.events++;
+    if (/^(text|reasoning|audio)_delta$/.test(kind)) this.token ??= this.last;
+    this.error = kind === "error"; // with more events after it, it was a report and not the end
+    try {
+      SHOW.get(kind)?.(this, payload);
+    } catch (problem) {
+      console.error(problem); // a payload of another shape than ours: it stands in the log
+    }
+  }
+
+  /** The connection broke, and EventSource opens it again by itself. */
+  lost() {
+    if (this.over) return;
+    if (this.error) return this.closed(); // the server said why it ends: no second try
+    this.tries = (this.tries ?? 0) + 1;
+    const what = this.opened ? "connection lost, reconnecting…" : "no connection, trying again…";
+    this.state("reconnecting", this.tries > 1 ? `${what} (try ${this.tries})` : what);
+  }
+
+  /** EventSource gave up. It does not tell the status; to a Last-Event-ID this server says 204. */
+  refused() {
+    if (this.lastId) {
+      this.end("cut", `The connection was lost after id ${this.lastId}, and the server did not ` +
+        "begin again, for that would pay twice. This answer is cut.",
+      "server ended the stream (204)");
+    } else {
+      this.end("failed", "The server refused. EventSource does not tell why; fetch would.");
+    }
+  }
+
+  /** fetch failed: the browser tells in its own words why. */
+  broke(reason) {
+    if (this.opened) this.end("cut", `The connection was lost (${reason}). This answer is cut.`);
+    else this.end("failed", `No connection (${reason}).`);
+  }
+
+  /** The stream ended without `done`. */
+  closed() {
+    if (this.error) this.end("failed", "The server ended the answer with this error.");
+    else this.end("cut", "The stream ended without “done”. This answer is cut.");
+  }
+
+  end(state, verdict, words = state) {
+    if (this.over) return;
+    this.state(state, words);
+    // NDJSON ends by itself after `done`; to abort it would look like a client that left.
+    if (state !== "done" || this.mode === "sse") this.close();
+    this.answer.setAttribute("aria-busy", "false");
+    if (verdict) {
+      const again = make("button", { type: "button" }, "Ask again");
+      again.addEventListener("click", () => ask(this.question));
+      this.foot.before(make("p", { class: "verdict", "data-testid": "verdict" }, verdict, again));
+    }
+    if (this.text && (state === "done" || state === "stopped")) {
+      messages.push({ role: "user", content: this.question },
+        { role: "assistant", content: this.text });
+    }
+    paint();
+    setControls();
+  }
+
+  /** Gives the part of this kind that is being written, or begins one below it. */
+  part(kind, begin) {
+    if (this.current?.kind !== kind) {
+      this.current?.draw?.();
+      this.current?.finish?.();
+      this.current = Object.assign(begin(), { kind });
+      this.parts.append(this.current.element);
+    }
+    return this.current;
+  }
+}
+
+// ---- how each kind of event is shown; what is not here stands in the log alone ----
+
+const SHOW = new Map(Object.entries({
+  start(run, { model }) {
+    if (model) run.foot.append(make("span", { class: "model" }, model));
+  },
+  text_delta(run, { text = "" }) {
+    run.text += text;
+    run.part("text", () => new Prose()).add(text);
+  },
+  reasoning_delta(run, { text = "" }) {
+    run.part("reasoning", () => {
+      const body = make("p");
+      const element = make("details", { class: "reasoning", open: "", "data-testid": "reasoning" },
+        make("summary", {}, "Reasoning"), body);
+      return { element, body, finish: () => { element.open = false; } };
+    }).body.append(text);
+  },
+  audio_delta(run, { audio, format }) {
+    const sound = audio.chunk === undefined ? { chunk: audio, format } : audio;
+    const part = run.part("audio", () => ({ element: make("p", { class: "note" }), bytes: 0 }));
+    part.bytes += Math.floor(sound.chunk.replace(/=+$/, "").length * 0.75); // base64
+    part.element.textContent = `Audio: ${part.bytes} bytes, ${sound.format?.mime ?? "no format"}`;
+  },
+  tool_call(run, { tool_call: call, tool_name: name, tool_id: id, input }) {
+    showTool(run, call ?? { id, name, input }, "input");
+  },
+  tool_result(run, { tool_result: answer, tool_name: name, tool_id: id, result }) {
+    showTool(run, answer ?? { id, name, result }, "result");
+  },
+  citations(run, { citations }) {
+    run.sources ??= make("ol", { class: "sources", "aria-label": "Sources",
+      "data-testid": "sources" });
+    run.parts.after(run.sources);
+    for (const { uri, title } of citations) {
+      // Only a web address becomes a link: a javascript: one would run in this page.
+      const link = /^https?:/i.test(uri) ? { href: uri, target: "_blank", rel: "noreferrer" } : null;
+      run.sources.append(make("li", {}, make(link ? "a" : "span", { ...link, title: uri },
+        make("b", {}, title ?? uri), title ? make("small", {}, uri) : null)));
+    }
+  },
+  safety(run, { safety: { category, action, score, note = "" } }) {
+    run.foot.append(make("span", { class: "safety", title: note, "data-action": action,
+      "data-testid": "safety" }, `${category}: ${action} (${score})`));
+  },
+  finish_step(run, { step, step_number: number }) {
+    run.steps = step?.number ?? number;
+  },
+  finish(run, { usage, finish_reason: reason }) {
+    const words = usage ? [`${usage.input_tokens} tokens in`, `${usage.output_tokens} out`] : [];
+    if (run.steps > 1) words.push(`${run.steps} steps`);
+    if (reason) words.push(reason);
+    run.foot.append(make("span", { class: "usage", "data-testid": "usage" }, words.join(" · ")));
+  },
+  error(run, { error, code, retry_after: seconds }) {
+    const more = [code, seconds == null ? null : `try again in ${seconds} s`].filter(Boolean);
+    const element = make("p", { class: "error", role: "alert", "data-testid": "error" },
+      String(error), make("small", {}, more.join(" · ")));
+    run.part(`error ${run.events}`, () => ({ element }));
+  },
+  raw(run, { raw }) {
+    const element = make("p", { class: "note" }, make("code", {}, compact(raw)));
+    run.part(`raw ${run.events}`, () => ({ element }));
+  },
+  done(run) {
+    run.end("done");
+  },
+}));
+
+/** Shows a call and its result in one card, found again by the call's id. */
+function showTool(run, said, field) {
+  run.tools ??= new Map();
+  const key = said.id || said.name;
+  if (!run.tools.has(key)) {
+    const [input, state] = [make("code"), make("span", {}, "running")];
+    const element = make("details", { class: "tool", "data-testid": "tool" },
+      make("summary", {}, make("b", {}, said.name), input, state));
+    run.tools.set(key, { element, input, state });
+    run.part(`tool ${key}`, () => ({ element }));
+  }
+  const { element, input, state } = run.tools.get(key);
+  if (field === "input") input.textContent = compact(said.input);
+  else state.textContent = "answered";
+  element.append(make("small", {}, field),
+    make("pre", {}, JSON.stringify(said[field] ?? null, null, 2)));
+}
+
+function compact(value) {
+  const text = typeof value === "string" ? value : JSON.stringify(value ?? null);
+  return text.length > 160 ? text.slice(0, 160) + "…" : text;
+}
+
+// ---- painting: once a frame, however many events arrive ----
+
+let frame = 0;
+const scrolled = [$("transcript"), $("log")];
+
+for (const list of scrolled) {
+  // It follows what arrives, but a reader who scrolls up is left there.
+  list.follows = true;
+  list.addEventListener("scroll", () => {
+    list.follows = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
+  });
+}
+
+function paintSoon() {
+  frame ||= requestAnimationFrame(paint);
+}
+
+function paint() {
+  cancelAnimationFrame(frame);
+  frame = 0;
+  run.current?.draw?.();
+  $("log").append(...run.rows.splice(0));
+  while ($("log").childElementCount > LOG_ROWS) $("log").firstChild.remove();
+  paintFigures();
+  for (const list of scrolled) if (list.follows) list.scrollTop = list.scrollHeight;
+}
+
+function paintFigures() {
+  const whole = (value) => Math.round(value).toLocaleString("en");
+  const seconds = (run.last - run.first) / 1000;
+  $("ttft").textContent = run.token ? `${whole(run.token - run.sent)} ms` : "–";
+  // Events that came all at once have no rate, but a lower bound.
+  $("rate").textContent = !run.events ? "–"
+    : seconds < 0.05 ? `≥ ${whole(run.events / 0.05)}` : whole(run.events / seconds);
+  $("events").textContent = whole(run.events);
+  $("received").textContent = `${whole(run.received)} ${run.mode === "sse" ? "chars" : "bytes"}`;
+  $("last-id").textContent = run.lastId || "none";
+  $("heartbeats").textContent = run.mode === "sse" ? "hidden" : run.beats;
+}
+
+function pulse(heartbeat) {
+  if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
+  const [size, duration] = heartbeat ? ["14px", 1400] : ["5px", 350];
+  $("dot").animate({ boxShadow: ["0 0 0 0 currentColor", `0 0 0 ${size} transparent`] }, duration);
+}
+
+// ---- controls ----
+
+const mode = () => document.querySelector("[name=mode]:checked").value;
+const running = () => run !== null && !run.over;
+
+function ask(question) {
+  if (!question.trim() || running()) return;
+  $("welcome")?.remove();
+  $("log").replaceChildren();
+  for (const list of scrolled) list.follows = true;
+  run = new Run(question.trim(), mode());
+  setControls();
+}
+
+function stop() {
+  if (running()) run.end("stopped", "Stopped. The connection is closed, which ends the producer.");
+}
+
+function setControls() {
+  const focused = document.activeElement;
+  $("send").hidden = running();
+  $("stop").hidden = !running();
+  if (focused?.hidden) $("question").focus(); // the focus does not get lost with its button
+}
+
+function explain() {
+  $("hint").textContent = mode() === "sse"
+    ? "GET /chat, read by EventSource, which reconnects by itself. It hides heartbeats from the " +
+      "page: the dot shows whether the connection is open, and pulses with the events."
+    : "POST /api/chat with the whole conversation, read by fetch. After five idle seconds a " +
+      "heartbeat arrives, and the dot pulses slowly. A lost connection is not opened again.";
+}
+
+$("composer").addEventListener("submit", (event) => {
+  event.preventDefault();
+  if (running()) return;
+  ask($("question").value);
+  $("question").value = "";
+});
+$("question").addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+  event.preventDefault();
+  $("composer").requestSubmit();
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") stop();
+});
+$("stop").addEventListener("click", stop);
+$("modes").addEventListener("change", explain);
+$("examples").addEventListener("click", (event) => {
+  if (event.target.matches("button")) ask(event.target.textContent);
+});
+explain();

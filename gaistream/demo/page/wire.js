@@ -1,0 +1,65 @@
+/* The two transports. Each opens a stream for a run, calls the run's open, event, lost, refused,
+   broke, closed and end as things happen, and gives back the function that closes the connection. */
+
+// EventSource hears only the names that it listens for ("error" has a listener of its own).
+const NAMES = ["start", "text_delta", "reasoning_delta", "audio_delta", "tool_call", "tool_result",
+  "citations", "safety", "finish_step", "finish", "done", "raw", "message"];
+
+export function openSSE(run) {
+  const source = new EventSource("chat?" + new URLSearchParams({ q: run.question }));
+  const take = (event) => {
+    run.received += event.data.length;
+    run.lastId = event.lastEventId;
+    run.event(event.type, parse(event.data));
+  };
+  for (const name of NAMES) source.addEventListener(name, take);
+  source.addEventListener("open", () => run.open());
+  source.addEventListener("error", (event) => {
+    if (event instanceof MessageEvent) take(event); // the server's own error event
+    else if (source.readyState === EventSource.CONNECTING) run.lost();
+    else run.refused();
+  });
+  return () => source.close();
+}
+
+export function openNDJSON(run, messages) {
+  const controller = new AbortController();
+  read(run, messages, controller.signal).catch((error) => run.broke(error.message));
+  return () => controller.abort();
+}
+
+async function read(run, messages, signal) {
+  const response = await fetch("api/chat", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ messages }),
+    signal,
+  });
+  if (!response.ok) {
+    const problem = (await response.json().catch(() => null))?.error;
+    return run.end("failed", `HTTP ${response.status}: ${problem?.message ?? "no explanation"}.`);
+  }
+  run.open();
+  const reader = response.body.getReader();
+  const decoder = new TextDecoder(); // streaming: a chunk may end anywhere, also in a character
+  for (let rest = "", done = false; !done;) {
+    const chunk = await reader.read();
+    done = chunk.done;
+    run.received += chunk.value?.byteLength ?? 0;
+    const lines = (rest + decoder.decode(chunk.value, { stream: !done })).split("\n");
+    rest = done ? "" : lines.pop();
+    for (const line of lines.filter((each) => each.trim())) {
+      const { type = "unknown", ...payload } = parse(line);
+      run.event(String(type), payload);
+    }
+  }
+  run.closed();
+}
+
+function parse(text) {
+  try {
+    return JSON.parse(text) ?? {};
+  } catch {
+    return { unreadable: text };
+  }
+}
