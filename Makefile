@@ -30,9 +30,8 @@ lint: .venv/lint.stamp
 
 bench: .venv/bench.stamp
 	@echo "Measuring: each case beside its peers, in one run; compare within a group ..."
-	@GAISTREAM_BACKEND=native $(BIN)/pytest -q tests/bench --benchmark-only \
-		--benchmark-group-by=group --benchmark-columns=min,median,ops --benchmark-sort=min \
-		-p no:randomly $(ARGS)
+	@GAISTREAM_BACKEND=native $(BIN)/pytest -q tests/bench/bench_*.py --benchmark-only \
+		--benchmark-group-by=group --benchmark-columns=min,median,ops --benchmark-sort=min $(ARGS)
 
 .venv/made.stamp:
 	@echo "Setting up: a virtual environment in .venv ($(PYTHON)) ..."

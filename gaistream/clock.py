@@ -1,8 +1,9 @@
 """One timer per event loop for all of its streams: heartbeats, stall deadlines, late flushes.
 
 A stream says when it wants to be called; times are rounded up to a grid whose step is a power of
-two, and all streams on one point of the grid share one timer of the loop, so ten thousand idle streams cost a handful of
-timers. Nothing happens per event: a stream that is called too early just says a later time.
+two, and all streams on one point of the grid share one timer of the loop, so ten thousand idle
+streams cost a handful of timers. Nothing happens per event: a stream that is called too early
+just says a later time.
 """
 
 from __future__ import annotations

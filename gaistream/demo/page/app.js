@@ -229,9 +229,11 @@ const scrolled = [$("transcript"), $("log")];
 
 for (const list of scrolled) {
   // It follows what arrives, but a reader who scrolls up is left there.
-  list.follows = true;
+  Object.assign(list, { follows: true, was: 0 });
   list.addEventListener("scroll", () => {
-    list.follows = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
+    if (list.scrollHeight - list.scrollTop - list.clientHeight < 40) list.follows = true;
+    else if (list.scrollTop < list.was) list.follows = false;
+    list.was = list.scrollTop;
   });
 }
 

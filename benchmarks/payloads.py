@@ -1,0 +1,29 @@
+"""The payloads that every benchmark measures with, and the frames that they must come to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+SMALL_EVENT = "message"
+SMALL_DATA = '{"text":"benchmark"}'
+SMALL_FRAME = b'event: message\ndata: {"text":"benchmark"}\n\n'
+
+TOKEN = "benchmark"
+TOKEN_FRAME = b'event: text_delta\ndata: {"text":"benchmark"}\n\n'
+TOKENS = 1000  # of a bulk
+
+LINES = "\n".join(f"{number:03d} {'x' * 98}" for number in range(40))  # 4 KB in 40 lines
+LINES_FRAME = b"".join(b"data: " + line.encode() + b"\n" for line in LINES.split("\n")) + b"\n"
+
+ROW = {"id": 1234567, "name": "benchmark", "score": 0.75, "ok": True}  # 60 bytes of JSON
+
+
+def openai_chunk(text: str) -> dict[str, Any]:
+    """Give a chunk of the OpenAI Chat Completions protocol."""
+    return {
+        "id": "chatcmpl-123456789",
+        "object": "chat.completion.chunk",
+        "created": 1700000000,
+        "model": "gpt-x",
+        "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}],
+    }

@@ -1,0 +1,208 @@
+"""How a writer ends: with `done`, with the error instead, or recognisably cut."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+DONE = b'event: done\ndata: {"finished":true}\n\n'
+INTERNAL = b'event: error\nretry: 5000\ndata: {"error":"internal error","code":"internal"}\n\n'
+
+
+def said(text: str) -> bytes:
+    return b'event: text_delta\ndata: {"text":"%b"}\n\n' % text.encode()
+
+
+def ended_by(gs: ModuleType, error: BaseException, options: Any = None) -> bytes:
+    """Give what a writer wrote whose block raised this, once it came through unchanged."""
+    sink = io.BytesIO()
+    with (
+        pytest.raises(type(error)) as raised,
+        gs.SSEWriter(sink, options) as writer,
+    ):
+        writer.write("a")
+        raise error
+    assert raised.value is error
+    assert sink.getvalue().startswith(said("a"))
+    return sink.getvalue()[len(said("a")) :]
+
+
+def test_a_block_that_ends_well_ends_with_done(gs: ModuleType) -> None:
+    sink = io.BytesIO()
+    with gs.SSEWriter(sink) as writer:
+        writer.write("a")
+    assert sink.getvalue() == said("a") + DONE
+
+
+def test_a_block_that_raises_ends_with_the_error_and_does_not_tell_its_text(
+    gs: ModuleType,
+) -> None:
+    assert ended_by(gs, ValueError("the password is 1234")) == INTERNAL
+
+
+def test_the_text_of_a_stream_error_is_told(gs: ModuleType) -> None:
+    error = gs.StreamError("try later", code="busy", retry_after=3)
+    assert ended_by(gs, error) == (
+        b"event: error\nretry: 5000\n"
+        b'data: {"error":"try later","code":"busy","retry_after":3}\n\n'
+    )
+
+
+def test_an_error_whose_text_cannot_be_written_is_told_in_general_words(
+    gs: ModuleType, caplog: pytest.LogCaptureFixture
+) -> None:
+    strict = gs.SSEOptions(errors="strict", flush_after_write=False)
+    assert ended_by(gs, gs.StreamError("\ud800"), strict) == INTERNAL
+    assert ended_by(gs, gs.StreamError(ValueError("no text"))) == INTERNAL
+    assert len(caplog.records) == 2
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, asyncio.CancelledError])
+def test_an_interrupt_cuts_the_stream_without_a_frame(
+    gs: ModuleType, error: type[BaseException]
+) -> None:
+    assert ended_by(gs, error()) == b""
+
+
+def test_a_closed_generator_cuts_the_stream_without_a_frame(gs: ModuleType) -> None:
+    sink = io.BytesIO()
+
+    def run() -> Iterator[None]:
+        with gs.SSEWriter(sink) as writer:
+            writer.write("a")
+            yield
+
+    running = run()
+    next(running)
+    running.close()  # type: ignore[attr-defined]
+    assert sink.getvalue() == said("a")
+
+
+def test_what_waited_is_sent_before_a_cut(gs: ModuleType) -> None:
+    sink = io.BytesIO()
+    late = gs.SSEOptions(flush_after_write=False, flush_interval=60)
+    with pytest.raises(KeyboardInterrupt), gs.SSEWriter(sink, late) as writer:
+        writer.write("a")
+        writer.write("b")
+        raise KeyboardInterrupt
+    assert sink.getvalue() == said("a") + said("b")
+
+
+def test_a_sink_that_fails_at_the_end_of_a_block_that_raised_is_only_noted(
+    gs: ModuleType,
+) -> None:
+    def sink(data: bytes) -> None:
+        if b"error" in data:
+            raise OSError("gone")
+
+    error = ValueError("first")
+    with pytest.raises(ValueError, match="first") as raised, gs.SSEWriter(sink) as writer:
+        writer.write("a")
+        raise error
+    assert raised.value is error
+    assert "gone" in str(error.__notes__)
+
+
+def test_a_sink_that_failed_within_the_block_raises_through_it_and_nothing_is_added(
+    gs: ModuleType,
+) -> None:
+    taken: list[bytes] = []
+
+    def sink(data: bytes) -> None:
+        if taken:
+            raise OSError("gone")
+        taken.append(data)
+
+    with pytest.raises(OSError, match="gone") as raised, gs.SSEWriter(sink) as writer:
+        writer.write("a")
+        writer.write("b")
+    assert not hasattr(raised.value, "__notes__")
+    assert taken == [said("a")]
+
+
+def test_closing_twice_writes_one_done(gs: ModuleType) -> None:
+    sink = io.BytesIO()
+    with gs.SSEWriter(sink) as writer:
+        writer.write("a")
+        writer.close()
+        writer.close()
+    assert sink.getvalue() == said("a") + DONE
+
+
+def test_an_empty_stream_is_only_done(gs: ModuleType) -> None:
+    sink = io.BytesIO()
+    gs.SSEWriter(sink).close()
+    assert sink.getvalue() == DONE
+
+
+def test_an_error_at_the_end_takes_the_place_of_done(gs: ModuleType) -> None:
+    sink = io.BytesIO()
+    with gs.SSEWriter(sink) as writer:
+        writer.write(gs.events.Error("no"))
+    assert sink.getvalue() == b'event: error\nretry: 5000\ndata: {"error":"no"}\n\n'
+
+
+def test_an_error_in_the_middle_is_a_report(gs: ModuleType) -> None:
+    sink = io.BytesIO()
+    with gs.SSEWriter(sink) as writer:
+        writer.write(gs.events.Error("no"))
+        writer.write("a")
+    assert sink.getvalue().endswith(said("a") + DONE)
+
+
+@pytest.mark.parametrize("kind", ["SSEWriter", "NDJSONWriter"])
+def test_done_written_by_hand_is_not_written_twice(gs: ModuleType, kind: str) -> None:
+    sink = io.BytesIO()
+    with getattr(gs, kind)(sink) as writer:
+        writer.write("a")
+        writer.write(gs.events.Done())
+    assert sink.getvalue().count(b"done") == 1
+
+
+def test_nothing_can_be_written_after_done(gs: ModuleType) -> None:
+    sink = io.BytesIO()
+    writer = gs.SSEWriter(sink)
+    writer.write(gs.events.Done())
+    for use in (
+        lambda: writer.write("b"),
+        lambda: writer.write_many(["b"]),
+        lambda: writer.write_event("b", "c"),
+        lambda: writer.write_comment("b"),
+        lambda: writer.write(gs.events.Done()),
+    ):
+        with pytest.raises(gs.errors.ClosedError):
+            use()
+    writer.close()
+    assert sink.getvalue() == DONE
+
+
+def test_nothing_can_be_written_after_close(gs: ModuleType) -> None:
+    writer = gs.SSEWriter(io.BytesIO())
+    writer.close()
+    for use in (lambda: writer.write("b"), writer.flush, lambda: writer.write_many([])):
+        with pytest.raises(gs.errors.ClosedError):
+            use()
+
+
+def test_of_many_what_follows_done_is_left_out(gs: ModuleType) -> None:
+    sink = io.BytesIO()
+    with gs.SSEWriter(sink) as writer:
+        writer.write_many(["a", gs.events.Done(), "b"])
+    assert sink.getvalue() == said("a") + DONE
+
+
+def test_a_writer_of_peoples_own_payloads_just_ends(gs: ModuleType) -> None:
+    sink = io.BytesIO()
+    with gs.SSEWriter(sink, dialect="json") as writer:
+        writer.write({"a": 1})
+    assert sink.getvalue() == b'data: {"a":1}\n\n'
+    with pytest.raises(ValueError, match="x"), gs.NDJSONWriter(sink, dialect="json"):
+        raise ValueError("x")
+    assert sink.getvalue().endswith(
+        b'{"error":{"code":"internal","message":"internal error"}}\n'
+    )
