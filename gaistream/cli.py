@@ -12,10 +12,11 @@ try:
 
     from .demo.app import serve
 except ImportError as error:
-    if error.name is None or error.name.startswith("gaistream"):
+    missing = (error.name or "gaistream").partition(".")[0]
+    if missing == "gaistream":
         raise
     raise SystemExit(
-        f"the command gaistream needs {error.name}: pip install 'gaistream[demo]'"
+        f"the command gaistream needs {missing}: pip install 'gaistream[demo]'"
     ) from None
 
 from . import __version__

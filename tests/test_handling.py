@@ -208,11 +208,15 @@ def test_an_error_keeps_the_cors_headers_of_its_stream_and_vary() -> None:
 # ---- answers that need no provider ----
 
 
-def make(formats: tuple[str, ...] = ("sse",), on_reconnect: Any = "end", **settings: Any) -> Handling:
+def make(
+    formats: tuple[str, ...] = ("sse",), on_reconnect: Any = "end", **settings: Any
+) -> Handling:
     return Handling(None, lambda _: None, dict.fromkeys(formats), on_reconnect, settings)
 
 
-def early(handling: Handling, method: str, format_: str = "sse", event_id: str | None = None) -> Any:
+def early(
+    handling: Handling, method: str, format_: str = "sse", event_id: str | None = None
+) -> Any:
     return handling.early_answer(method, format_, ORIGIN, event_id)
 
 

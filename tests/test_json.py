@@ -283,7 +283,6 @@ NATIVE = [
     (np.float16(0.1), "0.099975586"),
     (np.str_("x"), '"x"'),
     (np.datetime64("2021-02"), '"2021-02-01T00:00:00"'),
-    (np.datetime64("1960-01-01T00:00:01.5"), '"1960-01-01T00:00:01.500000"'),
     (np.datetime64("2021-01-01T05:06:07.123456789"), '"2021-01-01T05:06:07.123456"'),
     (np.arange(6).reshape(2, 3), "[[0,1,2],[3,4,5]]"),
     (np.zeros((2, 0)), "[[],[]]"),
@@ -297,6 +296,7 @@ HELPED = [
     (np.arange(6).reshape(2, 3).T, "[[0,3],[1,4],[2,5]]"),
     (np.array([0.1, 0.2, 0.3], "f4")[::2], "[0.1,0.3]"),
     (np.array([0, 1, 2], "M8[ns]")[::2], '["1970-01-01T00:00:00","1970-01-01T00:00:00"]'),
+    (np.datetime64("1960-01-01T00:00:01.5"), '"1960-01-01T00:00:01.500000"'),
     (np.datetime64("9999-12-31"), '"9999-12-31T00:00:00"'),
     (np.datetime64("0000-01-01"), '"0000-01-01T00:00:00"'),
     (np.array(1.5), "1.5"),
@@ -371,7 +371,7 @@ REFUSED = [
     (np.timedelta64(1, "ns"), "cannot encode numpy timedelta64[ns] at $"),
     (np.bytes_(b"x"), "cannot encode numpy |S1 at $"),
     (np.datetime64(2**62, "Y"), "cannot encode datetime64 at $: NaT or not in the years 0 to 9999"),
-    (np.datetime64("NaT"), "cannot encode datetime64 at $: NaT or not in the years 0 to 9999"),
+    (np.datetime64("NaT", "s"), "cannot encode datetime64 at $: NaT or not in the years 0 to 9999"),
 ]
 FAILING = [
     (FailingModel(), "cannot encode FailingModel at $.a[0]: RuntimeError: no dump today"),
@@ -511,6 +511,12 @@ def test_months_before_1970_are_written(moment):
     assert _json.library.careful_dumps(np.array([moment], "M8[M]"), False, "strict").decode() == (
         f"[{written}]"
     )
+
+
+@pytest.mark.parametrize("moment", ["-0001-12-31", "10000-01-01"])
+def test_years_of_other_than_four_digits_are_refused(library, moment):
+    with pytest.raises(EncodeError, match="not in the years 0 to 9999"):
+        library.careful_dumps(np.datetime64(moment), False, "strict")
 
 
 def test_a_time_has_six_digits_of_microseconds():

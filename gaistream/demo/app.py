@@ -110,6 +110,12 @@ class _Server(uvicorn.Server):
         host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
         print(f"gaistream demo: http://{host}:{port}", flush=True)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Cut the streams that still run, so that their producers end at once, then stop."""
+        for connection in list(self.server_state.connections):
+            connection.transport.close()
+        await super().shutdown(sockets=sockets)
+
 
 def _file(name: str, media_type: str) -> Callable[[Request], Awaitable[Response]]:
     """Give the endpoint of a file of the page, read once."""

@@ -72,7 +72,7 @@ function lists(lines) {
 }
 
 function inline(text) {
-  const marks = /(`[^`]+`|\*\*[^*]+\*\*|\[[^\]]+\]\(https?:\/\/[^\s)]+\))/;
+  const marks = /(`[^`]+`|\*\*[^*]+\*\*|\[[^[\]]+\]\(https?:\/\/[^\s)]+\))/;
   return text.split(marks).map((piece, position) => {
     if (position % 2 === 0) return piece;
     if (piece[0] === "`") return make("code", {}, piece.slice(1, -1));

@@ -1,0 +1,302 @@
+"""The thirteen kinds of event and their three values: what they take, and that they stay so."""
+
+import copy
+import enum
+import pickle
+import sys
+from types import ModuleType
+
+import pytest
+
+
+class Text(str):
+    __slots__ = ()
+
+    def __str__(self):
+        return "a lie"
+
+
+class Number(enum.IntEnum):
+    TWO = 2
+
+
+def wav(gs):
+    return gs.events.AudioFormat("audio/wav", 24000, 1, 16)
+
+
+def cited(gs):
+    return gs.events.Citation("u", 1, 2, "t")
+
+
+# name -> (the fewest arguments, the fields that they give, the most arguments)
+KINDS = {
+    "AudioFormat": (
+        ("m",), {"mime": "m", "sample_rate": 0, "channels": 0, "bit_depth": 0}, ("m", 8000, 2, 16)
+    ),
+    "Citation": (("u",), {"uri": "u", "start": 0, "end": 0, "title": None}, ("u", 1, 2, "t")),
+    "Usage": ((), {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}, (1, 2, 4)),
+    "Start": ((), {"id": None, "model": None}, ("i", "m")),
+    "TextDelta": (("t",), {"text": "t"}, ("é",)),
+    "ReasoningDelta": (("t",), {"text": "t"}, ("é",)),
+    "AudioDelta": ((b"a",), {"audio": b"a", "format": None}, (b"\0\xff", wav)),
+    "ToolCall": (("i", "n"), {"id": "i", "name": "n", "input": None}, ("i", "n", (1, "x"))),
+    "ToolResult": (("i", "n"), {"id": "i", "name": "n", "result": None}, ("i", "n", (1, "x"))),
+    "Citations": (([],), {"citations": ()}, (lambda gs: (cited(gs), cited(gs)),)),
+    "Safety": (
+        ("c", "a"),
+        {"category": "c", "action": "a", "score": 0.0, "note": None},
+        ("c", "a", 0.5, "n"),
+    ),
+    "FinishStep": ((1,), {"step_number": 1}, (7,)),
+    "Finish": (
+        (),
+        {"usage": None, "finish_reason": None},
+        (lambda gs: gs.events.Usage(1, 2), "stop"),
+    ),
+    "Error": (("m",), {"message": "m", "code": None, "retry_after": None}, ("m", "c", 1.5)),
+    "Done": ((), {}, ()),
+    "Raw": ((), {"raw": None}, ((1, "x"),)),
+}
+VALUES = {"AudioFormat", "Citation", "Usage"}
+EVERY = pytest.mark.parametrize("name", KINDS)
+
+
+def filled(gs, values):
+    return [value(gs) if callable(value) else value for value in values]
+
+
+def fewest(gs, name):
+    return getattr(gs.events, name)(*KINDS[name][0])
+
+
+def most(gs, name, **timestamp):
+    return getattr(gs.events, name)(*filled(gs, KINDS[name][2]), **timestamp)
+
+
+def when(name):
+    return {} if name in VALUES else {"timestamp": 1700000000.5}
+
+
+@pytest.fixture
+def importable(gs, monkeypatch):
+    """Let pickle find the classes of this copy of the package."""
+
+    def add(module: ModuleType):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        for each in vars(module).values():
+            if isinstance(each, ModuleType) and each.__name__.startswith(f"{module.__name__}."):
+                add(each)
+
+    add(gs)
+    return gs
+
+
+@EVERY
+def test_fields_have_their_defaults_and_their_order(gs, name):
+    event, fields = fewest(gs, name), KINDS[name][1]
+    assert {field: getattr(event, field) for field in event.__match_args__} == fields
+    assert list(event.__match_args__) == list(fields)
+    if name not in VALUES:
+        assert event.timestamp is None
+        assert isinstance(event, gs.events.Event)
+
+
+@EVERY
+def test_fields_are_given_by_place_and_by_name(gs, name):
+    values = filled(gs, KINDS[name][2])
+    event = most(gs, name, **when(name))
+    named = getattr(gs.events, name)(
+        **dict(zip(event.__match_args__, values, strict=True)), **when(name)
+    )
+    assert (event, named) == (named, event)
+    for field, value in zip(event.__match_args__, values, strict=True):
+        assert getattr(event, field) == value
+        assert type(getattr(event, field)) is type(value)
+
+
+@EVERY
+def test_nothing_changes_it(gs, name):
+    event = most(gs, name, **when(name))
+    for field in (*event.__match_args__, "timestamp", "other"):
+        message = f"^{name} is immutable: cannot set '{field}'$"
+        with pytest.raises(AttributeError, match=message):
+            setattr(event, field, "x")
+        message = f"^{name} is immutable: cannot delete '{field}'$"
+        with pytest.raises(AttributeError, match=message):
+            delattr(event, field)
+    event.__init__(*KINDS[name][0])
+    assert event == most(gs, name)
+    assert getattr(event, "timestamp", None) == when(name).get("timestamp")
+    with pytest.raises(TypeError):
+        vars(event)
+
+
+@EVERY
+def test_it_is_equal_by_kind_and_fields_but_not_by_time(gs, name):
+    event = most(gs, name)
+    assert event == most(gs, name, **when(name))
+    assert hash(event) == hash(most(gs, name, **when(name)))
+    if name != "Done":
+        assert event != fewest(gs, name)
+    assert event != KINDS[name][2]
+    assert [other for other in KINDS if event == most(gs, other)] == [name]
+    assert [other for other in KINDS if hash(event) == hash(most(gs, other))] == [name]
+    assert event.__eq__(None) is NotImplemented
+
+
+@EVERY
+def test_it_is_pickled_and_copied_with_its_time(importable, name):
+    event = most(importable, name, **when(name))
+    again = [pickle.loads(pickle.dumps(event, way)) for way in range(pickle.HIGHEST_PROTOCOL + 1)]
+    for other in (*again, copy.copy(event), copy.deepcopy(event)):
+        assert (other, type(other), repr(other)) == (event, type(event), repr(event))
+
+
+@EVERY
+def test_it_is_shown_as_it_is_made(gs, name):
+    for event in (fewest(gs, name), most(gs, name), most(gs, name, **when(name))):
+        again = eval(repr(event), vars(gs.events) | {"__builtins__": {}})
+        assert (again, repr(again)) == (event, repr(event))
+        assert getattr(again, "timestamp", None) == getattr(event, "timestamp", None)
+
+
+def test_long_bytes_are_shown_by_their_length(gs):
+    make = gs.events.AudioDelta
+    assert repr(make(b"x" * 32)) == f"AudioDelta(audio={b'x' * 32!r})"
+    assert repr(make(b"x" * 33, timestamp=0)) == "AudioDelta(audio=<33 bytes>, timestamp=0)"
+    assert repr(gs.events.Safety("c", "a")) == "Safety(category='c', action='a', score=0.0)"
+
+
+def test_events_are_matched_by_place(gs):
+    said = []
+    for name in KINDS:
+        match most(gs, name):
+            case gs.events.TextDelta(text) | gs.events.ReasoningDelta(text):
+                said.append(text)
+            case gs.events.ToolCall(id, name, input):
+                said.append((id, name, input))
+            case gs.events.Finish(gs.events.Usage(took, gave, total), reason):
+                said.append((took, gave, total, reason))
+            case gs.events.Error(message, code, retry_after=seconds):
+                said.append((message, code, seconds))
+            case gs.events.Done():
+                said.append("done")
+            case gs.events.Raw(value):
+                said.append(value)
+    call, finish, error = ("i", "n", (1, "x")), (1, 2, 3, "stop"), ("m", "c", 1.5)
+    assert said == ["é", "é", call, finish, error, "done", (1, "x")]
+
+
+def test_a_subclass_of_str_becomes_an_exact_str(gs):
+    text = Text("é\n")
+    events = gs.events
+    found = [
+        events.AudioFormat(text).mime,
+        *[getattr(events.Citation(text, title=text), field) for field in ("uri", "title")],
+        *[getattr(events.Start(text, text), field) for field in ("id", "model")],
+        events.TextDelta(text).text,
+        events.ReasoningDelta(text).text,
+        *[getattr(events.ToolCall(text, text), field) for field in ("id", "name")],
+        *[getattr(events.ToolResult(text, text), field) for field in ("id", "name")],
+        *[getattr(events.Safety(text, text, 0, text), f) for f in ("category", "action", "note")],
+        events.Finish(None, text).finish_reason,
+        *[getattr(events.Error(text, text), field) for field in ("message", "code")],
+    ]
+    assert {(type(value), value) for value in found} == {(str, "é\n")}
+
+
+def test_numbers_stay_what_they_are(gs):
+    events = gs.events
+    assert events.FinishStep(Number.TWO).step_number is Number.TWO
+    assert events.Usage(Number.TWO, 10**30).total_tokens == 10**30 + 2
+    assert events.Usage(1, 2, 0).total_tokens == 0
+    assert events.Usage(-1).total_tokens == -1
+    assert events.TextDelta("", timestamp=Number.TWO).timestamp is Number.TWO
+    assert events.Safety("c", "a", 10**400).score == 10**400
+
+
+def test_audio_is_copied_into_bytes(gs):
+    held = bytearray(b"abcd")
+    for given in (held, memoryview(held), memoryview(held).cast("H"), memoryview(held)[::1]):
+        audio = gs.events.AudioDelta(given).audio
+        assert (type(audio), audio) == (bytes, b"abcd")
+    assert gs.events.AudioDelta(memoryview(held)[::-2]).audio == b"db"
+    event = gs.events.AudioDelta(held)
+    held[:] = b"gone"
+    assert event.audio == b"abcd"
+
+
+def test_citations_may_come_from_any_iterable(gs):
+    citations = [cited(gs), cited(gs)]
+    assert gs.events.Citations(iter(citations)).citations == tuple(citations)
+    with pytest.raises(TypeError, match="int"):
+        gs.events.Citations(5)
+
+
+def test_what_cannot_be_hashed_makes_an_event_that_cannot(gs):
+    events = gs.events
+    for event in (events.Raw([]), events.ToolCall("i", "n", {}), events.ToolResult("i", "n", {})):
+        assert event == copy.deepcopy(event)
+        with pytest.raises(TypeError, match="unhashable"):
+            hash(event)
+
+
+@EVERY
+def test_a_kind_has_no_subclasses(gs, name):
+    with pytest.raises(TypeError):
+        type("Sub", (getattr(gs.events, name),), {})
+
+
+WRONG_TYPES = {
+    "str": [None, b"x", 5],
+    "str or None": [b"x", 5],
+    "int": [True, 1.5, "1"],
+    "int or float": [None, True, "1", 1j],
+    "int, float or None": [True, "1", 1j],
+    "bytes, bytearray or memoryview": ["x", None, 5, [1]],
+    "AudioFormat or None": ["audio/wav", {"mime": "m"}],
+    "Usage or None": [5, {"input_tokens": 1}],
+    "an iterable of Citation": [["u"], [None], "u"],
+}
+FIELDS = {
+    "AudioFormat": ["str", "int", "int", "int"],
+    "Citation": ["str", "int", "int", "str or None"],
+    "Usage": ["int", "int", "int"],
+    "Start": ["str or None", "str or None"],
+    "TextDelta": ["str"],
+    "ReasoningDelta": ["str"],
+    "AudioDelta": ["bytes, bytearray or memoryview", "AudioFormat or None"],
+    "ToolCall": ["str", "str", None],
+    "ToolResult": ["str", "str", None],
+    "Citations": ["an iterable of Citation"],
+    "Safety": ["str", "str", "int or float", "str or None"],
+    "FinishStep": ["int"],
+    "Finish": ["Usage or None", "str or None"],
+    "Error": ["str", "str or None", "int, float or None"],
+    "Done": [],
+    "Raw": [None],
+}
+
+
+@EVERY
+def test_a_wrong_type_is_named(gs, name):
+    make = getattr(gs.events, name)
+    fields = dict(zip(make.__match_args__, FIELDS[name], strict=True))
+    if name not in VALUES:
+        fields["timestamp"] = "int, float or None"
+    given = dict(zip(make.__match_args__, filled(gs, KINDS[name][2]), strict=True))
+    for field, expected in fields.items():
+        for wrong in WRONG_TYPES.get(expected, ()):
+            with pytest.raises(gs.errors.EventError) as caught:
+                make(**given | {field: wrong})
+            inner = wrong[0] if expected.startswith("an iterable") else wrong
+            said = f"{name}.{field} must be {expected}, not {type(inner).__name__}"
+            assert str(caught.value) == said
+            assert isinstance(caught.value, TypeError)
+
+
+def test_a_format_or_usage_must_be_the_very_kind(gs):
+    with pytest.raises(gs.errors.EventError, match=r"not Usage$"):
+        gs.events.AudioDelta(b"", gs.events.Usage())
+    with pytest.raises(gs.errors.EventError, match=r"not AudioFormat$"):
+        gs.events.Finish(wav(gs))

@@ -1,0 +1,87 @@
+"""README's programs run as they are written, and print or serve what it says."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+PROGRAMS = re.findall(r"^```python\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+OUTPUT = re.search(r"EventSource` reads:\n\n```\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+DEADLINE = 60
+
+SERVE = """
+import sys, uvicorn
+class Server(uvicorn.Server):
+    async def startup(self, sockets=None):
+        await super().startup(sockets)
+        print(self.servers[0].sockets[0].getsockname()[1], flush=True)
+Server(uvicorn.Config(sys.argv[1], port=0, log_level="warning")).run()
+"""
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """Serve a program's `app` by uvicorn in a process of its own; give its address."""
+    running = []
+
+    def start(program: str) -> str:
+        (tmp_path / "program.py").write_text(program)
+        process = subprocess.Popen([sys.executable, "-c", SERVE, "program:app"], cwd=tmp_path,
+                                   stdout=subprocess.PIPE, text=True)
+        running.append(process)
+        return f"http://127.0.0.1:{int(process.stdout.readline())}"
+
+    yield start
+    for process in running:
+        process.terminate()
+        process.wait(DEADLINE)
+        process.stdout.close()
+
+
+def test_the_first_program_prints_what_readme_says():
+    assert OUTPUT is not None
+    ran = subprocess.run([sys.executable, "-c", PROGRAMS[0]], text=True, capture_output=True,
+                         timeout=DEADLINE, check=True)
+    assert ran.stdout == OUTPUT[1]
+    assert ran.stderr == ""
+
+
+def test_the_starlette_program_streams(serve):
+    address = serve(PROGRAMS[1])
+    response = httpx.get(f"{address}/chat", params={"q": "why"}, timeout=DEADLINE)
+    assert response.headers["content-type"] == "text/event-stream"
+    assert response.headers["x-accel-buffering"] == "no"
+    assert re.findall(r'"text":"(.*?)"', response.text) == ["You ", "asked: ", "why "]
+    assert response.text.endswith('event: done\ndata: {"finished":true}\n\n')
+
+
+def test_the_handler_program_serves_both_formats(serve):
+    address = serve(PROGRAMS[2])
+    question = "What are heartbeats?"
+    sse = httpx.get(f"{address}/", params={"q": question}, timeout=DEADLINE)
+    assert sse.headers["content-type"] == "text/event-stream"
+    assert sse.text.endswith('event: done\ndata: {"finished":true}\n\n')
+    body = {"messages": [{"role": "user", "content": question}]}
+    accept = {"Accept": "application/x-ndjson"}
+    ndjson = httpx.post(f"{address}/", json=body, headers=accept, timeout=DEADLINE)
+    assert ndjson.headers["content-type"] == "application/x-ndjson"
+    kinds = [json.loads(line)["type"] for line in ndjson.text.splitlines()]
+    assert kinds[0] == "start"
+    assert kinds[-3:] == ["finish_step", "finish", "done"]
+    assert {"tool_call", "tool_result", "citations", "text_delta"} <= set(kinds)
+    missing = httpx.get(f"{address}/", timeout=DEADLINE)
+    assert missing.status_code == 400
+    assert missing.json()["error"] == {"code": "missing_input", "message": "the query needs 'q'"}
+
+
+def test_every_file_that_readme_links_to_is_there():
+    for link in re.findall(r"\]\((?!https?:)([^)#]+)", README):
+        assert (ROOT / link).exists(), link
