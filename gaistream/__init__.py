@@ -1,6 +1,6 @@
 """gaistream: streams of AI events over HTTP, as Server-Sent Events and NDJSON."""
 
-from . import events
+from . import asgi, events, http, wsgi
 from ._backend import (
     FrameTemplate,
     LineSplitter,
@@ -37,6 +37,7 @@ __all__ = [
     "ServerSentEvent",
     "StreamError",
     "__version__",
+    "asgi",
     "backend",
     "encode_comment",
     "encode_events",
@@ -45,7 +46,9 @@ __all__ = [
     "encode_sse",
     "encode_sse_into",
     "events",
+    "http",
     "json_library",
     "ndjson",
     "sse",
+    "wsgi",
 ]

@@ -6,9 +6,8 @@ keys, dataclass, Enum, datetime, date, time, UUID, numpy array or scalar, pydant
 Struct (both as they dump themselves), nested at most 254 deep; all else is an `EncodeError` that
 names type and path. Where orjson has rules of its own (fields with a leading underscore stay out,
 a subclass of str is a str, an Enum too, but not as a key; one of float or tuple is nothing), they
-are ours. How: the library tries first. Only if it refuses is the payload walked, which finds the
-path, or gives a plain copy with lone surrogates replaced. numpy, pydantic and msgspec are looked
-up in sys.modules: whoever holds one of their objects has imported them.
+are ours. How: the library tries first; only if it refuses is the payload walked, to find the path
+or to replace lone surrogates. numpy, pydantic and msgspec are not imported, but looked up.
 """
 
 from __future__ import annotations
@@ -82,6 +81,8 @@ def _pydantic_form(value: Any, base: Any) -> Any:
 
 
 def _numpy_form(value: Any) -> Any:
+    if not value.flags.c_contiguous:
+        return value.copy()  # which orjson can read in place
     kind = value.dtype.kind
     if kind == "M":
         years = value.astype("M8[Y]").astype("i8")  # counted from 1970; NaT is the lowest int64

@@ -227,9 +227,11 @@ class Stream:
             self._clock.forget(self)
         if self._task is not None:
             self._cancel()
-            await asyncio.wait([self._task])
-            if not self._task.cancelled():
-                self._task.exception()  # what it raises has ended the loop: no need to log it
+            try:
+                await asyncio.wait([self._task])
+            finally:
+                if self._task.done() and not self._task.cancelled():
+                    self._task.exception()  # what it raises has ended the loop: no need to log it
         if not self._begun:  # no task, or one that was cancelled before its first step
             self._begun = True
             await close_source(self._source)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final, Unpack
 
@@ -111,6 +112,7 @@ class _Response:
         self._dialect = dialect
         self._cors = http.CORS.of(cors)
         self._on_close = on_close
+        self._refused = False  # the source failed before the stream began
         self._ended = False
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -132,7 +134,10 @@ class _Response:
             if self._stream.failed_unsaid and self._stream.failure is not None:
                 kept = kept_in_errors(headers)
                 answer = error_answer(self._stream.failure, preparing=False, extra=kept)
-                close()
+                self._refused = True
+                for _ in chunks:
+                    pass  # nobody gets what the stream would say
+                self._end()
                 return _answer(start_response, answer)
             _start(start_response, self._status, headers)
         except BaseException:
@@ -147,7 +152,10 @@ class _Response:
         try:
             self._stream.close()
             if self._on_close is not None:
-                _result(self._on_close(self._stream.outcome), self._runner)
+                outcome = self._stream.outcome
+                if self._refused:
+                    outcome = replace(outcome, bytes=0)
+                _result(self._on_close(outcome), self._runner)
         except Exception:
             log.exception("on_close raised")
         finally:

@@ -21,6 +21,9 @@ from gaistream.errors import (
     BufferTooSmall, ClosedError, EventError, EventTooLarge, FrameError, FrameTypeError,
 )
 
+cdef extern from "Python.h":
+    long long PyLong_AsLongLongAndOverflow(object number, int* overflow) except? -1
+
 cdef extern from *:
     """
     #ifdef Py_GIL_DISABLED
@@ -60,19 +63,21 @@ cdef object shown(object number):
 
 
 cdef Py_ssize_t check_offset(object offset, Py_ssize_t size) except -1:
+    cdef int overflow = 0
+    cdef long long start
     if not isinstance(offset, int) or isinstance(offset, bool):
         raise FrameTypeError(f"offset must be int, not {type(offset).__name__}")
-    if not 0 <= offset <= size:
-        raise FrameError(f"offset must be from 0 to {size}, not {shown(offset)}")
-    return offset
+    start = PyLong_AsLongLongAndOverflow(offset, &overflow)  # runs no code of a subclass
+    if overflow or not 0 <= start <= size:
+        raise FrameError(f"offset must be from 0 to {size}, not {shown(int(offset))}")
+    return start
 
 
-cdef object readable(str field, object data):
+cdef object readable(str field, object data, str expected="bytes, bytearray or memoryview"):
     """Give an object that keeps the bytes of a bytes-like object in place while it lives."""
     if type(data) is bytes:
         return data
     if not isinstance(data, (bytes, bytearray, memoryview)):
-        expected = "str, bytes, bytearray or memoryview" if field == "data" else "bytes-like"
         raise FrameTypeError(f"{field} must be {expected}, not {type(data).__name__}")
     view = PyMemoryView_FromObject(data)
     if not PyBuffer_IsContiguous(PyMemoryView_GET_BUFFER(view), b"C"):
@@ -97,11 +102,21 @@ cdef inline Span span_of(object held) noexcept:
     return span
 
 
+cdef bint released(object view):
+    try:
+        memoryview(view)
+    except ValueError:
+        return True
+    return False
+
+
 cdef int writable(object buffer, Py_buffer* view) except -1:
     """Hold a writable buffer; the caller releases it."""
     try:
         PyObject_GetBuffer(buffer, view, PyBUF_WRITABLE)
-    except (TypeError, BufferError):
+    except (TypeError, BufferError, ValueError):
+        if isinstance(buffer, memoryview) and released(buffer):
+            raise
         raise FrameTypeError(
             "buffer must be a writable, contiguous bytes-like object, "
             f"not {type(buffer).__name__}"

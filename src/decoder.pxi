@@ -85,7 +85,6 @@ cdef class SSEDecoder:
     cdef void reset(self) noexcept:
         cut(self.data, 0)
         self.has_data = False
-        self.own_id = False
         self.event = None
         self.event_retry = None
 
@@ -156,5 +155,6 @@ cdef class SSEDecoder:
                     self.own_id,
                 )
             )
+            self.own_id = False  # until an id comes again
         self.reset()
         return 0

@@ -29,6 +29,9 @@ cdef class Frames:
     cdef bint id_written
     cdef long long next_id  # 0: frames are not numbered
 
+    def __cinit__(self, *_, **__):
+        self.buffer = Buffer.__new__(Buffer)  # there, even if a subclass forgets __init__
+
     def __init__(self, dialect, size, errors):
         self.buffer = Buffer(size)
         self.replace = check_errors(errors)

@@ -5,9 +5,6 @@
 # to them are left out of garbage collection, which makes them cheaper to make.
 # Twin of gaistream/pure/events.py.
 
-cdef extern from "Python.h":
-    str PyUnicode_FromObject(object value)  # itself, or an exact str of a subclass's text
-
 cdef enum:
     LONGEST_BYTES_IN_REPR = 32
 

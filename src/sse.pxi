@@ -125,6 +125,7 @@ cdef object hold_name(str field, object value, bint replace, Span* span):
         span.size = PyUnicode_GET_LENGTH(value)
         held = value
     else:
+        value = PyUnicode_FromObject(value)  # a subclass may say something else
         refuse_name(field, value)
         held = utf8(value, replace)
         span[0] = span_of(held)
@@ -224,6 +225,8 @@ cdef object frame_into(Frame* frame, object buffer, object offset, object held):
     cdef bytes copy
     writable(buffer, &view)
     try:
+        if type(held) is memoryview:
+            frame.size = measure_frame(frame)  # getting the buffer may have run code that wrote
         out = place(&view, offset, frame.size)
         if (
             type(held) is memoryview
@@ -379,7 +382,8 @@ cdef class ServerSentEvent:
     force; `bytes()` writes neither.
     """
 
-    cdef public object data, event, id, retry, comment
+    cdef public object data, event, retry, comment
+    cdef object own_or_inherited_id
     cdef bint own_id
 
     def __init__(self, data=None, event=None, *, id=None, retry=None, comment=None):
@@ -388,6 +392,15 @@ cdef class ServerSentEvent:
         self.id = id
         self.retry = retry
         self.comment = comment
+
+    @property
+    def id(self):
+        """The id; one that is set here is written, one that was inherited is not."""
+        return self.own_or_inherited_id
+
+    @id.setter
+    def id(self, id):
+        self.own_or_inherited_id = id
         self.own_id = True
 
     def json(self):
@@ -431,7 +444,7 @@ cdef ServerSentEvent read_event(object data, object event, object id, object ret
     cdef ServerSentEvent made = ServerSentEvent.__new__(ServerSentEvent)
     made.data = data
     made.event = event
-    made.id = id
+    made.own_or_inherited_id = id
     made.retry = retry
     made.own_id = own_id
     return made

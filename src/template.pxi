@@ -9,6 +9,22 @@ cdef enum:
     UNMEASURED = 256
 
 
+STRING = re.compile(rb'"((?:[^"\\]|\\.)*)"')
+
+
+cdef list places_of(bytes mark, bytes json, Py_ssize_t start):
+    """Find where escaped text stands in the strings of JSON: not in numbers, words or escapes."""
+    if not mark:
+        return []
+    unit = re.compile(b"(" + re.escape(mark) + rb")|\\u.{4}|\\.|[^\\]", re.DOTALL)
+    return [
+        found.span(1)
+        for string in STRING.finditer(json, start)
+        for found in unit.finditer(json, *string.span(1))
+        if found[1] is not None
+    ]
+
+
 cdef inline Py_ssize_t whole_blocks(Py_ssize_t size) noexcept nogil:
     return (size + BLOCK - 1) // BLOCK * BLOCK
 
@@ -54,6 +70,9 @@ cdef class FrameTemplate:
     def __setattr__(self, name, value):
         raise AttributeError(f"FrameTemplate is immutable: cannot set {name!r}")
 
+    def __delattr__(self, name):
+        raise AttributeError(f"FrameTemplate is immutable: cannot delete {name!r}")
+
     def __repr__(self):
         return f"FrameTemplate({self.prefix!r}, {self.suffix!r})"
 
@@ -78,12 +97,10 @@ cdef class FrameTemplate:
             start = 0
         else:
             raise FrameError(f"format must be 'sse' or 'ndjson', not {format!r}")
-        mark = escape_json(slot)
-        count = frame.count(mark, start) if mark else 0
-        if count != 1:
-            raise FrameError(f"slot must stand in the payload once, not {count} times")
-        at = frame.index(mark, start)
-        return cls(frame[:at], frame[at + len(mark):])
+        found = places_of(escape_json(slot), frame, start)
+        if len(found) != 1:
+            raise FrameError(f"slot must stand in the payload once, not {len(found)} times")
+        return cls(frame[:found[0][0]], frame[found[0][1]:])
 
     def render(self, text, errors="strict"):
         """Give the frame with this text; UnicodeEncodeError for a lone surrogate if strict."""

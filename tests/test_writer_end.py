@@ -48,8 +48,7 @@ def test_a_block_that_raises_ends_with_the_error_and_does_not_tell_its_text(
 def test_the_text_of_a_stream_error_is_told(gs: ModuleType) -> None:
     error = gs.StreamError("try later", code="busy", retry_after=3)
     assert ended_by(gs, error) == (
-        b"event: error\nretry: 5000\n"
-        b'data: {"error":"try later","code":"busy","retry_after":3}\n\n'
+        b'event: error\nretry: 5000\ndata: {"error":"try later","code":"busy","retry_after":3}\n\n'
     )
 
 
@@ -203,6 +202,4 @@ def test_a_writer_of_peoples_own_payloads_just_ends(gs: ModuleType) -> None:
     assert sink.getvalue() == b'data: {"a":1}\n\n'
     with pytest.raises(ValueError, match="x"), gs.NDJSONWriter(sink, dialect="json"):
         raise ValueError("x")
-    assert sink.getvalue().endswith(
-        b'{"error":{"code":"internal","message":"internal error"}}\n'
-    )
+    assert sink.getvalue().endswith(b'{"error":{"code":"internal","message":"internal error"}}\n')

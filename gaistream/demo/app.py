@@ -40,6 +40,7 @@ _MEDIA_TYPES = {
     "index.html": "text/html",
     "style.css": "text/css",
     "app.js": "text/javascript",
+    "show.js": "text/javascript",
     "wire.js": "text/javascript",
     "prose.js": "text/javascript",
     "icon.svg": "image/svg+xml",

@@ -8,7 +8,6 @@ that an event does not know are left aside.
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -82,7 +81,7 @@ def _audio(item: _Fields, when: Any) -> Event:
     if isinstance(chunk, str):
         try:
             chunk = base64.b64decode(chunk, validate=True)
-        except binascii.Error as error:
+        except ValueError as error:  # binascii.Error, or one for text that is not ASCII
             raise EventError(f"audio_delta.audio is not base64: {error}") from None
     return AudioDelta(chunk, _value(AudioFormat, "audio_delta.format", form), **when)
 

@@ -12,15 +12,23 @@ from gaistream.errors import BufferTooSmall, FrameError, FrameTypeError
 MAX_INT = 2**63 - 1
 
 
-def readable(field: str, data: object) -> memoryview:
+def readable(
+    field: str, data: object, expected: str = "bytes, bytearray or memoryview"
+) -> memoryview:
     """Give the bytes of a bytes-like object in place, refusing what has gaps."""
     if not isinstance(data, bytes | bytearray | memoryview):
-        expected = "str, bytes, bytearray or memoryview" if field == "data" else "bytes-like"
         raise FrameTypeError(f"{field} must be {expected}, not {type(data).__name__}")
     view = memoryview(data)
-    if not view.c_contiguous:
+    if view.nbytes and not view.c_contiguous:
+        view.release()  # a traceback would hold it
         raise FrameError(f"{field} must be contiguous, not a memoryview with gaps")
-    return view if view.format == "B" and view.ndim == 1 else view.cast("B")
+    return _flat(view)
+
+
+def _flat(view: memoryview) -> memoryview:
+    """Give a contiguous view as one of single bytes."""
+    # Python does not cast every view of nothing
+    return view.cast("B") if view.nbytes else memoryview(bytearray())
 
 
 def place(buffer: object, offset: object, needed: int) -> memoryview:
@@ -29,16 +37,18 @@ def place(buffer: object, offset: object, needed: int) -> memoryview:
         view = memoryview(buffer)  # type: ignore[arg-type]
     except TypeError:
         view = None
-    if view is None or view.readonly or not view.c_contiguous:
+    if view is None or view.readonly or (view.nbytes and not view.c_contiguous):
+        if view is not None:
+            view.release()
         raise FrameTypeError(
             "buffer must be a writable, contiguous bytes-like object, "
             f"not {type(buffer).__name__}"
         )
-    view = view.cast("B")
-    start = check_offset(offset, len(view))
-    if needed > len(view) - start:
-        raise BufferTooSmall(needed, len(view) - start)
-    return view[start : start + needed]
+    with view, _flat(view) as flat:  # released here whatever happens: a traceback would hold it
+        start = check_offset(offset, len(flat))
+        if needed > len(flat) - start:
+            raise BufferTooSmall(needed, len(flat) - start)
+        return flat[start : start + needed]
 
 
 def check_offset(offset: object, size: int) -> int:
@@ -73,8 +83,7 @@ class Buffer:
 
     def append(self, data: bytes | bytearray | memoryview) -> None:
         """Add bytes at the end; BufferError while a view lives."""
-        view = readable("data", data)
-        with _unviewed():
+        with readable("data", data) as view, _unviewed():
             self._data += view
 
     def truncate(self, length: int) -> None:

@@ -52,6 +52,7 @@ class SSEDecoder:
         self._id = ""
         self.last_event_id = ""
         self.retry: int | None = None
+        self._own_id = False  # set since the last event that was given
         self._reset()
 
     def _reset(self) -> None:
@@ -59,7 +60,6 @@ class SSEDecoder:
         self._has_data = False
         self._event = ""
         self._event_retry: int | None = None
-        self._own_id = False
 
     def feed(self, data: bytes | bytearray | memoryview) -> list[ServerSentEvent]:
         """Take a chunk and give the events that it completes.
@@ -125,4 +125,5 @@ class SSEDecoder:
                     self._own_id,
                 )
             )
+            self._own_id = False
         self._reset()

@@ -69,6 +69,11 @@ class _Value:
     def __new__(cls, *values: Any, **named: Any) -> Self:  # noqa: ARG004
         return object.__new__(cls)
 
+    def __init_subclass__(cls) -> None:
+        base = cls.__mro__[1]
+        if base not in _BASES:
+            raise TypeError(f"type '{base.__name__}' is not an acceptable base type")
+
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"{type(self).__name__} is immutable: cannot set {name!r}")
 
@@ -100,6 +105,9 @@ class _Value:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self._values(), getattr(self, "timestamp", None))
+
+
+_BASES: list[type[Any]] = [_Value]
 
 
 class AudioFormat(_Value):
@@ -172,6 +180,9 @@ class Event(_Value):
     __slots__ = ("timestamp",)
 
     timestamp: float | None
+
+
+_BASES.append(Event)
 
 
 def _event(cls: type[Any], timestamp: float | None) -> Any:

@@ -26,6 +26,7 @@ def _name_line(field: str, value: object, replace: bool) -> bytes:
     if not isinstance(value, str):
         expected = "str or int" if field == "id" else "str"
         raise FrameTypeError(f"{field} must be {expected}, not {type(value).__name__}")
+    value = str.__str__(value)  # a subclass may say something else
     for index, character in enumerate(value):
         if character in _FORBIDDEN:
             raise FrameError(
@@ -153,12 +154,12 @@ class ServerSentEvent:
     Attributes:
         data: the text (lines joined by LF), or None.
         event: the name, or None.
-        id: the id, or None.
+        id: the id, or None; one that is set is written by `bytes()`.
         retry: the reconnection time of this block in milliseconds, or None.
         comment: a comment to be written with it, or None; never read.
     """
 
-    __slots__ = ("_own_id", "comment", "data", "event", "id", "retry")
+    __slots__ = ("_id", "_own_id", "comment", "data", "event", "retry")
 
     def __init__(
         self,
@@ -174,6 +175,15 @@ class ServerSentEvent:
         self.id = id
         self.retry = retry
         self.comment = comment
+
+    @property
+    def id(self) -> str | int | None:
+        """The id; one that is set here is written, one that was inherited is not."""
+        return self._id
+
+    @id.setter
+    def id(self, id: str | int | None) -> None:
+        self._id = id
         self._own_id = True
 
     def json(self) -> Any:

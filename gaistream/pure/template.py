@@ -5,14 +5,30 @@ This is the hot path of a token stream. Twin of src/template.pxi.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from gaistream.errors import FrameError, FrameTypeError
 
 from .buffer import place
 from .sse import sse_frame
 from .text import check_errors, escaped, json_bytes
+
+_STRING: Final = re.compile(rb'"((?:[^"\\]|\\.)*)"')
+
+
+def places_of(mark: bytes, json: bytes, start: int) -> list[tuple[int, int]]:
+    """Find where escaped text stands in the strings of JSON: not in numbers, words or escapes."""
+    if not mark:
+        return []
+    unit = re.compile(b"(" + re.escape(mark) + rb")|\\u.{4}|\\.|[^\\]", re.DOTALL)
+    return [
+        found.span(1)
+        for string in _STRING.finditer(json, start)
+        for found in unit.finditer(json, *string.span(1))
+        if found[1] is not None
+    ]
 
 
 class FrameTemplate:
@@ -28,15 +44,21 @@ class FrameTemplate:
     prefix: bytes
     suffix: bytes
 
-    def __init__(self, prefix: bytes, suffix: bytes) -> None:
+    def __new__(cls, prefix: bytes, suffix: bytes) -> FrameTemplate:
+        """Make it; __init__ does nothing, so calling it again changes nothing."""
+        self = object.__new__(cls)
         for field, value in (("prefix", prefix), ("suffix", suffix)):
             if type(value) is not bytes:
                 raise FrameTypeError(f"{field} must be bytes, not {type(value).__name__}")
         object.__setattr__(self, "prefix", prefix)
         object.__setattr__(self, "suffix", suffix)
+        return self
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"FrameTemplate is immutable: cannot set {name!r}")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"FrameTemplate is immutable: cannot delete {name!r}")
 
     def __repr__(self) -> str:
         return f"FrameTemplate({self.prefix!r}, {self.suffix!r})"
@@ -72,12 +94,10 @@ class FrameTemplate:
             start = 0
         else:
             raise FrameError(f"format must be 'sse' or 'ndjson', not {format!r}")
-        mark = escaped(slot, False)
-        count = frame.count(mark, start) if mark else 0
-        if count != 1:
-            raise FrameError(f"slot must stand in the payload once, not {count} times")
-        at = frame.index(mark, start)
-        return cls(frame[:at], frame[at + len(mark) :])
+        found = places_of(escaped(slot, False), frame, start)
+        if len(found) != 1:
+            raise FrameError(f"slot must stand in the payload once, not {len(found)} times")
+        return cls(frame[: found[0][0]], frame[found[0][1] :])
 
     def render(self, text: str, errors: str = "strict") -> bytes:
         """Give the frame with this text.

@@ -36,6 +36,7 @@ def check_errors(errors: object) -> bool:
 
 def utf8(text: str, replace: bool) -> bytes:
     """Encode a str; a lone surrogate raises UnicodeEncodeError, or becomes U+FFFD."""
+    text = str.__str__(text)  # a subclass may say something else
     try:
         return text.encode()
     except UnicodeEncodeError:
@@ -48,7 +49,7 @@ def text_bytes(field: str, data: object, replace: bool) -> bytes:
     """Give str or UTF-8 bytes as bytes; bytes that are not UTF-8 raise, or are repaired."""
     if isinstance(data, str):
         return utf8(data, replace)
-    held = bytes(readable(field, data))
+    held = bytes(readable(field, data, "str, bytes, bytearray or memoryview"))
     try:
         held.decode()
     except UnicodeDecodeError:
@@ -79,6 +80,7 @@ def escaped(text: object, replace: bool) -> bytes:
     """Escape a str for the inside of a JSON string."""
     if not isinstance(text, str):
         raise FrameTypeError(f"text must be str, not {type(text).__name__}")
+    text = str.__str__(text)  # a subclass may say something else
     safe = _ESCAPED.sub(_escape, text)
     try:
         return safe.encode()

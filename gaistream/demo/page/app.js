@@ -1,10 +1,12 @@
 /* The demo page: asks by EventSource or by fetch, and shows every event as it arrives.
 
-   Read top to bottom: a run (one question, its stream and its figures), how each kind of event is
-   shown, what is painted once a frame, and the page's controls. The transports are in wire.js.
-   What comes over the wire is text and never markup: it enters the page as text nodes only. */
+   Read top to bottom: a run (one question, its stream and its figures), what is painted once a
+   frame, and the page's controls. The transports are in wire.js, the looks of each kind of event
+   in show.js, those of text in prose.js. What comes over the wire is text and never markup: it
+   enters the page as text nodes only. */
 
-import { Prose, make } from "./prose.js";
+import { make } from "./prose.js";
+import { SHOW, compact } from "./show.js";
 import { openNDJSON, openSSE } from "./wire.js";
 
 const $ = (id) => document.getElementById(id);
@@ -105,6 +107,9 @@ class Run {
     // NDJSON ends by itself after `done`; to abort it would look like a client that left.
     if (state !== "done" || this.mode === "sse") this.close();
     this.answer.setAttribute("aria-busy", "false");
+    for (const { state: said } of this.tools?.values() ?? []) {
+      if (said.textContent === "running") said.textContent = "not answered";
+    }
     if (verdict) {
       const again = make("button", { type: "button" }, "Ask again");
       again.addEventListener("click", () => ask(this.question));
@@ -128,98 +133,6 @@ class Run {
     }
     return this.current;
   }
-}
-
-// ---- how each kind of event is shown; what is not here stands in the log alone ----
-
-const SHOW = new Map(Object.entries({
-  start(run, { model }) {
-    if (model) run.foot.append(make("span", { class: "model" }, model));
-  },
-  text_delta(run, { text = "" }) {
-    run.text += text;
-    run.part("text", () => new Prose()).add(text);
-  },
-  reasoning_delta(run, { text = "" }) {
-    run.part("reasoning", () => {
-      const body = make("p");
-      const element = make("details", { class: "reasoning", open: "", "data-testid": "reasoning" },
-        make("summary", {}, "Reasoning"), body);
-      return { element, body, finish: () => { element.open = false; } };
-    }).body.append(text);
-  },
-  audio_delta(run, { audio, format }) {
-    const sound = audio.chunk === undefined ? { chunk: audio, format } : audio;
-    const part = run.part("audio", () => ({ element: make("p", { class: "note" }), bytes: 0 }));
-    part.bytes += Math.floor(sound.chunk.replace(/=+$/, "").length * 0.75); // base64
-    part.element.textContent = `Audio: ${part.bytes} bytes, ${sound.format?.mime ?? "no format"}`;
-  },
-  tool_call(run, { tool_call: call, tool_name: name, tool_id: id, input }) {
-    showTool(run, call ?? { id, name, input }, "input");
-  },
-  tool_result(run, { tool_result: answer, tool_name: name, tool_id: id, result }) {
-    showTool(run, answer ?? { id, name, result }, "result");
-  },
-  citations(run, { citations }) {
-    run.sources ??= make("ol", { class: "sources", "aria-label": "Sources",
-      "data-testid": "sources" });
-    run.parts.after(run.sources);
-    for (const { uri, title } of citations) {
-      // Only a web address becomes a link: a javascript: one would run in this page.
-      const link = /^https?:/i.test(uri) ? { href: uri, target: "_blank", rel: "noreferrer" } : null;
-      run.sources.append(make("li", {}, make(link ? "a" : "span", { ...link, title: uri },
-        make("b", {}, title ?? uri), title ? make("small", {}, uri) : null)));
-    }
-  },
-  safety(run, { safety: { category, action, score, note = "" } }) {
-    run.foot.append(make("span", { class: "safety", title: note, "data-action": action,
-      "data-testid": "safety" }, `${category}: ${action} (${score})`));
-  },
-  finish_step(run, { step, step_number: number }) {
-    run.steps = step?.number ?? number;
-  },
-  finish(run, { usage, finish_reason: reason }) {
-    const words = usage ? [`${usage.input_tokens} tokens in`, `${usage.output_tokens} out`] : [];
-    if (run.steps > 1) words.push(`${run.steps} steps`);
-    if (reason) words.push(reason);
-    run.foot.append(make("span", { class: "usage", "data-testid": "usage" }, words.join(" · ")));
-  },
-  error(run, { error, code, retry_after: seconds }) {
-    const more = [code, seconds == null ? null : `try again in ${seconds} s`].filter(Boolean);
-    const element = make("p", { class: "error", role: "alert", "data-testid": "error" },
-      String(error), make("small", {}, more.join(" · ")));
-    run.part(`error ${run.events}`, () => ({ element }));
-  },
-  raw(run, { raw }) {
-    const element = make("p", { class: "note" }, make("code", {}, compact(raw)));
-    run.part(`raw ${run.events}`, () => ({ element }));
-  },
-  done(run) {
-    run.end("done");
-  },
-}));
-
-/** Shows a call and its result in one card, found again by the call's id. */
-function showTool(run, said, field) {
-  run.tools ??= new Map();
-  const key = said.id || said.name;
-  if (!run.tools.has(key)) {
-    const [input, state] = [make("code"), make("span", {}, "running")];
-    const element = make("details", { class: "tool", "data-testid": "tool" },
-      make("summary", {}, make("b", {}, said.name), input, state));
-    run.tools.set(key, { element, input, state });
-    run.part(`tool ${key}`, () => ({ element }));
-  }
-  const { element, input, state } = run.tools.get(key);
-  if (field === "input") input.textContent = compact(said.input);
-  else state.textContent = "answered";
-  element.append(make("small", {}, field),
-    make("pre", {}, JSON.stringify(said[field] ?? null, null, 2)));
-}
-
-function compact(value) {
-  const text = typeof value === "string" ? value : JSON.stringify(value ?? null);
-  return text.length > 160 ? text.slice(0, 160) + "…" : text;
 }
 
 // ---- painting: once a frame, however many events arrive ----

@@ -63,8 +63,9 @@ function lists(lines) {
       /^\s*(?:(#{1,6}) +|([-*]) +|(\d+)[.)] +)?(.*)$/s.exec(line);
     const tag = hashes ? "h3" : bullet ? "ul" : number ? "ol" : "p";
     const above = blocks.at(-1);
-    if (tag === "p" && above && above.tag !== "h3") above.items.push(`${above.items.pop()} ${words}`);
-    else if (tag === above?.tag && tag.endsWith("l")) above.items.push(words);
+    if (tag === "p" && above && above.tag !== "h3") {
+      above.items.push(`${above.items.pop()} ${words}`);
+    } else if (tag === above?.tag && tag.endsWith("l")) above.items.push(words);
     else blocks.push({ tag, items: [words], attributes: number ? { start: number } : {} });
   }
   return blocks.map(({ tag, items, attributes }) => make(tag, attributes, ...tag.endsWith("l")

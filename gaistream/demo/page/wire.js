@@ -1,5 +1,5 @@
 /* The two transports. Each opens a stream for a run, calls the run's open, event, lost, refused,
-   broke, closed and end as things happen, and gives back the function that closes the connection. */
+   broke, closed and end as things happen, and gives the function that closes the connection. */
 
 // EventSource hears only the names that it listens for ("error" has a listener of its own).
 const NAMES = ["start", "text_delta", "reasoning_delta", "audio_delta", "tool_call", "tool_result",

@@ -1,0 +1,291 @@
+"""Real servers on free ports of the loopback, the side channel, and a client that sees all bytes.
+
+Every server is started on a socket that already listens, so nobody waits for it to come up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+
+import uvicorn
+
+import gaistream
+
+SECONDS = 20  # after which a test that hangs fails
+
+
+def listen() -> socket.socket:
+    """Open a socket that listens on a free port."""
+    listening = socket.create_server(("127.0.0.1", 0), backlog=512)
+    listening.settimeout(SECONDS)
+    return listening
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for what no event tells of: sockets and threads of the system that are to be gone."""
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.005)
+
+
+def open_files() -> int:
+    """Count this process's open files."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+# ---- the side channel ----
+
+
+class Steered:
+    """The test's end of one stream's side channel."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        connection.settimeout(SECONDS)
+        self._socket = connection
+        self._lines = connection.makefile("r")
+        self.path = self.hear()
+
+    def hear(self) -> str:
+        return self._lines.readline().rstrip("\n")
+
+    def say(self, letter: str) -> None:
+        """Answer the next `waits`."""
+        assert self.hear() == "waits"
+        self._socket.sendall(letter.encode())
+
+    def outcome(self, *, goes_on: bool = False) -> tuple[str, int]:
+        """Hear how the stream ended, and that its source was closed, once.
+
+        A source that is not cancelled where it waits has to be let go on.
+        """
+        last = []
+        while line := self.hear():
+            if line != "waits":
+                last.append(line)
+            elif goes_on:
+                with contextlib.suppress(OSError):
+                    self._socket.sendall(b"g")
+        self.close()
+        last.remove("closed")
+        [outcome] = last
+        kind, events = outcome.split()
+        return kind, int(events)
+
+    def close(self) -> None:
+        self._lines.close()
+        self._socket.close()
+
+
+class Controls:
+    """Where the streams of an app connect to."""
+
+    def __init__(self) -> None:
+        self._listening = listen()
+        self.port = self._listening.getsockname()[1]
+
+    def accept(self) -> Steered:
+        return Steered(self._listening.accept()[0])
+
+    def close(self) -> None:
+        self._listening.close()
+
+
+# ---- a client ----
+
+
+class Client:
+    """An HTTP/1.1 client that shows everything as it came, and can vanish."""
+
+    def __init__(self, address: tuple[str, int], receive_buffer: int | None = None) -> None:
+        self.socket = socket.socket()
+        self.socket.settimeout(SECONDS)
+        if receive_buffer is not None:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.connect(address)
+        self._file = self.socket.makefile("rb")
+        self._chunked = False
+        self.body = b""
+
+    def ask(self, target: str, method: str = "GET", body: bytes = b"") -> Client:
+        lines = [f"{method} {target} HTTP/1.1", "Host: localhost"]
+        if body:
+            lines.append(f"Content-Length: {len(body)}")
+        self.socket.sendall("\r\n".join([*lines, "", ""]).encode() + body)
+        return self
+
+    def head(self) -> tuple[int, list[tuple[str, str]]]:
+        """Read the status and the headers, names in lower case."""
+        status = int(self._file.readline().split()[1])
+        headers = []
+        while line := self._file.readline().rstrip(b"\r\n"):
+            name, _, value = line.decode("latin-1").partition(":")
+            headers.append((name.lower(), value.strip()))
+        self._chunked = dict(headers).get("transfer-encoding") == "chunked"
+        self.body = b""
+        return status, headers
+
+    def chunk(self) -> bytes:
+        """Read the next piece of the body, b"" at its proper end."""
+        if not self._chunked:
+            piece = self._file.read1()
+        else:
+            piece = self._file.read(int(self._file.readline(), 16))
+            assert self._file.readline() == b"\r\n"
+        self.body += piece
+        return piece
+
+    def until(self, said: bytes) -> None:
+        while said not in self.body:
+            assert self.chunk(), f"{self.body!r} ended before {said!r}"
+
+    def rest(self) -> bytes:
+        """Read to the proper end, and give the whole body."""
+        while self.chunk():
+            pass
+        return self.body
+
+    @property
+    def is_closed(self) -> bool:
+        return not self._file.read(1)
+
+    def vanish(self) -> None:
+        """Reset the connection, as a machine does that lost its network or its process."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
+
+    def close(self) -> None:
+        self._file.close()
+        self.socket.close()
+
+
+# ---- servers ----
+
+
+class Server:
+    """A running server: `kind` is its name, `interface` "asgi" or "wsgi"."""
+
+    def __init__(self, kind: str, interface: str, listening: socket.socket) -> None:
+        self.kind = kind
+        self.interface = interface
+        self.address: tuple[str, int] = listening.getsockname()
+        self.url = f"http://127.0.0.1:{self.address[1]}"
+        self.tasks: Callable[[], int] = lambda: 0
+
+
+class _Uvicorn(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = threading.Event()
+        self.loop: Any = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.loop = asyncio.get_running_loop()
+        self.ready.set()
+
+    def tasks(self) -> int:
+        """Count the tasks of its loop, but for its own and this one."""
+
+        async def count() -> int:
+            return len(asyncio.all_tasks()) - 2
+
+        return asyncio.run_coroutine_threadsafe(count(), self.loop).result(SECONDS)
+
+
+@contextlib.contextmanager
+def serve_uvicorn(app: Any, http: str, loop: str) -> Iterator[Server]:
+    """Serve an ASGI app in a thread, with "h11" or "httptools", on "asyncio" or "uvloop"."""
+    config = uvicorn.Config(
+        app, http=http, loop=loop, lifespan="off", log_config=None, access_log=False
+    )
+    running = _Uvicorn(config)
+    with listen() as listening:
+        server = Server(f"uvicorn {http} {loop}", "asgi", listening)
+        thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            assert running.ready.wait(SECONDS)
+            server.tasks = running.tasks
+            yield server
+        finally:
+            running.should_exit = True
+            thread.join(SECONDS)
+            assert not thread.is_alive()
+
+
+@contextlib.contextmanager
+def serve_wsgiref(app: Any) -> Iterator[Server]:
+    """Serve a WSGI app in a thread, one request at a time."""
+
+    class Quiet(WSGIRequestHandler):
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    with WSGIServer(("127.0.0.1", 0), Quiet) as running:
+        running.set_app(app)
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield Server("wsgiref", "wsgi", running.socket)
+        finally:
+            running.shutdown()
+            thread.join(SECONDS)
+            assert not thread.is_alive()
+
+
+@contextlib.contextmanager
+def _process(kind: str, interface: str, home: Path, *arguments: str) -> Iterator[Server]:
+    """Run a server as a process; `{fd}` in its arguments becomes that of its socket."""
+    support, package = Path(__file__).parent, Path(gaistream.__file__).parent.parent
+    paths = os.pathsep.join(map(str, (support, package)))
+    environment = {**os.environ, "PYTHONPATH": paths, "HOME": str(home)}
+    log = home / "server.log"
+    with listen() as listening, log.open("wb") as output:
+        listening.settimeout(None)
+        fd = listening.fileno()
+        command = [sys.executable, *(each.replace("{fd}", str(fd)) for each in arguments)]
+        process = subprocess.Popen(
+            command, cwd=home, env=environment, pass_fds=[fd], stdout=output, stderr=output
+        )
+        try:
+            yield Server(kind, interface, listening)
+            assert process.poll() is None, log.read_text()
+        finally:
+            process.terminate()
+            try:
+                process.wait(SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                raise AssertionError(f"{kind} does not stop:\n{log.read_text()}") from None
+
+
+def serve_gunicorn(port: int, home: Path, worker: str, *more: str) -> Any:
+    """Serve served_app by gunicorn, with one worker; `port` is the control port."""
+    interface = "asgi" if worker == "asgi" else "wsgi"
+    arguments = ["-m", "gunicorn", f"served_app:{interface}_app({port})", "--bind", "fd://{fd}"]
+    options = ["--worker-class", worker, "--log-level", "warning", "--graceful-timeout", "1"]
+    kind = f"gunicorn {worker}"
+    return _process(kind, interface, home, *arguments, *options, *more)
+
+
+def serve_waitress(port: int, home: Path) -> Any:
+    """Serve served_app by waitress; `port` is the control port."""
+    program = (
+        "import socket, served_app, waitress;"
+        f"waitress.serve(served_app.wsgi_app({port}), sockets=[socket.socket(fileno={{fd}})])"
+    )
+    return _process("waitress", "wsgi", home, "-c", program)

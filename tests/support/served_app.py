@@ -1,0 +1,132 @@
+"""What test_servers.py has real servers serve: streams that the test steers, over a side channel.
+
+Each stream connects to the test's control port and says in lines what happens to it: its path,
+`waits` before each event, `closed`, and its outcome. The test answers each `waits` with a letter:
+`g`o on, `f`ail, fail in `p`ublic; anything else ends the source. So no test needs to guess how
+long something takes. Paths: /sse/async, /ndjson/sync, /sse/thread, …; /chat is a handler.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+import threading
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+from gaistream import ChatRequest, NDJSONOptions, SSEOptions, StreamError, asgi, wsgi
+
+SECRET = "the key is sk-123"
+
+
+class Control:
+    """A stream's end of its side channel."""
+
+    def __init__(self, port: int, path: str) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port))
+        self._lock = threading.Lock()
+        self._left_to_say = 2
+        self.say(path)
+
+    def say(self, line: str) -> None:
+        self._socket.sendall(line.encode() + b"\n")
+
+    def say_last(self, line: str) -> None:
+        """Say that the source is closed, or how the stream ended: a thread may be the later."""
+        with self._lock:
+            self.say(line)
+            self._left_to_say -= 1
+            if not self._left_to_say:
+                self._socket.close()
+
+    def sync(self) -> Iterator[str]:
+        """Be a source that blocks."""
+        try:
+            for number in itertools.count(1):
+                self.say("waits")
+                if not self._goes_on(self._socket.recv(1)):
+                    return
+                yield f"event {number}"
+        finally:
+            self.say_last("closed")
+
+    async def asynchronous(self) -> AsyncIterator[str]:
+        """Be a source that suspends."""
+        loop = asyncio.get_running_loop()
+        self._socket.setblocking(False)
+        try:
+            for number in itertools.count(1):
+                self.say("waits")
+                if not self._goes_on(await loop.sock_recv(self._socket, 1)):
+                    return
+                yield f"event {number}"
+        finally:
+            await asyncio.sleep(0)  # cleaning up may take a while
+            self.say_last("closed")
+
+    def _goes_on(self, letter: bytes) -> bool:
+        if letter == b"f":
+            raise RuntimeError(SECRET)
+        if letter == b"p":
+            raise StreamError("busy", code="busy", status=503, retry_after=1)
+        return letter == b"g"
+
+    def on_close(self, outcome: Any) -> None:
+        self.say_last(f"{outcome.kind} {outcome.events}")
+
+
+def options(format_: str, query: str) -> Any:
+    """Give options with frequent heartbeats, where the query wants some."""
+    interval = 0.02 if query == "heartbeats" else None
+    return (SSEOptions if format_ == "sse" else NDJSONOptions)(heartbeat_interval=interval)
+
+
+def response(interface: Any, port: int, path: str, query: str) -> Any:
+    """Make the response for a path of two parts: the format, and the kind of the source."""
+    format_, kind = path.strip("/").split("/")
+    control = Control(port, path)
+    source = control.asynchronous() if kind == "async" else control.sync()
+    more = {"helper_thread": True} if kind == "thread" else {}
+    made = interface.SSEResponse if format_ == "sse" else interface.NDJSONResponse
+    return made(source, options(format_, query), on_close=control.on_close, **more)
+
+
+class Echo:
+    """A provider that says the question, word by word."""
+
+    async def stream_text(self, request: ChatRequest) -> AsyncIterator[str]:
+        for word in request.question.split():
+            yield word
+
+
+async def prepare(incoming: Any) -> ChatRequest:
+    """Make the request from a JSON body."""
+    return ChatRequest.from_json(await incoming.json())
+
+
+def asgi_app(port: int) -> Any:
+    """Make the ASGI app; `port` is the control port."""
+    chat = asgi.event_handler(Echo(), prepare)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http" or scope["path"].startswith("/chat"):
+            await chat(scope, receive, send)
+            return
+        made = response(asgi, port, scope["path"], scope["query_string"].decode())
+        await made(scope, receive, send)
+
+    return app
+
+
+def wsgi_app(port: int) -> Any:
+    """Make the WSGI app; `port` is the control port."""
+    chat = wsgi.event_handler(Echo(), prepare)
+
+    def app(environ: Any, start_response: Any) -> Any:
+        if environ["PATH_INFO"].startswith("/chat"):
+            return chat(environ, start_response)
+        made = response(wsgi, port, environ["PATH_INFO"], environ.get("QUERY_STRING", ""))
+        return made(environ, start_response)
+
+    return app

@@ -1,0 +1,401 @@
+"""What a source may do in its task: time-outs, groups, contexts, and ends of all kinds."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import sys
+import warnings
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextvars import ContextVar
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+DONE = b'event: done\ndata: {"finished":true}\n\n'
+INTERNAL = b'event: error\nretry: 5000\ndata: {"error":"internal error","code":"internal"}\n\n'
+
+Run = Callable[[Coroutine[Any, Any, Any]], Any]
+
+LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
+with contextlib.suppress(ImportError):
+    import uvloop
+
+    LOOPS["uvloop"] = uvloop.new_event_loop
+
+
+def pending_futures() -> list[asyncio.Future[Any]]:
+    """Give the futures of this loop that wait for something, but for the test's own task."""
+    loop = asyncio.get_running_loop()
+    young = gc.get_objects(0) + gc.get_objects(1)  # what a test makes is
+    futures = [each for each in young if isinstance(each, asyncio.Future)]
+    own = asyncio.current_task()
+    return [each for each in futures if each.get_loop() is loop and not each.done() and each != own]
+
+
+@pytest.fixture(params=LOOPS)
+def run(request: pytest.FixtureRequest) -> Iterator[Run]:
+    """Run a coroutine on each kind of loop; it must leave nothing there, nor cause complaints."""
+    complaints: list[dict[str, Any]] = []
+
+    def run(main: Coroutine[Any, Any, Any]) -> Any:
+        async def bounded() -> Any:
+            loop = asyncio.get_running_loop()
+            loop.set_exception_handler(lambda _, context: complaints.append(context))
+            async with asyncio.timeout(10):
+                result = await main
+            assert asyncio.all_tasks() == {asyncio.current_task()}
+            assert not pending_futures()
+            return result
+
+        with asyncio.Runner(loop_factory=LOOPS[request.param]) as runner:
+            return runner.run(bounded())
+
+    yield run
+    gc.collect(1)
+    assert not complaints
+
+
+class Connection:
+    """A server's side of one stream."""
+
+    def __init__(self) -> None:
+        self.log: list[Any] = []
+
+    async def begin(self) -> None:
+        self.log.append("begin")
+
+    async def send(self, chunk: bytes) -> None:
+        self.log.append(chunk)
+
+    async def finish(self) -> None:
+        self.log.append("finish")
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(each for each in self.log if isinstance(each, bytes))
+
+    async def serve(self, stream: Any) -> Any:
+        """Do with a stream what a server does, and give its outcome."""
+        try:
+            await stream.start()
+            await stream.send_all(self.begin, self.send, self.finish)
+        finally:
+            await stream.close()
+        return stream.outcome
+
+
+def said(text: str) -> bytes:
+    return b'event: text_delta\ndata: {"text":"%b"}\n\n' % text.encode()
+
+
+variable: ContextVar[str] = ContextVar("variable", default="nothing")
+
+
+async def streamed(gs: ModuleType, source: Any, **settings: Any) -> tuple[bytes, Any]:
+    """Give the body and the outcome of a stream."""
+    connection = Connection()
+    stream = gs.engine.Stream(source, gs.SSEEncoder(gs.SSEOptions(**settings)), send_timeout=60)
+    outcome = await connection.serve(stream)
+    return connection.body, outcome
+
+
+# ---- time-outs, groups and scopes ----
+
+
+def test_a_sources_own_time_out_is_its_own(gs: ModuleType, run: Run) -> None:
+    async def source() -> AsyncIterator[str]:
+        async with asyncio.timeout(60):
+            yield "before"
+            try:
+                async with asyncio.timeout(0.02):
+                    yield "within"
+                    await asyncio.sleep(60)
+            except TimeoutError:
+                yield "after"
+
+    body, outcome = run(streamed(gs, source()))
+    assert body == b":\n\n" + said("before") + said("within") + said("after") + DONE
+    assert outcome.kind == "completed"
+
+
+def test_a_time_out_that_the_source_does_not_catch_is_a_failure(gs: ModuleType, run: Run) -> None:
+    async def source() -> AsyncIterator[str]:
+        async with asyncio.timeout(0.02):
+            yield "a"
+            await asyncio.sleep(60)
+
+    body, outcome = run(streamed(gs, source()))
+    assert body == b":\n\n" + said("a") + INTERNAL
+    assert outcome.kind == "failed"
+    assert isinstance(outcome.error, TimeoutError)
+
+
+def test_a_time_out_that_strikes_while_the_client_is_slow_is_the_sources_failure(
+    gs: ModuleType, run: Run
+) -> None:
+    async def source() -> AsyncIterator[str]:
+        async with asyncio.timeout(0.05):
+            while True:
+                yield "x" * 10_000
+
+    class Slow(Connection):
+        async def send(self, chunk: bytes) -> None:
+            await asyncio.sleep(0.2)
+            await super().send(chunk)
+
+    async def main() -> None:
+        connection = Slow()
+        outcome = await connection.serve(gs.engine.Stream(source(), gs.SSEEncoder()))
+        assert outcome.kind == "failed"
+        assert connection.body.endswith(said("x" * 10_000) + INTERNAL)
+        assert connection.log[-1] == "finish"
+
+    run(main())
+
+
+def test_a_task_group_may_stand_around_the_yields(gs: ModuleType, run: Run) -> None:
+    async def source() -> AsyncIterator[str]:
+        queue: asyncio.Queue[str | None] = asyncio.Queue()
+
+        async def produce() -> None:
+            for item in ("a", "b", None):
+                await asyncio.sleep(0.001)
+                queue.put_nowait(item)
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(produce())
+            while (item := await queue.get()) is not None:
+                yield item
+
+    body, outcome = run(streamed(gs, source()))
+    assert body == b":\n\n" + said("a") + said("b") + DONE
+    assert outcome.kind == "completed"
+
+
+@pytest.mark.parametrize("yields", [True, False], ids=["as it yields", "as it waits"])
+def test_a_failing_child_of_a_task_group_is_the_sources_failure(
+    gs: ModuleType, run: Run, yields: bool
+) -> None:
+    async def fail() -> None:
+        await asyncio.sleep(0.01)
+        raise ValueError("the child")
+
+    async def source() -> AsyncIterator[str]:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(fail())
+            yield "a"
+            while yields:
+                yield "x" * 1000
+            await asyncio.sleep(60)
+
+    body, outcome = run(streamed(gs, source()))
+    assert body.startswith(b":\n\n" + said("a"))
+    assert body.endswith(INTERNAL)
+    assert outcome.kind == "failed"
+
+
+def test_anyio_scopes_may_stand_around_the_yields(gs: ModuleType, run: Run) -> None:
+    anyio = pytest.importorskip("anyio")
+
+    async def source() -> AsyncIterator[str]:
+        with anyio.move_on_after(0.02) as scope:
+            yield "a"
+            await anyio.sleep(60)
+        assert scope.cancelled_caught
+        async with anyio.create_task_group() as group:
+            group.start_soon(anyio.sleep, 60)
+            yield "b"
+            group.cancel_scope.cancel()
+        with anyio.fail_after(60):
+            yield "c"
+
+    body, outcome = run(streamed(gs, source()))
+    assert body == b":\n\n" + said("a") + said("b") + said("c") + DONE
+    assert outcome.kind == "completed"
+
+
+def test_an_anyio_scope_that_is_cancelled_while_the_client_is_slow_is_the_sources_failure(
+    gs: ModuleType, run: Run
+) -> None:
+    anyio = pytest.importorskip("anyio")
+
+    async def source() -> AsyncIterator[str]:
+        with anyio.fail_after(0.05):
+            while True:
+                yield "x" * 10_000
+
+    class Slow(Connection):
+        async def send(self, chunk: bytes) -> None:
+            await asyncio.sleep(0.2)
+            await super().send(chunk)
+
+    async def main() -> None:
+        connection = Slow()
+        outcome = await connection.serve(gs.engine.Stream(source(), gs.SSEEncoder()))
+        assert outcome.kind == "failed"
+        assert connection.body.endswith(INTERNAL)
+
+    run(main())
+
+
+def test_a_stream_within_a_cancelled_anyio_scope_is_cut_and_closed(
+    gs: ModuleType, run: Run
+) -> None:
+    anyio = pytest.importorskip("anyio")
+    closings: list[str] = []
+
+    async def source() -> AsyncIterator[str]:
+        try:
+            yield "a"
+            await asyncio.sleep(60)
+        finally:
+            closings.append("closed")
+
+    async def main() -> None:
+        with anyio.move_on_after(0.02) as scope:
+            await streamed(gs, source())
+        assert scope.cancelled_caught
+        assert closings == ["closed"]
+
+    run(main())
+
+
+# ---- contexts ----
+
+
+def test_a_source_sees_the_callers_context_and_keeps_its_own(gs: ModuleType, run: Run) -> None:
+    async def source() -> AsyncIterator[str]:
+        yield variable.get()
+        token = variable.set("inner")
+        await asyncio.sleep(0)
+        yield variable.get()
+        await asyncio.sleep(0.001)
+        variable.reset(token)  # needs the very same context
+        yield variable.get()
+
+    async def main() -> bytes:
+        variable.set("outer")
+        body, _ = await streamed(gs, source())
+        assert variable.get() == "outer"
+        return body
+
+    assert run(main()) == b":\n\n" + said("outer") + said("inner") + said("outer") + DONE
+
+
+# ---- ends of all kinds ----
+
+
+def test_a_cancelled_error_that_nobody_asked_for_is_a_failure(gs: ModuleType, run: Run) -> None:
+    async def source() -> AsyncIterator[str]:
+        yield "a"
+        inner = asyncio.create_task(asyncio.sleep(60))
+        await asyncio.sleep(0)
+        inner.cancel()
+        await inner
+
+    body, outcome = run(streamed(gs, source()))
+    assert body == b":\n\n" + said("a") + INTERNAL
+    assert outcome.kind == "failed"
+    assert isinstance(outcome.error, asyncio.CancelledError)
+
+
+def test_an_exception_of_no_known_kind_is_a_failure_too(gs: ModuleType, run: Run) -> None:
+    class Odd(BaseException):
+        pass
+
+    async def source() -> AsyncIterator[str]:
+        yield "a"
+        raise BaseExceptionGroup("several", [Odd(), ValueError()])
+
+    body, outcome = run(streamed(gs, source()))
+    assert body == b":\n\n" + said("a") + INTERNAL
+    assert outcome.kind == "failed"
+
+
+@pytest.mark.parametrize("late", [True, False])
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
+def test_an_interrupt_in_a_source_ends_the_loop_and_hangs_nothing(
+    gs: ModuleType, run: Run, error: type[BaseException], late: bool
+) -> None:
+    outcomes: list[Any] = []
+
+    async def source() -> AsyncIterator[str]:
+        yield "a"
+        if late:
+            await asyncio.sleep(0.001)
+        raise error
+
+    async def main() -> None:
+        stream = gs.engine.Stream(source(), gs.SSEEncoder())
+        try:
+            await Connection().serve(stream)
+        finally:
+            outcomes.append(stream.outcome.kind)
+
+    with pytest.raises(error):
+        run(main())
+    assert outcomes == ["cancelled"]
+
+
+def test_a_source_is_quiet_in_debug_mode(gs: ModuleType, caplog: pytest.LogCaptureFixture) -> None:
+    async def source() -> AsyncIterator[str]:
+        async with asyncio.timeout(60):
+            for number in range(500):
+                yield str(number)
+                if not number % 50:
+                    await asyncio.sleep(0)
+
+    async def main() -> None:
+        asyncio.get_running_loop().slow_callback_duration = 2.0  # seconds: no machine so busy
+        body, _ = await streamed(gs, source(), heartbeat_interval=0.01)
+        assert body.endswith(DONE)
+        stream = gs.engine.Stream(source(), gs.SSEEncoder())
+        await stream.start()
+        stream.interrupt("client_gone")
+        await stream.close()
+
+    for factory in LOOPS.values():
+        with (
+            warnings.catch_warnings(),
+            caplog.at_level(logging.WARNING),
+            asyncio.Runner(debug=True, loop_factory=factory) as runner,
+        ):
+            warnings.simplefilter("error")
+            runner.run(main())
+    gc.collect()
+    assert not caplog.records
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
+def test_eager_tasks_change_nothing(gs: ModuleType, run: Run) -> None:
+    closings: list[str] = []
+
+    async def source(error: Exception | None = None) -> AsyncIterator[str]:
+        try:
+            yield "a"
+            yield "b"
+            await asyncio.sleep(0)
+            yield "c"
+            if error:
+                raise error
+        finally:
+            await asyncio.sleep(0)
+            closings.append("closed")
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+        start = b":\n\n" + said("a") + said("b") + said("c")
+        assert (await streamed(gs, source()))[0] == start + DONE
+        assert (await streamed(gs, source(ValueError())))[0] == start + INTERNAL
+        assert (await streamed(gs, ["a", "b", "c"]))[0] == start + DONE
+        stream = gs.engine.Stream(source(), gs.SSEEncoder())
+        serving = asyncio.create_task(Connection().serve(stream))
+        stream.interrupt("client_gone")
+        assert (await serving).kind == "client_gone"
+        assert len(closings) == 3
+
+    run(main())
