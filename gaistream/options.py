@@ -22,22 +22,32 @@ class _Default(int):
 _RETRY_MS: Final = _Default(5000)
 
 
+_LONGEST_SECONDS: Final = 1e9  # beyond any timer, and "for ever" is None
+
+
+def _shown(value: float) -> str:
+    """Say a number in a message, where it is not so long that it would fill pages."""
+    if isinstance(value, int) and value.bit_length() > 64:
+        return f"an int of {value.bit_length()} bits"
+    return repr(value)
+
+
 def _check_seconds(name: str, value: object, *, optional: bool) -> None:
     if value is None and optional:
         return
     if not isinstance(value, int | float) or isinstance(value, bool):
         expected = "seconds or None" if optional else "seconds"
         raise FrameTypeError(f"{name} must be {expected}, not {type(value).__name__}")
-    if not (value > 0 or (optional and value == 0)) or not math.isfinite(value):
+    if not (0 < value < math.inf or (optional and value == 0)) or value > _LONGEST_SECONDS:
         least = "at least 0" if optional else "more than 0"
-        raise FrameError(f"{name} must be {least} and finite, not {value!r}")
+        raise FrameError(f"{name} must be {least} and finite, not {_shown(value)}")
 
 
 def _check_whole(name: str, value: object, least: int, most: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool):
         raise FrameTypeError(f"{name} must be int, not {type(value).__name__}")
     if not least <= value <= most:
-        raise FrameError(f"{name} must be from {least} to {most}, not {value}")
+        raise FrameError(f"{name} must be from {least} to {most}, not {_shown(value)}")
 
 
 def _check_switch(name: str, value: object) -> None:

@@ -225,11 +225,10 @@ cdef class SSEFrames(Frames):
     def write_prelude(self, retry=None):
         """Write the first bytes of a stream, and a reconnection time in milliseconds if given."""
         check_open(self)
-        self.buffer.append(b":\n\n")
+        hint = b""
         if retry is not None:
-            emit(
-                None, None, None, retry, None, ..., False, TO_STREAM, self.buffer, None
-            )
+            hint = emit(None, None, None, retry, None, ..., False, TO_BYTES, None, None)
+        self.buffer.append(b":\n\n" + hint)
 
 
 cdef int write_fields(

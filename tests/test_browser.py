@@ -249,7 +249,7 @@ def test_the_demo_answers_from_the_handbook(page, mode):
         demo_page(page, address, mode)
         page.get_by_test_id("question").fill("How do I stop nginx from buffering?")
         page.get_by_test_id("send").click()
-        page.wait_for_function("document.querySelector('[data-testid=status]')"
+        page.wait_for_function("() => document.querySelector('[data-testid=status]')"
                                ".textContent.includes('done')")
         answer = page.get_by_test_id("answer").last.inner_text()
         assert "X-Accel-Buffering" in answer
@@ -280,11 +280,11 @@ def test_the_demos_stop_button_stops_the_producer(page, mode):
         demo_page(page, address, mode)
         page.get_by_test_id("question").fill("Anything")
         page.get_by_test_id("send").click()
-        page.wait_for_function("document.querySelector('[data-testid=answer]')"
+        page.wait_for_function("() => document.querySelector('[data-testid=answer]')"
                                "?.textContent.includes('one')")
         page.get_by_test_id("stop").click()
         assert provider.closed.wait(10)
-        page.wait_for_function("document.querySelector('[data-testid=status]')"
+        page.wait_for_function("() => document.querySelector('[data-testid=status]')"
                                ".textContent.includes('stopped')")
 
 
@@ -298,6 +298,6 @@ def test_the_demos_page_shows_a_hostile_answer_as_text(page):
         demo_page(page, address, "ndjson")
         page.get_by_test_id("question").fill(json.dumps("</script>"))
         page.get_by_test_id("send").click()
-        page.wait_for_function("document.querySelector('[data-testid=status]')"
+        page.wait_for_function("() => document.querySelector('[data-testid=status]')"
                                ".textContent.includes('done')")
         assert "<img src=x" in page.get_by_test_id("answer").last.inner_text()

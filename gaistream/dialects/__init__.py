@@ -30,7 +30,7 @@ def create(name: str, format: str, options: Any) -> Dialect:
         options: SSEOptions or NDJSONOptions, as the format is.
     """
     known: dict[str, Callable[[Any], Dialect]] = _SSE if format == "sse" else _NDJSON
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         names = " or ".join(repr(each) for each in known)
         raise FrameError(f"dialect must be {names}, not {name!r}")
     return known[name](options)

@@ -134,6 +134,14 @@ _SAID: dict[type[Event], tuple[str, Callable[[Any], _Payload], Callable[[Any], _
 }
 
 
+def _seconds(timestamp: float | None) -> int:
+    """Give a time in whole Unix seconds: an event's, or now."""
+    try:
+        return int(time.time() if timestamp is None else timestamp)
+    except (ValueError, OverflowError):
+        raise EventError(f"timestamp must be a finite number, not {timestamp!r}") from None
+
+
 def _said(event: Event) -> tuple[str, Callable[[Any], _Payload], Callable[[Any], _Payload]]:
     try:
         return _SAID[type(event)]
@@ -178,7 +186,7 @@ class GaiNDJSON(EventDialect):
         name, _, payload = _said(event)
         line: _Payload = {"type": name}
         if self._timestamps:
-            line["timestamp"] = int(time.time() if event.timestamp is None else event.timestamp)
+            line["timestamp"] = _seconds(event.timestamp)
         frames.write_line(line | payload(event))
 
     def pass_on(self, frames: Any, event: ServerSentEvent) -> None:

@@ -16,7 +16,7 @@ from gaistream.errors import ClosedError, FrameError
 from .buffer import Buffer
 from .events import ReasoningDelta, TextDelta
 from .sse import ServerSentEvent, sse_frame, written_fields
-from .template import FrameTemplate
+from .template import FrameTemplate, rendered
 from .text import check_errors, json_bytes, text_bytes
 
 
@@ -79,7 +79,7 @@ class Frames:
             if template is None:
                 self._dialect.write(self, item)
             else:
-                self._numbered(template.rendered(text, self._replace))
+                self._numbered(rendered(template, text, self._replace))
         except BaseException:
             self._restore(mark)
             raise
@@ -220,9 +220,8 @@ class SSEFrames(Frames):
     def write_prelude(self, retry: int | None = None) -> None:
         """Write the first bytes of a stream, and a reconnection time in milliseconds if given."""
         self._open()
-        self._buffer.append(b":\n\n")
-        if retry is not None:
-            self._buffer.append(sse_frame(None, None, None, retry, None, ..., False))
+        hint = b"" if retry is None else sse_frame(None, None, None, retry, None, ..., False)
+        self._buffer.append(b":\n\n" + hint)
 
     def _mark(self) -> tuple[Any, ...]:
         return (*super()._mark(), self._next_id, self._id_written)

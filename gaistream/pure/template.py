@@ -105,12 +105,12 @@ class FrameTemplate:
         Raises:
             UnicodeEncodeError: a lone surrogate, with errors="strict".
         """
-        return self.rendered(text, check_errors(errors))
+        return rendered(self, text, check_errors(errors))
 
     def render_many(self, texts: Iterable[str], errors: str = "strict") -> bytes:
         """Give the frames of many texts, one behind the other."""
         replace = check_errors(errors)
-        return b"".join([self.rendered(text, replace) for text in texts])
+        return b"".join([rendered(self, text, replace) for text in texts])
 
     def render_into(
         self, buffer: bytearray | memoryview, offset: int, text: str, errors: str = "strict"
@@ -120,12 +120,11 @@ class FrameTemplate:
         Raises:
             BufferTooSmall: it does not fit; nothing was written.
         """
-        frame = self.rendered(text, check_errors(errors))
+        frame = rendered(self, text, check_errors(errors))
         place(buffer, offset, len(frame))[:] = frame
         return offset + len(frame)
 
-    def rendered(self, text: object, replace: bool) -> bytes:
-        """Give the frame with this text."""
-        return self.prefix + escaped(text, replace) + self.suffix
 
-
+def rendered(template: FrameTemplate, text: object, replace: bool) -> bytes:
+    """Give the frame with this text."""
+    return template.prefix + escaped(text, replace) + template.suffix

@@ -1,0 +1,210 @@
+"""One timer per event loop: few timers for many streams, and none for those that are gone."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable, Coroutine
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+Run = Callable[[Coroutine[Any, Any, Any]], Any]
+
+LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
+with contextlib.suppress(ImportError):
+    import uvloop
+
+    LOOPS["uvloop"] = uvloop.new_event_loop
+
+
+@pytest.fixture(params=LOOPS)
+def run(request: pytest.FixtureRequest) -> Run:
+    """Run a coroutine on each kind of loop."""
+
+    def run(main: Coroutine[Any, Any, Any]) -> Any:
+        async def bounded() -> Any:
+            async with asyncio.timeout(10):
+                return await main
+
+        with asyncio.Runner(loop_factory=LOOPS[request.param]) as runner:
+            return runner.run(bounded())
+
+    return run
+
+
+class Ticked:
+    """Is called, says when it wants to be called again, and lets a test wait."""
+
+    def __init__(self, *delays: float) -> None:
+        self.due: float | None = None
+        self.delays = list(delays)
+        self.calls: list[float] = []
+        self.called = asyncio.Event()
+
+    def tick(self, now: float) -> float | None:
+        self.calls.append(now)
+        self.called.set()
+        return self.delays.pop(0) if self.delays else None
+
+
+class CountedLoop:
+    """The running loop, counting the timers that are made."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.time = self._loop.time
+        self.timers: list[asyncio.TimerHandle] = []
+
+    def call_at(self, when: float, callback: Callable[..., Any], *args: Any) -> Any:
+        handle = self._loop.call_at(when, callback, *args)
+        self.timers.append(handle)
+        return handle
+
+    @property
+    def waiting(self) -> int:
+        return sum(not handle.cancelled() for handle in self.timers)
+
+
+def test_a_call_comes_once_after_the_delay_and_not_much_later(gs: ModuleType, run: Run) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        clock = gs.clock.Clock(loop)
+        for delay in (0.01, 0.05, 0.1):
+            stream = Ticked()
+            before = loop.time()
+            clock.call(stream, delay)
+            assert stream.due is not None
+            assert before + delay <= stream.due <= before + delay * (1 + 1 / 16) + 0.001
+            await stream.called.wait()
+            assert stream.due is None
+            assert len(stream.calls) == 1
+            assert delay - 0.002 <= stream.calls[0] - before
+
+    run(main())
+
+
+def test_who_gives_a_delay_is_called_again(gs: ModuleType, run: Run) -> None:
+    async def main() -> None:
+        stream = Ticked(0.01, 0.02)
+        gs.clock.Clock(asyncio.get_running_loop()).call(stream, 0.01)
+        while len(stream.calls) < 3:
+            stream.called.clear()
+            await stream.called.wait()
+        assert stream.calls == sorted(stream.calls)
+        assert stream.due is None
+
+    run(main())
+
+
+def test_ten_thousand_streams_share_a_handful_of_timers(gs: ModuleType, run: Run) -> None:
+    async def main() -> None:
+        loop = CountedLoop()
+        clock = gs.clock.Clock(loop)
+        streams = [Ticked() for _ in range(10_000)]
+        for number, stream in enumerate(streams):
+            clock.call(stream, 15.0 - number / 1000)  # each has been idle for another while
+        assert len(loop.timers) <= 60
+        for stream in streams:
+            clock.call(stream, 15.0)
+        assert loop.waiting <= 3
+        for stream in streams:
+            clock.forget(stream)
+        assert loop.waiting == 0
+
+    run(main())
+
+
+def test_a_later_call_takes_the_place_of_an_earlier_one(gs: ModuleType, run: Run) -> None:
+    async def main() -> None:
+        loop = CountedLoop()
+        clock = gs.clock.Clock(loop)
+        stream, other = Ticked(), Ticked()
+        clock.call(stream, 60)
+        clock.call(stream, 0.01)
+        assert loop.waiting == 1
+        clock.call(other, 0.03)
+        await other.called.wait()
+        assert len(stream.calls) == 1
+
+    run(main())
+
+
+def test_who_is_forgotten_is_not_called_and_the_others_are(gs: ModuleType, run: Run) -> None:
+    async def main() -> None:
+        clock = gs.clock.Clock(asyncio.get_running_loop())
+        streams = [Ticked() for _ in range(10)]
+        for stream in streams:
+            clock.call(stream, 0.02)
+        for stream in streams[:5]:
+            clock.forget(stream)
+            clock.forget(stream)  # twice does no harm
+            assert stream.due is None
+        for stream in streams[5:]:
+            await stream.called.wait()
+        assert [len(stream.calls) for stream in streams] == [0] * 5 + [1] * 5
+
+    run(main())
+
+
+def test_streams_that_ended_leave_no_timer(gs: ModuleType, run: Run) -> None:
+    async def main() -> None:
+        clock = gs.clock.clock()
+        streams = [gs.engine.Stream(["a"], gs.SSEEncoder(), send_timeout=60) for _ in range(20)]
+        for stream in streams:
+            await stream.start()
+        assert 1 <= len(clock._at) <= 3
+        for stream in streams:
+            await stream.close()
+        assert not clock._at
+
+    run(main())
+
+
+def test_a_loop_has_one_clock_and_each_loop_its_own(gs: ModuleType, run: Run) -> None:
+    clocks: list[Any] = []
+
+    async def main() -> None:
+        clock = gs.clock.clock()
+        await asyncio.sleep(0)
+        assert gs.clock.clock() is clock
+        assert clock.loop is asyncio.get_running_loop()
+        clocks.append(clock)
+
+    run(main())
+    run(main())
+    assert clocks[0] is not clocks[1]
+
+
+def test_two_loops_in_two_threads_do_not_meet(gs: ModuleType, run: Run) -> None:
+    clocks: dict[int, Any] = {}
+    gate = threading.Barrier(2)
+    failures: list[BaseException] = []
+
+    async def main() -> None:
+        await asyncio.to_thread(gate.wait, 10)
+        clock = clocks[threading.get_ident()] = gs.clock.clock()
+        streams = [Ticked(0.01, 0.01) for _ in range(100)]
+        for stream in streams:
+            clock.call(stream, 0.01)
+        for stream in streams:
+            while len(stream.calls) < 3:
+                stream.called.clear()
+                await stream.called.wait()
+        assert gs.clock.clock() is clock
+
+    def work() -> None:
+        try:
+            run(main())
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert not failures
+    assert len(set(map(id, clocks.values()))) == 2

@@ -1,0 +1,452 @@
+"""What may be streamed: async iterables, lists in place, and blocking iterators in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextvars import ContextVar
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+Run = Callable[[Coroutine[Any, Any, Any]], Any]
+
+LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
+with contextlib.suppress(ImportError):
+    import uvloop
+
+    LOOPS["uvloop"] = uvloop.new_event_loop
+
+NAME = "gaistream-source"
+variable: ContextVar[str] = ContextVar("variable", default="nothing")
+
+
+@pytest.fixture(params=LOOPS)
+def run(request: pytest.FixtureRequest) -> Iterator[Run]:
+    """Run a coroutine on each kind of loop; no task and no helper thread may be left."""
+
+    def run(main: Coroutine[Any, Any, Any]) -> Any:
+        async def bounded() -> Any:
+            async with asyncio.timeout(10):
+                result = await main
+            assert asyncio.all_tasks() == {asyncio.current_task()}
+            return result
+
+        with asyncio.Runner(loop_factory=LOOPS[request.param]) as runner:
+            return runner.run(bounded())
+
+    yield run
+    for thread in helper_threads():
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def helper_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == NAME]
+
+
+async def collect(source: AsyncIterator[Any]) -> list[Any]:
+    try:
+        return [item async for item in source]
+    finally:
+        close = getattr(source, "aclose", None)
+        if close is not None:
+            await close()
+
+
+async def until(event: threading.Event) -> None:
+    """Wait for an event of another thread without stopping the loop."""
+    assert await asyncio.to_thread(event.wait, 10)
+
+
+# ---- what is a source ----
+
+
+def test_an_async_iterable_is_taken_as_it_is(gs: ModuleType, run: Run) -> None:
+    async def items() -> AsyncIterator[int]:
+        yield 1
+
+    made = items()
+    assert gs.sources.open_source(made) is made
+    assert run(collect(made)) == [1]
+
+
+@pytest.mark.parametrize("items", [[1, 2, 3], (1, 2, 3), []], ids=repr)
+def test_lists_and_tuples_are_read_in_place_without_a_thread(
+    gs: ModuleType, run: Run, items: Any
+) -> None:
+    async def main() -> list[int]:
+        before = threading.active_count()
+        read = await collect(gs.sources.open_source(items))
+        assert threading.active_count() == before
+        return read
+
+    assert run(main()) == list(items)
+
+
+@pytest.mark.parametrize(
+    "make", [iter, set, range, lambda n: {n: None}.keys(), lambda n: (x for x in [n])]
+)
+def test_any_other_iterable_is_read_in_a_thread(gs: ModuleType, run: Run, make: Any) -> None:
+    stream = make([7]) if make in (iter, set) else make(7)
+    expected = list(range(7)) if make is range else [7]
+    assert run(collect(gs.sources.open_source(stream))) == expected
+
+
+@pytest.mark.parametrize("stream", ["text", b"bytes", {}, memoryview(b""), 5, None, print])
+def test_what_is_no_source_is_refused(gs: ModuleType, stream: Any) -> None:
+    with pytest.raises(gs.errors.EventError, match=type(stream).__name__):
+        gs.sources.open_source(stream)
+
+
+# ---- the helper thread ----
+
+
+def test_everything_comes_in_order_and_in_few_wake_ups(gs: ModuleType, run: Run) -> None:
+    async def main() -> None:
+        source = gs.sources.open_source(iter(range(20_000)))
+        wake_ups = 0
+        wake = source._wake
+
+        def counted() -> None:
+            nonlocal wake_ups
+            wake_ups += 1
+            wake()
+
+        source._wake = counted
+        assert await collect(source) == list(range(20_000))
+        assert wake_ups < 5000  # against 20 000, one an item
+
+    run(main())
+
+
+def test_the_last_items_are_not_lost_however_the_threads_take_turns(
+    gs: ModuleType, run: Run
+) -> None:
+    async def main() -> None:
+        for count in range(300):
+            size = count % 7
+            assert await collect(gs.sources.open_source(iter(range(size)))) == list(range(size))
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        run(main())
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def test_items_that_come_while_the_end_is_looked_for_are_not_lost(gs: ModuleType, run: Run) -> None:
+    class Slow(gs.sources._InThread):
+        """Lets the thread run to its end just when the reader has found nothing."""
+
+        @property
+        def _finished(self) -> bool:
+            if self.asked and self._loop is not None and not self._items:
+                go_on.set()
+                self.thread.join(10)
+            return self.finished
+
+        @_finished.setter
+        def _finished(self, value: bool) -> None:
+            self.finished = value
+
+        asked = False
+        finished = False
+
+    go_on = threading.Event()
+
+    def items() -> Iterator[str]:
+        source.thread = threading.current_thread()
+        source.asked = True
+        began.set()
+        assert go_on.wait(10)
+        yield "last"
+
+    began = threading.Event()
+
+    async def main() -> None:
+        reading = asyncio.ensure_future(anext(source))
+        await until(began)
+        source._wake()
+        assert await reading == "last"
+        with pytest.raises(StopAsyncIteration):
+            await anext(source)
+
+    source = Slow(items())
+    run(main())
+
+
+def test_items_come_as_soon_as_they_are_there(gs: ModuleType, run: Run) -> None:
+    async def main() -> None:
+        steps = [threading.Event() for _ in range(5)]
+
+        def items() -> Iterator[int]:
+            for number, step in enumerate(steps):
+                assert step.wait(10)
+                yield number
+
+        source = gs.sources.open_source(items())
+        for number, step in enumerate(steps):
+            step.set()
+            assert await anext(source) == number
+        assert await collect(source) == []
+
+    run(main())
+
+
+def test_a_thread_is_not_pulled_far_ahead_of_who_reads(gs: ModuleType, run: Run) -> None:
+    most = gs.sources._MOST_AHEAD
+
+    async def main() -> None:
+        produced = 0
+        full = threading.Event()
+
+        def items() -> Iterator[int]:
+            nonlocal produced
+            while True:
+                produced += 1
+                if produced > most:
+                    full.set()
+                yield produced
+
+        source = gs.sources.open_source(items())
+        assert await anext(source) == 1
+        await until(full)
+        assert produced <= most + 2
+        for number in range(2, 5000):
+            assert await anext(source) == number
+        assert produced <= 5000 + most + 2
+        await source.aclose()
+
+    run(main())
+
+
+def test_a_thread_runs_in_a_copy_of_the_callers_context(gs: ModuleType, run: Run) -> None:
+    def items() -> Iterator[str]:
+        yield variable.get()
+        variable.set("inner")
+        yield variable.get()
+
+    async def main() -> None:
+        variable.set("outer")
+        assert await collect(gs.sources.open_source(items())) == ["outer", "inner"]
+        assert variable.get() == "outer"
+
+    run(main())
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyError, asyncio.CancelledError, BaseException])
+def test_an_exception_comes_through_after_the_items_before_it(
+    gs: ModuleType, run: Run, error: type[BaseException]
+) -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        yield 2
+        raise error("in the thread")
+
+    async def main() -> None:
+        source = gs.sources.open_source(items())
+        assert [await anext(source), await anext(source)] == [1, 2]
+        with pytest.raises(error, match="in the thread"):
+            await anext(source)
+        with pytest.raises(StopAsyncIteration):
+            await anext(source)
+
+    run(main())
+
+
+# ---- closing ----
+
+
+def test_a_source_is_closed_in_its_own_thread_at_its_next_yield(gs: ModuleType, run: Run) -> None:
+    async def main() -> None:
+        threads: list[threading.Thread] = []
+        blocked, go_on, closed = threading.Event(), threading.Event(), threading.Event()
+
+        def items() -> Iterator[int]:
+            threads.append(threading.current_thread())
+            try:
+                yield 1
+                blocked.set()
+                assert go_on.wait(10)
+                yield 2
+                raise AssertionError("never asked for")
+            finally:
+                threads.append(threading.current_thread())
+                closed.set()
+
+        source = gs.sources.open_source(items())
+        assert await anext(source) == 1
+        await until(blocked)
+        before = time.monotonic()
+        await source.aclose()  # does not wait for what blocks
+        assert time.monotonic() - before < 5
+        assert not closed.is_set()
+        go_on.set()
+        await until(closed)
+        assert threads[0] is threads[1]
+        assert threads[0].name == NAME
+        assert threads[0].daemon
+
+    run(main())
+
+
+def test_a_source_that_waits_for_room_is_closed_at_once(gs: ModuleType, run: Run) -> None:
+    async def main() -> None:
+        closed = threading.Event()
+
+        def items() -> Iterator[int]:
+            try:
+                while True:
+                    yield 1
+            finally:
+                closed.set()
+
+        source = gs.sources.open_source(items())
+        await anext(source)
+        await source.aclose()
+        await until(closed)
+
+    run(main())
+
+
+def test_a_source_that_was_never_begun_is_closed_without_a_thread(gs: ModuleType, run: Run) -> None:
+    class Opened:
+        closed_in: threading.Thread | None = None
+
+        def __iter__(self) -> Opened:
+            return self
+
+        def __next__(self) -> int:
+            raise AssertionError("never asked for")
+
+        def close(self) -> None:
+            assert self.closed_in is None
+            self.closed_in = threading.current_thread()
+
+    opened = Opened()
+
+    async def main() -> None:
+        source = gs.sources.open_source(opened)
+        await source.aclose()
+        assert opened.closed_in is threading.current_thread()
+
+    run(main())
+
+
+def test_a_source_whose_loop_is_closed_meanwhile_ends_at_its_next_yield(gs: ModuleType) -> None:
+    go_on, closed = threading.Event(), threading.Event()
+
+    def items() -> Iterator[int]:
+        try:
+            yield 1
+            assert go_on.wait(10)
+            while True:
+                yield 2
+        finally:
+            closed.set()
+
+    loop = asyncio.new_event_loop()
+    source = gs.sources.open_source(items())
+    assert loop.run_until_complete(anext(source)) == 1
+    loop.close()
+    go_on.set()
+    assert closed.wait(10)
+    for thread in helper_threads():
+        thread.join(10)
+    assert not helper_threads()
+
+
+def test_what_its_cleanup_raises_is_logged(
+    gs: ModuleType, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    def items() -> Iterator[int]:
+        try:
+            yield 1
+            yield 2
+        finally:
+            raise ValueError("in the cleanup")
+
+    async def main() -> None:
+        source = gs.sources.open_source(items())
+        await anext(source)
+        await source.aclose()
+
+    run(main())
+    for thread in helper_threads():
+        thread.join(10)
+    assert [record.levelname for record in caplog.records] in ([], ["ERROR"])
+
+
+# ---- in a stream ----
+
+
+def test_a_stream_of_a_blocking_source_coalesces_and_ends_as_any_other(
+    gs: ModuleType, run: Run
+) -> None:
+    async def main() -> None:
+        stream = gs.engine.Stream((str(n) for n in range(1000)), gs.NDJSONEncoder())
+        await stream.start()
+        chunks = []
+        while (chunk := await stream.next_chunk()) is not None:
+            chunks.append(chunk)
+        await stream.close()
+        assert b"".join(chunks).count(b"text_delta") == 1000
+        assert chunks[-1].endswith(b'{"type":"done","finished":true}\n')
+        assert len(chunks) < 500
+        assert stream.outcome.kind == "completed"
+
+    run(main())
+
+
+def test_a_stream_of_a_blocking_source_has_heartbeats_and_can_be_cut(
+    gs: ModuleType, run: Run
+) -> None:
+    async def main() -> None:
+        go_on, closed = threading.Event(), threading.Event()
+
+        def items() -> Iterator[str]:
+            try:
+                yield "a"
+                assert go_on.wait(10)
+                yield "b"
+            finally:
+                closed.set()
+
+        options = gs.NDJSONOptions(heartbeat_interval=0.05)
+        stream = gs.engine.Stream(items(), gs.NDJSONEncoder(options))
+        await stream.start()
+        assert await stream.next_chunk() == b'{"type":"text_delta","text":"a"}\n'
+        assert await stream.next_chunk() == b'{"type":"ping"}\n'
+        stream.interrupt("client_gone")
+        assert await stream.next_chunk() is None
+        await stream.close()
+        assert stream.outcome.kind == "client_gone"
+        go_on.set()
+        await until(closed)
+
+    run(main())
+
+
+def test_a_blocking_source_that_exits_does_not_hang(gs: ModuleType, run: Run) -> None:
+    def items() -> Iterator[str]:
+        yield "a"
+        raise SystemExit
+
+    async def main() -> None:
+        stream = gs.engine.Stream(items(), gs.NDJSONEncoder())
+        try:
+            await stream.start()
+            while await stream.next_chunk() is not None:
+                pass
+        finally:
+            await stream.close()
+
+    with pytest.raises(SystemExit):
+        run(main())
