@@ -9,6 +9,7 @@ own thread at its next yield.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import logging
 import threading
@@ -21,6 +22,7 @@ from .errors import EventError
 log = logging.getLogger("gaistream")
 
 _MOST_AHEAD = 1024  # items that a helper thread runs ahead
+_PATIENCE = 1.0  # seconds that it waits for room before it looks whether the loop lives
 
 
 def open_source(stream: Any) -> AsyncIterator[Any]:
@@ -132,8 +134,7 @@ class _InThread(AsyncIterator[Any]):
         try:
             try:
                 for item in self._source:
-                    self._room.acquire()
-                    if self._stopping:
+                    if not self._wait_for_room():
                         break
                     self._items.append(item)
                     self._tell()
@@ -145,17 +146,23 @@ class _InThread(AsyncIterator[Any]):
             self._finished = True
             self._tell(last=True)
 
+    def _wait_for_room(self) -> bool:
+        """Wait until an item may be added; False when nobody will take any more."""
+        assert self._loop is not None
+        while not self._room.acquire(timeout=_PATIENCE):
+            if self._loop.is_closed():
+                return False
+        return not (self._stopping or self._loop.is_closed())
+
     def _tell(self, *, last: bool = False) -> None:
         """Wake the loop, unless it was told already and has not looked since."""
         with self._lock:
             if self._told and not last:
                 return
             self._told = True
-        try:
-            assert self._loop is not None
+        assert self._loop is not None
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is to be told
             self._loop.call_soon_threadsafe(self._wake)
-        except RuntimeError:
-            self._stopping = True  # the loop is closed: nobody will take any more
 
     def _wake(self) -> None:
         if self._waiting is not None and not self._waiting.done():

@@ -13,7 +13,6 @@ cdef inline object decoded(Span span):
     return PyUnicode_DecodeUTF8(span.data, span.size, b"replace")
 
 
-@cython.final
 cdef class SSEDecoder:
     """An incremental decoder of Server-Sent Events. Belongs to one task.
 

@@ -63,7 +63,6 @@ cdef inline int append_span(Buffer buffer, Span span) except -1:
     return 0
 
 
-@cython.final
 cdef class LineSplitter:
     """An incremental line splitter over bytes. Belongs to one task.
 

@@ -38,7 +38,6 @@ cdef inline char* copy_blocks(char* out, const char* blocks, Py_ssize_t size) no
     return out + size
 
 
-@cython.final
 cdef class FrameTemplate:
     """A frame with one slot for text: `prefix`, the JSON-escaped text, `suffix`."""
 

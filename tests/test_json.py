@@ -520,6 +520,12 @@ def test_dates_without_a_year_of_four_digits_are_refused(library, moment):
     )
 
 
+def test_an_offset_that_is_rounded_up_carries_into_the_hour():
+    # orjson writes minute 60 here.
+    written = _json.STANDARD.dumps(moment(hours=8, minutes=59, seconds=30))
+    assert written == b'"2020-01-02T03:04:05+09:00"'
+
+
 def test_a_time_has_six_digits_of_microseconds():
     # orjson 3.12 and 3.13 lose the leading zero of these.
     assert _json.STANDARD.dumps(dt.time(1, 2, 3, 12_345)) == b'"01:02:03.012345"'
@@ -607,7 +613,12 @@ def test_the_core_gets_bytes_without_escaped_separators(library):
 # ---- both libraries agree on everything ----
 
 TEXTS = st.text(st.characters(exclude_categories=()), max_size=5)  # surrogates too
-OFFSETS = st.timedeltas(dt.timedelta(hours=-23), dt.timedelta(hours=23)).map(dt.timezone)
+# orjson rounds 59 minutes and 30 seconds to minute 60, which no reader takes.
+OFFSETS = (
+    st.timedeltas(dt.timedelta(hours=-23), dt.timedelta(hours=23))
+    .filter(lambda offset: abs(offset // dt.timedelta(seconds=1)) % 3600 < 3570)
+    .map(dt.timezone)
+)
 SCALARS = st.one_of(
     st.none(),
     st.booleans(),

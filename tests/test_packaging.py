@@ -46,7 +46,8 @@ def install(tree: Path, target: Path, **more: str) -> subprocess.CompletedProces
 
 
 def run(target: Path, program: str, **more: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", program], cwd=target, text=True,
+    # without site: an editable install beside it would lend its core
+    return subprocess.run([sys.executable, "-S", "-c", program], cwd=target, text=True,
                           env=environment(PYTHONPATH=str(target), **more),
                           capture_output=True, timeout=DEADLINE)
 

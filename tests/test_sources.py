@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import sys
 import threading
 import time
@@ -340,21 +341,29 @@ def test_a_source_that_was_never_begun_is_closed_without_a_thread(gs: ModuleType
     run(main())
 
 
-def test_a_source_whose_loop_is_closed_meanwhile_ends_at_its_next_yield(gs: ModuleType) -> None:
-    go_on, closed = threading.Event(), threading.Event()
+@pytest.mark.parametrize("waits_for_room", [False, True])
+def test_a_source_whose_loop_is_closed_meanwhile_ends(
+    gs: ModuleType, monkeypatch: pytest.MonkeyPatch, waits_for_room: bool
+) -> None:
+    monkeypatch.setattr(gs.sources, "_PATIENCE", 0.01)
+    go_on, full, closed = threading.Event(), threading.Event(), threading.Event()
 
     def items() -> Iterator[int]:
         try:
             yield 1
-            assert go_on.wait(10)
-            while True:
-                yield 2
+            if not waits_for_room:
+                assert go_on.wait(10)
+            for number in itertools.count():
+                if number > gs.sources._MOST_AHEAD:
+                    full.set()
+                yield number
         finally:
             closed.set()
 
     loop = asyncio.new_event_loop()
     source = gs.sources.open_source(items())
     assert loop.run_until_complete(anext(source)) == 1
+    assert not waits_for_room or full.wait(10)
     loop.close()
     go_on.set()
     assert closed.wait(10)

@@ -25,6 +25,11 @@ import gaistream
 
 SECONDS = 20  # after which a test that hangs fails
 
+with contextlib.suppress(ImportError):
+    import uvloop
+
+    uvloop.new_event_loop().close()  # its first loop opens files that stay for ever
+
 
 def listen() -> socket.socket:
     """Open a socket that listens on a free port."""
