@@ -7,7 +7,9 @@ Struct (both as they dump themselves), nested at most 254 deep; all else is an `
 names type and path. Where orjson has rules of its own (fields with a leading underscore stay out,
 a subclass of str is a str, an Enum too, but not as a key; one of float or tuple is nothing), they
 are ours. How: the library tries first; only if it refuses is the payload walked, to find the path
-or to replace lone surrogates. numpy, pydantic and msgspec are not imported, but looked up.
+or to replace lone surrogates. orjson is not given what it gets wrong or dies of: times, dataclasses,
+arrays of float64. Beyond our reach, it (3.13) may write past its buffer where more than 60
+containers are nested, and dies of an Enum whose `value` raises and of a circle through a tuple.
 """
 
 from __future__ import annotations
@@ -16,15 +18,12 @@ import dataclasses
 import json
 import math
 import re
-import sys
 from collections.abc import Callable
-from datetime import date, datetime, time
-from enum import Enum
 from functools import partial
 from typing import Any, Final
-from uuid import UUID
 
 from ._backend import install_json
+from ._forms import Refused, form, form_of, numpy_form
 from .errors import EncodeError, FrameError
 
 DEEPEST: Final = 254  # orjson's limit; it holds for lists and dicts, and a tuple above them counts
@@ -33,98 +32,8 @@ _EXACT: Final = frozenset({*_BASES, bool, float, tuple, type(None)})
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _SURROGATE_OR_ESCAPE: Final = re.compile("[\ud800-\udfff]|\\\\u[dD][89a-fA-F]")
 _ESCAPES: Final = tuple((code.encode(), b"\\u%04x" % ord(code)) for code in "\x85\u2028\u2029")
+_FRAGMENTS: Final = frozenset("?bBhHiIlLqQef")  # numpy's bool, integers, and floats below 64 bits
 _STRING: Final = re.compile(rb'("(?:[^"\\]++|\\.)*+")')
-
-
-class _Refused(Exception):
-    """A value that JSON cannot say; each level that it passes adds a step to its path."""
-
-    def __init__(self, before: str, after: str = "") -> None:
-        super().__init__(before, after)
-        self.path: list[str] = []  # innermost first
-
-    def __str__(self) -> str:
-        steps = self.path[::-1]
-        if len(steps) > 32:
-            steps[8:-8] = ["..."]
-        return f"{self.args[0]} ${''.join(steps)}{self.args[1]}"
-
-
-def _datetime_form(value: datetime) -> str:
-    if value.tzinfo is None:
-        return value.isoformat()
-    offset = value.utcoffset()
-    # As orjson does: whole minutes, halves away from zero, and an unknown offset is none.
-    seconds = 0 if offset is None else offset.days * 86400 + offset.seconds
-    hours, minutes = divmod((abs(seconds) + 30) // 60, 60)
-    sign = "-" if seconds < 0 else "+"
-    return f"{value.replace(tzinfo=None).isoformat()}{sign}{hours:02}:{minutes:02}"
-
-
-def _dataclass_form(value: Any) -> dict[Any, Any]:
-    declared = next(vars(cls) for cls in type(value).__mro__ if "__dataclass_fields__" in vars(cls))
-    held = getattr(value, "__dict__", None)
-    # orjson's rule: what the instance holds, declared or not; only slots are read as fields.
-    if held is None or "__slots__" in declared:
-        names = [field.name for field in dataclasses.fields(value)]
-        return {name: getattr(value, name) for name in names if not name.startswith("_")}
-    return {name: held[name] for name in held if type(name) is not str or name[:1] != "_"}
-
-
-def _pydantic_form(value: Any, base: Any) -> Any:
-    cls = type(value)
-    if cls.model_dump_json is not base.model_dump_json:  # a model's own override counts
-        return json.loads(value.model_dump_json())
-    if cls.model_dump is not base.model_dump:
-        return value.model_dump(mode="json")
-    return cls.__pydantic_serializer__.to_python(value, mode="json")  # as fast as its JSON text
-
-
-def _numpy_form(value: Any) -> Any:
-    if not value.flags.c_contiguous:
-        return value.copy()  # which orjson can read in place
-    kind = value.dtype.kind
-    if kind == "M":
-        years = value.astype("M8[Y]").astype("i8")  # counted from 1970; NaT is the lowest int64
-        if not ((years >= -1970) & (years <= 8029)).all():
-            raise _Refused("cannot encode datetime64 at", ": NaT or not in the years 0 to 9999")
-        numpy: Any = sys.modules["numpy"]
-        texts = numpy.datetime_as_string(value.astype("M8[us]"))
-        return numpy.char.replace(texts, ".000000", "").tolist()
-    if kind == "f" and value.dtype.itemsize < 8:  # as orjson: the shortest decimals of 32 bits
-        value = value.astype("f4").astype("U32")
-    if kind == "f":
-        return value.astype("f8").tolist()
-    if kind in "biuUTO":
-        return value.tolist()
-    raise _Refused(f"cannot encode numpy {value.dtype} at")
-
-
-def _loaded(module: str, name: str) -> Any:
-    return getattr(sys.modules.get(module), name, None)
-
-
-def json_default(value: Any) -> Any:
-    """Give what stands for a value that is not plain; it need not be plain all through."""
-    cls = type(value)
-    bases = cls.__mro__  # not isinstance(), which pydantic's metaclass makes slow
-    if (base := _loaded("pydantic.main", "BaseModel")) in bases:
-        return _pydantic_form(value, base)
-    if _loaded("msgspec", "Struct") in bases:
-        return _loaded("msgspec", "to_builtins")(value, str_keys=True)
-    if Enum in bases:
-        return value.value
-    if _loaded("numpy", "ndarray") in bases or _loaded("numpy", "generic") in bases:
-        return _numpy_form(value)
-    if hasattr(cls, "__dataclass_fields__"):
-        return _dataclass_form(value)
-    if cls is datetime:
-        return _datetime_form(value)
-    if cls is time and value.tzinfo is not None:
-        raise _Refused("cannot encode time with tzinfo at")
-    if cls is date or cls is time or cls is UUID:
-        return str(value)
-    raise _Refused(f"cannot encode {cls.__name__} at")
 
 
 def _strict(text: str) -> str:
@@ -139,13 +48,13 @@ def _unwrapped(value: Any) -> Any:
         if cls in _EXACT or isinstance(value, _BASES):
             return value
         try:
-            value = json_default(value)
-        except _Refused:
+            value = form(value)
+        except Refused:
             raise
         except Exception as error:
             said = f": {type(error).__name__}: {error}"
-            raise _Refused(f"cannot encode {cls.__name__} at", said) from error
-    raise _Refused("nesting at", f" exceeds {DEEPEST} levels")
+            raise Refused(f"cannot encode {cls.__name__} at", said) from error
+    raise Refused("nesting at", f" exceeds {DEEPEST} levels")
 
 
 def _plain(value: Any, depth: int, clean: Callable[[str], str]) -> Any:
@@ -161,20 +70,20 @@ def _plain(value: Any, depth: int, clean: Callable[[str], str]) -> Any:
     if isinstance(value, int):
         if -(2**63) <= (integer := int.__index__(value)) < 2**64:
             return integer
-        raise _Refused("integer at", " exceeds 64 bits")
+        raise Refused("integer at", " exceeds 64 bits")
     if depth >= DEEPEST and not isinstance(value, tuple):
-        raise _Refused("nesting at", f" exceeds {DEEPEST} levels")
+        raise Refused("nesting at", f" exceeds {DEEPEST} levels")
     keyed, keys, copies = isinstance(value, dict), [], []
     held = list.__iter__ if isinstance(value, list) else tuple.__iter__  # not a subclass's own
     # All of it in this one frame, so that the deepest payload takes few of the interpreter's.
     for step, inside in list(dict.items(value) if keyed else enumerate(held(value))):
         if keyed:
             if type(step) is not str:
-                raise _Refused("dict key at", f" must be str, not {type(step).__name__}")
+                raise Refused("dict key at", f" must be str, not {type(step).__name__}")
             keys.append(clean(step))
         try:
             copies.append(_plain(inside, depth + 1, clean))
-        except _Refused as refused:
+        except Refused as refused:
             named = isinstance(step, str) and step.isidentifier()
             refused.path.append(f".{step}" if named else f"[{json.dumps(step)}]")
             raise
@@ -187,7 +96,7 @@ def _plain_copy(payload: object, errors: str) -> Any:
     clean = _strict if errors == "strict" else partial(_SURROGATE.sub, "\ufffd")
     try:
         return _plain(payload, 0, clean)
-    except _Refused as refused:
+    except Refused as refused:
         raise EncodeError(str(refused)) from refused.__cause__
     except RecursionError as error:
         raise EncodeError("nesting at $ exceeds the interpreter's recursion limit") from error
@@ -235,12 +144,14 @@ def _standard_loads(data: bytes | bytearray | memoryview | str) -> Any:
 class Library:
     """A JSON library behind the contract.
 
-    `fast_dumps(payload, json_default, option)` raises anything and escapes no separators;
-    `loads` takes strict JSON, turns numbers beyond 64 bits to floats, and raises ValueError.
+    `fast_dumps(payload, default, option)` raises anything and escapes no separators; `default`
+    gives what stands for what the library does not know, or is not trusted with; `loads` takes
+    strict JSON, turns numbers beyond 64 bits to floats, and raises ValueError.
     """
 
     name: str
     fast_dumps: Callable[[Any, Callable[[Any], Any] | None, int | None], bytes]
+    default: Callable[[Any], Any]
     loads: Callable[[bytes | bytearray | memoryview | str], Any]
     option: int
     line_option: int
@@ -258,7 +169,7 @@ class Library:
             raise FrameError(f"errors must be 'strict' or 'replace', not {errors!r}")
         try:
             option = self.line_option if newline else self.option
-            encoded = self.fast_dumps(obj, json_default, option)
+            encoded = self.fast_dumps(obj, self.default, option)
         except Exception:
             encoded = self.careful_dumps(obj, newline, errors)
         if not encoded.isascii():
@@ -269,7 +180,7 @@ class Library:
     def careful_dumps(self, obj: object, newline: bool, errors: str) -> bytes:
         """Do what `fast_dumps` could not, or say why not, as `dumps` does."""
         cause = getattr(sys.exception(), "__cause__", None)
-        if isinstance(cause, KeyboardInterrupt | SystemExit):  # out of json_default
+        if isinstance(cause, KeyboardInterrupt | SystemExit):  # out of the default
             raise cause
         plain = _plain_copy(obj, errors)
         try:
@@ -282,11 +193,24 @@ def orjson_library() -> Library:
     """Give orjson behind the contract; ImportError where it is missing."""
     import orjson
 
-    option, newline = orjson.OPT_SERIALIZE_NUMPY, orjson.OPT_APPEND_NEWLINE
-    return Library("orjson", orjson.dumps, orjson.loads, option, option | newline)
+    dumps, fragment, numpy = orjson.dumps, orjson.Fragment, orjson.OPT_SERIALIZE_NUMPY
+
+    def default(value: Any) -> Any:
+        give = form_of(type(value))
+        # Not float64: too little room is kept for an array of the longest, such as -1.2...e-100.
+        if give is numpy_form and value.dtype.char in _FRAGMENTS and value.flags.aligned:
+            try:
+                return fragment(dumps(value, None, numpy))
+            except TypeError:  # not contiguous, of another byte order, no dimension, a subclass
+                pass
+        return give(value)
+
+    option = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+    line_option = option | orjson.OPT_APPEND_NEWLINE
+    return Library("orjson", dumps, default, orjson.loads, option, line_option)
 
 
-STANDARD: Final = Library("json", _standard_dumps, _standard_loads, 0, 1)
+STANDARD: Final = Library("json", _standard_dumps, form, _standard_loads, 0, 1)
 try:
     library = orjson_library()
 except ImportError:
@@ -294,6 +218,6 @@ except ImportError:
 # What the core calls on its hot path: fast_dumps(payload, json_default, json_option), or with
 # json_line_option for an LF; where that raises anything, careful_dumps(payload, newline, errors).
 json_library, fast_dumps, loads = library.name, library.fast_dumps, library.loads
-json_option, json_line_option = library.option, library.line_option
+json_default, json_option, json_line_option = library.default, library.option, library.line_option
 dumps, careful_dumps = library.dumps, library.careful_dumps
 install_json(fast_dumps, json_default, json_option, json_line_option, careful_dumps, loads)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any, Final, Unpack
+from typing import Any, Final, TypeVar, Unpack
 
 from . import http
+from ._log import log
 from .engine import Outcome, Stream
 from .errors import StreamError
 from .handling import (
@@ -21,11 +22,11 @@ from .handling import (
     OnReconnect,
     PrepareRequest,
     ResponseSettings,
+    check_settings,
     error_answer,
     kept_in_errors,
 )
 from .options import NDJSONOptions, SSEOptions
-from .sources import log
 from .writer import NDJSONEncoder, SSEEncoder
 
 __all__ = ["NDJSONResponse", "SSEResponse", "event_handler", "ndjson_handler", "sse_handler"]
@@ -34,6 +35,8 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+
+_T = TypeVar("_T")
 
 _ENCODERS: Final[dict[str, Any]] = {"sse": SSEEncoder, "ndjson": NDJSONEncoder}
 
@@ -89,19 +92,88 @@ async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "websocket.close", "code": 1000})
 
 
-async def _watch(receive: Receive, stream: Stream) -> None:
-    """Wait until the client is gone."""
-    body_read = False
-    try:
-        while (message := await receive())["type"] != "http.disconnect":
-            if body_read:
-                return  # a server that repeats itself, and would do so for ever
-            body_read = not message.get("more_body", False)
-            await asyncio.sleep(0)  # should it do so without ever suspending
-    except Exception:
-        log.exception("receive raised: that the client goes will be seen by sends alone")
-    else:
-        stream.interrupt("client_gone")
+class _Client:
+    """What the client of one request sends: its body, and that it goes. One task reads it all.
+
+    It reads from the start where there is no body, else from when the body is asked for or
+    `watch` is called: what is read before is kept for `body`, what comes later is not.
+    """
+
+    def __init__(self, receive: Receive, *, has_body: bool) -> None:
+        self.receive = receive
+        self._body = bytearray()
+        self._keeps_body = True
+        self._body_read = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._on_gone: Callable[[], object] | None = None
+        self.gone = False
+        if not has_body:
+            self._start()
+
+    def _start(self) -> None:
+        if self._task is None:
+            self._task = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        try:
+            while (message := await self.receive())["type"] != "http.disconnect":
+                if self._body_read.is_set():
+                    return  # a server that repeats itself, and would do so for ever
+                if self._keeps_body:
+                    self._body += message.get("body", b"")
+                too_large = len(self._body) > http.MAX_BODY_BYTES
+                if too_large or not message.get("more_body", False):
+                    self._body_read.set()
+                if too_large:
+                    return
+                await asyncio.sleep(0)  # should it do so without ever suspending
+        except Exception:
+            log.exception("receive raised: that the client goes will be seen by sends alone")
+            self._body_read.set()
+        else:
+            self.gone = True
+            if self._on_gone is not None:
+                self._on_gone()
+
+    async def body(self) -> bytes:
+        """Wait for the whole body; StreamError where it exceeds the limit."""
+        self._start()
+        await self._body_read.wait()
+        if len(self._body) > http.MAX_BODY_BYTES:
+            raise http.too_large()
+        return bytes(self._body)
+
+    def watch(self, on_gone: Callable[[], object]) -> None:
+        """From now on call `on_gone` when the client goes; the body is not kept any more."""
+        self._on_gone = on_gone
+        self._keeps_body = False
+        self._body.clear()
+        self._start()
+        if self.gone:
+            on_gone()
+
+    async def unless_gone(self, work: Awaitable[_T]) -> _T:
+        """Do work in this very task, and break it off with _Gone when the client goes."""
+        task = asyncio.current_task()
+        assert task is not None
+        before = task.cancelling()
+        self._on_gone = task.cancel
+        try:
+            return await work
+        except asyncio.CancelledError:
+            if not self.gone or task.cancelling() > before + 1:
+                raise
+            raise _Gone from None
+        finally:
+            self._on_gone = None
+            if self.gone and task.cancelling() > before:  # by us: no cancellation from outside
+                task.uncancel()
+
+    async def close(self) -> None:
+        """Stop to read."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
 
 
 class _Response:
@@ -123,21 +195,32 @@ class _Response:
         on_close: Callable[[Outcome], Any] | None = None,
     ) -> None:
         self._encoder = _ENCODERS[self._format](options, dialect=dialect)
-        self._stream = Stream(stream, self._encoder, send_timeout=send_timeout)
+        self._headers = check_settings(status, headers, on_close, send_timeout)
+        self._stream = Stream(stream, self._encoder, send_timeout=send_timeout or None)
         self._status = status
-        self._headers = dict(headers or {})
         self._dialect = dialect
         self._cors = http.CORS.of(cors)
         self._hold_headers = hold_headers
         self._on_close = on_close
+        self._used = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request."""
+        """Answer the request; RuntimeError where it is not the first."""
+        client = _Client(receive, has_body=True)  # which is read when there is a stream
+        try:
+            await self.serve(scope, client, send)
+        finally:
+            await client.close()
+
+    async def serve(self, scope: Scope, client: _Client, send: Send) -> None:
+        """Answer the request of this client."""
         stream = self._stream
-        watcher: asyncio.Task[None] | None = None
+        if self._used:
+            raise RuntimeError("a response serves one request: make one for each")
+        self._used = True
         try:
             if scope["type"] != "http":
-                await _refuse(scope, receive, send)
+                await _refuse(scope, client.receive, send)
                 return
             origin = _header(scope, b"origin")
             own = http.headers(self._format, self._cors, self._dialect, origin=origin)
@@ -145,15 +228,11 @@ class _Response:
             if scope["method"] == "HEAD":
                 await _send_answer(send, Answer(self._status, headers))
                 return
-            watcher = asyncio.create_task(_watch(receive, stream))
+            client.watch(lambda: stream.interrupt("client_gone"))
             await self._run(headers, send)
         finally:
-            if watcher is not None:
-                watcher.cancel()
             try:
                 await stream.close()
-                if watcher is not None:
-                    await asyncio.wait([watcher])
             finally:
                 await self._tell(stream.outcome)
 
@@ -204,10 +283,14 @@ class SSEResponse(_Response):
         headers: more headers; they replace those of the same name (Vary grows).
         dialect: "gai" or "json".
         cors: "*", an origin, several origins, a gaistream.http.CORS, or None.
-        send_timeout: seconds that one send may take before the stream ends as stalled, or None.
+        send_timeout: seconds that one send may take before the stream ends as stalled; 0 or
+            None: any time.
         hold_headers: wait for the first event with the headers, so that a first failure that
             comes later gets a status too.
         on_close: called (or awaited) with the Outcome when everything is closed.
+
+    Raises:
+        FrameError: an argument that could not be sent; EventError: a stream that is none.
     """
 
     _format = "sse"
@@ -244,19 +327,22 @@ class _Handler:
         if answer is not None:
             await _send_answer(send, answer)
             return
+        client = _Client(receive, has_body=scope["method"] != "GET" or "content-length" in headers)
         request = http.IncomingRequest(
             scope["method"],
             scope["path"],
             scope.get("query_string", b"").decode("latin-1"),
             headers,
             event_id,
-            lambda limit: _read_body(receive, limit),
+            client.body,
         )
         try:
-            response = await self._respond(request, format_, origin)
+            response = await client.unless_gone(self._respond(request, format_, origin))
+            await response.serve(scope, client, send)
         except _Gone:
             return
-        await response(scope, receive, send)
+        finally:
+            await client.close()
 
     async def _respond(
         self, request: http.IncomingRequest, format_: str, origin: str | None
@@ -273,33 +359,18 @@ class _Handler:
             if inspect.isawaitable(source):
                 source = await source
             return _RESPONSES[format_](source, handling.formats[format_], **handling.settings)
-        except _Gone:
-            raise
         except Exception as error:
             return _Refusal(handling.refusal(error, preparing=preparing, origin=origin))
 
 
 class _Refusal:
-    """An answer that is no stream, as an ASGI app."""
+    """An answer that is no stream, in the place of a response."""
 
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+    async def serve(self, scope: Scope, client: _Client, send: Send) -> None:  # noqa: ARG002
         await _send_answer(send, self._answer)
-
-
-async def _read_body(receive: Receive, limit: int) -> bytes:
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _Gone
-        body += message.get("body", b"")
-        if len(body) > limit:
-            raise http.too_large()
-        if not message.get("more_body", False):
-            return bytes(body)
 
 
 class _Settings(ResponseSettings, total=False):

@@ -13,6 +13,8 @@ import math
 import threading
 from typing import Protocol
 
+from ._log import log
+
 _GRID = 16  # points of the grid, at least, within a stream's delay
 
 
@@ -58,7 +60,11 @@ class Clock:
         now = self.loop.time()
         for stream in streams:
             stream.due = None
-            delay = stream.tick(now)
+            try:
+                delay = stream.tick(now)
+            except Exception:
+                log.exception("a stream's tick failed")  # and must not take the others with it
+                continue
             if delay is not None:
                 self.call(stream, delay)
 

@@ -17,9 +17,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from ._log import log
 from .clock import Clock, clock
 from .errors import StreamError
-from .sources import close_source, log, open_source
+from .sources import close_source, open_source
 from .writer import write_failure
 
 OutcomeKind = Literal["completed", "failed", "client_gone", "stalled", "cancelled"]
@@ -187,15 +188,15 @@ class Stream:
                 self._sending_since = self._clock_time()
                 await finish()
         except asyncio.CancelledError:
-            # breaking off our own send is no cancellation from outside
-            if not self._send_broken_off or sender.uncancel() > cancelled_before:
+            if not self._send_broken_off or sender.cancelling() > cancelled_before + 1:
                 self._interrupted = self._interrupted or "cancelled"
                 raise
         except OSError:  # how servers say that the client is gone
-            self._sending_since = None
             self._end("client_gone")
         finally:
             self._sending_since = None
+            if self._send_broken_off:  # by us: no cancellation from outside
+                sender.uncancel()
 
     def interrupt(self, kind: OutcomeKind) -> None:
         """End the stream at once: cancel the source, wake the sender, break off its send."""
@@ -373,7 +374,8 @@ class Stream:
                 delays.append(left)
         if self._heartbeat is not None:
             left = self._idle_since + self._heartbeat - now
-            idle = self._waiter is not None and not self._frames.pending and not self._finished
+            over = self._finished or self._frames.ended  # though its source may still clean up
+            idle = self._waiter is not None and not self._frames.pending and not over
             if left <= 0 and idle:
                 self._frames.write_heartbeat()
                 self._wake()

@@ -85,6 +85,9 @@ class StreamError(GaistreamError):
         code: a short machine-readable word for the client.
         status: the HTTP status (400 to 599) if nothing has been sent yet.
         retry_after: seconds after which a new try makes sense, sent as `Retry-After`.
+
+    Raises:
+        FrameError: an argument that could not be sent.
     """
 
     def __init__(
@@ -96,8 +99,14 @@ class StreamError(GaistreamError):
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
-        if not 400 <= status <= 599:
-            raise ValueError(f"status must be from 400 to 599, not {status!r}")
+        for name, value in (("message", message), ("code", code)):
+            if not isinstance(value, str):
+                raise FrameTypeError(f"{name} must be str, not {type(value).__name__}")
+        if type(status) is not int or not 400 <= status <= 599:
+            raise FrameError(f"status must be an int from 400 to 599, not {status!r}")
+        if retry_after is not None and not isinstance(retry_after, int | float):
+            kind = type(retry_after).__name__
+            raise FrameTypeError(f"retry_after must be seconds or None, not {kind}")
         self.message = message
         self.code = code
         self.status = status

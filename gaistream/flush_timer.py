@@ -49,7 +49,7 @@ class _FlushTimer:
             reference, delay = due
             writer = reference()
             if writer is not None and not writer.flush_if_due():
-                self.schedule(writer, delay)
+                self.schedule(writer, delay / 8)
             del writer  # not to be held while waiting
 
     def _wait(self) -> tuple[weakref.ref[_Flushable], float] | None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypedDict
+from typing import Any, Final, Literal, TypedDict
 
 from . import _json
-from .dialects.plain import error_object
+from ._log import log
+from .dialects.items import error_object
 from .engine import Outcome
-from .errors import StreamError
+from .errors import FrameError, FrameTypeError, StreamError
 from .http import ALLOWED_METHODS, CORS, MEDIA_TYPES, headers, merge_headers
-from .options import SSEOptions
-from .sources import log
+from .options import SSEOptions, check_seconds
+
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
 
 CORSLike = CORS | str | Iterable[str] | None
 OnReconnect = Literal["end", "rerun"]
@@ -28,6 +32,24 @@ class ResponseSettings(TypedDict, total=False):
     cors: CORSLike
     hold_headers: bool
     on_close: Callable[[Outcome], Any] | None
+
+
+def check_settings(
+    status: object, headers: object, on_close: object, send_timeout: object = None
+) -> dict[str, str]:
+    """Refuse settings of a response that would fail only when it is sent; give its headers."""
+    if type(status) is not int or not 200 <= status <= 599:
+        raise FrameError(f"status must be an int from 200 to 599, not {status!r}")
+    if on_close is not None and not callable(on_close):
+        raise FrameTypeError(f"on_close must be callable or None, not {_kind(on_close)}")
+    check_seconds("send_timeout", send_timeout, optional=True)
+    given: dict[Any, Any] = dict(headers or {})  # type: ignore[call-overload]
+    for name, value in given.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise FrameTypeError(f"headers must be str, not {name!r}: {value!r}")
+        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+            raise FrameError(f"headers must be printable Latin-1, not {name!r}: {value!r}")
+    return given
 
 
 class Handling:
@@ -51,11 +73,17 @@ class Handling:
     ) -> None:
         if on_reconnect not in ("end", "rerun"):
             raise ValueError(f"on_reconnect must be 'end' or 'rerun', not {on_reconnect!r}")
+        if not callable(getattr(provider, "stream_text", None)):
+            raise FrameTypeError(f"provider must have stream_text(), {_kind(provider)} has none")
+        if not callable(prepare_request):
+            raise FrameTypeError(f"prepare_request must be callable, not {_kind(prepare_request)}")
         self.provider = provider
         self.prepare = prepare_request
         self.formats = dict(formats)
-        if "sse" in self.formats and self.formats["sse"] is None:
-            self.formats["sse"] = SSEOptions(include_id=True)
+        if "sse" in self.formats:
+            given = self.formats["sse"]
+            if given is None or isinstance(given, SSEOptions):
+                self.formats["sse"] = (given or SSEOptions()).with_ids
         self.ends_reconnects = on_reconnect == "end"
         self.settings = dict(settings)
         self.cors = self.settings["cors"] = CORS.of(self.settings.get("cors", "*"))
@@ -75,7 +103,9 @@ class Handling:
 
     def refusal(self, error: Exception, *, preparing: bool, origin: str | None) -> Answer:
         """Give the response for a failure before there is a stream, and log what is not public."""
-        if not isinstance(error, StreamError):
+        if preparing and isinstance(error, ValueError | LookupError):
+            log.info("a request was refused: %r", error)  # a client's mistake fills no log
+        elif not isinstance(error, StreamError):
             log.error("a request failed before its stream began", exc_info=error)
         return error_answer(error, preparing=preparing, extra=self.cors_headers(origin))
 
@@ -97,6 +127,10 @@ class Handling:
         if self.ends_reconnects and format == "sse" and event_id is not None:
             return Answer(204, {"Cache-Control": "no-store", **allowed})
         return None
+
+
+def _kind(value: object) -> str:
+    return getattr(value, "__qualname__", None) or type(value).__name__
 
 
 @dataclass(frozen=True)
@@ -154,7 +188,8 @@ def negotiate(path: str, accept: str | None) -> str:
     """Choose "sse" or "ndjson" for a request.
 
     A path that ends in `sse` or `ndjson` (`/chat/sse`, `/chat.ndjson`) decides; else the greater
-    quality in `Accept`; SSE wins ties, and serves those who accept neither.
+    quality in `Accept`, and where it is the same the one that is named over a `*/*`; SSE wins
+    ties, and serves those who accept neither.
     """
     last = path.rstrip("/").rpartition("/")[2].rpartition(".")[2].lower()
     if last in MEDIA_TYPES:
@@ -166,12 +201,10 @@ def negotiate(path: str, accept: str | None) -> str:
     return "ndjson" if quality["ndjson"] > quality["sse"] else "sse"
 
 
-def _quality(accept: str | None, types: tuple[str, ...]) -> float:
-    """Give the quality with which a media type is accepted: that of its most specific range."""
-    if not accept:
-        return 1.0
-    best = (-1, 0.0)
-    for part in accept.lower().split(","):
+def _quality(accept: str | None, types: tuple[str, ...]) -> tuple[float, int]:
+    """Give the quality of the most specific range that a media type is in, and how specific."""
+    best = (-1, 0.0) if accept else (0, 1.0)
+    for part in (accept or "").lower().split(","):
         name, *parameters = [each.strip() for each in part.split(";")]
         if name in types:
             precision = 2
@@ -186,4 +219,4 @@ def _quality(accept: str | None, types: tuple[str, ...]) -> float:
             best = max(best, (precision, min(1.0, max(0.0, float(weight)))))
         except ValueError:
             continue
-    return best[1]
+    return best[1], best[0]

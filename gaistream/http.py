@@ -6,13 +6,14 @@ stream's length is not known, so there is no Content-Length either.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from . import _json
-from .errors import FrameError, StreamError
+from .errors import FrameError, FrameTypeError, StreamError
 
 __all__ = ["CORS", "IncomingRequest", "headers", "last_event_id"]
 
@@ -26,6 +27,7 @@ ALLOWED_METHODS: Final = "GET, POST, OPTIONS"
 _ALLOWED_HEADERS: Final = (
     "Content-Type, Authorization, Last-Event-ID, Idempotency-Key, X-Idempotency-Key"
 )
+_ORIGIN: Final = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^/A-Z\s@?#]+")
 _LONGEST_EVENT_ID: Final = 64
 MAX_BODY_BYTES: Final = 16 * 2**20
 
@@ -43,9 +45,17 @@ class CORS:
     credentials: bool = False
 
     def __post_init__(self) -> None:
-        for origin in self.origins:
-            if not isinstance(origin, str) or not origin or not origin.isprintable():
-                raise FrameError(f"cors must hold origins, not {origin!r}")
+        given: Any = self.origins
+        if not isinstance(given, Iterable):
+            raise FrameTypeError(f"cors must be '*' or origins, not {type(given).__name__}")
+        origins = (given,) if isinstance(given, str) else tuple(given)
+        for origin in origins:
+            if not isinstance(origin, str) or not _ORIGIN.fullmatch(origin):
+                raise FrameError(
+                    "cors must be '*' or origins as browsers send them "
+                    f"(https://example.com, no path, lower case), not {origin!r}"
+                )
+        object.__setattr__(self, "origins", origins)
         if self.credentials and "*" in self.origins:
             raise FrameError("cors must not be '*' together with credentials: name the origins")
 
@@ -54,7 +64,7 @@ class CORS:
         """Make it from "*", an origin, several origins, a CORS, or None."""
         if cors is None or isinstance(cors, CORS):
             return cors
-        return CORS((cors,) if isinstance(cors, str) else tuple(cors))
+        return CORS(cors)  # type: ignore[arg-type]  # which makes a tuple of it
 
     def headers(self, origin: str | None) -> dict[str, str]:
         """Give the headers for a request with this `Origin` header."""
@@ -160,7 +170,7 @@ class IncomingRequest:
         query: str,
         headers: Mapping[str, str],
         last_event_id: str | None,
-        read: Callable[[int], Awaitable[bytes]],
+        read: Callable[[], Awaitable[bytes]],
     ) -> None:
         self.method = method
         self.path = path
@@ -173,7 +183,7 @@ class IncomingRequest:
     async def body(self) -> bytes:
         """Read the whole body, once; beyond 16 MiB the answer is 413."""
         if self._body is None:
-            self._body = await self._read(MAX_BODY_BYTES)
+            self._body = await self._read()
         return self._body
 
     async def json(self) -> Any:

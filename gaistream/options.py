@@ -7,8 +7,8 @@ Frozen dataclasses, checked when made. What concerns the connection (`cors`, `se
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from .errors import FrameError, FrameTypeError
 
@@ -16,10 +16,14 @@ __all__ = ["NDJSONOptions", "SSEOptions"]
 
 
 class _Default(int):
-    """An int that nobody has set: equal to its value, known by its type."""
+    """A value that nobody has set: equal to its value, known by its type."""
+
+    def __repr__(self) -> str:
+        return repr(bool(self)) if self < 2 else int.__repr__(self)
 
 
 _RETRY_MS: Final = _Default(5000)
+_NO_IDS: Final[Any] = _Default(False)
 
 
 _LONGEST_SECONDS: Final = 1e9  # beyond any timer, and "for ever" is None
@@ -32,13 +36,17 @@ def _shown(value: float) -> str:
     return repr(value)
 
 
-def _check_seconds(name: str, value: object, *, optional: bool) -> None:
+def check_seconds(name: str, value: object, *, optional: bool) -> None:
+    """Refuse what is no time in seconds, or None where that is one."""
     if value is None and optional:
         return
     if not isinstance(value, int | float) or isinstance(value, bool):
         expected = "seconds or None" if optional else "seconds"
         raise FrameTypeError(f"{name} must be {expected}, not {type(value).__name__}")
-    if not (0 < value < math.inf or (optional and value == 0)) or value > _LONGEST_SECONDS:
+    if _LONGEST_SECONDS < value < math.inf:
+        longest = int(_LONGEST_SECONDS)
+        raise FrameError(f"{name} must be at most {longest} seconds, not {_shown(value)}")
+    if not (0 < value < math.inf or (optional and value == 0)):
         least = "at least 0" if optional else "more than 0"
         raise FrameError(f"{name} must be {least} and finite, not {_shown(value)}")
 
@@ -56,12 +64,12 @@ def _check_switch(name: str, value: object) -> None:
 
 
 def _check_common(options: SSEOptions | NDJSONOptions) -> None:
-    _check_seconds("heartbeat_interval", options.heartbeat_interval, optional=True)
+    check_seconds("heartbeat_interval", options.heartbeat_interval, optional=True)
     _check_switch("flush_after_write", options.flush_after_write)
     if options.errors not in ("replace", "strict"):
         raise FrameError(f"errors must be 'strict' or 'replace', not {options.errors!r}")
     _check_whole("buffer_size", options.buffer_size, 1, 2**30)
-    _check_seconds("flush_interval", options.flush_interval, optional=False)
+    check_seconds("flush_interval", options.flush_interval, optional=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +88,8 @@ class SSEOptions:
             "strict": the write raises.
         buffer_size: bytes that the buffer starts with, and with flush_after_write False the size
             at which it is flushed.
-        include_id: write `id:` on every frame, from 1.
+        include_id: write `id:` on every frame, from 1. Where it was not set, handlers do, for a
+            reconnect is known by its id.
         flush_interval: seconds, the longest that anything waits when flush_after_write is False.
     """
 
@@ -90,14 +99,20 @@ class SSEOptions:
     retry_ms: int = _RETRY_MS
     errors: str = "replace"
     buffer_size: int = 4096
-    include_id: bool = False
+    include_id: bool = _NO_IDS
     flush_interval: float = 0.1
 
     def __post_init__(self) -> None:
         _check_common(self)
         _check_whole("max_retries", self.max_retries, 0, 2**31)
         _check_whole("retry_ms", self.retry_ms, 0, 2**63 - 1)
-        _check_switch("include_id", self.include_id)
+        if self.include_id is not _NO_IDS:
+            _check_switch("include_id", self.include_id)
+
+    @property
+    def with_ids(self) -> SSEOptions:
+        """These options with ids, unless they were switched off."""
+        return replace(self, include_id=True) if self.include_id is _NO_IDS else self
 
     @property
     def first_retry(self) -> int | None:

@@ -11,15 +11,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-import logging
 import threading
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from typing import Any
 
+from ._log import log
 from .errors import EventError
-
-log = logging.getLogger("gaistream")
 
 _MOST_AHEAD = 1024  # items that a helper thread runs ahead
 _PATIENCE = 1.0  # seconds that it waits for room before it looks whether the loop lives
@@ -142,6 +140,8 @@ class _InThread(AsyncIterator[Any]):
                 close_blocking(self._source)
         except BaseException as error:
             self._error = error
+            if self._stopping:  # nobody will be told any more
+                log.error("a stream's source failed", exc_info=error)
         finally:
             self._finished = True
             self._tell(last=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import inspect
 import io
-import logging
 import os
 import threading
 import time
@@ -19,13 +18,12 @@ from typing import Any, Self
 
 from . import _json
 from ._backend import NDJSONFrames, SSEFrames
+from ._log import log
 from .dialects import create
 from .dialects.items import error_event
 from .errors import ClosedError, FrameError, FrameTypeError, SinkError
 from .flush_timer import flush_later
 from .options import NDJSONOptions, SSEOptions
-
-log = logging.getLogger("gaistream")
 
 __all__ = ["NDJSONEncoder", "NDJSONWriter", "SSEEncoder", "SSEWriter", "encode_events"]
 
@@ -130,6 +128,10 @@ class NDJSONEncoder(NDJSONFrames):
             self.write_text_line(data)
         else:
             raise FrameError("a line needs data or json")
+
+    def write_heartbeat(self) -> None:
+        """Write a ping line."""
+        self.write_line({"type": "ping"})
 
     def write_comment(self, text: str = "") -> None:  # noqa: ARG002
         """Raise FrameError: NDJSON has no comments."""

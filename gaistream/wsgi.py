@@ -17,6 +17,7 @@ from http import HTTPStatus
 from typing import Any, Final, Unpack
 
 from . import http
+from ._log import log
 from .blocking import BlockingStream, LoopStream
 from .engine import Outcome
 from .handling import (
@@ -26,11 +27,11 @@ from .handling import (
     OnReconnect,
     PrepareRequest,
     ResponseSettings,
+    check_settings,
     error_answer,
     kept_in_errors,
 )
 from .options import NDJSONOptions, SSEOptions
-from .sources import log
 from .writer import NDJSONEncoder, SSEEncoder
 
 __all__ = ["NDJSONResponse", "SSEResponse", "event_handler", "ndjson_handler", "sse_handler"]
@@ -107,8 +108,8 @@ class _Response:
             )
         else:
             self._stream = BlockingStream(stream, encoder)
+        self._headers = check_settings(status, headers, on_close)
         self._status = status
-        self._headers = dict(headers or {})
         self._dialect = dialect
         self._cors = http.CORS.of(cors)
         self._on_close = on_close
@@ -214,7 +215,7 @@ class _Handler:
             environ.get("QUERY_STRING", ""),
             _headers(environ),
             event_id,
-            lambda limit: _read_body(environ, limit),
+            lambda: _read_body(environ),
         )
         return self._respond(request, format_, origin)(environ, start_response)
 
@@ -260,7 +261,8 @@ def _headers(environ: Environ) -> dict[str, str]:
     return found
 
 
-async def _read_body(environ: Environ, limit: int) -> bytes:
+async def _read_body(environ: Environ) -> bytes:
+    limit = http.MAX_BODY_BYTES
     length = environ.get("CONTENT_LENGTH") or ""
     if not length.isdigit():
         if not environ.get("wsgi.input_terminated"):

@@ -141,7 +141,10 @@ cdef class Buffer:
     cdef Py_ssize_t size
     cdef Py_ssize_t exports
 
-    def __cinit__(self, size=4096):
+    def __cinit__(self, *_, **__):
+        self.size = 4096
+
+    def __init__(self, size=4096):
         if not isinstance(size, int) or isinstance(size, bool):
             raise FrameTypeError(f"size must be int, not {type(size).__name__}")
         if not 1 <= size <= 2**30:

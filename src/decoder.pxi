@@ -34,13 +34,21 @@ cdef class SSEDecoder:
     cdef str id
     cdef object event_retry
 
-    def __cinit__(self, *, max_event_bytes=16777216):
-        self.limit = check_limit("max_event_bytes", max_event_bytes)
-        self.pending = Buffer.__new__(Buffer)
+    def __cinit__(self, *_, **__):
+        self.pending = Buffer.__new__(Buffer)  # there, even if a subclass forgets __init__
         self.data = Buffer.__new__(Buffer)
+
+    def __init__(self, *, max_event_bytes=16777216):
+        self.limit = check_limit("max_event_bytes", max_event_bytes)
+        self.scanner.after_cr = False
+        self.closed = False
         self.first = True
+        self.own_id = False
         self.id = ""
         self.last_event_id = ""
+        self.retry = None
+        cut(self.pending, 0)
+        self.reset()
 
     def feed(self, data):
         """Take a chunk and give the events that it completes.
@@ -123,7 +131,7 @@ cdef class SSEDecoder:
         return 0
 
     cdef int set_retry(self, Span value) except -1:
-        cdef long long number = 0
+        cdef unsigned long long number = 0
         cdef Py_ssize_t index
         cdef int digits = 0
         if not value.size:
@@ -133,9 +141,9 @@ cdef class SSEDecoder:
                 return 0
             if digits or value.data[index] != 0x30:
                 digits += 1
-                if digits <= 18:
+                if digits <= 19:
                     number = number * 10 + (value.data[index] - 0x30)
-        self.retry = number if digits <= 18 else MAX_INT
+        self.retry = number if digits <= 19 and number <= LLONG_MAX else MAX_INT
         self.event_retry = self.retry
         return 0
 

@@ -10,6 +10,7 @@ cdef struct Mark:
     Py_ssize_t length
     long long next_id
     bint id_written
+    bint hint_open
     bint failed
 
 
@@ -27,6 +28,7 @@ cdef class Frames:
     cdef FrameTemplate reasoning
     cdef bint replace
     cdef bint id_written
+    cdef bint hint_open     # the last block is a retry without its blank line
     cdef long long next_id  # 0: frames are not numbered
 
     def __cinit__(self, *_, **__):
@@ -128,6 +130,7 @@ cdef inline int write_item(Frames self, object item) except -1:
 cdef inline int write_text(Frames self, FrameTemplate template, object text) except -1:
     append_template(self.buffer, template, text, self.replace, self.next_id)
     self.failed = False
+    self.hint_open = False
     if self.next_id:
         self.next_id += 1
         self.id_written = True
@@ -150,6 +153,7 @@ cdef inline Mark mark_of(Frames self) noexcept:
     mark.length = self.buffer.length
     mark.next_id = self.next_id
     mark.id_written = self.id_written
+    mark.hint_open = self.hint_open
     mark.failed = self.failed
     return mark
 
@@ -159,6 +163,7 @@ cdef void restore(Frames self, Mark mark) noexcept:
         cut(self.buffer, mark.length)
     self.next_id = mark.next_id
     self.id_written = mark.id_written
+    self.hint_open = mark.hint_open
     self.failed = mark.failed
     self.ended = False
 
@@ -205,22 +210,21 @@ cdef class SSEFrames(Frames):
         held = bytes(frame)
         if held.startswith(b"id:") or b"\nid:" in held:
             self.id_written = True
+        if held:
+            self.hint_open = not held.endswith(b"\n\n")
 
     def write_comment(self, text=""):
-        """Write a comment block."""
-        check_open(self)
-        emit(
-            None, None, None, None, text, ..., self.replace, TO_STREAM, self.buffer, None
-        )
+        """Write a comment block.
+
+        Its blank line is left out once an id was written, and behind a retry of its own: some
+        decoders emit an empty event at it then. Before, it is there for readers that split on
+        blank lines.
+        """
+        write_fields(self, None, None, None, None, text, ...)
 
     def write_heartbeat(self):
-        """Write a keep-alive comment.
-
-        Its blank line is left out once an id was written: some decoders emit an empty event at
-        it then. Before, it is there for readers that split on blank lines.
-        """
-        check_open(self)
-        self.buffer.append(b": keep-alive\n" if self.id_written else b": keep-alive\n\n")
+        """Write a keep-alive comment."""
+        write_fields(self, None, None, None, None, "keep-alive", ...)
 
     def write_prelude(self, retry=None):
         """Write the first bytes of a stream, and a reconnection time in milliseconds if given."""
@@ -228,7 +232,9 @@ cdef class SSEFrames(Frames):
         hint = b""
         if retry is not None:
             hint = emit(None, None, None, retry, None, ..., False, TO_BYTES, None, None)
-        self.buffer.append(b":\n\n" + hint)
+        quiet = self.id_written or self.hint_open
+        self.buffer.append((b":\n" if quiet else b":\n\n") + hint)
+        self.hint_open = retry is not None
 
 
 cdef int write_fields(
@@ -247,6 +253,12 @@ cdef int write_fields(
         emit(data, event, id, retry, comment, json, self.replace, TO_STREAM, self.buffer, None)
         if id is not None:
             self.id_written = True
+    if content or id is not None:
+        self.hint_open = False
+    elif retry is not None:
+        self.hint_open = True
+    elif self.id_written or self.hint_open:
+        self.buffer.length -= 1  # no blank line behind a comment: decoders emit an event at it
     return 0
 
 
@@ -285,8 +297,3 @@ cdef class NDJSONFrames(Frames):
         memcpy(out, span.data, span.size)
         out[span.size] = 0x0A
         self.buffer.length += span.size + 1
-
-    def write_heartbeat(self):
-        """Write a ping line."""
-        check_open(self)
-        self.buffer.append(b'{"type":"ping"}\n')

@@ -74,9 +74,14 @@ cdef class LineSplitter:
     cdef Py_ssize_t limit
     cdef bint closed
 
-    def __cinit__(self, *, max_line_bytes=16777216):
+    def __cinit__(self, *_, **__):
+        self.pending = Buffer.__new__(Buffer)  # there, even if a subclass forgets __init__
+
+    def __init__(self, *, max_line_bytes=16777216):
         self.limit = check_limit("max_line_bytes", max_line_bytes)
-        self.pending = Buffer.__new__(Buffer)
+        self.scanner.after_cr = False
+        self.closed = False
+        cut(self.pending, 0)
 
     def feed(self, data):
         """Take a chunk and give the lines that it completes, without their ends.

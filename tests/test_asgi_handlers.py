@@ -490,7 +490,8 @@ def test_what_is_no_http_request_is_refused_without_asking(gs: Any) -> None:
 
 def test_a_handler_serves_many_requests_at_once(gs: Any) -> None:
     async def test() -> None:
-        handler = gs.asgi.sse_handler(AsyncGenerator(), question, options=gs.SSEOptions())
+        options = gs.SSEOptions(include_id=False)
+        handler = gs.asgi.sse_handler(AsyncGenerator(), question, options=options)
         names = [f"{number:03}" for number in range(100)]
         served = await asyncio.gather(
             *(Connection(query_string=f"q={name}".encode()).serve(handler) for name in names)

@@ -5,10 +5,13 @@ import copy
 import json
 import pickle
 import random
+import re
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 VECTORS = Path(__file__).parent / "data" / "sse_cases.jsonl"
 CASES = [json.loads(line) for line in VECTORS.read_text(encoding="utf-8").splitlines()]
@@ -135,6 +138,41 @@ def test_what_was_read_is_written_again(gs, source, written):
     (event,) = gs.SSEDecoder().feed(source)
     assert bytes(event) == written
     assert gs.SSEDecoder().feed(written) == [event]
+
+
+names = st.text(st.characters(exclude_characters="\r\n\0", exclude_categories=["Cs"]))
+written = st.fixed_dictionaries(
+    {"data": st.text()},
+    optional={
+        "event": names,
+        "id": names,
+        "retry": st.integers(0, 10**18),
+        "comment": st.text(),
+    },
+)
+
+
+@given(blocks=st.lists(written, max_size=5), sizes=st.lists(st.integers(1, 40)))
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+def test_what_is_written_is_read(gs, blocks, sizes):
+    text = b"".join(gs.encode_sse(**fields) for fields in blocks)
+    events = read_in(gs.SSEDecoder(), text, sizes)
+    last_id = ""
+    assert len(events) == len(blocks)
+    for event, fields in zip(events, blocks, strict=True):
+        last_id = fields.get("id", last_id)
+        assert event.data == re.sub("\r\n?", "\n", fields["data"])
+        assert event.event == (fields.get("event") or "message")
+        assert (event.id, event.retry) == (last_id, fields.get("retry"))
+    assert read_in(gs.SSEDecoder(), b"".join(map(bytes, events)), sizes) == events
+
+
+def read_in(decoder, text, sizes):
+    events = []
+    for size in sizes:
+        events += decoder.feed(text[:size])
+        text = text[size:]
+    return events + decoder.feed(text)
 
 
 def test_an_inherited_id_is_not_written_again(gs):

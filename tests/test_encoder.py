@@ -156,6 +156,35 @@ def test_an_id_that_was_not_written_leaves_the_heartbeat_its_blank_line(gs):
     assert encoder.take().endswith(b"\n\n: keep-alive\n")
 
 
+class Halfway:
+    """A dialect that has written frames when it fails."""
+
+    text_template = reasoning_template = None
+
+    def write(self, frames, item):
+        frames.write_event("half", item)
+        frames.write_ready(b"id: 5\n\n")
+        frames.failed, frames.ended = True, True
+        raise LookupError(item)
+
+    fail = write
+
+    def finish(self, frames):
+        self.write(frames, "done")
+
+
+def test_a_dialect_that_fails_halfway_leaves_nothing_behind(gs):
+    frames = gs._backend.SSEFrames(Halfway(), include_id=True)
+    for use in (frames.write, frames.fail, lambda _: frames.finish(), lambda _: frames.write("a")):
+        with pytest.raises(LookupError):
+            use(["b"])
+        state = frames.pending, frames.last_id, frames.failed, frames.ended
+        assert state == (0, 0, False, False)
+    frames.write_heartbeat()
+    frames.write_frame("c")
+    assert frames.take() == b": keep-alive\n\nid: 1\ndata: c\n\n"
+
+
 def test_ids_are_contiguous_whatever_is_written(gs):
     encoder = make(gs, "SSEEncoder", include_id=True)
     encoder.write_prelude(5)

@@ -3,90 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import gc
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Iterator
 from types import ModuleType
 from typing import Any
 
 import pytest
-
-DONE = b'event: done\ndata: {"finished":true}\n\n'
-INTERNAL = b'event: error\nretry: 5000\ndata: {"error":"internal error","code":"internal"}\n\n'
-
-Run = Callable[[Coroutine[Any, Any, Any]], Any]
-
-LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
-with contextlib.suppress(ImportError):
-    import uvloop
-
-    LOOPS["uvloop"] = uvloop.new_event_loop
-
-
-def pending_futures() -> list[asyncio.Future[Any]]:
-    """Give the futures of this loop that wait for something, but for the test's own task."""
-    loop = asyncio.get_running_loop()
-    young = gc.get_objects(0) + gc.get_objects(1)  # what a test makes is
-    futures = [each for each in young if isinstance(each, asyncio.Future)]
-    own = asyncio.current_task()
-    return [each for each in futures if each.get_loop() is loop and not each.done() and each != own]
+from frames import DONE, PRELUDE, said
+from loops import LOOPS, Connection, Run, turns, watched_loop
 
 
 @pytest.fixture(params=LOOPS)
 def run(request: pytest.FixtureRequest) -> Iterator[Run]:
-    """Run a coroutine on each kind of loop; it must leave nothing there, nor cause complaints."""
-    complaints: list[dict[str, Any]] = []
-
-    def run(main: Coroutine[Any, Any, Any]) -> Any:
-        async def bounded() -> Any:
-            loop = asyncio.get_running_loop()
-            loop.set_exception_handler(lambda _, context: complaints.append(context))
-            async with asyncio.timeout(10):
-                result = await main
-            assert asyncio.all_tasks() == {asyncio.current_task()}
-            assert not pending_futures()
-            return result
-
-        with asyncio.Runner(loop_factory=LOOPS[request.param]) as runner:
-            return runner.run(bounded())
-
-    yield run
-    gc.collect(1)
-    assert not complaints
-
-
-class Connection:
-    """A server's side of one stream."""
-
-    def __init__(self) -> None:
-        self.log: list[Any] = []
-
-    async def begin(self) -> None:
-        self.log.append("begin")
-
-    async def send(self, chunk: bytes) -> None:
-        self.log.append(chunk)
-
-    async def finish(self) -> None:
-        self.log.append("finish")
-
-    @property
-    def body(self) -> bytes:
-        return b"".join(each for each in self.log if isinstance(each, bytes))
-
-    async def serve(self, stream: Any) -> Any:
-        """Do with a stream what a server does, and give its outcome."""
-        try:
-            await stream.start()
-            await stream.send_all(self.begin, self.send, self.finish)
-        finally:
-            await stream.close()
-        return stream.outcome
-
-
-def said(text: str) -> bytes:
-    return b'event: text_delta\ndata: {"text":"%b"}\n\n' % text.encode()
+    """Run a coroutine on each kind of loop; it must leave nothing there."""
+    with watched_loop(request.param) as run:
+        yield run
 
 
 class Gate(Connection):
@@ -103,12 +34,6 @@ class Gate(Connection):
         await super().send(chunk)
 
 
-async def turns(count: int) -> None:
-    """Let everything that is ready run, so many times."""
-    for _ in range(count):
-        await asyncio.sleep(0)
-
-
 # ---- the flow ----
 
 
@@ -120,7 +45,7 @@ def test_a_stream_begins_sends_and_finishes(gs: ModuleType, run: Run) -> None:
 
     connection = Connection()
     outcome = run(connection.serve(gs.engine.Stream(source(), gs.SSEEncoder())))
-    assert connection.log == ["begin", b":\n\n" + said("a"), said("b") + DONE, "finish"]
+    assert connection.log == ["begin", PRELUDE + said("a"), said("b") + DONE, "finish"]
     assert (outcome.kind, outcome.events, outcome.error) == ("completed", 2, None)
     assert outcome.bytes == len(connection.body)
     assert 0.005 < outcome.seconds < 10
@@ -311,7 +236,7 @@ def test_a_slow_client_pauses_the_source_and_a_quick_one_resumes_it(
         outcome = await serving
         assert outcome.kind == "completed"
         assert outcome.events == produced
-        assert gate.body == b":\n\n" + produced * said("x" * 1000) + DONE
+        assert gate.body == PRELUDE + produced * said("x" * 1000) + DONE
 
     run(main())
 
@@ -349,7 +274,7 @@ def test_bytes_that_may_wait_do_not_wait_for_ever_behind_a_paused_source(
     options = gs.SSEOptions(flush_after_write=False, flush_interval=0.02, buffer_size=2**30)
     connection = Connection()
     run(connection.serve(gs.engine.Stream(source(), gs.SSEEncoder(options))))
-    assert connection.body == b":\n\n" + 1000 * said("x" * 1000) + DONE
+    assert connection.body == PRELUDE + 1000 * said("x" * 1000) + DONE
 
 
 # ---- the clock ----

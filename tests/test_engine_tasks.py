@@ -3,93 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import logging
 import sys
 import warnings
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
 
 import pytest
-
-DONE = b'event: done\ndata: {"finished":true}\n\n'
-INTERNAL = b'event: error\nretry: 5000\ndata: {"error":"internal error","code":"internal"}\n\n'
-
-Run = Callable[[Coroutine[Any, Any, Any]], Any]
-
-LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
-with contextlib.suppress(ImportError):
-    import uvloop
-
-    LOOPS["uvloop"] = uvloop.new_event_loop
-
-
-def pending_futures() -> list[asyncio.Future[Any]]:
-    """Give the futures of this loop that wait for something, but for the test's own task."""
-    loop = asyncio.get_running_loop()
-    young = gc.get_objects(0) + gc.get_objects(1)  # what a test makes is
-    futures = [each for each in young if isinstance(each, asyncio.Future)]
-    own = asyncio.current_task()
-    return [each for each in futures if each.get_loop() is loop and not each.done() and each != own]
+from frames import DONE, INTERNAL, PRELUDE, said
+from loops import LOOPS, Connection, Run, watched_loop
 
 
 @pytest.fixture(params=LOOPS)
 def run(request: pytest.FixtureRequest) -> Iterator[Run]:
-    """Run a coroutine on each kind of loop; it must leave nothing there, nor cause complaints."""
-    complaints: list[dict[str, Any]] = []
-
-    def run(main: Coroutine[Any, Any, Any]) -> Any:
-        async def bounded() -> Any:
-            loop = asyncio.get_running_loop()
-            loop.set_exception_handler(lambda _, context: complaints.append(context))
-            async with asyncio.timeout(10):
-                result = await main
-            assert asyncio.all_tasks() == {asyncio.current_task()}
-            assert not pending_futures()
-            return result
-
-        with asyncio.Runner(loop_factory=LOOPS[request.param]) as runner:
-            return runner.run(bounded())
-
-    yield run
-    gc.collect(1)
-    assert not complaints
-
-
-class Connection:
-    """A server's side of one stream."""
-
-    def __init__(self) -> None:
-        self.log: list[Any] = []
-
-    async def begin(self) -> None:
-        self.log.append("begin")
-
-    async def send(self, chunk: bytes) -> None:
-        self.log.append(chunk)
-
-    async def finish(self) -> None:
-        self.log.append("finish")
-
-    @property
-    def body(self) -> bytes:
-        return b"".join(each for each in self.log if isinstance(each, bytes))
-
-    async def serve(self, stream: Any) -> Any:
-        """Do with a stream what a server does, and give its outcome."""
-        try:
-            await stream.start()
-            await stream.send_all(self.begin, self.send, self.finish)
-        finally:
-            await stream.close()
-        return stream.outcome
-
-
-def said(text: str) -> bytes:
-    return b'event: text_delta\ndata: {"text":"%b"}\n\n' % text.encode()
+    """Run a coroutine on each kind of loop; it must leave nothing there."""
+    with watched_loop(request.param) as run:
+        yield run
 
 
 variable: ContextVar[str] = ContextVar("variable", default="nothing")
@@ -118,7 +50,7 @@ def test_a_sources_own_time_out_is_its_own(gs: ModuleType, run: Run) -> None:
                 yield "after"
 
     body, outcome = run(streamed(gs, source()))
-    assert body == b":\n\n" + said("before") + said("within") + said("after") + DONE
+    assert body == PRELUDE + said("before") + said("within") + said("after") + DONE
     assert outcome.kind == "completed"
 
 
@@ -129,7 +61,7 @@ def test_a_time_out_that_the_source_does_not_catch_is_a_failure(gs: ModuleType, 
             await asyncio.sleep(60)
 
     body, outcome = run(streamed(gs, source()))
-    assert body == b":\n\n" + said("a") + INTERNAL
+    assert body == PRELUDE + said("a") + INTERNAL
     assert outcome.kind == "failed"
     assert isinstance(outcome.error, TimeoutError)
 
@@ -172,7 +104,7 @@ def test_a_task_group_may_stand_around_the_yields(gs: ModuleType, run: Run) -> N
                 yield item
 
     body, outcome = run(streamed(gs, source()))
-    assert body == b":\n\n" + said("a") + said("b") + DONE
+    assert body == PRELUDE + said("a") + said("b") + DONE
     assert outcome.kind == "completed"
 
 
@@ -193,7 +125,7 @@ def test_a_failing_child_of_a_task_group_is_the_sources_failure(
             await asyncio.sleep(60)
 
     body, outcome = run(streamed(gs, source()))
-    assert body.startswith(b":\n\n" + said("a"))
+    assert body.startswith(PRELUDE + said("a"))
     assert body.endswith(INTERNAL)
     assert outcome.kind == "failed"
 
@@ -214,7 +146,7 @@ def test_anyio_scopes_may_stand_around_the_yields(gs: ModuleType, run: Run) -> N
             yield "c"
 
     body, outcome = run(streamed(gs, source()))
-    assert body == b":\n\n" + said("a") + said("b") + said("c") + DONE
+    assert body == PRELUDE + said("a") + said("b") + said("c") + DONE
     assert outcome.kind == "completed"
 
 
@@ -283,7 +215,7 @@ def test_a_source_sees_the_callers_context_and_keeps_its_own(gs: ModuleType, run
         assert variable.get() == "outer"
         return body
 
-    assert run(main()) == b":\n\n" + said("outer") + said("inner") + said("outer") + DONE
+    assert run(main()) == PRELUDE + said("outer") + said("inner") + said("outer") + DONE
 
 
 # ---- ends of all kinds ----
@@ -298,7 +230,7 @@ def test_a_cancelled_error_that_nobody_asked_for_is_a_failure(gs: ModuleType, ru
         await inner
 
     body, outcome = run(streamed(gs, source()))
-    assert body == b":\n\n" + said("a") + INTERNAL
+    assert body == PRELUDE + said("a") + INTERNAL
     assert outcome.kind == "failed"
     assert isinstance(outcome.error, asyncio.CancelledError)
 
@@ -312,7 +244,7 @@ def test_an_exception_of_no_known_kind_is_a_failure_too(gs: ModuleType, run: Run
         raise BaseExceptionGroup("several", [Odd(), ValueError()])
 
     body, outcome = run(streamed(gs, source()))
-    assert body == b":\n\n" + said("a") + INTERNAL
+    assert body == PRELUDE + said("a") + INTERNAL
     assert outcome.kind == "failed"
 
 
@@ -388,7 +320,7 @@ def test_eager_tasks_change_nothing(gs: ModuleType, run: Run) -> None:
 
     async def main() -> None:
         asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
-        start = b":\n\n" + said("a") + said("b") + said("c")
+        start = PRELUDE + said("a") + said("b") + said("c")
         assert (await streamed(gs, source()))[0] == start + DONE
         assert (await streamed(gs, source(ValueError())))[0] == start + INTERNAL
         assert (await streamed(gs, ["a", "b", "c"]))[0] == start + DONE

@@ -247,6 +247,14 @@ def test_a_kind_has_no_subclasses(gs, name):
         type("Sub", (getattr(gs.events, name),), {})
 
 
+def test_the_base_is_an_event_of_no_kind(gs):
+    for base in (gs.events.Event, type("Mine", (gs.events.Event,), {})):
+        event = base()
+        assert (event.timestamp, event.__match_args__) == (None, ())
+        assert repr(event) == f"{base.__name__}()"
+        assert event == base()
+
+
 WRONG_TYPES = {
     "str": [None, b"x", 5],
     "str or None": [b"x", 5],

@@ -208,10 +208,16 @@ def test_an_error_keeps_the_cors_headers_of_its_stream_and_vary() -> None:
 # ---- answers that need no provider ----
 
 
+class Provider:
+    def stream_text(self, request: Any) -> Any:
+        raise AssertionError("nothing is to be asked")
+
+
 def make(
-    formats: tuple[str, ...] = ("sse",), on_reconnect: Any = "end", **settings: Any
+    formats: tuple[str, ...] = ("sse",), on_reconnect: Any = "end", sse: Any = None, **settings: Any
 ) -> Handling:
-    return Handling(None, lambda _: None, dict.fromkeys(formats), on_reconnect, settings)
+    options = dict.fromkeys(formats) | ({"sse": sse} if sse else {})
+    return Handling(Provider(), lambda _: None, options, on_reconnect, settings)
 
 
 def early(
@@ -269,8 +275,9 @@ def test_a_reconnect_is_served_where_that_is_wanted_or_the_format_has_none() -> 
 
 def test_sse_frames_of_handlers_are_numbered_unless_options_say_otherwise() -> None:
     assert make().formats == {"sse": SSEOptions(include_id=True)}
-    plain = Handling(None, lambda _: None, {"sse": SSEOptions()}, "end", {})
-    assert plain.formats == {"sse": SSEOptions()}
+    assert make(sse=SSEOptions(buffer_size=5)).formats["sse"].include_id is True
+    plain = SSEOptions(include_id=False)
+    assert make(sse=plain).formats == {"sse": plain}
 
 
 def test_the_format_is_negotiated_only_where_both_are_served() -> None:
@@ -301,4 +308,4 @@ def test_a_wrong_setting_is_refused_before_the_first_request(
     interface: Any, maker: str, settings: dict[str, Any], error: type[Exception]
 ) -> None:
     with pytest.raises(error):
-        getattr(interface, maker)(None, lambda _: None, **settings)
+        getattr(interface, maker)(Provider(), lambda _: None, **settings)

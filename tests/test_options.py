@@ -83,17 +83,30 @@ BAD = {
     "endless heartbeat": (
         "heartbeat_interval", float("inf"), "must be at least 0 and finite, not inf"
     ),
-    "huge heartbeat": ("heartbeat_interval", 10**400, "must be at least 0 and finite, not "),
-    "lowest heartbeat": ("heartbeat_interval", -(10**5000), "must be at least 0 and finite, not "),
+    "huge heartbeat": (
+        "heartbeat_interval", 10**400, "must be at most 1000000000 seconds, not an int of 1329 bits"
+    ),
+    "lowest heartbeat": (
+        "heartbeat_interval",
+        -(10**5000),
+        "must be at least 0 and finite, not an int of 16610 bits",
+    ),
+    "a heartbeat beyond all timers": (
+        "heartbeat_interval", 2e9, "must be at most 1000000000 seconds, not 2000000000.0"
+    ),
     "no interval": ("flush_interval", None, "must be seconds, not NoneType"),
     "interval 0": ("flush_interval", 0, "must be more than 0 and finite, not 0"),
     "interval of complex": ("flush_interval", 1j, "must be seconds, not complex"),
-    "huge interval": ("flush_interval", 10**400, "must be more than 0 and finite, not "),
+    "huge interval": (
+        "flush_interval", 10**400, "must be at most 1000000000 seconds, not an int of 1329 bits"
+    ),
     "size 0": ("buffer_size", 0, "must be from 1 to 1073741824, not 0"),
     "size of float": ("buffer_size", 1.0, "must be int, not float"),
     "size of bool": ("buffer_size", True, "must be int, not bool"),
     "large size": ("buffer_size", 2**30 + 1, "must be from 1 to 1073741824, not 1073741825"),
-    "huge size": ("buffer_size", 10**5000, "must be from 1 to 1073741824, not "),
+    "huge size": (
+        "buffer_size", 10**5000, "must be from 1 to 1073741824, not an int of 16610 bits"
+    ),
     "errors": ("errors", "ignore", "must be 'strict' or 'replace', not 'ignore'"),
     "no errors": ("errors", None, "must be 'strict' or 'replace', not None"),
     "unhashable errors": ("errors", [], "must be 'strict' or 'replace', not []"),
@@ -113,13 +126,11 @@ def test_what_is_refused_is_named(gs, case):
     field, value, message = case
     kinds = [kind for kind in KINDS if field in DEFAULTS[kind]]
     assert kinds
-    wrong_type = "seconds" in message or "must be int" in message or "must be bool" in message
+    wrong_type = message.startswith(("must be seconds", "must be int", "must be bool"))
     error = gs.errors.FrameTypeError if wrong_type else gs.errors.FrameError
     for kind in kinds:
-        with pytest.raises(error, match=f"^{field} {re.escape(message)}") as caught:
+        with pytest.raises(error, match=f"^{field} {re.escape(message)}$"):
             getattr(gs, kind)(**{field: value})
-        if not message.endswith("not "):
-            assert str(caught.value) == f"{field} {message}"
 
 
 def test_a_retry_is_sent_first_only_where_it_was_set(gs):

@@ -27,7 +27,7 @@ def tree(tmp_path_factory) -> Path:
                  "CONTRIBUTING.md", "LICENSE", "Makefile"):
         shutil.copy(ROOT / name, copy)
     ignore = shutil.ignore_patterns("*.so", "*.c", "__pycache__")
-    for name in ("gaistream", "src", "tests", "examples"):
+    for name in ("gaistream", "src", "tests", "benchmarks", ".ci"):
         if (ROOT / name).exists():
             shutil.copytree(ROOT / name, copy / name, ignore=ignore)
     return copy

@@ -56,16 +56,23 @@ def on(kinds: list[str]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("server", kinds, indirect=True)
 
 
-def with_sources(*but: tuple[str, str]) -> pytest.MarkDecorator:
-    """Run a test on each server with each format and each kind of source that it has."""
-    cases = [
-        (server, format_, kind)
-        for server in SERVERS
-        for format_ in ("sse", "ndjson")
-        for kind in (("async", "sync") if is_asgi(server) else ("async", "sync", "thread"))
-        if is_asgi(server) or ("wsgi", kind) not in but
-    ]
-    return pytest.mark.parametrize(("server", "format_", "kind"), cases, indirect=["server"])
+def with_sources(kinds: list[str] = SERVERS, blocking: bool = True) -> pytest.MarkDecorator:
+    """Run a test on each server with each format and each kind of source that it has.
+
+    Args:
+        kinds: the servers.
+        blocking: also with sources that block a WSGI server's own thread.
+    """
+    cases = []
+    for server in kinds:
+        own = {"async", "sync"} if is_asgi(server) else {"async", "sync", "thread"}
+        if not blocking and not is_asgi(server):
+            own.remove("sync")
+        cases += [(server, format_, kind) for format_ in ("sse", "ndjson") for kind in sorted(own)]
+    # of this scope, so that the tests of one server run together
+    return pytest.mark.parametrize(
+        ("server", "format_", "kind"), cases, indirect=["server"], scope="module"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +182,7 @@ def test_a_source_that_fails_ends_with_the_error_and_without_done(
     client.close()
 
 
-@with_sources()
+@with_sources([each for each in SERVERS if each != "gunicorn asgi"])  # it holds headers back
 def test_a_source_that_fails_first_is_a_status_where_nothing_was_sent(
     server: Server, controls: Controls, format_: str, kind: str
 ) -> None:
@@ -228,7 +235,7 @@ def test_a_client_that_only_closes_has_the_source_closed_too(
     until(lambda: server.tasks() == 0)
 
 
-@with_sources(("wsgi", "sync"))  # whose thread is blocked
+@with_sources(blocking=False)
 def test_a_source_that_waits_has_heartbeats(
     server: Server, controls: Controls, format_: str, kind: str
 ) -> None:
@@ -394,7 +401,7 @@ def uvicorn_serving(kind: str, app: Any) -> Iterator[Server]:
         yield server
         until(lambda: server.tasks() == 0)
     until(lambda: open_files() <= files)
-    assert threading.active_count() == threads
+    until(lambda: threading.active_count() <= threads)
 
 
 class Outcomes:
@@ -431,12 +438,13 @@ def test_a_client_may_vanish_at_any_byte(kind: str, format_: str) -> None:
     request = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with uvicorn_serving(kind, app) as server:
         whole = Client(server.address).ask("/")
-        whole.head()
-        whole.until(b'"text":"2"')
+        received = b""
+        while b'"text":"2"}' not in received:
+            received += whole.socket.recv(1024)
         whole.vanish()
         until(lambda: len(outcomes.kinds) == 1)
         vanished = 1
-        for taken in range(0, 420, 6):
+        for taken in range(0, len(received), 6):
             client = Client(server.address)
             client.socket.sendall(request)
             left = taken
@@ -503,40 +511,25 @@ def test_a_hundred_streams_at_once_are_all_served_step_by_step(kind: str) -> Non
             outcomes.open -= 1
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        _, action, number = scope["path"].split("/")
-        if action == "taken":
-            taken[int(number)].release()
-        given = source(int(number)) if action == "stream" else []
-        response = asgi.NDJSONResponse(given, on_close=outcomes.on_close)
+        number = int(scope["path"].strip("/"))
+        response = asgi.NDJSONResponse(source(number), on_close=outcomes.on_close)
         await response(scope, receive, send)
 
-    async def read(client: httpx.AsyncClient, number: int, all_open: asyncio.Barrier) -> bytes:
-        body = b""
-        async with client.stream("GET", f"/stream/{number}") as response:
-            async for chunk in response.aiter_bytes():
-                if not body:
-                    await all_open.wait()
-                body += chunk
-                if b"done" not in chunk:
-                    await client.get(f"/taken/{number}")
-        return body
-
-    async def read_all(url: str) -> list[bytes]:
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-        all_open = asyncio.Barrier(100)
-        async with (
-            asyncio.timeout(SECONDS),
-            httpx.AsyncClient(base_url=url, limits=limits, timeout=SECONDS) as client,
-        ):
-            return await asyncio.gather(*(read(client, each, all_open) for each in range(100)))
-
     with uvicorn_serving(kind, app) as server:
-        bodies = asyncio.run(read_all(server.url))
-    for number, body in enumerate(bodies):
-        texts = [json.loads(line).get("text") for line in body.splitlines()]
-        assert texts == [f"{number}.0", f"{number}.1", f"{number}.2", None]
+        clients = [Client(server.address).ask(f"/{number}") for number in range(100)]
+        for client in clients:
+            assert client.head()[0] == 200
+        assert server.tasks() == 3 * 100
+        for step in range(3):
+            for number, client in enumerate(clients):
+                client.until(b'"text":"%d.%d"}\n' % (number, step))
+                server.soon(taken[number].release)
+        for number, client in enumerate(clients):
+            texts = [json.loads(line).get("text") for line in client.rest().splitlines()]
+            assert texts == [f"{number}.0", f"{number}.1", f"{number}.2", None]
+            client.close()
     assert most == 100
-    assert set(outcomes.kinds) == {"completed"}
+    assert outcomes.kinds == ["completed"] * 100
 
 
 @pytest.mark.parametrize("kind", UVICORNS)

@@ -3,55 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import itertools
 import sys
 import threading
-import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
 
 import pytest
+from loops import LOOPS, Run, helper_threads, watched_loop
 
-Run = Callable[[Coroutine[Any, Any, Any]], Any]
-
-LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
-with contextlib.suppress(ImportError):
-    import uvloop
-
-    LOOPS["uvloop"] = uvloop.new_event_loop
-
-NAME = "gaistream-source"
 variable: ContextVar[str] = ContextVar("variable", default="nothing")
 
 
 @pytest.fixture(params=LOOPS)
 def run(request: pytest.FixtureRequest) -> Iterator[Run]:
-    """Run a coroutine on each kind of loop; no task and no helper thread may be left."""
-
-    def run(main: Coroutine[Any, Any, Any]) -> Any:
-        async def bounded() -> Any:
-            async with asyncio.timeout(10):
-                result = await main
-            assert asyncio.all_tasks() == {asyncio.current_task()}
-            return result
-
-        with asyncio.Runner(loop_factory=LOOPS[request.param]) as runner:
-            return runner.run(bounded())
-
-    yield run
-    for thread in helper_threads():
-        thread.join(10)
-        assert not thread.is_alive()
+    """Run a coroutine on each kind of loop; it must leave nothing there."""
+    with watched_loop(request.param) as run:
+        yield run
 
 
-def helper_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == NAME]
-
-
-async def collect(source: AsyncIterator[Any]) -> list[Any]:
+async def read(source: AsyncIterator[Any]) -> list[Any]:
+    """Give all items, and close."""
     try:
         return [item async for item in source]
     finally:
@@ -74,20 +47,18 @@ def test_an_async_iterable_is_taken_as_it_is(gs: ModuleType, run: Run) -> None:
 
     made = items()
     assert gs.sources.open_source(made) is made
-    assert run(collect(made)) == [1]
+    assert run(read(made)) == [1]
 
 
 @pytest.mark.parametrize("items", [[1, 2, 3], (1, 2, 3), []], ids=repr)
 def test_lists_and_tuples_are_read_in_place_without_a_thread(
     gs: ModuleType, run: Run, items: Any
 ) -> None:
-    async def main() -> list[int]:
-        before = threading.active_count()
-        read = await collect(gs.sources.open_source(items))
-        assert threading.active_count() == before
-        return read
+    async def main() -> None:
+        assert await read(gs.sources.open_source(items)) == list(items)
+        assert not helper_threads()
 
-    assert run(main()) == list(items)
+    run(main())
 
 
 @pytest.mark.parametrize(
@@ -96,7 +67,7 @@ def test_lists_and_tuples_are_read_in_place_without_a_thread(
 def test_any_other_iterable_is_read_in_a_thread(gs: ModuleType, run: Run, make: Any) -> None:
     stream = make([7]) if make in (iter, set) else make(7)
     expected = list(range(7)) if make is range else [7]
-    assert run(collect(gs.sources.open_source(stream))) == expected
+    assert run(read(gs.sources.open_source(stream))) == expected
 
 
 @pytest.mark.parametrize("stream", ["text", b"bytes", {}, memoryview(b""), 5, None, print])
@@ -120,7 +91,7 @@ def test_everything_comes_in_order_and_in_few_wake_ups(gs: ModuleType, run: Run)
             wake()
 
         source._wake = counted
-        assert await collect(source) == list(range(20_000))
+        assert await read(source) == list(range(20_000))
         assert wake_ups < 5000  # against 20 000, one an item
 
     run(main())
@@ -132,7 +103,7 @@ def test_the_last_items_are_not_lost_however_the_threads_take_turns(
     async def main() -> None:
         for count in range(300):
             size = count % 7
-            assert await collect(gs.sources.open_source(iter(range(size)))) == list(range(size))
+            assert await read(gs.sources.open_source(iter(range(size)))) == list(range(size))
 
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
@@ -196,7 +167,7 @@ def test_items_come_as_soon_as_they_are_there(gs: ModuleType, run: Run) -> None:
         for number, step in enumerate(steps):
             step.set()
             assert await anext(source) == number
-        assert await collect(source) == []
+        assert await read(source) == []
 
     run(main())
 
@@ -236,7 +207,7 @@ def test_a_thread_runs_in_a_copy_of_the_callers_context(gs: ModuleType, run: Run
 
     async def main() -> None:
         variable.set("outer")
-        assert await collect(gs.sources.open_source(items())) == ["outer", "inner"]
+        assert await read(gs.sources.open_source(items())) == ["outer", "inner"]
         assert variable.get() == "outer"
 
     run(main())
@@ -260,137 +231,6 @@ def test_an_exception_comes_through_after_the_items_before_it(
             await anext(source)
 
     run(main())
-
-
-# ---- closing ----
-
-
-def test_a_source_is_closed_in_its_own_thread_at_its_next_yield(gs: ModuleType, run: Run) -> None:
-    async def main() -> None:
-        threads: list[threading.Thread] = []
-        blocked, go_on, closed = threading.Event(), threading.Event(), threading.Event()
-
-        def items() -> Iterator[int]:
-            threads.append(threading.current_thread())
-            try:
-                yield 1
-                blocked.set()
-                assert go_on.wait(10)
-                yield 2
-                raise AssertionError("never asked for")
-            finally:
-                threads.append(threading.current_thread())
-                closed.set()
-
-        source = gs.sources.open_source(items())
-        assert await anext(source) == 1
-        await until(blocked)
-        before = time.monotonic()
-        await source.aclose()  # does not wait for what blocks
-        assert time.monotonic() - before < 5
-        assert not closed.is_set()
-        go_on.set()
-        await until(closed)
-        assert threads[0] is threads[1]
-        assert threads[0].name == NAME
-        assert threads[0].daemon
-
-    run(main())
-
-
-def test_a_source_that_waits_for_room_is_closed_at_once(gs: ModuleType, run: Run) -> None:
-    async def main() -> None:
-        closed = threading.Event()
-
-        def items() -> Iterator[int]:
-            try:
-                while True:
-                    yield 1
-            finally:
-                closed.set()
-
-        source = gs.sources.open_source(items())
-        await anext(source)
-        await source.aclose()
-        await until(closed)
-
-    run(main())
-
-
-def test_a_source_that_was_never_begun_is_closed_without_a_thread(gs: ModuleType, run: Run) -> None:
-    class Opened:
-        closed_in: threading.Thread | None = None
-
-        def __iter__(self) -> Opened:
-            return self
-
-        def __next__(self) -> int:
-            raise AssertionError("never asked for")
-
-        def close(self) -> None:
-            assert self.closed_in is None
-            self.closed_in = threading.current_thread()
-
-    opened = Opened()
-
-    async def main() -> None:
-        source = gs.sources.open_source(opened)
-        await source.aclose()
-        assert opened.closed_in is threading.current_thread()
-
-    run(main())
-
-
-@pytest.mark.parametrize("waits_for_room", [False, True])
-def test_a_source_whose_loop_is_closed_meanwhile_ends(
-    gs: ModuleType, monkeypatch: pytest.MonkeyPatch, waits_for_room: bool
-) -> None:
-    monkeypatch.setattr(gs.sources, "_PATIENCE", 0.01)
-    go_on, full, closed = threading.Event(), threading.Event(), threading.Event()
-
-    def items() -> Iterator[int]:
-        try:
-            yield 1
-            if not waits_for_room:
-                assert go_on.wait(10)
-            for number in itertools.count():
-                if number > gs.sources._MOST_AHEAD:
-                    full.set()
-                yield number
-        finally:
-            closed.set()
-
-    loop = asyncio.new_event_loop()
-    source = gs.sources.open_source(items())
-    assert loop.run_until_complete(anext(source)) == 1
-    assert not waits_for_room or full.wait(10)
-    loop.close()
-    go_on.set()
-    assert closed.wait(10)
-    for thread in helper_threads():
-        thread.join(10)
-    assert not helper_threads()
-
-
-def test_what_its_cleanup_raises_is_logged(
-    gs: ModuleType, run: Run, caplog: pytest.LogCaptureFixture
-) -> None:
-    def items() -> Iterator[int]:
-        try:
-            yield 1
-            yield 2
-        finally:
-            raise ValueError("in the cleanup")
-
-    async def main() -> None:
-        source = gs.sources.open_source(items())
-        await anext(source)
-        await source.aclose()
-
-    run(main())
-    for thread in helper_threads():
-        thread.join(10)
-    assert [record.levelname for record in caplog.records] in ([], ["ERROR"])
 
 
 # ---- in a stream ----

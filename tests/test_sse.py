@@ -220,6 +220,24 @@ def test_many_lines_are_all_found(gs, ends, count, letter):
     assert gs.encode_sse(data + "x") == expected[:-2].encode() + b"x\n\n"
 
 
+@pytest.mark.parametrize("letter", ["a", "é", SMILE])
+def test_a_break_is_found_at_every_place(gs, letter):
+    for length in range(1, 20):
+        for at in range(length):
+            for name, character in (("CR", "\r"), ("LF", "\n"), ("NUL", "\0")):
+                text = letter * at + character + letter * (length - at - 1)
+                for fields in ({"event": text}, {"id": text}, {"event": text, "data": "d"}):
+                    field = next(iter(fields))
+                    with pytest.raises(gs.errors.FrameError) as caught:
+                        gs.encode_sse(**fields)
+                    assert str(caught.value) == found(field, name, at, length)[1]
+                data = f"data: {text}\n\n" if name == "NUL" else None
+                lines = f"data: {text[:at]}\ndata: {text[at + 1 :]}\n\n"
+                assert gs.encode_sse(text) == (data or lines).encode()
+            text = letter * at + "\x01\t\x0b\x7f"[at % 4] + letter * (length - at - 1)
+            assert gs.encode_sse(text, text) == f"event: {text}\ndata: {text}\n\n".encode()
+
+
 def test_a_comment_has_a_function_of_its_own(gs):
     for text in ("", "keep-alive", "a\nb"):
         assert gs.encode_comment(text) == gs.encode_sse(comment=text)

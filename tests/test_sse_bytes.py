@@ -257,6 +257,19 @@ for offset in (0, -100_000_000, 2**70):
     except (ValueError, BufferError):
         pass
 """
+LYING_ROOM = """
+import gaistream
+data = bytearray(b"\\r" + b"a" * 100_000)
+held = bytearray(300_000)
+class Room:  # a buffer from Python 3.12 on
+    def __buffer__(self, flags):
+        data[:] = b"\\n" * len(data)
+        return memoryview(held)
+try:
+    gaistream.encode_sse_into(Room(), 0, data)
+except (ValueError, BufferError):
+    pass
+"""
 FORGOTTEN_INIT = """
 import gaistream
 for kind in (gaistream.SSEEncoder, gaistream.NDJSONEncoder):
@@ -275,7 +288,10 @@ for kind in (gaistream.SSEEncoder, gaistream.NDJSONEncoder):
 """
 
 
-@pytest.mark.parametrize("program", [LYING_OFFSET, FORGOTTEN_INIT], ids=["offset", "init"])
+PROGRAMS = {"offset": LYING_OFFSET, "room": LYING_ROOM, "init": FORGOTTEN_INIT}
+
+
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS.keys())
 def test_hostile_python_does_not_crash_the_interpreter(program):
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)

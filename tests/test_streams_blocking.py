@@ -10,13 +10,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-
-DONE = b'event: done\ndata: {"finished":true}\n\n'
-INTERNAL = b'event: error\nretry: 5000\ndata: {"error":"internal error","code":"internal"}\n\n'
-
-
-def said(text: str) -> bytes:
-    return b'event: text_delta\ndata: {"text":"%b"}\n\n' % text.encode()
+from frames import DONE, INTERNAL, PRELUDE, said
 
 
 class Source:
@@ -45,7 +39,7 @@ def test_a_chunk_comes_for_each_item_before_the_next_is_asked_for(gs: ModuleType
     source = Source("a", "b", "c")
     chunks = gs.sse(source)
     assert source.produced == 0
-    for number, expected in enumerate([b":\n\n" + said("a"), said("b"), said("c")], 1):
+    for number, expected in enumerate([PRELUDE + said("a"), said("b"), said("c")], 1):
         assert next(chunks) == expected
         assert source.produced == number
     assert list(chunks) == [DONE]
@@ -68,17 +62,17 @@ def test_a_sync_source_runs_in_the_callers_thread(gs: ModuleType) -> None:
 
 @pytest.mark.parametrize("make", [list, tuple, set, iter, lambda items: (x for x in items)])
 def test_any_iterable_is_a_source(gs: ModuleType, make: Any) -> None:
-    assert b"".join(gs.sse(make(["a"]))) == b":\n\n" + said("a") + DONE
+    assert b"".join(gs.sse(make(["a"]))) == PRELUDE + said("a") + DONE
 
 
 def test_an_empty_source_is_only_done(gs: ModuleType) -> None:
-    assert list(gs.sse([])) == [b":\n\n" + DONE]
+    assert list(gs.sse([])) == [PRELUDE + DONE]
     assert list(gs.ndjson([])) == [b'{"type":"done","finished":true}\n']
 
 
 def test_what_follows_done_is_left_out_and_the_source_closed(gs: ModuleType) -> None:
     source = Source("a", gs.events.Done(), "b")
-    assert b"".join(gs.sse(source)) == b":\n\n" + said("a") + DONE
+    assert b"".join(gs.sse(source)) == PRELUDE + said("a") + DONE
     assert source.produced == 2
     assert source.closings == 1
 
@@ -87,7 +81,7 @@ def test_a_failure_ends_with_the_error_and_no_done_and_is_logged(
     gs: ModuleType, caplog: pytest.LogCaptureFixture
 ) -> None:
     source = Source("a", error=ValueError("the password is 1234"))
-    assert list(gs.sse(source)) == [b":\n\n" + said("a"), INTERNAL]
+    assert list(gs.sse(source)) == [PRELUDE + said("a"), INTERNAL]
     assert source.closings == 1
     assert len(caplog.records) == 1
 
@@ -106,13 +100,13 @@ def test_an_error_whose_text_cannot_be_written_is_told_in_general_words(gs: Modu
     strict = gs.SSEOptions(errors="strict")
     for told in ("\ud800", 5):
         source = Source(error=gs.StreamError(told))
-        assert b"".join(gs.sse(source, strict)) == b":\n\n" + INTERNAL
+        assert b"".join(gs.sse(source, strict)) == PRELUDE + INTERNAL
 
 
 def test_sources_with_anything_else_than_events_fail_with_the_error_event(gs: ModuleType) -> None:
     for item in (5, None, {"no": "type"}, gs.events.Raw({"deep": [{"er": {object()}}]})):
         source = Source("a", item, "b")
-        assert b"".join(gs.sse(source)) == b":\n\n" + said("a") + INTERNAL
+        assert b"".join(gs.sse(source)) == PRELUDE + said("a") + INTERNAL
         assert source.closings == 1
 
 
@@ -120,9 +114,9 @@ def test_an_error_at_the_end_takes_the_place_of_done_and_one_in_the_middle_does_
     gs: ModuleType,
 ) -> None:
     error = b'event: error\nretry: 5000\ndata: {"error":"no"}\n\n'
-    assert b"".join(gs.sse([gs.events.Error("no")])) == b":\n\n" + error
+    assert b"".join(gs.sse([gs.events.Error("no")])) == PRELUDE + error
     stream = b"".join(gs.sse([gs.events.Error("no"), "a"]))
-    assert stream == b":\n\n" + error + said("a") + DONE
+    assert stream == PRELUDE + error + said("a") + DONE
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
@@ -175,7 +169,7 @@ def test_a_source_that_raises_in_its_own_cleanup_is_logged_and_changes_nothing(
         finally:
             raise ValueError("in the cleanup")
 
-    assert b"".join(gs.sse(source())) == b":\n\n" + DONE
+    assert b"".join(gs.sse(source())) == PRELUDE + DONE
     (record,) = caplog.records
     assert "closed" in record.message
 

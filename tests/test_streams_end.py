@@ -5,52 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Iterator
 from types import ModuleType
 from typing import Any
 
 import pytest
-
-Run = Callable[[Coroutine[Any, Any, Any]], Any]
-
-LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
-with contextlib.suppress(ImportError):
-    import uvloop
-
-    LOOPS["uvloop"] = uvloop.new_event_loop
-
-DONE = b'event: done\ndata: {"finished":true}\n\n'
-INTERNAL = b'event: error\nretry: 5000\ndata: {"error":"internal error","code":"internal"}\n\n'
+from frames import DONE, INTERNAL, PRELUDE, said
+from loops import LOOPS, Run, collect, watched_loop
 
 
 @pytest.fixture(params=LOOPS)
 def run(request: pytest.FixtureRequest) -> Iterator[Run]:
-    """Run a coroutine on each kind of loop; no task may be left, and nothing be complained of."""
-    complaints: list[dict[str, Any]] = []
-
-    def run(main: Coroutine[Any, Any, Any]) -> Any:
-        async def bounded() -> Any:
-            loop = asyncio.get_running_loop()
-            loop.set_exception_handler(lambda _, context: complaints.append(context))
-            async with asyncio.timeout(10):
-                result = await main
-            assert asyncio.all_tasks() == {asyncio.current_task()}
-            return result
-
-        with asyncio.Runner(loop_factory=LOOPS[request.param]) as runner:
-            return runner.run(bounded())
-
-    yield run
-    gc.collect(1)
-    assert not complaints
-
-
-def said(text: str) -> bytes:
-    return b'event: text_delta\ndata: {"text":"%b"}\n\n' % text.encode()
-
-
-async def collect(chunks: AsyncIterator[bytes]) -> list[bytes]:
-    return [chunk async for chunk in chunks]
+    """Run a coroutine on each kind of loop; it must leave nothing there."""
+    with watched_loop(request.param) as run:
+        yield run
 
 
 async def whole(chunks: AsyncIterator[bytes]) -> bytes:
@@ -99,7 +67,7 @@ def test_a_source_that_ends_is_followed_by_done(gs: ModuleType, run: Run, form: 
 
 def test_what_follows_done_is_left_out_and_the_source_closed(gs: ModuleType, run: Run) -> None:
     source = Source("a", gs.events.Done(), "b", "c")
-    assert run(whole(gs.sse(source))) == b":\n\n" + said("a") + DONE
+    assert run(whole(gs.sse(source))) == PRELUDE + said("a") + DONE
     assert source.produced == 2
     assert source.closings == 1
 
@@ -109,7 +77,7 @@ def test_a_failure_ends_with_the_error_and_no_done_and_is_logged(
 ) -> None:
     error = ValueError("the password is 1234")
     source = Source("a", error=error)
-    assert run(whole(gs.sse(source))) == b":\n\n" + said("a") + INTERNAL
+    assert run(whole(gs.sse(source))) == PRELUDE + said("a") + INTERNAL
     assert source.closings == 1
     (record,) = caplog.records
     assert record.exc_info is not None
@@ -132,13 +100,13 @@ def test_an_error_whose_text_cannot_be_written_is_told_in_general_words(
 ) -> None:
     source = Source("a", error=gs.StreamError(told))
     stream = run(whole(gs.sse(source, gs.SSEOptions(errors="strict"))))
-    assert stream == b":\n\n" + said("a") + INTERNAL
+    assert stream == PRELUDE + said("a") + INTERNAL
     assert len(caplog.records) == 1
 
 
 def test_an_error_at_the_end_takes_the_place_of_done(gs: ModuleType, run: Run) -> None:
     stream = run(whole(gs.sse(Source("a", gs.events.Error("no")))))
-    assert stream == b":\n\n" + said("a") + b'event: error\nretry: 5000\ndata: {"error":"no"}\n\n'
+    assert stream == PRELUDE + said("a") + b'event: error\nretry: 5000\ndata: {"error":"no"}\n\n'
 
 
 def test_an_error_in_the_middle_is_a_report(gs: ModuleType, run: Run) -> None:
@@ -161,7 +129,7 @@ def test_whatever_a_source_raises_by_itself_is_a_failure(
     gs: ModuleType, run: Run, error: type[BaseException]
 ) -> None:
     source = Source("a", error=error())
-    assert run(whole(gs.sse(source))) == b":\n\n" + said("a") + INTERNAL
+    assert run(whole(gs.sse(source))) == PRELUDE + said("a") + INTERNAL
     assert source.closings == 1
 
 
@@ -269,7 +237,7 @@ def test_a_source_that_raises_in_its_own_cleanup_is_logged_and_changes_nothing(
         finally:
             raise ValueError("in the cleanup")
 
-    assert run(whole(gs.sse(source()))) == b":\n\n" + said("a") + DONE
+    assert run(whole(gs.sse(source()))) == PRELUDE + said("a") + DONE
     (record,) = caplog.records
     assert "closed" in record.message
 
@@ -285,6 +253,6 @@ def test_a_source_that_ends_within_a_task_group_ends_as_any_other(
             yield "b"
 
     # the group raises the GeneratorExit of its closing, grouped
-    assert run(whole(gs.sse(source(gs.events.Done())))) == b":\n\n" + said("a") + DONE
-    assert run(whole(gs.sse(source(5)))) == b":\n\n" + said("a") + INTERNAL
+    assert run(whole(gs.sse(source(gs.events.Done())))) == PRELUDE + said("a") + DONE
+    assert run(whole(gs.sse(source(5)))) == PRELUDE + said("a") + INTERNAL
     assert len(caplog.records) == 3

@@ -199,8 +199,11 @@ def test_the_slot_may_be_part_of_a_string_and_need_escapes(gs):
 
 
 def test_the_name_of_the_event_is_no_place_for_the_slot(gs):
-    template = gs.FrameTemplate.of({"t": "delta"}, "delta", event="delta")
-    assert template.render("x") == b'event: delta\ndata: {"t":"x"}\n\n'
+    for event in ("delta", 'data: "delta"', 'data: "'):
+        template = gs.FrameTemplate.of({"t": "delta"}, "delta", event=event)
+        assert template.render("x") == f'event: {event}\ndata: {{"t":"x"}}\n\n'.encode()
+    with pytest.raises(gs.errors.FrameError, match=r"not 0 times$"):
+        gs.FrameTemplate.of({"t": "a"}, "data: ")
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-
-DONE = b'event: done\ndata: {"finished":true}\n\n'
-
-
-def said(text: str) -> bytes:
-    return b'event: text_delta\ndata: {"text":"%b"}\n\n' % text.encode()
+from frames import DONE, said
 
 
 class Broken(Exception):

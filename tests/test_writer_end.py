@@ -9,13 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-
-DONE = b'event: done\ndata: {"finished":true}\n\n'
-INTERNAL = b'event: error\nretry: 5000\ndata: {"error":"internal error","code":"internal"}\n\n'
-
-
-def said(text: str) -> bytes:
-    return b'event: text_delta\ndata: {"text":"%b"}\n\n' % text.encode()
+from frames import DONE, INTERNAL, said
 
 
 def ended_by(gs: ModuleType, error: BaseException, options: Any = None) -> bytes:

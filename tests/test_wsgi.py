@@ -518,7 +518,7 @@ def test_all_that_is_awaited_for_a_request_is_awaited_on_one_loop(gs: Any) -> No
         loops.append(asyncio.get_running_loop())
 
     handler = gs.wsgi.sse_handler(
-        Provider(stream_text), prepare, options=gs.SSEOptions(), on_close=on_close
+        Provider(stream_text), prepare, options=gs.SSEOptions(include_id=False), on_close=on_close
     )
     exchange = Exchange(handler).read()
     assert exchange.body == PRELUDE + text("a") + text("b") + DONE

@@ -8,14 +8,11 @@ called, so a page elsewhere cannot spend the provider's key.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import inspect
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from importlib import resources
-from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -25,12 +22,10 @@ from starlette.routing import Route
 
 from .. import __version__, backend
 from ..asgi import ndjson_handler, sse_handler
-from ..chat import ChatRequest, Provider, Source
+from ..chat import ChatRequest, Provider
 from ..errors import StreamError
-from ..events import TextDelta
 from ..http import IncomingRequest
 from ..options import NDJSONOptions
-from ..sources import close_source, open_source
 
 __all__ = ["create_app", "serve"]
 
@@ -53,18 +48,8 @@ _PAGE_HEADERS = {
 }
 
 
-def create_app(provider: Provider, *, rate: float | None = None) -> Starlette:
-    """Make the demo's application.
-
-    Args:
-        provider: answers the questions.
-        rate: the most text events a second, whatever the provider; None: as they come.
-
-    Raises:
-        ValueError: `rate` is not above 0.
-    """
-    if rate is not None:
-        provider = _Paced(provider, rate)
+def create_app(provider: Provider) -> Starlette:
+    """Make the demo's application, in which this provider answers the questions."""
     ndjson = NDJSONOptions(heartbeat_interval=_HEARTBEAT_SECONDS)
     files = {name: _file(name, media_type) for name, media_type in _MEDIA_TYPES.items()}
     return Starlette(
@@ -143,34 +128,11 @@ async def _chat(request: IncomingRequest) -> ChatRequest:
         chat = ChatRequest.from_json(await request.json())
     except ValueError as error:  # it tells of the client's own body, so the client may read it
         raise StreamError(str(error), code="bad_request", status=400) from None
-    return replace(chat, extra={})  # strangers do not choose what a paid service is called with
+    # strangers do not choose what a paid service is called with
+    return replace(chat, model=None, temperature=None, max_tokens=None, extra={})
 
 
 def _refuse_other_sites(request: IncomingRequest) -> None:
     """Refuse what another site's page or image asks for; browsers mark it, others need not."""
     if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
         raise StreamError("another site may not ask here", code="cross_site", status=403)
-
-
-class _Paced:
-    """A provider slowed down to so many text events a second."""
-
-    def __init__(self, provider: Provider, rate: float) -> None:
-        if not rate > 0:
-            raise ValueError(f"rate must be above 0, not {rate!r}")
-        self._provider = provider
-        self._pause = 1 / rate
-
-    async def stream_text(self, request: ChatRequest) -> Source:
-        source = self._provider.stream_text(request)
-        return self._slowly(await source if inspect.isawaitable(source) else source)
-
-    async def _slowly(self, source: Source) -> AsyncIterator[Any]:
-        events = open_source(source)
-        try:
-            async for event in events:
-                if isinstance(event, TextDelta | str):
-                    await asyncio.sleep(self._pause)
-                yield event
-        finally:
-            await close_source(events)

@@ -190,5 +190,6 @@ class GaiNDJSON(EventDialect):
         frames.write_line(line | payload(event))
 
     def pass_on(self, frames: Any, event: ServerSentEvent) -> None:
-        """Write a ServerSentEvent as a line of its name and data."""
-        frames.write_event(event.event or "message", event.data)
+        """Write a ServerSentEvent as a line of its name and data; a mere comment is left out."""
+        if event.data is not None or event.event is not None:
+            frames.write_event(event.event or "message", event.data)

@@ -54,6 +54,11 @@ def error_event(error: BaseException) -> Error:
     return Error("internal error", "internal")
 
 
+def error_object(code: str | None, message: str) -> dict[str, dict[str, str]]:
+    """Give the object that tells of a failure: in people's own streams, and in HTTP bodies."""
+    return {"error": {"code": code or "error", "message": message}}
+
+
 def _within(item: _Fields, name: str) -> _Fields:
     """Give the object under `name`, or the item itself where its fields stand beside the type."""
     inner = item.get(name, item)

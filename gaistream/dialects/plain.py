@@ -12,11 +12,7 @@ from typing import Any
 from ..events import Error
 from ..options import NDJSONOptions, SSEOptions
 from .base import Dialect
-
-
-def error_object(code: str | None, message: str) -> dict[str, dict[str, str]]:
-    """Give the object that tells of a failure, in a stream or as the body of a response."""
-    return {"error": {"code": code or "error", "message": message}}
+from .items import error_object
 
 
 class PlainSSE(Dialect):

@@ -7,6 +7,8 @@ every change raises BufferError. Belongs to one task. Twin of src/buffer.pxi.
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 from gaistream.errors import BufferTooSmall, FrameError, FrameTypeError
 
 MAX_INT = 2**63 - 1
@@ -65,7 +67,16 @@ def shown(number: int) -> str:
     return str(number) if number.bit_length() <= 64 else f"an int of {number.bit_length()} bits"
 
 
-class Buffer:
+class Stateful:
+    """What has a state that is not to be had twice: it is neither copied nor pickled."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"cannot pickle '{type(self).__name__}' object")
+
+
+class Buffer(Stateful):
     """A growable byte buffer.
 
     Args:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from gaistream.errors import ClosedError, EventTooLarge
 
-from .buffer import MAX_INT
+from .buffer import MAX_INT, Stateful
 from .lines import LineSplitter, check_limit
 from .sse import ServerSentEvent, read_event
 
@@ -17,7 +17,7 @@ MAX_EVENT_BYTES = 16 * 2**20
 _BOM = b"\xef\xbb\xbf"
 
 
-class SSEDecoder:
+class SSEDecoder(Stateful):
     """An incremental decoder of Server-Sent Events. Belongs to one task.
 
     Args:
@@ -110,7 +110,7 @@ class SSEDecoder:
                 self._own_id = True
         elif name == b"retry" and value and not value.strip(b"0123456789"):
             digits = value.lstrip(b"0") or b"0"
-            self.retry = int(digits) if len(digits) <= 18 else MAX_INT
+            self.retry = min(int(digits), MAX_INT) if len(digits) <= 19 else MAX_INT
             self._event_retry = self.retry
 
     def _dispatch(self, events: list[ServerSentEvent]) -> None:

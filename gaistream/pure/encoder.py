@@ -13,14 +13,14 @@ from typing import Any
 
 from gaistream.errors import ClosedError, FrameError
 
-from .buffer import Buffer
+from .buffer import Buffer, Stateful
 from .events import ReasoningDelta, TextDelta
 from .sse import ServerSentEvent, sse_frame, written_fields
 from .template import FrameTemplate, rendered
 from .text import check_errors, json_bytes, text_bytes
 
 
-class Frames:
+class Frames(Stateful):
     """What both framings share.
 
     Attributes:
@@ -145,7 +145,7 @@ class SSEFrames(Frames):
         include_id: number the frames from 1.
     """
 
-    __slots__ = ("_id_written", "_next_id")
+    __slots__ = ("_hint_open", "_id_written", "_next_id")
 
     def __init__(
         self, dialect: Any, size: int = 4096, errors: str = "replace", include_id: bool = False
@@ -153,6 +153,7 @@ class SSEFrames(Frames):
         super().__init__(dialect, size, errors)
         self._next_id = 1 if include_id else 0
         self._id_written = False
+        self._hint_open = False  # the last block is a retry without its blank line
 
     @property
     def last_id(self) -> int:
@@ -189,7 +190,17 @@ class SSEFrames(Frames):
         else:
             frame = sse_frame(data, event, id, retry, comment, json, self._replace)
             self._id_written = self._id_written or id is not None
+        if content or id is not None:
+            self._hint_open = False
+        elif retry is not None:
+            self._hint_open = True
+        else:
+            frame = self._quiet(frame)
         self._buffer.append(frame)
+
+    def _quiet(self, comment: bytes) -> bytes:
+        """Leave out the blank line of a comment where some decoders would emit an event at it."""
+        return comment[:-1] if self._id_written or self._hint_open else comment
 
     def write_sse_event(self, event: ServerSentEvent) -> None:
         """Write a ServerSentEvent."""
@@ -202,35 +213,38 @@ class SSEFrames(Frames):
         held = bytes(frame)
         if held.startswith(b"id:") or b"\nid:" in held:
             self._id_written = True
+        if held:
+            self._hint_open = not held.endswith(b"\n\n")
 
     def write_comment(self, text: str = "") -> None:
-        """Write a comment block."""
-        self._open()
-        self._buffer.append(sse_frame(None, None, None, None, text, ..., self._replace))
+        """Write a comment block.
+
+        Its blank line is left out once an id was written, and behind a retry of its own: some
+        decoders emit an empty event at it then. Before, it is there for readers that split on
+        blank lines.
+        """
+        self.write_frame(comment=text)
 
     def write_heartbeat(self) -> None:
-        """Write a keep-alive comment.
-
-        Its blank line is left out once an id was written: some decoders emit an empty event at
-        it then. Before, it is there for readers that split on blank lines.
-        """
-        self._open()
-        self._buffer.append(b": keep-alive\n" if self._id_written else b": keep-alive\n\n")
+        """Write a keep-alive comment."""
+        self.write_frame(comment="keep-alive")
 
     def write_prelude(self, retry: int | None = None) -> None:
         """Write the first bytes of a stream, and a reconnection time in milliseconds if given."""
         self._open()
         hint = b"" if retry is None else sse_frame(None, None, None, retry, None, ..., False)
-        self._buffer.append(b":\n\n" + hint)
+        self._buffer.append(self._quiet(b":\n\n") + hint)
+        self._hint_open = retry is not None
 
     def _mark(self) -> tuple[Any, ...]:
-        return (*super()._mark(), self._next_id, self._id_written)
+        return (*super()._mark(), self._next_id, self._id_written, self._hint_open)
 
     def _restore(self, mark: tuple[Any, ...]) -> None:
         super()._restore(mark)
-        self._next_id, self._id_written = mark[2:]
+        self._next_id, self._id_written, self._hint_open = mark[2:]
 
     def _numbered(self, frame: bytes) -> None:
+        self._hint_open = False
         if self._next_id:
             self._buffer.append(b"id: %d\n" % self._next_id)
             self._next_id += 1
@@ -280,8 +294,3 @@ class NDJSONFrames(Frames):
                     f"found {name} at index {index} of {len(line)} bytes"
                 )
         self._buffer.append(line + b"\n")
-
-    def write_heartbeat(self) -> None:
-        """Write a ping line."""
-        self._open()
-        self._buffer.append(b'{"type":"ping"}\n')

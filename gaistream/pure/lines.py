@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from gaistream.errors import ClosedError, EventTooLarge, FrameError, FrameTypeError
 
-from .buffer import readable, shown
+from .buffer import Stateful, readable, shown
 from .text import lines_of
 
 MAX_LINE_BYTES = 16 * 2**20
@@ -24,7 +24,7 @@ def check_limit(name: str, limit: object) -> int:
     return limit
 
 
-class LineSplitter:
+class LineSplitter(Stateful):
     """An incremental line splitter over bytes. Belongs to one task.
 
     Args:

@@ -188,6 +188,7 @@ class Server:
         self.address: tuple[str, int] = listening.getsockname()
         self.url = f"http://127.0.0.1:{self.address[1]}"
         self.tasks: Callable[[], int] = lambda: 0
+        self.soon: Callable[[Callable[[], None]], Any] = lambda call: call()
 
 
 class _Uvicorn(uvicorn.Server):
@@ -219,7 +220,7 @@ def serve_uvicorn(app: Any, http: str, loop: str) -> Iterator[Server]:
     running = _Uvicorn(config)
     with listen() as listening:
         server = Server(f"uvicorn {http} {loop}", "asgi", listening)
-        thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
+        thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
         try:
             assert running.ready.wait(SECONDS)
@@ -241,7 +242,8 @@ def serve_wsgiref(app: Any) -> Iterator[Server]:
 
     with WSGIServer(("127.0.0.1", 0), Quiet) as running:
         running.set_app(app)
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+        interval = {"poll_interval": 0.01}
+        thread = threading.Thread(target=running.serve_forever, kwargs=interval, daemon=True)
         thread.start()
         try:
             yield Server("wsgiref", "wsgi", running.socket)

@@ -38,7 +38,15 @@ class Control:
             self.say(line)
             self._left_to_say -= 1
             if not self._left_to_say:
-                self._socket.close()
+                threading.Thread(target=self._hang_up, daemon=True).start()
+
+    def _hang_up(self) -> None:
+        """Close once the test has: a letter that nobody reads would reset the connection."""
+        with self._socket:
+            self._socket.setblocking(True)
+            self._socket.shutdown(socket.SHUT_WR)
+            while self._socket.recv(64):
+                pass
 
     def sync(self) -> Iterator[str]:
         """Be a source that blocks."""

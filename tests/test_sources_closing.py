@@ -1,0 +1,198 @@
+"""How a blocking source in its helper thread is closed, whatever happens to it or its loop."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextvars import ContextVar
+from types import ModuleType
+from typing import Any
+
+import pytest
+from loops import HELPER, LOOPS, Run, helper_threads, watched_loop
+
+variable: ContextVar[str] = ContextVar("variable", default="nothing")
+
+
+@pytest.fixture(params=LOOPS)
+def run(request: pytest.FixtureRequest) -> Iterator[Run]:
+    """Run a coroutine on each kind of loop; it must leave nothing there."""
+    with watched_loop(request.param) as run:
+        yield run
+
+
+async def read(source: AsyncIterator[Any]) -> list[Any]:
+    """Give all items, and close."""
+    try:
+        return [item async for item in source]
+    finally:
+        close = getattr(source, "aclose", None)
+        if close is not None:
+            await close()
+
+
+async def until(event: threading.Event) -> None:
+    """Wait for an event of another thread without stopping the loop."""
+    assert await asyncio.to_thread(event.wait, 10)
+
+
+def test_a_source_is_closed_in_its_own_thread_at_its_next_yield(gs: ModuleType, run: Run) -> None:
+    async def main() -> None:
+        threads: list[threading.Thread] = []
+        blocked, go_on, closed = threading.Event(), threading.Event(), threading.Event()
+
+        def items() -> Iterator[int]:
+            threads.append(threading.current_thread())
+            try:
+                yield 1
+                blocked.set()
+                assert go_on.wait(10)
+                yield 2
+                raise AssertionError("never asked for")
+            finally:
+                threads.append(threading.current_thread())
+                closed.set()
+
+        source = gs.sources.open_source(items())
+        assert await anext(source) == 1
+        await until(blocked)
+        before = time.monotonic()
+        await source.aclose()  # does not wait for what blocks
+        assert time.monotonic() - before < 5
+        assert not closed.is_set()
+        go_on.set()
+        await until(closed)
+        assert threads[0] is threads[1]
+        assert threads[0].name == HELPER
+        assert threads[0].daemon
+
+    run(main())
+
+
+def test_a_source_that_waits_for_room_is_closed_at_once(gs: ModuleType, run: Run) -> None:
+    async def main() -> None:
+        closed = threading.Event()
+
+        def items() -> Iterator[int]:
+            try:
+                while True:
+                    yield 1
+            finally:
+                closed.set()
+
+        source = gs.sources.open_source(items())
+        await anext(source)
+        await source.aclose()
+        await until(closed)
+
+    run(main())
+
+
+def test_a_source_that_was_never_begun_is_closed_without_a_thread(gs: ModuleType, run: Run) -> None:
+    class Opened:
+        closed_in: threading.Thread | None = None
+
+        def __iter__(self) -> Opened:
+            return self
+
+        def __next__(self) -> int:
+            raise AssertionError("never asked for")
+
+        def close(self) -> None:
+            assert self.closed_in is None
+            self.closed_in = threading.current_thread()
+
+    opened = Opened()
+
+    async def main() -> None:
+        source = gs.sources.open_source(opened)
+        await source.aclose()
+        assert opened.closed_in is threading.current_thread()
+
+    run(main())
+
+
+def test_a_source_whose_loop_is_closed_meanwhile_ends_at_its_next_yield(gs: ModuleType) -> None:
+    go_on, closed = threading.Event(), threading.Event()
+    produced = 0
+
+    def items() -> Iterator[int]:
+        nonlocal produced
+        try:
+            yield 1
+            assert go_on.wait(10)
+            while True:
+                produced += 1
+                yield 2
+        finally:
+            closed.set()
+
+    loop = asyncio.new_event_loop()
+    source = gs.sources.open_source(items())
+    assert loop.run_until_complete(anext(source)) == 1
+    loop.close()
+    go_on.set()
+    assert closed.wait(10)
+    assert produced == 1
+    for thread in helper_threads():
+        thread.join(10)
+    assert not helper_threads()
+
+
+def test_a_source_that_waits_for_room_notices_that_its_loop_was_closed(
+    gs: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gs.sources, "_PATIENCE", 0.01)
+    full, closed = threading.Event(), threading.Event()
+
+    def items() -> Iterator[int]:
+        try:
+            for number in itertools.count():
+                if number > gs.sources._MOST_AHEAD:
+                    full.set()
+                yield number
+        finally:
+            closed.set()
+
+    loop = asyncio.new_event_loop()
+    source = gs.sources.open_source(items())
+    assert loop.run_until_complete(anext(source)) == 0
+    assert full.wait(10)
+    loop.close()
+    assert closed.wait(10)
+    for thread in helper_threads():
+        thread.join(10)
+    assert not helper_threads()
+
+
+@pytest.mark.parametrize("ends", [False, True], ids=["at a yield", "by itself"])
+def test_what_it_raises_while_it_is_closed_is_logged(
+    gs: ModuleType, run: Run, caplog: pytest.LogCaptureFixture, ends: bool
+) -> None:
+    async def main() -> None:
+        go_on = threading.Event()
+        error = ValueError("in the cleanup")
+
+        def items() -> Iterator[int]:
+            try:
+                yield 1
+                assert go_on.wait(10)
+                if not ends:
+                    yield 2
+            finally:
+                raise error
+
+        source = gs.sources.open_source(items())
+        await anext(source)
+        await source.aclose()
+        go_on.set()
+        for thread in helper_threads():
+            await asyncio.to_thread(thread.join, 10)
+        (record,) = caplog.records
+        assert record.exc_info is not None
+        assert record.exc_info[1] is error
+
+    run(main())

@@ -1,0 +1,250 @@
+"""The twins stay equal: after any sequence of operations, errors among them, the same state."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from twin_input import (
+    Make,
+    anything,
+    bytes_likes,
+    errors,
+    events,
+    examples,
+    fields,
+    items,
+    octets,
+    offsets,
+    often,
+    outcome,
+    payloads,
+    rooms,
+    same,
+    texts,
+    things,
+)
+
+pytestmark = pytest.mark.hypothesis_twins
+
+
+@pytest.fixture
+def twins(both):
+    if len(both) < 2:
+        pytest.skip("only one twin is in this run")
+    return both
+
+
+def run(thing, steps, look):
+    """Do the steps, each a method's name and its arguments, and tell what each gave and left."""
+    return [
+        [outcome(getattr(thing, name), *args, **named), outcome(look, thing)]
+        for name, args, named in steps
+    ]
+
+
+def step(name, *args, **named):
+    return st.tuples(st.just(name), st.tuples(*args), st.fixed_dictionaries({}, optional=named))
+
+
+class ViewedBuffer:
+    """A buffer and the views that are held of it."""
+
+    def __init__(self, buffer):
+        self.buffer = buffer
+        self.views = []
+
+    def hold(self):
+        self.views.append(self.buffer.view())
+        return self.views[-1]
+
+    def release(self):
+        while self.views:
+            self.views.pop().release()
+
+    def __getattr__(self, name):
+        return getattr(self.buffer, name)
+
+
+BUFFER_STEPS = st.one_of(
+    step("append", bytes_likes),
+    step("append", octets),
+    step("append", anything),
+    step("truncate", offsets),
+    step("take"),
+    step("take_into", rooms, offset=offsets),
+    step("hold"),
+    step("release"),
+    step("release"),
+)
+
+
+@given(size=often(st.sampled_from([1, 8, 8192, 8193])), steps=st.lists(BUFFER_STEPS, max_size=12))
+@examples(400)
+def test_buffer(twins, size, steps):
+    def use(gs, size, steps):
+        buffer = ViewedBuffer(gs._backend.Buffer(size))
+        log = run(buffer, steps, lambda each: [len(each.buffer), each.buffer.view()])
+        return log, [args for _, args, _ in steps]
+
+    same(twins, use, size, steps)
+
+
+PIECES = [b"data", b"event", b"id", b"retry", b":", b": ", b"\n", b"\r", b"\r\n", b"\n\n", b"a"]
+PIECES += [b"12", b"\0", b"\xff", b"\xe2\x82", b"\xac", b"\xef\xbb\xbf", b"9" * 19, b"data: x\n\n"]
+limits = st.one_of(st.just({}), st.just({}), st.integers(1, 30), anything)
+
+
+@st.composite
+def feeds(draw):
+    """Draw steps that feed a stream in chunks, with other input and a close among them."""
+    text = draw(st.one_of(st.lists(st.sampled_from(PIECES), max_size=30).map(b"".join), octets))
+    cuts = sorted(draw(st.lists(st.integers(0, len(text)), max_size=6)))
+    chunks = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+    steps = [("feed", (chunk,), {}) for chunk in chunks]
+    for extra in draw(st.lists(st.one_of(step("close"), step("feed", anything)), max_size=2)):
+        steps.insert(draw(st.integers(0, len(steps))), extra)
+    return steps
+
+
+@given(limit=limits, steps=feeds())
+@examples(400)
+def test_line_splitter(twins, limit, steps):
+    def use(gs, limit, steps):
+        splitter = gs.LineSplitter(**({} if limit == {} else {"max_line_bytes": limit}))
+        return run(splitter, steps, lambda _: None), splitter.close()
+
+    same(twins, use, limit, steps)
+
+
+@given(limit=limits, steps=feeds())
+@examples(400)
+def test_sse_decoder(twins, limit, steps):
+    def use(gs, limit, steps):
+        decoder = gs.SSEDecoder(**({} if limit == {} else {"max_event_bytes": limit}))
+        return run(decoder, steps, lambda each: [each.last_event_id, each.retry])
+
+    same(twins, use, limit, steps)
+
+
+ENCODER_STEPS = st.one_of(
+    step("write", items),
+    step("write", texts),
+    step("write", events),
+    step("write_many", often(st.lists(items, max_size=3))),
+    step("write_event", often(texts), st.one_of(payloads, anything)),
+    st.tuples(st.just("write_frame"), st.just(()), fields),
+    step("write_frame", json=payloads, event=often(texts), data=st.none()),
+    step("write_comment", often(texts)),
+    step("write_ready", often(octets, bytes_likes)),
+    step("write_prelude"),
+    step("write_heartbeat"),
+    step("write_line", payloads),
+    step("write_text_line", often(texts, octets)),
+    step("take"),
+    step("take_into", rooms, offset=offsets),
+)
+ENDING_STEPS = st.one_of(step("fail", things(("Error",), lambda each: each)), step("finish"))
+all_steps = st.builds(
+    lambda steps, end, rest: [*steps, *end, *rest],
+    st.lists(ENCODER_STEPS, max_size=10),
+    st.lists(ENDING_STEPS, max_size=1),
+    st.lists(ENCODER_STEPS, max_size=3),
+)
+def look(frames):
+    return frames.pending, frames.failed, frames.ended, getattr(frames, "last_id", None)
+
+
+def played(encoder, steps):
+    log = run(encoder, [each for each in steps if hasattr(encoder, each[0])], look)
+    return log, outcome(encoder.write_heartbeat), encoder.take()
+
+
+@given(
+    errors=st.sampled_from(["strict", "replace"]),
+    dialect=st.sampled_from(["gai", "gai", "json"]),
+    switch=st.booleans(),
+    steps=all_steps,
+)
+@examples(400)
+@pytest.mark.parametrize("kind", ["SSE", "NDJSON"])
+def test_encoders(twins, kind, errors, dialect, switch, steps, monkeypatch):
+    monkeypatch.setattr("time.time", lambda: 1_700_000_000.5)
+
+    def use(gs, steps):
+        named = {"include_id": switch} if kind == "SSE" else {"compact_json": switch}
+        options = getattr(gs, f"{kind}Options")(errors=errors, buffer_size=8, **named)
+        return played(getattr(gs, f"{kind}Encoder")(options, dialect=dialect), steps)
+
+    same(twins, use, steps)
+
+
+@given(times=st.lists(st.one_of(events, texts), max_size=4), compact=st.booleans())
+@examples(200)
+def test_lines_with_timestamps(twins, times, compact, monkeypatch):
+    monkeypatch.setattr("time.time", lambda: 1_700_000_000.5)
+
+    def use(gs, times):
+        options = gs.NDJSONOptions(include_timestamp=True, compact_json=compact)
+        return played(gs.NDJSONEncoder(options), [("write", (each,), {}) for each in times])
+
+    same(twins, use, times)
+
+
+class Scripted:
+    """A dialect that does what an item, a list of steps, tells it."""
+
+    def __init__(self, text, reasoning):
+        self.text_template = text
+        self.reasoning_template = reasoning
+
+    def write(self, frames, item):
+        if not isinstance(item, list):
+            raise LookupError(type(item).__name__)
+        for name, args, named in item:
+            if name == "mark":
+                frames.failed, frames.ended = args
+            elif hasattr(frames, name):
+                getattr(frames, name)(*args, **named)
+
+    fail = write
+
+    def finish(self, frames):
+        frames.write_ready(b"(end)")
+
+
+INNER = st.one_of(
+    st.tuples(st.just("write_frame"), st.just(()), fields),
+    step("write_event", often(texts), payloads),
+    step("write_ready", octets),
+    step("write_line", payloads),
+    step("mark", st.booleans(), st.booleans()),
+    step("write", st.one_of(texts, events)),
+)
+scripts = st.lists(INNER, max_size=4)
+templates = st.one_of(st.none(), st.builds(lambda *a: Make("FrameTemplate", a), octets, octets))
+SCRIPTED_STEPS = st.one_of(
+    step("write", scripts),
+    step("write", st.one_of(texts, events)),
+    step("write_many", st.lists(st.one_of(scripts, texts, events), max_size=3)),
+    step("take"),
+)
+
+
+@given(
+    sizes=st.sampled_from([1, 64, 8192]),
+    named=st.fixed_dictionaries({}, optional={"errors": errors, "include_id": st.booleans()}),
+    text=templates,
+    reasoning=templates,
+    steps=st.lists(SCRIPTED_STEPS, max_size=6),
+    end=st.one_of(st.just([]), st.tuples(step("fail", scripts)), st.tuples(step("finish"))),
+)
+@examples(250)
+@pytest.mark.parametrize("kind", ["SSEFrames", "NDJSONFrames"])
+def test_frames_with_any_dialect(twins, kind, sizes, named, text, reasoning, steps, end):
+    if kind == "NDJSONFrames":
+        named = {"errors": named["errors"]} if "errors" in named else {}
+
+    def use(gs, text, reasoning, steps):
+        frames = getattr(gs._backend, kind)(Scripted(text, reasoning), sizes, **named)
+        return played(frames, [*steps, *end])
+
+    same(twins, use, text, reasoning, steps)
