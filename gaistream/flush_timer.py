@@ -29,10 +29,10 @@ class _FlushTimer:
         self._order = itertools.count()
         self._running = False
 
-    def schedule(self, writer: _Flushable, delay: float) -> None:
+    def schedule(self, writer: _Flushable, delay: float, interval: float) -> None:
         with self._changed:
             when = time.monotonic() + delay
-            heapq.heappush(self._due, (when, next(self._order), weakref.ref(writer), delay))
+            heapq.heappush(self._due, (when, next(self._order), weakref.ref(writer), interval))
             if not self._running:
                 threading.Thread(target=self._run, name="gaistream-flush", daemon=True).start()
                 self._running = True  # which it looks at only once we have let go
@@ -46,10 +46,10 @@ class _FlushTimer:
                 if due is None:
                     self._running = False
                     return
-            reference, delay = due
+            reference, interval = due
             writer = reference()
             if writer is not None and not writer.flush_if_due():
-                self.schedule(writer, delay / 8)
+                self.schedule(writer, interval / 8, interval)
             del writer  # not to be held while waiting
 
     def _wait(self) -> tuple[weakref.ref[_Flushable], float] | None:
@@ -71,7 +71,7 @@ _timer = _FlushTimer()
 
 def flush_later(writer: _Flushable, delay: float) -> None:
     """Have `writer.flush_if_due()` called after `delay` seconds, if it still lives then."""
-    _timer.schedule(writer, delay)
+    _timer.schedule(writer, delay, delay)
 
 
 def _start_anew() -> None:

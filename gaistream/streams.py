@@ -94,8 +94,11 @@ class _AsyncChunks(AsyncIterator[bytes]):
 
     async def aclose(self) -> None:
         """End the stream and close its source."""
-        await self._chunks.aclose()
-        await self._life.close()
+        self._life.interrupt("client_gone")  # which ends a chunk that somebody still waits for
+        try:
+            await self._chunks.aclose()
+        finally:
+            await self._life.close()
 
 
 class _Chunks(Iterator[bytes]):

@@ -1,4 +1,4 @@
-"""The command: its help, its demo from the first line to Ctrl-C, and what it says without extras."""
+"""The command: its help, its demo from first line to Ctrl-C, and what it says without extras."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import threading
 import time
@@ -234,22 +235,24 @@ def test_a_sink_that_uses_its_writer_within_the_periodic_flush_is_told_so(
     writer.close()
 
 
-def test_a_writer_that_is_busy_is_tried_again(gs: ModuleType) -> None:
-    timer = gs.flush_timer._FlushTimer()
+def test_a_writer_that_is_busy_is_tried_again_soon_but_not_all_the_time(gs: ModuleType) -> None:
     done = threading.Event()
     tries: list[float] = []
+    interval = 0.08
 
     class Busy:
         def flush_if_due(self) -> bool:
             tries.append(time.monotonic())
-            if len(tries) == 3:
+            if len(tries) == 5:
                 done.set()
-            return len(tries) == 3
+            return len(tries) == 5
 
-    busy = Busy()
-    timer.schedule(busy, 0.01)
+    busy = Busy()  # which the timer holds weakly
+    gs.flush_timer.flush_later(busy, interval)
     assert done.wait(10)
-    assert len(tries) == 3
+    assert len(tries) == 5
+    for before, after in itertools.pairwise(tries):
+        assert after - before >= interval / 8 * 0.9
 
 
 def test_a_blocked_writer_is_not_waited_for_by_its_own_flush(gs: ModuleType) -> None:

@@ -98,9 +98,8 @@ def test_the_text_of_a_stream_error_is_told_and_not_logged(
 
 def test_an_error_whose_text_cannot_be_written_is_told_in_general_words(gs: ModuleType) -> None:
     strict = gs.SSEOptions(errors="strict")
-    for told in ("\ud800", 5):
-        source = Source(error=gs.StreamError(told))
-        assert b"".join(gs.sse(source, strict)) == PRELUDE + INTERNAL
+    source = Source(error=gs.StreamError("\ud800"))
+    assert b"".join(gs.sse(source, strict)) == PRELUDE + INTERNAL
 
 
 def test_sources_with_anything_else_than_events_fail_with_the_error_event(gs: ModuleType) -> None:

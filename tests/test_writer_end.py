@@ -51,8 +51,7 @@ def test_an_error_whose_text_cannot_be_written_is_told_in_general_words(
 ) -> None:
     strict = gs.SSEOptions(errors="strict", flush_after_write=False)
     assert ended_by(gs, gs.StreamError("\ud800"), strict) == INTERNAL
-    assert ended_by(gs, gs.StreamError(ValueError("no text"))) == INTERNAL
-    assert len(caplog.records) == 2
+    assert len(caplog.records) == 1
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, asyncio.CancelledError])

@@ -1,0 +1,193 @@
+"""What a client does to a handler before there is a stream: it goes, or sends its body late."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import re
+from types import ModuleType
+from typing import Any
+
+import pytest
+from scripted_asgi import Connection, run
+
+
+class Asked:
+    """A provider that notes what it was asked, and may wait before it gives its source."""
+
+    def __init__(self, wait: bool = False) -> None:
+        self.asked: list[Any] = []
+        self.waiting = asyncio.Event()
+        self.broken_off = False
+        self._wait = wait
+
+    async def stream_text(self, request: Any) -> Any:
+        self.asked.append(request)
+        if self._wait:
+            self.waiting.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                self.broken_off = True
+                raise
+        return ["a"]
+
+
+def test_a_client_that_goes_while_its_request_is_prepared_is_not_paid_for(gs: ModuleType) -> None:
+    async def test() -> None:
+        provider, preparing = Asked(), asyncio.Event()
+
+        async def prepare(request: Any) -> None:
+            preparing.set()
+            await asyncio.Event().wait()
+
+        connection = Connection().hear()
+        task = connection.begin(gs.asgi.sse_handler(provider, prepare))
+        await preparing.wait()
+        connection.leave()
+        await task
+        assert (provider.asked, connection.sent) == ([], [])
+
+    run(test())
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_client_that_goes_while_the_provider_begins_breaks_it_off(
+    gs: ModuleType, method: str
+) -> None:
+    async def test() -> None:
+        provider = Asked(wait=True)
+
+        async def prepare(request: Any) -> bytes:
+            return await request.body() if method == "POST" else b""
+
+        connection = Connection(method).hear(b"{}")
+        task = connection.begin(gs.asgi.sse_handler(provider, prepare))
+        await provider.waiting.wait()
+        connection.leave()
+        await task
+        assert provider.broken_off
+        assert connection.sent == []
+        assert not task.cancelled()
+
+    run(test())
+
+
+def test_a_client_that_goes_amid_its_body_is_not_answered(gs: ModuleType) -> None:
+    async def test() -> None:
+        provider = Asked()
+
+        async def prepare(request: Any) -> bytes:
+            return await request.body()
+
+        connection = Connection("POST").hear(b"{", more=True)
+        task = connection.begin(gs.asgi.sse_handler(provider, prepare))
+        await asyncio.sleep(0)
+        connection.leave()
+        await task
+        assert (provider.asked, connection.sent) == ([], [])
+
+    run(test())
+
+
+def test_a_server_that_cancels_meanwhile_is_obeyed(gs: ModuleType) -> None:
+    async def test() -> None:
+        provider = Asked(wait=True)
+        connection = Connection().hear()
+        task = connection.begin(gs.asgi.sse_handler(provider, lambda _: None))
+        await provider.waiting.wait()
+        connection.leave()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert provider.broken_off
+
+    run(test())
+
+
+def test_a_body_that_is_asked_for_late_is_still_whole(gs: ModuleType) -> None:
+    async def test() -> None:
+        provider = Asked()
+
+        async def prepare(request: Any) -> bytes:
+            await asyncio.sleep(0)
+            first = await request.body()
+            assert first == await request.body()
+            return first
+
+        connection = Connection("POST").hear(b"on", more=True).hear(b"e")
+        await connection.serve(gs.asgi.ndjson_handler(provider, prepare))
+        assert provider.asked == [b"one"]
+        assert connection.sent[-1]["more_body"] is False
+
+    run(test())
+
+
+def test_what_prepare_sets_in_its_context_is_there_for_the_source(gs: ModuleType) -> None:
+    name = contextvars.ContextVar("name", default="unset")
+
+    class Provider:
+        async def stream_text(self, request: Any) -> Any:
+            yield name.get()
+
+    async def test() -> None:
+        connection = Connection().hear()
+        await connection.serve(gs.asgi.ndjson_handler(Provider(), lambda _: name.set("set")))
+        assert b'"text":"set"' in b"".join(each.get("body", b"") for each in connection.sent)
+
+    run(test())
+
+
+def test_a_response_serves_one_request(gs: ModuleType) -> None:
+    async def test() -> None:
+        response = gs.asgi.SSEResponse(["a"])
+        await Connection().hear().serve(response)
+        second = Connection().hear()
+        with pytest.raises(RuntimeError, match="a response serves one request"):
+            await second.serve(response)
+        assert second.sent == []
+
+    run(test())
+
+
+@pytest.mark.parametrize("interface", ["asgi", "wsgi"])
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"status": "200"}, "status must be an int from 200 to 599, not '200'"),
+        ({"status": 99}, "status must be an int from 200 to 599, not 99"),
+        ({"headers": {"X": 5}}, "headers must be str, not 'X': 5"),
+        ({"headers": {"X": "a\r\nY: b"}}, "headers must be printable Latin-1, not 'X'"),
+        ({"headers": {"X": "\u2026"}}, "headers must be printable Latin-1, not 'X'"),
+        ({"headers": {"X y": "a"}}, "headers must be printable Latin-1, not 'X y'"),
+        ({"on_close": 3}, "on_close must be callable or None, not int"),
+        ({"cors": True}, "cors must be '*' or origins, not bool"),
+    ],
+    ids=str,
+)
+def test_a_setting_that_could_not_be_sent_is_refused_when_it_is_given(
+    gs: ModuleType, interface: str, settings: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(gs.errors.FrameError, match="^" + re.escape(said)):
+        getattr(gs, interface).SSEResponse([], **settings)
+
+
+@pytest.mark.parametrize(
+    ("timeout", "said"),
+    [("60", "must be seconds or None, not str"), (-1, "must be at least 0 and finite, not -1")],
+)
+def test_a_send_timeout_that_is_none_is_refused(gs: ModuleType, timeout: Any, said: str) -> None:
+    with pytest.raises(gs.errors.FrameError, match=f"^send_timeout {said}$"):
+        gs.asgi.SSEResponse([], send_timeout=timeout)
+
+
+@pytest.mark.parametrize("interface", ["asgi", "wsgi"])
+def test_a_generator_function_is_no_provider(gs: ModuleType, interface: str) -> None:
+    async def answer(request: Any) -> Any:
+        yield "a"
+
+    handler = getattr(gs, interface).sse_handler
+    with pytest.raises(gs.errors.FrameTypeError, match="provider must have stream_text"):
+        handler(answer, lambda _: None)
+    with pytest.raises(gs.errors.FrameTypeError, match="prepare_request must be callable, not No"):
+        handler(Asked(), None)
