@@ -356,8 +356,9 @@ class SSEWriter(_Writer):
         options: what is written and when; SSEOptions() if None.
         dialect: "gai" or "json".
 
-    As a context manager it closes at the end: with `done`, or after an exception with the error
-    event instead, and the exception goes on.
+    One that is dropped without close() loses what still waits. As a context manager it closes at
+    the end: with `done`, or after an exception with the error event instead, and the exception
+    goes on.
     """
 
     def __init__(

@@ -46,6 +46,11 @@ def test_the_demo_prints_its_address_answers_and_ends_by_interrupt():
         assert last == {"type": "done", "finished": True}
         bad = httpx.post(f"{address}/api/chat", json={"messages": [{"role": "user"}]})
         assert bad.status_code == 400
+        for mark in ({"Origin": "https://elsewhere.example"}, {"Sec-Fetch-Site": "cross-site"}):
+            foreign = httpx.post(f"{address}/api/chat", json=body, headers=mark)
+            assert foreign.status_code == 403
+            assert foreign.json()["error"]["code"] == "cross_site"
+        assert httpx.get(f"{address}/chat", params=question, headers={"Origin": address}).is_success
         assert "messages[0]" in bad.json()["error"]["message"]
     finally:
         process.send_signal(signal.SIGINT)

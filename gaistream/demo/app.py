@@ -134,5 +134,8 @@ async def _chat(request: IncomingRequest) -> ChatRequest:
 
 def _refuse_other_sites(request: IncomingRequest) -> None:
     """Refuse what another site's page or image asks for; browsers mark it, others need not."""
-    if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+    said = request.headers
+    own = f"//{said.get('host', '')}"
+    foreign = "origin" in said and not said["origin"].endswith(own)  # an older browser's mark
+    if foreign or said.get("sec-fetch-site", "none") not in ("same-origin", "none"):
         raise StreamError("another site may not ask here", code="cross_site", status=403)
