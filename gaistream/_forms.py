@@ -53,8 +53,11 @@ def _time_form(value: time) -> str:
 
 
 def _instance_form(value: Any) -> dict[Any, Any]:
-    held = value.__dict__
-    return {name: held[name] for name in held if type(name) is not str or name[:1] != "_"}
+    held: dict[Any, Any] = value.__dict__.copy()
+    for name in tuple(held):
+        if type(name) is str and name[:1] == "_":
+            del held[name]
+    return held
 
 
 def _fields_form(value: Any, names: tuple[str, ...]) -> dict[str, Any]:
@@ -71,9 +74,14 @@ def _pydantic_form(value: Any, base: Any) -> Any:
 
 
 def numpy_form(value: Any) -> Any:
-    if not value.flags.c_contiguous:
-        return value.copy()  # which orjson may read in place
+    """Give the form of an array or a scalar."""
     kind = value.dtype.kind
+    if kind in "biuUTO" or value.dtype.char == "d":
+        return value.tolist()
+    if kind == "f":
+        if value.dtype.itemsize < 8:  # as orjson: the shortest decimals of 32 bits
+            value = value.astype("f4").astype("U32")
+        return value.astype("f8").tolist()
     if kind == "M":
         years = value.astype("M8[Y]").astype("i8")  # counted from 1970; NaT is the lowest int64
         if not ((years >= -1970) & (years <= 8029)).all():
@@ -81,12 +89,6 @@ def numpy_form(value: Any) -> Any:
         numpy: Any = sys.modules["numpy"]
         texts = numpy.datetime_as_string(value.astype("M8[us]"))
         return numpy.char.replace(texts, ".000000", "").tolist()
-    if kind == "f" and value.dtype.itemsize < 8:  # as orjson: the shortest decimals of 32 bits
-        value = value.astype("f4").astype("U32")
-    if kind == "f" and value.dtype.char != "d":
-        value = value.astype("f8")
-    if kind in "fbiuUTO":
-        return value.tolist()
     raise Refused(f"cannot encode numpy {value.dtype} at")
 
 
@@ -130,4 +132,5 @@ def form_of(cls: Any) -> Callable[[Any], Any]:
 
 def form(value: Any) -> Any:
     """Give what stands for a value that is not plain; it need not be plain all through."""
-    return form_of(type(value))(value)
+    cls: Any = type(value)
+    return form_of(cls)(value)

@@ -106,6 +106,7 @@ class _Client:
         self._body_read = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._on_gone: Callable[[], object] | None = None
+        self._failure: Exception | None = None  # of receive, before the body was whole
         self.gone = False
         if not has_body:
             self._start()
@@ -127,18 +128,22 @@ class _Client:
                 if too_large:
                     return
                 await asyncio.sleep(0)  # should it do so without ever suspending
-        except Exception:
+        except Exception as error:
             log.exception("receive raised: that the client goes will be seen by sends alone")
-            self._body_read.set()
+            if not self._body_read.is_set():
+                self._failure = error
+                self._body_read.set()
         else:
             self.gone = True
             if self._on_gone is not None:
                 self._on_gone()
 
     async def body(self) -> bytes:
-        """Wait for the whole body; StreamError where it exceeds the limit."""
+        """Wait for the whole body; StreamError where it exceeds the limit, or receive's error."""
         self._start()
         await self._body_read.wait()
+        if self._failure is not None:
+            raise self._failure
         if len(self._body) > http.MAX_BODY_BYTES:
             raise http.too_large()
         return bytes(self._body)

@@ -129,10 +129,6 @@ class NDJSONEncoder(NDJSONFrames):
         else:
             raise FrameError("a line needs data or json")
 
-    def write_heartbeat(self) -> None:
-        """Write a ping line."""
-        self.write_line({"type": "ping"})
-
     def write_comment(self, text: str = "") -> None:  # noqa: ARG002
         """Raise FrameError: NDJSON has no comments."""
         raise FrameError("NDJSON has no comments")

@@ -297,3 +297,7 @@ cdef class NDJSONFrames(Frames):
         memcpy(out, span.data, span.size)
         out[span.size] = 0x0A
         self.buffer.length += span.size + 1
+
+    def write_heartbeat(self):
+        """Write a ping line."""
+        self.write_line({"type": "ping"})

@@ -325,6 +325,28 @@ def test_a_client_that_goes_before_its_body_was_read_is_not_answered(gs: Any) ->
     run(test())
 
 
+def test_a_body_that_the_server_could_not_read_on_is_not_taken_for_whole(
+    gs: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        provider, connection = Provider(), Connection("POST").hear(b"[1]", more=True)
+        receive = connection.receive
+
+        async def broken() -> dict[str, Any]:
+            if connection.incoming.empty():
+                raise RuntimeError("nothing more to receive")
+            return await receive()
+
+        connection.receive = broken  # type: ignore[method-assign]
+        served = await connection.serve(gs.asgi.sse_handler(provider, lambda each: each.json()))
+        assert served.status == 500
+        assert error_of(served)["code"] == "internal"
+        assert not provider.asked
+
+    run(test())
+    assert "nothing more to receive" in caplog.text
+
+
 async def fail_later(error: Exception) -> Any:
     await asyncio.sleep(0)
     raise error

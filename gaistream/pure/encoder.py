@@ -294,3 +294,7 @@ class NDJSONFrames(Frames):
                     f"found {name} at index {index} of {len(line)} bytes"
                 )
         self._buffer.append(line + b"\n")
+
+    def write_heartbeat(self) -> None:
+        """Write a ping line."""
+        self.write_line({"type": "ping"})

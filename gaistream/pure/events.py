@@ -9,7 +9,7 @@ again cannot change one. Twin of src/events.pxi: same kinds, same fields, same e
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, ClassVar, NoReturn, Self
+from typing import Any, ClassVar, NoReturn, Self, cast
 
 from gaistream.errors import EventError
 
@@ -180,6 +180,9 @@ class Event(_Value):
     __slots__ = ("timestamp",)
 
     timestamp: float | None
+
+    def __new__(cls) -> Self:
+        return cast(Self, _event(cls, None))
 
 
 _BASES.append(Event)

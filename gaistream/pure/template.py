@@ -86,7 +86,7 @@ class FrameTemplate:
             raise FrameTypeError(f"slot must be str, not {type(slot).__name__}")
         if format == "sse":
             frame = sse_frame(None, event, None, None, None, payload, False)
-            start = frame.index(b"data: ")
+            start = frame.rfind(b"\n", 0, -2) + 1  # of the data line, behind the event's
         elif format == "ndjson":
             if event is not None:
                 raise FrameError("event must be None: an NDJSON line has no event field")
