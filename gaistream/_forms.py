@@ -87,8 +87,10 @@ def numpy_form(value: Any) -> Any:
         if not ((years >= -1970) & (years <= 8029)).all():
             raise Refused("cannot encode datetime64 at", ": NaT or not in the years 0 to 9999")
         numpy: Any = sys.modules["numpy"]
-        texts = numpy.datetime_as_string(value.astype("M8[us]"))
-        return numpy.char.replace(texts, ".000000", "").tolist()
+        exact = value.astype("M8[us]")
+        whole = exact.astype("M8[s]")
+        text = numpy.datetime_as_string
+        return numpy.where(exact == whole, text(whole), text(exact)).tolist()
     raise Refused(f"cannot encode numpy {value.dtype} at")
 
 
@@ -111,7 +113,7 @@ _FORMS: Final[dict[type, Callable[[Any], Any]]] = {
 
 @lru_cache(512)  # bounded, for classes may be made without end
 def form_of(cls: Any) -> Callable[[Any], Any]:
-    """Choose what gives the form of a class's instances; it may be `numpy_form`."""
+    """Choose what gives the form of a class's instances; for most of numpy it is `numpy_form`."""
     bases = cls.__mro__  # not issubclass(), which pydantic's metaclass makes slow
     if (base := _loaded("pydantic.main", "BaseModel")) in bases:
         return partial(_pydantic_form, base=base)
@@ -120,7 +122,7 @@ def form_of(cls: Any) -> Callable[[Any], Any]:
     if Enum in bases:
         return attrgetter("value")
     if _loaded("numpy", "ndarray") in bases or _loaded("numpy", "generic") in bases:
-        return numpy_form
+        return float if float in bases else numpy_form  # float64 is a float
     declared: Any = next((vars(base) for base in bases if _FIELDS in vars(base)), None)
     if declared is None:
         return _FORMS.get(cls, _refuse)

@@ -20,7 +20,7 @@ import math
 import re
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 from typing import Any, Final
 
@@ -201,13 +201,15 @@ def orjson_library() -> Library:
 
     def default(value: Any) -> Any:
         cls: Any = type(value)
-        if cls is datetime and (value.tzinfo is None or value.tzinfo is UTC):
+        if cls is date or (cls is datetime and (value.tzinfo is None or value.tzinfo is UTC)):
             return dumps(value)[1:-1].decode()  # right for these, and faster than isoformat()
         give = form_of(cls)
-        if give is numpy_form and value.dtype.char in _FRAGMENTS:
+        if give is numpy_form and (dtype := value.dtype).char in _FRAGMENTS and dtype.isnative:
+            if value.shape and not value.flags.carray:
+                value = value.copy()  # contiguous and aligned
             try:
-                return fragment(dumps(value if value.flags.carray else value.copy(), None, numpy))
-            except TypeError:  # of another byte order, without a dimension, a subclass
+                return fragment(dumps(value, None, numpy))
+            except TypeError:  # without a dimension, or a subclass
                 pass
         return give(value)
 

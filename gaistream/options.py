@@ -106,13 +106,13 @@ class SSEOptions:
         _check_common(self)
         _check_whole("max_retries", self.max_retries, 0, 2**31)
         _check_whole("retry_ms", self.retry_ms, 0, 2**63 - 1)
-        if self.include_id is not _NO_IDS:
+        if not isinstance(self.include_id, _Default):
             _check_switch("include_id", self.include_id)
 
     @property
     def with_ids(self) -> SSEOptions:
         """These options with ids, unless they were switched off."""
-        return replace(self, include_id=True) if self.include_id is _NO_IDS else self
+        return replace(self, include_id=True) if isinstance(self.include_id, _Default) else self
 
     @property
     def first_retry(self) -> int | None:

@@ -1,4 +1,5 @@
-# The reusable buffer that a stream is built in, and the only two places where memory is got.
+# The reusable buffer that a stream is built in, and the two places where the memory of frames is
+# got: `new_bytes` and `grow`.
 #
 # Guarantees: bytes are written once, at the end; memory is held only while there is something in
 # the buffer (blocks of the usual size wait in a small pool, so that a steady stream allocates
@@ -22,6 +23,7 @@ from gaistream.errors import (
 )
 
 cdef extern from "Python.h":
+    const Py_ssize_t PY_SSIZE_T_MAX
     long long PyLong_AsLongLongAndOverflow(object number, int* overflow) except? -1
 
 cdef extern from *:
@@ -110,6 +112,13 @@ cdef bint released(object view):
     return False
 
 
+cdef inline bytes bytes_of(Span span):
+    """Copy bytes into an object of their own."""
+    cdef bytes copy = new_bytes(span.size)
+    memcpy(PyBytes_AS_STRING(copy), span.data, span.size)
+    return copy
+
+
 cdef int writable(object buffer, Py_buffer* view) except -1:
     """Hold a writable buffer; the caller releases it."""
     try:
@@ -149,6 +158,8 @@ cdef class Buffer:
             raise FrameTypeError(f"size must be int, not {type(size).__name__}")
         if not 1 <= size <= 2**30:
             raise FrameError(f"size must be from 1 to {2**30} bytes, not {shown(size)}")
+        check_exports(self)
+        cut(self, 0)
         self.size = size
 
     def __dealloc__(self):
@@ -217,7 +228,7 @@ cdef char* grow(Buffer self, Py_ssize_t extra) except NULL:
     cdef Py_ssize_t capacity
     cdef char* data
     check_exports(self)
-    if extra > 2**62 - self.length:
+    if extra > PY_SSIZE_T_MAX // 4 - self.length:
         raise MemoryError
     if self.data == NULL and self.size <= POOL_BLOCK and extra <= POOL_BLOCK:
         capacity = POOL_BLOCK
@@ -273,10 +284,11 @@ cdef bytes take(Buffer self):
 
 cdef object take_into(Buffer self, object buffer, object offset):
     cdef Py_buffer view
-    cdef Py_ssize_t taken = self.length
+    cdef Py_ssize_t taken
     cdef char* target
-    writable(buffer, &view)
+    writable(buffer, &view)  # may run code that writes or takes
     try:
+        taken = self.length
         target = place(&view, offset, taken)
         if taken:
             check_exports(self)

@@ -24,7 +24,7 @@ cdef class SSEDecoder:
     cdef public object retry
     cdef Buffer pending
     cdef Buffer data
-    cdef Scanner scanner
+    cdef bint after_cr
     cdef Py_ssize_t limit
     cdef bint closed
     cdef bint first
@@ -40,7 +40,7 @@ cdef class SSEDecoder:
 
     def __init__(self, *, max_event_bytes=16777216):
         self.limit = check_limit("max_event_bytes", max_event_bytes)
-        self.scanner.after_cr = False
+        self.after_cr = False
         self.closed = False
         self.first = True
         self.own_id = False
@@ -55,13 +55,14 @@ cdef class SSEDecoder:
 
         Raises EventTooLarge for an event beyond the limit, ClosedError after that or close().
         """
+        cdef Scanner scanner
         cdef Span line
         cdef list events = []
         if self.closed:
             raise ClosedError("the decoder is closed")
         held = readable("data", data)
-        scan(&self.scanner, span_of(held))
-        while next_line(&self.scanner, &line):
+        scanner = scan(span_of(held), &self.after_cr)
+        while next_line(&scanner, &line):
             self.check(self.pending.length + line.size)
             if self.pending.length:
                 append_span(self.pending, line)
@@ -77,8 +78,8 @@ cdef class SSEDecoder:
             else:
                 self.dispatch(events)
             cut(self.pending, 0)
-        line.data = self.scanner.at
-        line.size = self.scanner.end - self.scanner.at
+        line.data = scanner.at
+        line.size = scanner.end - scanner.at
         self.check(self.pending.length + line.size)
         append_span(self.pending, line)
         return events

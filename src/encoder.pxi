@@ -8,6 +8,7 @@
 
 cdef struct Mark:
     Py_ssize_t length
+    long long takes
     long long next_id
     bint id_written
     bint hint_open
@@ -28,6 +29,7 @@ cdef class Frames:
     cdef FrameTemplate reasoning
     cdef bint replace
     cdef bint id_written
+    cdef long long takes    # how often the buffer was emptied
     cdef bint hint_open     # the last block is a retry without its blank line
     cdef long long next_id  # 0: frames are not numbered
 
@@ -36,6 +38,8 @@ cdef class Frames:
 
     def __init__(self, dialect, size, errors):
         self.buffer = Buffer(size)
+        self.ended = self.failed = self.id_written = self.hint_open = False
+        self.takes = 0
         self.replace = check_errors(errors)
         self.dialect = dialect
         self.text = dialect.text_template
@@ -48,6 +52,7 @@ cdef class Frames:
 
     def take(self):
         """Give all that waits."""
+        self.takes += 1
         return take(self.buffer)
 
     def take_into(self, buffer, offset=0):
@@ -55,7 +60,9 @@ cdef class Frames:
 
         Raises BufferTooSmall, and moves nothing, where it does not fit.
         """
-        return take_into(self.buffer, buffer, offset)
+        end = take_into(self.buffer, buffer, offset)
+        self.takes += 1
+        return end
 
     def write(self, item):
         """Write one event, or what the dialect takes for one.
@@ -151,6 +158,7 @@ cdef int ask_dialect(Frames self, object item) except -1:
 cdef inline Mark mark_of(Frames self) noexcept:
     cdef Mark mark
     mark.length = self.buffer.length
+    mark.takes = self.takes
     mark.next_id = self.next_id
     mark.id_written = self.id_written
     mark.hint_open = self.hint_open
@@ -159,8 +167,8 @@ cdef inline Mark mark_of(Frames self) noexcept:
 
 
 cdef void restore(Frames self, Mark mark) noexcept:
-    if mark.length < self.buffer.length:
-        cut(self.buffer, mark.length)
+    # what was there at the mark is gone where a take came between
+    cut(self.buffer, mark.length if mark.takes == self.takes else 0)
     self.next_id = mark.next_id
     self.id_written = mark.id_written
     self.hint_open = mark.hint_open
@@ -205,8 +213,7 @@ cdef class SSEFrames(Frames):
 
     def write_ready(self, frame):
         """Write bytes as they are: frames that somebody else has made."""
-        check_open(self)
-        self.buffer.append(frame)
+        Frames.write_ready(self, frame)
         held = bytes(frame)
         if held.startswith(b"id:") or b"\nid:" in held:
             self.id_written = True

@@ -27,22 +27,29 @@ cdef inline object as_optional_text(str owner, str field, object value):
     return PyUnicode_FromObject(value)
 
 
+cdef inline object exact_number(object value):
+    """Give the number itself, not a subclass's: it must not refer back to its event."""
+    if value is None or type(value) is int or type(value) is float:
+        return value
+    return int.__pos__(value) if isinstance(value, int) else float.__pos__(value)
+
+
 cdef inline object as_integer(str owner, str field, object value):
     if not isinstance(value, int) or isinstance(value, bool):
         fail(owner, field, "int", value)
-    return value
+    return exact_number(value)
 
 
 cdef inline object as_number(str owner, str field, object value):
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         fail(owner, field, "int or float", value)
-    return value
+    return exact_number(value)
 
 
 cdef inline object as_optional_number(str owner, str field, object value):
     if value is not None and (not isinstance(value, (int, float)) or isinstance(value, bool)):
         fail(owner, field, "int, float or None", value)
-    return value
+    return exact_number(value)
 
 
 def rebuild(cls, values, timestamp):
@@ -212,6 +219,7 @@ cdef class AudioDelta(Event):
         self.format = format
 
 
+@cython.trashcan(True)
 @cython.final
 cdef class ToolCall(Event):
     """The model asks for a tool; `input` is any JSON value, None when there is none."""
@@ -228,6 +236,7 @@ cdef class ToolCall(Event):
         self.input = input
 
 
+@cython.trashcan(True)
 @cython.final
 cdef class ToolResult(Event):
     """What the tool answered to the call with the same `id`; `result` is any JSON value."""
@@ -337,6 +346,7 @@ cdef class Done(Event):
         self.timestamp = as_optional_number("Done", "timestamp", timestamp)
 
 
+@cython.trashcan(True)
 @cython.final
 cdef class Raw(Event):
     """Anything else: a JSON value that passes through as it is."""

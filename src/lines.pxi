@@ -8,18 +8,19 @@ cdef struct Scanner:
     const char* at
     const char* end
     const char* lf      # the next LF (or the end), where it is known: not before `at`
-    bint after_cr       # the last chunk ended in CR: an LF that comes next belongs to it
 
 
-cdef inline void scan(Scanner* scanner, Span chunk) noexcept nogil:
-    """Begin a chunk."""
+cdef inline Scanner scan(Span chunk, bint* after_cr) noexcept nogil:
+    """Begin a chunk; `after_cr`: the one before ended in CR, to which an LF belongs."""
+    cdef Scanner scanner
     scanner.at = chunk.data
     scanner.end = chunk.data + chunk.size
     scanner.lf = NULL
-    if scanner.after_cr and chunk.size:
-        scanner.after_cr = False
-        if chunk.data[0] == 0x0A:
+    if chunk.size:
+        if after_cr[0] and chunk.data[0] == 0x0A:
             scanner.at += 1
+        after_cr[0] = scanner.at != scanner.end and (scanner.end - 1)[0] == 0x0D
+    return scanner
 
 
 cdef inline bint next_line(Scanner* scanner, Span* line) noexcept nogil:
@@ -36,9 +37,7 @@ cdef inline bint next_line(Scanner* scanner, Span* line) noexcept nogil:
     if cr != NULL:
         line.size = cr - scanner.at
         scanner.at = cr + 1
-        if scanner.at == scanner.end:
-            scanner.after_cr = True
-        elif scanner.at[0] == 0x0A:
+        if scanner.at != scanner.end and scanner.at[0] == 0x0A:
             scanner.at += 1
         return True
     if scanner.lf == scanner.end:
@@ -51,9 +50,11 @@ cdef inline bint next_line(Scanner* scanner, Span* line) noexcept nogil:
 cdef Py_ssize_t check_limit(str name, object limit) except -1:
     if not isinstance(limit, int) or isinstance(limit, bool):
         raise FrameTypeError(f"{name} must be int, not {type(limit).__name__}")
-    if not 1 <= limit <= 2**62:
-        raise FrameError(f"{name} must be from 1 to {2**62} bytes, not {shown(limit)}")
-    return limit
+    cdef int overflow = 0
+    cdef long long size = PyLong_AsLongLongAndOverflow(limit, &overflow)  # of a subclass too
+    if overflow or not 1 <= size <= 2**62:
+        raise FrameError(f"{name} must be from 1 to {2**62} bytes, not {shown(int(limit))}")
+    return size
 
 
 cdef inline int append_span(Buffer buffer, Span span) except -1:
@@ -70,7 +71,7 @@ cdef class LineSplitter:
     """
 
     cdef Buffer pending
-    cdef Scanner scanner
+    cdef bint after_cr
     cdef Py_ssize_t limit
     cdef bint closed
 
@@ -79,7 +80,7 @@ cdef class LineSplitter:
 
     def __init__(self, *, max_line_bytes=16777216):
         self.limit = check_limit("max_line_bytes", max_line_bytes)
-        self.scanner.after_cr = False
+        self.after_cr = False
         self.closed = False
         cut(self.pending, 0)
 
@@ -88,21 +89,22 @@ cdef class LineSplitter:
 
         Raises EventTooLarge for a line beyond the limit, ClosedError after that or close().
         """
+        cdef Scanner scanner
         cdef Span line
         cdef list lines = []
         if self.closed:
             raise ClosedError("the line splitter is closed")
         held = readable("data", data)
-        scan(&self.scanner, span_of(held))
-        while next_line(&self.scanner, &line):
+        scanner = scan(span_of(held), &self.after_cr)
+        while next_line(&scanner, &line):
             self.check(self.pending.length + line.size)
             if self.pending.length:
                 append_span(self.pending, line)
                 lines.append(take(self.pending))
             else:
-                lines.append(PyBytes_FromStringAndSize(line.data, line.size))
-        line.data = self.scanner.at
-        line.size = self.scanner.end - self.scanner.at
+                lines.append(bytes_of(line))
+        line.data = scanner.at
+        line.size = scanner.end - scanner.at
         if line.size:
             self.check(self.pending.length + line.size)
             append_span(self.pending, line)

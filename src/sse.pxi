@@ -114,8 +114,6 @@ cdef object refuse_name(str field, object value):
 
 cdef object hold_name(str field, object value, bint replace, Span* span):
     """Point `span` at the text of an event or id, which a line end or NUL would break out of."""
-    cdef Py_ssize_t index
-    cdef unsigned char code
     cdef object held
     if not isinstance(value, str):
         expected = "str or int" if field == "id" else "str"
@@ -123,16 +121,13 @@ cdef object hold_name(str field, object value, bint replace, Span* span):
     if PyUnicode_IS_COMPACT_ASCII(value):
         span.data = <const char*> PyUnicode_DATA(value)
         span.size = PyUnicode_GET_LENGTH(value)
-        held = value
-    else:
-        value = PyUnicode_FromObject(value)  # a subclass may say something else
-        refuse_name(field, value)
-        held = utf8(value, replace)
-        span[0] = span_of(held)
-    for index in range(span.size):
-        code = <unsigned char> span.data[index]
-        if code <= 0x0D and (code == 0x0A or code == 0x0D or code == 0):
+        if holds_break(span.data, span.size, True):
             refuse_name(field, value)
+        return value
+    value = PyUnicode_FromObject(value)  # a subclass may say something else
+    refuse_name(field, value)
+    held = utf8(value, replace)
+    span[0] = span_of(held)
     return held
 
 
@@ -146,15 +141,19 @@ cdef bytes comment_block(object comment, bint replace):
 cdef long long check_retry(object retry) except -1:
     if not isinstance(retry, int) or isinstance(retry, bool):
         raise FrameTypeError(f"retry must be int, not {type(retry).__name__}")
-    if not 0 <= retry <= LLONG_MAX:
-        raise FrameError(f"retry must be from 0 to {MAX_INT} milliseconds, not {shown(retry)}")
-    return retry
+    cdef int overflow = 0
+    cdef long long number = PyLong_AsLongLongAndOverflow(retry, &overflow)
+    if overflow or number < 0:
+        raise FrameError(f"retry must be from 0 to {MAX_INT} milliseconds, not {shown(int(retry))}")
+    return number
 
 
 cdef long long check_id_number(object id) except? -1:
-    if not -LLONG_MAX <= id <= LLONG_MAX:
-        raise FrameError(f"id must be within 64 bits, not {shown(id)}")
-    return id
+    cdef int overflow = 0
+    cdef long long number = PyLong_AsLongLongAndOverflow(id, &overflow)  # of a subclass too
+    if overflow or number < -LLONG_MAX:
+        raise FrameError(f"id must be within 64 bits, not {shown(int(id))}")
+    return number
 
 
 cdef struct Frame:
@@ -233,7 +232,7 @@ cdef object frame_into(Frame* frame, object buffer, object offset, object held):
             and frame.data.data < out + frame.size
             and out < frame.data.data + frame.data.size
         ):
-            copy = PyBytes_FromStringAndSize(frame.data.data, frame.data.size)
+            copy = bytes_of(frame.data)
             frame.data = span_of(copy)  # the data stands where the frame goes
         write_frame(out, frame)
     finally:
@@ -335,7 +334,7 @@ cdef inline bytes plain_frame(object data, object event):
         memcpy(out, b"event: ", 7)
         memcpy(out + 7, PyUnicode_DATA(event), name_size - 8)
         out += name_size
-        out[-1] = 0x0A
+        (out - 1)[0] = 0x0A
     write_line(out, <const char*> PyUnicode_DATA(data), size)
     out[size + 7] = 0x0A
     return result
@@ -375,6 +374,7 @@ def encode_comment(text=""):
     return emit(None, None, None, None, text, ..., False, TO_BYTES, None, None)
 
 
+@cython.trashcan(True)
 cdef class ServerSentEvent:
     """One Server-Sent Event, to be written or as it was read. `bytes(event)` encodes it.
 

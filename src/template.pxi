@@ -26,7 +26,7 @@ cdef list places_of(bytes mark, bytes json, Py_ssize_t start):
 
 
 cdef inline Py_ssize_t whole_blocks(Py_ssize_t size) noexcept nogil:
-    return (size + BLOCK - 1) // BLOCK * BLOCK
+    return (size + BLOCK - 1) & -BLOCK
 
 
 cdef inline char* copy_blocks(char* out, const char* blocks, Py_ssize_t size) noexcept nogil:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -75,8 +74,3 @@ def gs(request: pytest.FixtureRequest) -> ModuleType:
 def both() -> list[ModuleType]:
     """The package on each twin that this run has."""
     return list(PACKAGES.values())
-
-
-# ---- helpers that several test files import: tests/support ----
-
-sys.path.append(str(Path(__file__).parent / "support"))

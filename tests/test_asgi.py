@@ -552,16 +552,23 @@ def test_a_cancellation_by_the_server_passes_and_the_source_is_closed(
 
 
 def test_a_receive_that_repeats_itself_for_ever_does_no_harm(gs: Any) -> None:
+    async def source() -> AsyncIterator[str]:
+        for _ in range(50):
+            await asyncio.sleep(0)
+        yield "a"
+
     async def test() -> None:
         for more in (False, True):
-            connection = Connection()
+            connection, heard = Connection(), []
 
-            async def repeat(more: bool = more) -> dict[str, Any]:
+            async def repeat(more: bool = more, heard: list[bool] = heard) -> dict[str, Any]:
+                heard.append(more)
                 return {"type": "http.request", "body": b"", "more_body": more}
 
             connection.receive = repeat  # type: ignore[method-assign]
-            await connection.serve(gs.asgi.SSEResponse(asynchronous("a")))
-            assert connection.sent == [start(), body(PRELUDE + text("a") + DONE), END]
+            await connection.serve(gs.asgi.SSEResponse(source()))
+            assert connection.sent == [start(), body(PRELUDE), body(text("a") + DONE), END]
+            assert more or len(heard) == 2  # nobody goes on asking a server that has said it all
 
     run(test())
 

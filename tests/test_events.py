@@ -205,13 +205,21 @@ def test_a_subclass_of_str_becomes_an_exact_str(gs):
     assert {(type(value), value) for value in found} == {(str, "é\n")}
 
 
-def test_numbers_stay_what_they_are(gs):
+class Bound(float):
+    """A number that may refer back to its event."""
+
+
+def test_numbers_are_kept_but_not_their_subclasses(gs):
     events = gs.events
-    assert events.FinishStep(Number.TWO).step_number is Number.TWO
+    for number in (events.FinishStep(Number.TWO).step_number,
+                   events.TextDelta("", timestamp=Number.TWO).timestamp):
+        assert (type(number), number) == (int, 2)
+    for number in (events.Safety("c", "a", Bound(0.5)).score,
+                   events.Error("e", None, Bound(0.5)).retry_after):
+        assert (type(number), number) == (float, 0.5)
     assert events.Usage(Number.TWO, 10**30).total_tokens == 10**30 + 2
     assert events.Usage(1, 2, 0).total_tokens == 0
     assert events.Usage(-1).total_tokens == -1
-    assert events.TextDelta("", timestamp=Number.TWO).timestamp is Number.TWO
     assert events.Safety("c", "a", 10**400).score == 10**400
 
 

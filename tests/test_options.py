@@ -144,19 +144,36 @@ def test_a_retry_is_sent_first_only_where_it_was_set(gs):
     assert type(make().error_retry) is int
 
 
+def test_ids_are_written_by_handlers_unless_they_were_switched_off(gs):
+    make = gs.SSEOptions
+    assert (make().include_id, make().with_ids.include_id) == (False, True)
+    for given in (False, True):
+        assert make(include_id=given).with_ids.include_id is given
+    assert make() == make(include_id=False)
+    assert make(buffer_size=9).with_ids == make(buffer_size=9, include_id=True)
+    assert "include_id=False" in repr(make())
+
+
+def copies(options):
+    yield copy.copy(options)
+    yield copy.deepcopy(options)
+    yield dataclasses.replace(options, buffer_size=9)
+    yield dataclasses.replace(copy.deepcopy(options), max_retries=1)
+
+
 def test_a_copy_remembers_what_was_set(gs):
-    for options in (gs.SSEOptions(), gs.SSEOptions(retry_ms=5000), gs.SSEOptions(retry_ms=7)):
-        for again in (
-            copy.copy(options),
-            copy.deepcopy(options),
-            dataclasses.replace(options, include_id=True),
-        ):
-            assert (again.first_retry, again.retry_ms) == (options.first_retry, options.retry_ms)
+    make = gs.SSEOptions
+    for options in (make(), make(retry_ms=5000, include_id=False), make(retry_ms=7)):
+        for other in copies(options):
+            assert (other.first_retry, other.retry_ms) == (options.first_retry, options.retry_ms)
+            assert other.with_ids.include_id is options.with_ids.include_id
 
 
 def test_options_are_pickled(both):
-    for options in (both[0].SSEOptions(), both[0].SSEOptions(retry_ms=5000)):
-        again = pickle.loads(pickle.dumps(options))
-        assert (again, again.first_retry) == (options, options.first_retry)
+    make = both[0].SSEOptions
+    for options in (make(), make(retry_ms=5000), make(include_id=False)):
+        other = pickle.loads(pickle.dumps(options))
+        assert (other, other.first_retry) == (options, options.first_retry)
+        assert other.with_ids == options.with_ids
     options = both[0].NDJSONOptions(compact_json=False)
     assert pickle.loads(pickle.dumps(options)) == options

@@ -21,6 +21,7 @@ from twin_input import (
     same,
     texts,
     things,
+    whole,
 )
 
 pytestmark = pytest.mark.hypothesis_twins
@@ -136,6 +137,9 @@ ENCODER_STEPS = st.one_of(
     step("write_comment", often(texts)),
     step("write_ready", often(octets, bytes_likes)),
     step("write_prelude"),
+    step("write_prelude", often(whole)),
+    step("write_frame", retry=whole, comment=texts),
+    step("write_comment", texts),
     step("write_heartbeat"),
     step("write_line", payloads),
     step("write_text_line", often(texts, octets)),
@@ -215,6 +219,8 @@ INNER = st.one_of(
     st.tuples(st.just("write_frame"), st.just(()), fields),
     step("write_event", often(texts), payloads),
     step("write_ready", octets),
+    step("write_frame", retry=whole),
+    step("write_comment", texts),
     step("write_line", payloads),
     step("mark", st.booleans(), st.booleans()),
     step("write", st.one_of(texts, events)),

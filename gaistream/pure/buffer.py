@@ -39,7 +39,7 @@ def place(buffer: object, offset: object, needed: int) -> memoryview:
         view = memoryview(buffer)  # type: ignore[arg-type]
     except TypeError:
         view = None
-    if view is None or view.readonly or (view.nbytes and not view.c_contiguous):
+    if view is None or view.readonly or not view.c_contiguous:
         if view is not None:
             view.release()
         raise FrameTypeError(
@@ -118,10 +118,12 @@ class Buffer(Stateful):
 
         Raises BufferTooSmall, and moves nothing, where it does not fit.
         """
-        target = place(buffer, offset, len(self._data))
-        taken = self.take()
-        target[:] = taken
-        return offset + len(taken)
+        size = len(self._data)
+        target = place(buffer, offset, size)
+        if len(self._data) != size:  # getting the buffer has run code that wrote or took
+            return self.take_into(buffer, offset)
+        target[:] = self.take()
+        return offset + size
 
 
 def check_size(size: object) -> None:

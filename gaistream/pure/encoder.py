@@ -28,12 +28,22 @@ class Frames(Stateful):
         failed: the last event written was an Error.
     """
 
-    __slots__ = ("_buffer", "_dialect", "_reasoning", "_replace", "_text", "ended", "failed")
+    __slots__ = (
+        "_buffer",
+        "_dialect",
+        "_reasoning",
+        "_replace",
+        "_takes",
+        "_text",
+        "ended",
+        "failed",
+    )
 
     def __init__(self, dialect: Any, size: int, errors: str) -> None:
         self._buffer = Buffer(size)
         self._replace = check_errors(errors)
         self._dialect = dialect
+        self._takes = 0
         self._text: FrameTemplate | None = dialect.text_template
         self._reasoning: FrameTemplate | None = dialect.reasoning_template
         self.ended = False
@@ -46,6 +56,7 @@ class Frames(Stateful):
 
     def take(self) -> bytes:
         """Give all that waits."""
+        self._takes += 1
         return self._buffer.take()
 
     def take_into(self, buffer: bytearray | memoryview, offset: int = 0) -> int:
@@ -53,7 +64,9 @@ class Frames(Stateful):
 
         Raises BufferTooSmall, and moves nothing, where it does not fit.
         """
-        return self._buffer.take_into(buffer, offset)
+        end = self._buffer.take_into(buffer, offset)
+        self._takes += 1
+        return end
 
     def write(self, item: Any) -> None:
         """Write one event, or what the dialect takes for one.
@@ -124,11 +137,11 @@ class Frames(Stateful):
             raise ClosedError("the stream has ended: nothing may follow")
 
     def _mark(self) -> tuple[Any, ...]:
-        return (len(self._buffer), self.failed)
+        return (len(self._buffer), self._takes, self.failed)
 
     def _restore(self, mark: tuple[Any, ...]) -> None:
-        self._buffer.truncate(mark[0])
-        self.failed = mark[1]
+        self._buffer.truncate(mark[0] if mark[1] == self._takes else 0)
+        self.failed = mark[2]
         self.ended = False
 
     def _numbered(self, frame: bytes) -> None:
@@ -241,7 +254,7 @@ class SSEFrames(Frames):
 
     def _restore(self, mark: tuple[Any, ...]) -> None:
         super()._restore(mark)
-        self._next_id, self._id_written, self._hint_open = mark[2:]
+        self._next_id, self._id_written, self._hint_open = mark[3:]
 
     def _numbered(self, frame: bytes) -> None:
         self._hint_open = False

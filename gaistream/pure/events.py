@@ -35,22 +35,26 @@ def _optional_text(owner: str, field: str, value: object) -> str | None:
     return str.__str__(value)
 
 
+def _exact(value: float) -> float:
+    return int.__pos__(value) if isinstance(value, int) else float.__pos__(value)
+
+
 def _integer(owner: str, field: str, value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         _fail(owner, field, "int", value)
-    return value
+    return int.__pos__(value)  # an exact int, where it is of a subclass
 
 
 def _number(owner: str, field: str, value: object) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool):
         _fail(owner, field, "int or float", value)
-    return value
+    return _exact(value)
 
 
 def _optional_number(owner: str, field: str, value: object) -> float | None:
     if value is not None and (not isinstance(value, int | float) or isinstance(value, bool)):
         _fail(owner, field, "int, float or None", value)
-    return value
+    return None if value is None else _exact(value)
 
 
 def _rebuild(cls: type[_Value], values: tuple[Any, ...], timestamp: float | None) -> _Value:

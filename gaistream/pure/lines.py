@@ -19,6 +19,7 @@ def check_limit(name: str, limit: object) -> int:
     """Refuse a limit that is none."""
     if not isinstance(limit, int) or isinstance(limit, bool):
         raise FrameTypeError(f"{name} must be int, not {type(limit).__name__}")
+    limit = int.__pos__(limit)  # a subclass may compare as it likes
     if not 1 <= limit <= 2**62:
         raise FrameError(f"{name} must be from 1 to {2**62} bytes, not {shown(limit)}")
     return limit

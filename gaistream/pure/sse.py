@@ -20,6 +20,7 @@ _FORBIDDEN: Final = {"\r": "CR", "\n": "LF", "\0": "NUL"}
 def _name_line(field: str, value: object, replace: bool) -> bytes:
     """Give the line of an event or id, which a line end or NUL would break out of."""
     if field == "id" and isinstance(value, int) and not isinstance(value, bool):
+        value = int.__pos__(value)  # a subclass may compare as it likes
         if not -MAX_INT <= value <= MAX_INT:
             raise FrameError(f"id must be within 64 bits, not {shown(value)}")
         return b"id: %d\n" % value
@@ -39,6 +40,7 @@ def _name_line(field: str, value: object, replace: bool) -> bytes:
 def _retry_line(retry: object) -> bytes:
     if not isinstance(retry, int) or isinstance(retry, bool):
         raise FrameTypeError(f"retry must be int, not {type(retry).__name__}")
+    retry = int.__pos__(retry)
     if not 0 <= retry <= MAX_INT:
         raise FrameError(f"retry must be from 0 to {MAX_INT} milliseconds, not {shown(retry)}")
     return b"retry: %d\n" % retry

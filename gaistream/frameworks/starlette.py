@@ -1,0 +1,299 @@
+"""Responses for Starlette and FastAPI: gaistream.asgi's, as `Response` subclasses.
+
+They may be returned from an endpoint, stand as FastAPI's return annotation, and be its
+`response_class` for an endpoint that yields. Status, headers and cookies may be changed until the
+response is sent, and there is no Content-Length. A background task runs after the stream,
+whatever its outcome. The life of a stream is gaistream.asgi's, in every respect: see there.
+
+`EventSourceResponse`, `ServerSentEvent` and `JSONServerSentEvent` stand in for sse-starlette's
+(3.7): change the import. What is different:
+
+| sse-starlette | here |
+|---|---|
+| `sep`, CRLF by default | taken and not used: LF, which every client reads alike |
+| an event without any field is a blank line | it is nothing; a lone `retry` has no blank line |
+| bytes as `data` of an event or dict are written as `b'…'` | they are text |
+| a ping every `ping` seconds | when nothing else was sent for `ping` seconds |
+| JSON by `json.dumps` | by gaistream's encoder: more types; NaN is null; 64-bit integers |
+| the source raises: the connection breaks | it is logged, and the stream ends with an `error` \
+event (a status and a JSON body, where nothing was yielded before); StreamError's text is told |
+| an item that cannot be written: likewise | likewise |
+| `send_timeout` None by default, SendTimeoutError | 60; the stream ends and the app returns; \
+None or 0: any time |
+| `client_close_handler_callable` runs while the source still does | once, when that is closed; \
+what it raises is logged |
+| `background` runs after success and disconnects | in every outcome |
+| a SIGTERM cancels the streams of uvicorn | signals are not watched |
+| `shutdown_event`, `shutdown_grace_period` | FrameError where they are set |
+| the body begins with the first event | with an empty comment, before it |
+| `Connection: keep-alive` | left to the server |
+| `Cache-Control: no-store`; `text/event-stream; charset=utf-8` | also no-cache, must-revalidate, \
+no-transform, and nosniff; no charset |
+| websocket: the stream is sent as a denial | it is denied with 400 |
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
+from typing import Any
+
+import anyio
+from starlette.background import BackgroundTask
+from starlette.datastructures import MutableHeaders
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from .. import asgi, http
+from ..engine import Outcome, Stream
+from ..errors import FrameError
+from ..handling import CORSLike, check_settings
+from ..options import SSEOptions, check_seconds
+from ..sources import open_source
+from ._event_source import (
+    ClosedInTime,
+    EventSourceEncoder,
+    JSONServerSentEvent,
+    ServerSentEvent,
+    fed,
+)
+
+__all__ = [
+    "EventSourceResponse",
+    "JSONServerSentEvent",
+    "NDJSONResponse",
+    "SSEResponse",
+    "ServerSentEvent",
+]
+
+Content = AsyncIterable[Any] | Iterable[Any]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class _Streamed(Response):
+    """An ASGI app of gaistream.asgi under a Starlette response's status and headers."""
+
+    _format = "sse"
+
+    def _set(
+        self,
+        status_code: int,
+        headers: Mapping[str, str] | None,
+        background: BackgroundTask | None,
+        media_type: str | None = None,
+    ) -> None:
+        """Set what Starlette's responses have."""
+        self.status_code = operator.index(status_code)  # of an HTTPStatus too
+        check_settings(self.status_code, headers, None)
+        self.background = background
+        self._used = False
+        given = [(name.lower(), value) for name, value in (headers or {}).items()]
+        named = {name for name, _ in given} | {"content-length"}  # which no stream has
+        if media_type is not None:
+            self.media_type = media_type
+            given = [("content-type", media_type), *given] if "content-type" not in named else given
+            named.add("content-type")
+        own = [(name.lower(), value) for name, value in http.headers(self._format).items()]
+        lines = [line for line in own if line[0] not in named]
+        lines += [line for line in given if line[0] != "content-length"]
+        self.raw_headers = [(name.encode(), value.encode("latin-1")) for name, value in lines]
+
+    _app: Callable[[], App]  # gives what serves the request
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request; RuntimeError where it is not the first."""
+        if self._used:
+            raise RuntimeError("a response serves one request: make one for each")
+        self._used = True
+
+        async def send_with_head(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._put_head(message)
+            await send(message)
+
+        try:
+            await self._app()(scope, receive, send_with_head)
+        finally:
+            if self.background is not None:
+                with anyio.CancelScope(shield=True):  # a cancelled scope would cut it short
+                    await self.background()
+
+    def _put_head(self, message: Message) -> None:
+        """Give a stream this status and these headers; an error in its place has its own."""
+        found = MutableHeaders(raw=message["headers"])
+        own = MutableHeaders(raw=list(self.raw_headers))
+        if "content-length" in found:
+            headers, more = found, own
+        else:
+            headers, more = own, found
+            message["status"] = self.status_code
+        for name, value in more.items():
+            if name == "vary":
+                headers.add_vary_header(value)
+            elif name.startswith("access-control-"):
+                headers.setdefault(name, value)
+        message["headers"] = headers.raw
+
+
+class _Face(_Streamed):
+    """A response of gaistream.asgi as a Starlette response."""
+
+    def __init__(
+        self,
+        content: Content,
+        options: Any = None,
+        *,
+        status_code: int = 200,
+        headers: Mapping[str, str] | None = None,
+        background: BackgroundTask | None = None,
+        dialect: str = "gai",
+        cors: CORSLike = None,
+        send_timeout: float | None = 60,
+        hold_headers: bool = False,
+        on_close: Callable[[Outcome], Any] | None = None,
+    ) -> None:
+        self._set(status_code, headers, background)
+        made = asgi.SSEResponse if self._format == "sse" else asgi.NDJSONResponse
+        self._response = made(
+            content,
+            options,
+            dialect=dialect,
+            cors=cors,
+            send_timeout=send_timeout,
+            hold_headers=hold_headers,
+            on_close=on_close,
+        )
+
+    def _app(self) -> App:
+        return self._response
+
+
+class SSEResponse(_Face):
+    """Server-Sent Events for a source.
+
+    Args:
+        content: an async or sync iterable of events (a sync one runs in a helper thread).
+        options: SSEOptions, or None for the defaults.
+        status_code: of the response, where the stream begins well.
+        headers: more headers; they replace those of the same name.
+        background: runs after the stream, however it ended.
+        dialect: "gai" or "json".
+        cors: None: the app's policy stands; else as in gaistream.asgi.
+        send_timeout: seconds that one send may take before the stream ends as stalled; 0 or
+            None: any time.
+        hold_headers: wait for the first event with the headers.
+        on_close: called (or awaited) with the Outcome when everything is closed.
+
+    Raises:
+        FrameError: an argument that could not be sent; EventError: a stream that is none.
+    """
+
+    media_type = "text/event-stream"
+
+
+class NDJSONResponse(_Face):
+    """Lines of JSON for a source; options are NDJSONOptions, everything else as SSEResponse."""
+
+    media_type = "application/x-ndjson"
+    _format = "ndjson"
+
+
+class _EventSourceApp(asgi.SSEResponse):
+    """The engine's response, writing what sse-starlette's users yield."""
+
+    def __init__(self, source: Any, encoder: EventSourceEncoder, **settings: Any) -> None:
+        super().__init__((), encoder.options, cors=None, **settings)
+        self._encoder = encoder
+        self._stream = Stream(source, encoder, send_timeout=settings["send_timeout"] or None)
+
+
+class EventSourceResponse(_Streamed):
+    """Server-Sent Events as sse-starlette takes them; the table above says what is different.
+
+    Args:
+        content: an async or sync iterable of str, dicts (the arguments of a ServerSentEvent),
+            ServerSentEvent, bytes that are frames already, or anything else, as `str()` says it.
+        status_code: of the response.
+        headers: more headers; they replace those of the same name.
+        media_type: of the response.
+        background: runs after the stream, however it ended.
+        ping: seconds of idleness before a ping; None: 15; 0: none.
+        sep: taken and not used.
+        ping_message_factory: gives the item that is a ping.
+        data_sender_callable: an async callable that runs beside the source, in its task group.
+        send_timeout: seconds that one send may take; 0 or None: any time.
+        client_close_handler_callable: an async callable, called with the ASGI message when the
+            client has gone and the source is closed.
+        shutdown_event: must be None.
+        shutdown_grace_period: must be 0.
+        cleanup_timeout: seconds that the source's `aclose()` may take; None: any time.
+
+    Raises:
+        FrameError: a value that cannot be honoured (a ValueError; a wrong type is a TypeError).
+    """
+
+    DEFAULT_PING_INTERVAL = 15
+    DEFAULT_SEPARATOR = "\n"
+    DEFAULT_CLEANUP_TIMEOUT = 30.0
+    media_type = "text/event-stream"
+
+    def __init__(
+        self,
+        content: Content,
+        status_code: int = 200,
+        headers: Mapping[str, str] | None = None,
+        media_type: str = "text/event-stream",
+        background: BackgroundTask | None = None,
+        ping: float | None = None,
+        sep: str | None = None,
+        ping_message_factory: Callable[[], Any] | None = None,
+        data_sender_callable: Callable[[], Awaitable[Any]] | None = None,
+        send_timeout: float | None = 60,
+        client_close_handler_callable: Callable[[Message], Awaitable[None]] | None = None,
+        shutdown_event: Any = None,
+        shutdown_grace_period: float = 0,
+        cleanup_timeout: float | None = DEFAULT_CLEANUP_TIMEOUT,
+    ) -> None:
+        if sep not in (None, "\r\n", "\r", "\n"):
+            raise FrameError(f"sep must be a line end, not {sep!r}")
+        if shutdown_event is not None or shutdown_grace_period:
+            raise FrameError("shutdown_event and shutdown_grace_period cannot be honoured")
+        for name, seconds in (("send_timeout", send_timeout), ("cleanup_timeout", cleanup_timeout)):
+            check_seconds(name, seconds, optional=True)
+        self._set(status_code, headers, background, media_type)
+        self.sep = sep or self.DEFAULT_SEPARATOR
+        self.body_iterator = open_source(content)
+        self.ping_interval = self.DEFAULT_PING_INTERVAL if ping is None else ping
+        self.ping_message_factory = ping_message_factory
+        self.data_sender_callable = data_sender_callable
+        self.send_timeout = send_timeout
+        self.client_close_handler_callable = client_close_handler_callable
+        self._cleanup_timeout = cleanup_timeout
+
+    @property
+    def ping_interval(self) -> float:
+        """Seconds of idleness before a ping; 0: none."""
+        return self._ping_interval
+
+    @ping_interval.setter
+    def ping_interval(self, seconds: float) -> None:
+        check_seconds("ping", seconds, optional=seconds is not None)
+        self._ping_interval = seconds
+
+    def enable_compression(self, force: bool = False) -> None:
+        """Raise NotImplementedError, as sse-starlette does."""
+        raise NotImplementedError("compression is the middleware's")
+
+    def _app(self) -> App:
+        source: Any = ClosedInTime(open_source(self.body_iterator), self._cleanup_timeout)
+        if self.data_sender_callable is not None:
+            source = fed(source, self.data_sender_callable)
+        options = SSEOptions(heartbeat_interval=self._ping_interval)
+        encoder = EventSourceEncoder(options, self.ping_message_factory)
+        return _EventSourceApp(
+            source, encoder, send_timeout=self.send_timeout, on_close=self._tell_of_close
+        )
+
+    async def _tell_of_close(self, outcome: Outcome) -> None:
+        if outcome.kind == "client_gone" and self.client_close_handler_callable is not None:
+            await self.client_close_handler_callable({"type": "http.disconnect"})

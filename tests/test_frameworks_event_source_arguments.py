@@ -1,0 +1,281 @@
+"""The arguments of what stands in for sse-starlette's response."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from scripted_asgi import PRELUDE, Connection, Gate, Source, asynchronous, run
+
+from gaistream import SSEDecoder, StreamError
+
+pytest.importorskip("starlette", reason="the face is for Starlette")
+
+from starlette.background import BackgroundTask
+
+from gaistream.frameworks.starlette import EventSourceResponse, ServerSentEvent
+
+
+def test_every_argument_of_sse_starlettes_is_there_in_its_place() -> None:
+    theirs = pytest.importorskip("sse_starlette", reason="sse-starlette is not installed")
+    for name in ("EventSourceResponse", "ServerSentEvent"):
+        ours = inspect.signature(globals()[name]).parameters
+        expected = inspect.signature(getattr(theirs, name)).parameters
+        assert list(ours) == list(expected)
+        different = [each for each in ours if ours[each].default != expected[each].default]
+        assert different == (["send_timeout"] if name == "EventSourceResponse" else [])
+        assert [each.kind for each in ours.values()] == [each.kind for each in expected.values()]
+
+
+def test_status_headers_and_media_type_are_taken_by_position() -> None:
+    async def test() -> None:
+        given = {"Cache-Control": "max-age=1", "X-A": "a"}
+        response = EventSourceResponse([], 201, given, "text/x", BackgroundTask(ran.append, 1))
+        response.set_cookie("a", "b")
+        served = await Connection().serve(response)
+        assert served.status == 201
+        assert served.headers["content-type"] == "text/x"
+        assert served.headers["cache-control"] == "max-age=1"
+        assert served.headers["x-accel-buffering"] == "no"
+        assert served.headers["set-cookie"].startswith("a=b")
+        assert "connection" not in served.headers
+        assert ran == [1]
+
+    ran: list[int] = []
+    run(test())
+
+
+def test_sync_content_runs_in_a_helper_thread() -> None:
+    async def test() -> None:
+        served = await Connection().serve(EventSourceResponse(each for each in ("a", "b")))
+        assert served.body == PRELUDE + b"data: a\n\ndata: b\n\n"
+
+    run(test())
+
+
+def test_the_body_iterator_may_be_wrapped() -> None:
+    async def test() -> None:
+        response = EventSourceResponse(["a", "b"])
+
+        async def shouted(items: AsyncIterator[Any]) -> AsyncIterator[str]:
+            async for item in items:
+                yield item.upper()
+
+        response.body_iterator = shouted(response.body_iterator)
+        assert (await Connection().serve(response)).body == PRELUDE + b"data: A\n\ndata: B\n\n"
+
+    run(test())
+
+
+async def until_pinged(response: EventSourceResponse, said: bytes) -> Connection:
+    connection = Connection()
+    serving = connection.begin(response)
+    await connection.until_said(said)
+    connection.leave()
+    await serving
+    return connection
+
+
+def test_pings_are_comments_with_the_time() -> None:
+    async def test() -> None:
+        await until_pinged(EventSourceResponse(Source(), ping=0.01), b": ping - 20")
+
+    run(test())
+
+
+def test_a_ping_may_be_any_item() -> None:
+    async def test() -> None:
+        for ping in (
+            ServerSentEvent("still", event="here"),
+            {"event": "here", "data": "still"},
+            b"event: here\ndata: still\n\n",
+        ):
+            response = EventSourceResponse(Source(), ping=0.01, ping_message_factory=lambda: ping)
+            await until_pinged(response, b"event: here\ndata: still\n\n")
+
+    run(test())
+
+
+def test_a_ping_that_cannot_be_made_or_written_is_replaced() -> None:
+    async def test() -> None:
+        for factory in (lambda: {"unknown": 1}, lambda: 1 / 0):
+            response = EventSourceResponse(Source(), ping=0.01, ping_message_factory=factory)
+            await until_pinged(response, b": ping - 20")
+
+    run(test())
+
+
+def test_ping_zero_means_none_and_the_interval_may_be_set_later() -> None:
+    assert EventSourceResponse([]).ping_interval == 15
+    response = EventSourceResponse(Source(), ping=0)
+    assert response.ping_interval == 0
+    with pytest.raises(ValueError, match="ping"):
+        response.ping_interval = -1
+    with pytest.raises(TypeError, match="ping"):
+        response.ping_interval = None  # type: ignore[assignment]
+    response.ping_interval = 0.01
+
+    async def test() -> None:
+        await until_pinged(response, b": ping")
+
+    run(test())
+
+
+def test_the_close_handler_is_called_once_when_the_client_has_gone() -> None:
+    async def test() -> None:
+        calls: list[Any] = []
+        source = Source("a")
+
+        async def handler(message: Any) -> None:
+            await asyncio.sleep(0)
+            calls.append((message, source.closed))
+
+        response = EventSourceResponse(source, client_close_handler_callable=handler)
+        await until_pinged(response, b"data: a")
+        assert calls == [({"type": "http.disconnect"}, 1)]
+        response = EventSourceResponse(["a"], client_close_handler_callable=handler)
+        await Connection().serve(response)
+        assert len(calls) == 1
+
+    run(test())
+
+
+def test_a_send_beyond_the_timeout_ends_the_stream() -> None:
+    async def test() -> None:
+        source, connection = Source("a"), Connection()
+        connection.before_send = lambda message: (
+            asyncio.Event().wait() if message.get("body", b"").endswith(b"a\n\n") else None
+        )
+        await connection.serve(EventSourceResponse(source, send_timeout=0.01))
+        assert source.closed == 1
+
+    run(test())
+
+
+def test_a_cleanup_beyond_its_time_is_cancelled(caplog: pytest.LogCaptureFixture) -> None:
+    class Slow(Source):
+        async def aclose(self) -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.closed += 1
+
+    async def test() -> None:
+        source = Slow({"unknown": 1})
+        await Connection().serve(EventSourceResponse(source, cleanup_timeout=0.01))
+        assert source.closed == 1
+        assert "cleanup was cancelled" in caplog.text
+
+    run(test())
+
+
+# ---- data_sender_callable ----
+
+
+def test_a_sender_runs_beside_the_source_and_is_cancelled_with_it() -> None:
+    async def test() -> None:
+        queue: asyncio.Queue[Any] = asyncio.Queue()
+        ended: list[str] = []
+
+        async def source() -> AsyncIterator[Any]:
+            while (item := await queue.get()) is not None:
+                yield item
+
+        async def send() -> None:
+            try:
+                for item in ("a", {"data": "b"}, None):
+                    queue.put_nowait(item)
+                await asyncio.Event().wait()
+            finally:
+                ended.append("sender")
+
+        response = EventSourceResponse(source(), data_sender_callable=send)
+        served = await Connection().serve(response)
+        assert served.body == PRELUDE + b"data: a\n\ndata: b\n\n"
+        assert ended == ["sender"]
+
+    run(test())
+
+
+def test_a_sender_that_fails_ends_the_stream() -> None:
+    async def test() -> None:
+        source, gate, connection = Source("a"), Gate(), Connection()
+
+        async def send() -> None:
+            await gate()
+            raise StreamError("no more", code="gone")
+
+        serving = connection.begin(EventSourceResponse(source, data_sender_callable=send))
+        await connection.until_said(b"data: a")
+        gate.open()
+        await serving
+        assert b'{"code":"gone","message":"no more"}' in connection.body
+        assert connection.is_complete
+        assert source.closed == 1
+
+    run(test())
+
+
+def test_a_source_that_fails_beside_a_sender_fails_as_it_does_alone() -> None:
+    async def test() -> None:
+        source = asynchronous("a", StreamError("busy", code="busy"))
+        response = EventSourceResponse(source, data_sender_callable=asyncio.Event().wait)
+        served = await Connection().serve(response)
+        assert served.body.endswith(b'{"error":{"code":"busy","message":"busy"}}\n\n')
+
+    run(test())
+
+
+def test_source_and_sender_end_when_the_client_goes() -> None:
+    async def test() -> None:
+        source, ended = Source("a"), asyncio.Event()
+
+        async def send() -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.set()
+
+        response = EventSourceResponse(source, data_sender_callable=send)
+        await until_pinged(response, b"data: a")
+        assert ended.is_set()
+        assert source.closed == 1
+
+    run(test())
+
+
+def test_anyio_channels_work_as_they_do_there() -> None:
+    anyio = pytest.importorskip("anyio")
+
+    async def test() -> None:
+        sending, receiving = anyio.create_memory_object_stream(1)
+
+        async def send() -> None:
+            async with sending:
+                for number in range(3):
+                    await sending.send({"data": number})
+
+        response = EventSourceResponse(receiving, data_sender_callable=send)
+        served = await Connection().serve(response)
+        assert [each.json() for each in SSEDecoder().feed(served.body)] == [0, 1, 2]
+
+    run(test())
+
+
+def test_head_touches_neither_source_nor_sender() -> None:
+    async def test() -> None:
+        source, ran = Source(), []
+
+        async def send() -> None:
+            raise AssertionError
+
+        response = EventSourceResponse(
+            source, data_sender_callable=send, background=BackgroundTask(ran.append, 1)
+        )
+        served = await Connection("HEAD").serve(response)
+        assert (served.status, served.body, source.asked, ran) == (200, b"", 0, [1])
+
+    run(test())
