@@ -99,6 +99,15 @@ class Whole(int):
     pass
 
 
+class LyingNumber(int):
+    """A number that is within every limit, if one asks it."""
+
+    def __le__(self, other):
+        return True
+
+    __lt__ = __ge__ = __gt__ = __le__
+
+
 class Level(enum.IntEnum):
     LOW = 3
     HIGH = 2**70
@@ -130,6 +139,7 @@ whole = st.one_of(
     st.integers(-3, 12),
     st.sampled_from([0, 2**63 - 1, 2**63, -(2**63), 2**64, 2**300, True, False]),
     st.integers().map(Whole),
+    st.sampled_from([-5, 7, 2**70]).map(LyingNumber),
     st.sampled_from(Level),
 )
 wrong = st.sampled_from([None, 1.5, float("nan"), 1j, object(), Text, [], (), {}, {1: 2}, ["x"]])
