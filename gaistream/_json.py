@@ -8,8 +8,8 @@ names type and path. Where orjson has rules of its own (fields with a leading un
 a subclass of str is a str, an Enum too, but not as a key; one of float or tuple is nothing), they
 are ours. How: the library tries first; only if it refuses is the payload walked, to find the path
 or to replace lone surrogates. orjson is kept from what it gets wrong or dies of: most times,
-dataclasses, some arrays. Not in our reach: it (3.13) may write past its buffer where more than 60
-containers are nested, and dies of an Enum whose `value` raises and of a circle through a tuple.
+dataclasses, some arrays, nesting beyond 48 levels (where it, 3.13, may write past its buffer). Not
+in our reach: it dies of an Enum whose `value` raises.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from datetime import UTC, date, datetime
 from functools import partial
 from typing import Any, Final
 
-from ._backend import install_json
+from ._backend import install_json, nests_deeper
 from ._forms import Refused, form, form_of, numpy_form
 from .errors import EncodeError, FrameError
 
@@ -171,11 +171,14 @@ class Library:
         """
         if errors != "strict" and errors != "replace":
             raise FrameError(f"errors must be 'strict' or 'replace', not {errors!r}")
-        try:
-            option = self.line_option if newline else self.option
-            encoded = self.fast_dumps(obj, self.default, option)
-        except Exception:
+        if nests_deeper(obj):
             encoded = self.careful_dumps(obj, newline, errors)
+        else:
+            try:
+                option = self.line_option if newline else self.option
+                encoded = self.fast_dumps(obj, self.default, option)
+            except Exception:
+                encoded = self.careful_dumps(obj, newline, errors)
         if not encoded.isascii():
             for separator, escape in _ESCAPES:
                 encoded = encoded.replace(separator, escape)
@@ -186,11 +189,8 @@ class Library:
         cause = getattr(sys.exception(), "__cause__", None)
         if isinstance(cause, KeyboardInterrupt | SystemExit):  # out of the default
             raise cause
-        plain = _plain_copy(obj, errors)
-        try:
-            return self.fast_dumps(plain, None, self.line_option if newline else self.option)
-        except Exception as error:
-            raise EncodeError(str(error)) from error
+        text = _ENCODER.encode(_plain_copy(obj, errors))  # never orjson: see nests_deeper
+        return f"{text}\n".encode() if newline else text.encode()
 
 
 def orjson_library() -> Library:

@@ -26,6 +26,7 @@ class BlockingStream:
 
     def __init__(self, source: Any, encoder: Any) -> None:
         check_iterable(source)
+        self._owner = source
         self._source: Iterator[Any] = iter(source)
         self._frames = encoder
         self._events = 0
@@ -72,7 +73,8 @@ class BlockingStream:
     def close(self) -> None:
         """Close the source, also where the iterator was never begun."""
         source, self._source = self._source, iter(())  # once
-        close_blocking(source)
+        owner, self._owner = self._owner, self._source
+        close_blocking(source, owner)
 
     @property
     def outcome(self) -> Outcome:

@@ -11,9 +11,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import inspect
 import threading
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from typing import Any
 
 from ._log import log
@@ -26,11 +27,12 @@ _PATIENCE = 1.0  # seconds that it waits for room before it looks whether the lo
 def open_source(stream: Any) -> AsyncIterator[Any]:
     """Give an async iterator over a source; EventError for what is none."""
     if isinstance(stream, AsyncIterable):
-        return stream.__aiter__()
+        iterator = stream.__aiter__()
+        return iterator if iterator is stream else _Owned(iterator, stream)
     check_iterable(stream)
     if isinstance(stream, list | tuple):
         return _InPlace(stream)
-    return _InThread(iter(stream))
+    return _InThread(stream)
 
 
 def check_iterable(stream: Any) -> None:
@@ -56,14 +58,34 @@ async def close_source(source: Any) -> None:
         log.exception("a stream's source raised while it was being closed")
 
 
-def close_blocking(source: Any) -> None:
-    """Close a blocking iterator, if it can be closed; else as close_source."""
-    try:
-        close = getattr(source, "close", None)
+def close_blocking(iterator: Any, owner: Any) -> None:
+    """Close a blocking iterator, and what it came from, if they can be; else as close_source."""
+    for each in (iterator,) if owner is iterator else (iterator, owner):
+        try:
+            close = getattr(each, "close", None)
+            if close is not None:
+                close()
+        except Exception:
+            log.exception("a stream's source raised while it was being closed")
+
+
+class _Owned(AsyncIterator[Any]):
+    """An iterator of something else that is to be closed too, as the SDKs' stream objects are."""
+
+    def __init__(self, iterator: AsyncIterator[Any], owner: Any) -> None:
+        self._iterator = iterator
+        self._owner = owner
+
+    async def __anext__(self) -> Any:
+        return await self._iterator.__anext__()
+
+    async def aclose(self) -> None:
+        await close_source(self._iterator)
+        close = getattr(self._owner, "aclose", None) or getattr(self._owner, "close", None)
         if close is not None:
-            close()
-    except Exception:
-        log.exception("a stream's source raised while it was being closed")
+            answer = close()
+            if inspect.isawaitable(answer):
+                await answer
 
 
 class _InPlace(AsyncIterator[Any]):
@@ -79,8 +101,9 @@ class _InPlace(AsyncIterator[Any]):
 class _InThread(AsyncIterator[Any]):
     """A blocking iterator in a thread of its own, which starts with the first item asked for."""
 
-    def __init__(self, source: Iterator[Any]) -> None:
-        self._source = source
+    def __init__(self, source: Iterable[Any]) -> None:
+        self._owner = source
+        self._source = iter(source)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._items: deque[Any] = deque()
         self._room = threading.Semaphore(_MOST_AHEAD)
@@ -119,7 +142,7 @@ class _InThread(AsyncIterator[Any]):
         self._room.release()
         if self._loop is None:
             self._finished = True
-            close_blocking(self._source)
+            close_blocking(self._source, self._owner)
 
     def _start(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -137,7 +160,7 @@ class _InThread(AsyncIterator[Any]):
                     self._items.append(item)
                     self._tell()
             finally:
-                close_blocking(self._source)
+                close_blocking(self._source, self._owner)
         except BaseException as error:
             self._error = error
             if self._stopping:  # nobody will be told any more

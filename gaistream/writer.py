@@ -360,7 +360,11 @@ class SSEWriter(_Writer):
     def __init__(
         self, sink: Any, options: SSEOptions | None = None, *, dialect: str = "gai"
     ) -> None:
-        super().__init__(sink, SSEEncoder(options, dialect=dialect))
+        encoder = SSEEncoder(options, dialect=dialect)
+        retry = encoder.options.first_retry
+        if retry is not None:
+            encoder.write_frame(retry=retry)  # goes out with the first event
+        super().__init__(sink, encoder)
 
 
 class NDJSONWriter(_Writer):

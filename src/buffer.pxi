@@ -154,13 +154,16 @@ cdef class Buffer:
         self.size = 4096
 
     def __init__(self, size=4096):
+        cdef int overflow = 0
+        cdef long long number
         if not isinstance(size, int) or isinstance(size, bool):
             raise FrameTypeError(f"size must be int, not {type(size).__name__}")
-        if not 1 <= size <= 2**30:
-            raise FrameError(f"size must be from 1 to {2**30} bytes, not {shown(size)}")
+        number = PyLong_AsLongLongAndOverflow(size, &overflow)  # of a subclass too
+        if overflow or not 1 <= number <= 2**30:
+            raise FrameError(f"size must be from 1 to {2**30} bytes, not {shown(int(size))}")
         check_exports(self)
         cut(self, 0)
-        self.size = size
+        self.size = number
 
     def __dealloc__(self):
         give_back(self)

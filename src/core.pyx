@@ -49,4 +49,5 @@ __all__ = [
     "encode_sse_into",
     "escape_json",
     "install_json",
+    "nests_deeper",
 ]

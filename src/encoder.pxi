@@ -262,6 +262,7 @@ cdef int write_fields(
             self.id_written = True
     if content or id is not None:
         self.hint_open = False
+        self.failed = False
     elif retry is not None:
         self.hint_open = True
     elif self.id_written or self.hint_open:
@@ -282,9 +283,11 @@ cdef class NDJSONFrames(Frames):
         """Write one payload as one line."""
         check_open(self)
         if self.dumps is None:
-            self.buffer.append(json_bytes(payload, True, self.replace))
+            line = json_bytes(payload, True, self.replace)
         else:
-            self.buffer.append(self.dumps(payload) + b"\n")
+            line = self.dumps(payload) + b"\n"
+        self.buffer.append(line)
+        self.failed = False
 
     def write_text_line(self, data):
         """Write a line that is JSON already; CR and LF within it are refused."""
@@ -304,7 +307,10 @@ cdef class NDJSONFrames(Frames):
         memcpy(out, span.data, span.size)
         out[span.size] = 0x0A
         self.buffer.length += span.size + 1
+        self.failed = False
 
     def write_heartbeat(self):
         """Write a ping line."""
+        cdef bint failed = self.failed
         self.write_line({"type": "ping"})
+        self.failed = failed

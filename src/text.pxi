@@ -6,6 +6,8 @@
 
 import re
 
+from cpython.dict cimport PyDict_Next
+
 cdef extern from "Python.h":
     bint PyUnicode_IS_COMPACT_ASCII(object text)
     int PyUnicode_KIND(object text)
@@ -309,13 +311,45 @@ def install_json(dumps, default, option, line_option, careful, loads):
     json_loads = loads
 
 
+cdef enum:
+    # orjson (3.13 and before) writes beyond its buffer where nesting is much deeper than this.
+    DEEPEST_FAST = 48
+
+
+cdef bint deeper(object payload, Py_ssize_t levels) except -1:
+    cdef PyObject* value
+    cdef Py_ssize_t position = 0
+    if isinstance(payload, dict):
+        if levels <= 0:
+            return True
+        while PyDict_Next(payload, &position, NULL, &value):
+            if deeper(<object> value, levels - 1):
+                return True
+    elif isinstance(payload, (list, tuple)):
+        if levels <= 0:
+            return True
+        for each in payload:
+            if deeper(each, levels - 1):
+                return True
+    return False
+
+
+def nests_deeper(payload, Py_ssize_t levels=48):
+    """Tell whether dicts, lists and tuples stand in each other more than so many levels deep."""
+    return deeper(payload, levels)
+
+
 cdef bytes json_bytes(object payload, bint newline, bint replace):
     """Give a payload in JSON, its line separators escaped, with an LF behind it if asked."""
     cdef bytes encoded
-    try:
-        encoded = json_dumps(payload, json_default, json_line_option if newline else json_option)
-    except Exception:
+    if deeper(payload, DEEPEST_FAST):
         encoded = json_careful(payload, newline, REPLACE if replace else STRICT)
+    else:
+        try:
+            option = json_line_option if newline else json_option
+            encoded = json_dumps(payload, json_default, option)
+        except Exception:
+            encoded = json_careful(payload, newline, REPLACE if replace else STRICT)
     if is_ascii(PyBytes_AS_STRING(encoded), PyBytes_GET_SIZE(encoded)):
         return encoded
     # JSON has non-ASCII only inside strings

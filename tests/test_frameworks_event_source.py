@@ -13,7 +13,7 @@ import gaistream
 from gaistream import SSEDecoder, StreamError
 from gaistream.errors import EventError, FrameError
 
-pytest.importorskip("starlette", reason="the face is for Starlette")
+pytest.importorskip("starlette", reason="Starlette is not installed")
 
 
 from gaistream.frameworks.starlette import (

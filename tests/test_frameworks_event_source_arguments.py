@@ -12,7 +12,7 @@ from scripted_asgi import PRELUDE, Connection, Gate, Source, asynchronous, run
 
 from gaistream import SSEDecoder, StreamError
 
-pytest.importorskip("starlette", reason="the face is for Starlette")
+pytest.importorskip("starlette", reason="Starlette is not installed")
 
 from starlette.background import BackgroundTask
 

@@ -2,6 +2,7 @@
 
 # FastAPI reads the annotations of the endpoints below: they must not be mere text
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -102,5 +103,28 @@ def test_event_source_response_is_a_response_class_too() -> None:
     async def test() -> None:
         served = await ask(app, "/")
         assert served.body == PRELUDE + b"event: a\ndata: 1\n\n"
+
+    run(test())
+
+
+def test_an_endpoint_that_yields_is_closed_when_the_client_goes() -> None:
+    app = fastapi.FastAPI()
+    closed: list[bool] = []
+
+    @app.get("/", response_class=SSEResponse)
+    async def yields() -> AsyncIterator[str]:
+        try:
+            yield "a"
+            await asyncio.Event().wait()
+        finally:
+            closed.append(True)
+
+    async def test() -> None:
+        connection = Connection().hear()
+        serving = connection.begin(app)
+        await connection.until_said(text("a"))
+        connection.leave()
+        await serving
+        assert closed == [True]
 
     run(test())

@@ -15,7 +15,7 @@ from scripted_asgi import DONE, END, HEADERS, PRELUDE, Connection, Source, async
 
 from gaistream import StreamError
 
-pytest.importorskip("starlette", reason="the face is for Starlette")
+pytest.importorskip("starlette", reason="Starlette is not installed")
 
 from real_servers import Client, serve_uvicorn
 from starlette.applications import Starlette
@@ -161,6 +161,17 @@ def test_a_response_serves_one_request() -> None:
         with pytest.raises(RuntimeError, match="one request"):
             await Connection().serve(response)
         assert ran == [1]
+
+    run(test())
+
+
+def test_a_websocket_is_denied_and_the_source_is_closed() -> None:
+    async def test() -> None:
+        source = Source()
+        connection = Connection(type="websocket", extensions={"websocket.http.response": {}})
+        await connection.serve(SSEResponse(source))
+        assert connection.sent[0]["type"] == "websocket.http.response.start"
+        assert (connection.status, source.closed) == (400, 1)
 
     run(test())
 

@@ -166,13 +166,12 @@ def test_an_interrupt_inside_of_a_dump_comes_through(library, interrupt):
         library.dumps([Interrupted()])
 
 
-def test_a_refusal_of_the_library_that_the_walk_cannot_explain_is_told_in_its_words():
+def test_what_the_library_refuses_and_the_walk_does_not_is_written_all_the_same():
     def refuse(*_):
         raise TypeError("not today")
 
     refusing = dataclasses.replace(_json.STANDARD, fast_dumps=refuse)
-    with pytest.raises(EncodeError, match=r"^not today$"):
-        refusing.dumps({"a": 1})
+    assert refusing.dumps({"a": 1}) == b'{"a":1}'
 
 
 KINDS = {

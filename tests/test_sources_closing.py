@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from loops import HELPER, LOOPS, Run, helper_threads, watched_loop
 
+from gaistream import sse
+
 variable: ContextVar[str] = ContextVar("variable", default="nothing")
 
 
@@ -196,3 +198,50 @@ def test_what_it_raises_while_it_is_closed_is_logged(
         assert record.exc_info[1] is error
 
     run(main())
+
+
+class Sdk:
+    """A stream object as vendors' SDKs have it: not its own iterator, closed by itself."""
+
+    def __init__(self, items: list[str]) -> None:
+        self.items = items
+        self.closed = 0
+
+    def __iter__(self) -> Any:
+        return iter(self.items)
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class AsyncSdk(Sdk):
+    __iter__ = None  # type: ignore[assignment]
+
+    async def __aiter__(self) -> Any:
+        for item in self.items:
+            yield item
+
+    async def close(self) -> None:  # type: ignore[override]
+        self.closed += 1
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_a_stream_object_of_an_sdk_is_closed_once_in_every_outcome(early: bool) -> None:
+    blocking = Sdk(["a", "b"])
+    chunks = sse(blocking)
+    assert next(chunks)
+    if not early:
+        assert list(chunks)
+    chunks.close()
+    assert blocking.closed == 1
+
+    async def main(source: Any) -> None:
+        chunks = sse(source)
+        assert await anext(chunks)
+        if not early:
+            assert [chunk async for chunk in chunks] == []
+        await chunks.aclose()
+
+    source = AsyncSdk(["a", "b"])
+    asyncio.run(main(source))
+    assert source.closed == 1

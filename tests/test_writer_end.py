@@ -196,3 +196,26 @@ def test_a_writer_of_peoples_own_payloads_just_ends(gs: ModuleType) -> None:
     with pytest.raises(ValueError, match="x"), gs.NDJSONWriter(sink, dialect="json"):
         raise ValueError("x")
     assert sink.getvalue().endswith(b'{"error":{"code":"internal","message":"internal error"}}\n')
+
+
+def test_an_error_that_was_followed_by_more_is_a_report(gs):
+    for kind, write in (
+        ("SSEWriter", lambda writer: writer.write_frame("more", "note")),
+        ("SSEWriter", lambda writer: writer.write_event("note", {"more": 1})),
+        ("NDJSONWriter", lambda writer: writer.write_event("note", {"more": 1})),
+        ("NDJSONWriter", lambda writer: writer.write_frame('{"more":1}')),
+    ):
+        sent = []
+        with getattr(gs, kind)(sent.append) as writer:
+            writer.write(gs.events.Error("a part failed"))
+            write(writer)
+        assert b"done" in sent[-1]
+
+
+def test_a_retry_time_that_was_set_is_sent_once_with_the_first_event(gs):
+    sent = []
+    with gs.SSEWriter(sent.append, gs.SSEOptions(retry_ms=1500)) as writer:
+        writer.write("a")
+        writer.write("b")
+    assert sent[0].startswith(b"retry: 1500\nevent: text_delta\n")
+    assert b"".join(sent).count(b"retry:") == 1

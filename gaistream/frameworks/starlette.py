@@ -26,7 +26,7 @@ what it raises is logged |
 | a SIGTERM cancels the streams of uvicorn | signals are not watched |
 | `shutdown_event`, `shutdown_grace_period` | FrameError where they are set |
 | the body begins with the first event | with an empty comment, before it |
-| `Connection: keep-alive` | left to the server |
+| `Connection: keep-alive`; `X-Accel-Buffering` cannot be changed | the server's business; it can |
 | `Cache-Control: no-store`; `text/event-stream; charset=utf-8` | also no-cache, must-revalidate, \
 no-transform, and nosniff; no charset |
 | websocket: the stream is sent as a denial | it is denied with 400 |

@@ -30,7 +30,7 @@ from .lines import LineSplitter
 from .ndjson import encode_ndjson, encode_ndjson_lines
 from .sse import ServerSentEvent, encode_comment, encode_sse, encode_sse_into
 from .template import FrameTemplate
-from .text import escape_json, install_json
+from .text import escape_json, install_json, nests_deeper
 
 __all__ = [
     "AudioDelta",
@@ -64,4 +64,5 @@ __all__ = [
     "encode_sse_into",
     "escape_json",
     "install_json",
+    "nests_deeper",
 ]

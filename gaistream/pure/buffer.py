@@ -57,6 +57,7 @@ def check_offset(offset: object, size: int) -> int:
     """Give the offset, an int within the buffer."""
     if not isinstance(offset, int) or isinstance(offset, bool):
         raise FrameTypeError(f"offset must be int, not {type(offset).__name__}")
+    offset = int.__pos__(offset)  # a subclass may compare as it likes
     if not 0 <= offset <= size:
         raise FrameError(f"offset must be from 0 to {size}, not {shown(offset)}")
     return offset
@@ -130,6 +131,8 @@ def check_size(size: object) -> None:
     """Refuse a buffer size that is none."""
     if not isinstance(size, int) or isinstance(size, bool):
         raise FrameTypeError(f"size must be int, not {type(size).__name__}")
+    size = int.__pos__(size)  # a subclass may compare as it likes
+    size = int.__pos__(size)  # a subclass may compare as it likes
     if not 1 <= size <= 2**30:
         raise FrameError(f"size must be from 1 to {2**30} bytes, not {shown(size)}")
 

@@ -205,6 +205,7 @@ class SSEFrames(Frames):
             self._id_written = self._id_written or id is not None
         if content or id is not None:
             self._hint_open = False
+            self.failed = False
         elif retry is not None:
             self._hint_open = True
         else:
@@ -291,9 +292,11 @@ class NDJSONFrames(Frames):
         """Write one payload as one line."""
         self._open()
         if self._dumps is None:
-            self._buffer.append(json_bytes(payload, True, self._replace))
+            line = json_bytes(payload, True, self._replace)
         else:
-            self._buffer.append(self._dumps(payload) + b"\n")
+            line = self._dumps(payload) + b"\n"
+        self._buffer.append(line)
+        self.failed = False
 
     def write_text_line(self, data: str | bytes | bytearray | memoryview) -> None:
         """Write a line that is JSON already; CR and LF within it are refused."""
@@ -307,7 +310,10 @@ class NDJSONFrames(Frames):
                     f"found {name} at index {index} of {len(line)} bytes"
                 )
         self._buffer.append(line + b"\n")
+        self.failed = False
 
     def write_heartbeat(self) -> None:
         """Write a ping line."""
+        failed = self.failed
         self.write_line({"type": "ping"})
+        self.failed = failed

@@ -7,6 +7,7 @@ field is checked before a byte is written. Twin of src/sse.pxi. (HTML standard, 
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from gaistream.errors import FrameError, FrameTypeError
@@ -14,7 +15,8 @@ from gaistream.errors import FrameError, FrameTypeError
 from .buffer import MAX_INT, place, shown
 from .text import check_errors, json_bytes, json_value, lines_of, text_bytes, utf8
 
-_FORBIDDEN: Final = {"\r": "CR", "\n": "LF", "\0": "NUL"}
+_BREAKS: Final = {"\r": "CR", "\n": "LF", "\0": "NUL"}
+_BREAK: Final = re.compile("[\r\n\0]")
 
 
 def _name_line(field: str, value: object, replace: bool) -> bytes:
@@ -28,12 +30,12 @@ def _name_line(field: str, value: object, replace: bool) -> bytes:
         expected = "str or int" if field == "id" else "str"
         raise FrameTypeError(f"{field} must be {expected}, not {type(value).__name__}")
     value = str.__str__(value)  # a subclass may say something else
-    for index, character in enumerate(value):
-        if character in _FORBIDDEN:
-            raise FrameError(
-                f"{field} must not contain CR, LF or NUL: "
-                f"found {_FORBIDDEN[character]} at index {index} of {len(value)} characters"
-            )
+    found = _BREAK.search(value)
+    if found is not None:
+        raise FrameError(
+            f"{field} must not contain CR, LF or NUL: "
+            f"found {_BREAKS[found[0]]} at index {found.start()} of {len(value)} characters"
+        )
     return field.encode() + b": " + utf8(value, replace) + b"\n"
 
 
@@ -73,8 +75,8 @@ def sse_frame(
             raise FrameError("data and json exclude each other")
         parts.append(b"data: " + json_bytes(json, True, replace))
     elif data is not None:
-        for line in lines_of(text_bytes("data", data, replace)):
-            parts.append(b"data: " + line + b"\n")
+        lines = lines_of(text_bytes("data", data, replace))
+        parts.append(b"data: " + b"\ndata: ".join(lines) + b"\n")
     if not parts:
         raise FrameError("a frame needs data, json, event, id, retry or comment")
     has_content = data is not None or json is not ... or event is not None or id is not None

@@ -22,7 +22,10 @@ _ESCAPES: Final = {
     **{chr(code): f"\\u{code:04x}" for code in (*range(0x20), 0x85, 0x2028, 0x2029)},
     "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r", '"': '\\"', "\\": "\\\\",
 }
-_LINE_END: Final = re.compile(b"\r\n|\r|\n")
+
+
+# orjson (3.13 and before) writes beyond its buffer where nesting is much deeper than this.
+DEEPEST_FAST: Final = 48
 
 
 def check_errors(errors: object) -> bool:
@@ -61,7 +64,9 @@ def text_bytes(field: str, data: object, replace: bool) -> bytes:
 
 def lines_of(data: bytes) -> list[bytes]:
     """Split at every CRLF, CR and LF; a trailing line end makes a trailing empty line."""
-    return _LINE_END.split(data)
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return data.split(b"\n")
 
 
 def _escape(match: re.Match[str]) -> str:
@@ -120,14 +125,27 @@ def install_json(
     _JSON.loads = loads
 
 
+def nests_deeper(payload: object, levels: int = DEEPEST_FAST) -> bool:
+    """Tell whether dicts, lists and tuples stand in each other more than so many levels deep."""
+    if not isinstance(payload, dict | list | tuple):
+        return False
+    if levels <= 0:
+        return True
+    held = payload.values() if isinstance(payload, dict) else payload
+    return any(nests_deeper(each, levels - 1) for each in held)
+
+
 def json_bytes(payload: Any, newline: bool, replace: bool) -> bytes:
     """Give a payload in JSON, its line separators escaped, with an LF behind it if asked."""
-    try:
-        encoded = _JSON.dumps(
-            payload, _JSON.default, _JSON.line_option if newline else _JSON.option
-        )
-    except Exception:
-        encoded = _JSON.careful(payload, newline, "replace" if replace else "strict")
+    errors = "replace" if replace else "strict"
+    if nests_deeper(payload):
+        encoded = _JSON.careful(payload, newline, errors)
+    else:
+        try:
+            option = _JSON.line_option if newline else _JSON.option
+            encoded = _JSON.dumps(payload, _JSON.default, option)
+        except Exception:
+            encoded = _JSON.careful(payload, newline, errors)
     if encoded.isascii():
         return encoded
     for separator in (b"\xc2\x85", b"\xe2\x80\xa8", b"\xe2\x80\xa9"):

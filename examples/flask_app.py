@@ -1,0 +1,29 @@
+"""Flask: python examples/flask_app.py, then curl -N 'http://127.0.0.1:8000/chat?q=why'."""
+
+import time
+from collections.abc import Iterator
+
+from flask import Flask, Response, request, stream_with_context
+
+from gaistream import http, sse
+
+app = Flask(__name__)
+
+
+def answer() -> Iterator[str]:
+    """Stand for a model that writes word by word."""
+    for word in f"You asked: {request.args['q']}".split():  # the request is still there
+        yield f"{word} "
+        time.sleep(0.05)
+
+
+@app.get("/chat")
+def chat() -> Response:
+    """Stream the answer."""
+    return Response(stream_with_context(sse(answer())), headers=http.headers("sse"))
+
+
+if __name__ == "__main__":
+    import waitress  # each open stream holds one of its threads
+
+    waitress.serve(app, host="127.0.0.1", port=8000, threads=32)

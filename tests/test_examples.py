@@ -1,0 +1,243 @@
+"""Each example runs over a real server: its frames, its headers, and how its streams live."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import inspect
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import httpx
+import pytest
+from real_servers import SECONDS, Client, Server, listen, serve_uvicorn
+from scripted_asgi import DONE, text
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+HEADERS = {
+    "content-type": "text/event-stream",
+    "cache-control": "no-cache, no-store, must-revalidate, no-transform",
+    "x-accel-buffering": "no",
+    "x-content-type-options": "nosniff",
+}
+ANSWER = b"".join(text(f"{word} ") for word in ("You", "asked:", "why")) + DONE
+
+
+# ---- servers ----
+
+
+def uvicorn(app: Any) -> Any:
+    return serve_uvicorn(app, "h11", "asyncio")
+
+
+@contextlib.contextmanager
+def waitress(app: Any) -> Iterator[Server]:
+    """Serve a WSGI app by waitress in a thread."""
+    wasyncore = pytest.importorskip("waitress.wasyncore", reason="waitress is not installed")
+    from waitress.server import create_server
+
+    with listen() as listening:
+        server = create_server(app, sockets=[listening], threads=2)
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        try:
+            yield Server("waitress", "wsgi", listening)
+        finally:
+            server.trigger.pull_trigger(lambda: wasyncore.close_all(server._map))
+            thread.join(SECONDS)
+            assert not thread.is_alive()
+            server.task_dispatcher.shutdown()
+
+
+@contextlib.contextmanager
+def aiohttp(app: Any) -> Iterator[Server]:
+    """Serve an aiohttp.web app by its own runner in a thread."""
+    from aiohttp import web
+
+    ready, stop = threading.Event(), asyncio.Event()
+    loop = asyncio.new_event_loop()
+
+    async def serve(listening: Any) -> None:
+        runner = web.AppRunner(app, handler_cancellation=True)
+        await runner.setup()
+        await web.SockSite(runner, listening).start()
+        ready.set()
+        await stop.wait()
+        await runner.cleanup()
+
+    with listen() as listening, contextlib.closing(loop):
+        thread = threading.Thread(
+            target=loop.run_until_complete, args=(serve(listening),), daemon=True
+        )
+        thread.start()
+        try:
+            assert ready.wait(SECONDS)
+            yield Server("aiohttp", "aiohttp", listening)
+        finally:
+            loop.call_soon_threadsafe(stop.set)
+            thread.join(SECONDS)
+            assert not thread.is_alive()
+
+
+# ---- the examples ----
+
+
+class Example:
+    """One way to stream in an example.
+
+    Args:
+        framework: the package that it needs.
+        serve: serves the module's `app`.
+        path: where it streams.
+        source: the name of the module's source, which a test may replace.
+        app: the app's name.
+    """
+
+    def __init__(
+        self, framework: str, serve: Any, path: str = "/chat", source: str = "answer",
+        app: str = "app",
+    ) -> None:
+        self.framework, self.path, self.source = framework, path, source
+        self._serve, self._app = serve, app
+
+    @property
+    def module(self) -> ModuleType:
+        return load(self.framework)
+
+    def __enter__(self) -> Server:
+        self._served = self._serve(getattr(self.module, self._app))
+        return self._served.__enter__()
+
+    def __exit__(self, *raised: Any) -> None:
+        self._served.__exit__(*raised)
+
+
+LOADED: dict[str, ModuleType] = {}
+
+
+def load(framework: str) -> ModuleType:
+    pytest.importorskip(framework, reason=f"{framework} is not installed")
+    if framework not in LOADED:
+        file = EXAMPLES / f"{framework}_app.py"
+        spec = importlib.util.spec_from_file_location(file.stem, file)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[file.stem] = module  # Django looks its URLs up by the module's name
+        spec.loader.exec_module(module)
+        LOADED[framework] = module
+    return LOADED[framework]
+
+
+CASES = {
+    "starlette": Example("starlette", uvicorn),
+    "fastapi": Example("fastapi", uvicorn),
+    "flask": Example("flask", waitress),
+    "django async": Example("django", uvicorn, app="asgi_app"),
+    "django sync": Example("django", waitress, "/blocking", "blocking_answer", "wsgi_app"),
+    "aiohttp": Example("aiohttp", aiohttp),
+    "litestar": Example("litestar", uvicorn),
+}
+
+
+@pytest.fixture(params=CASES)
+def example(request: pytest.FixtureRequest) -> Example:
+    return CASES[request.param]
+
+
+@pytest.fixture(autouse=True)
+def forgotten() -> Iterator[None]:
+    """Load the examples anew for each test, but for Django's: it is configured once a process."""
+    yield
+    for framework in LOADED.keys() - {"django"}:
+        del LOADED[framework]
+
+
+class Steps:
+    """A source whose second event waits for the test; it goes on until it is closed."""
+
+    def __init__(self) -> None:
+        self.go_on, self.closed = threading.Event(), threading.Event()
+
+    async def asynchronous(self, *_: Any) -> AsyncIterator[str]:
+        try:
+            yield "one"
+            await asyncio.to_thread(self.go_on.wait)
+            yield "two"
+            await asyncio.Event().wait()
+        finally:
+            self.closed.set()
+
+    def blocking(self, *_: Any) -> Iterator[str]:
+        try:
+            yield "one"
+            self.go_on.wait()
+            while True:
+                yield "two"
+                time.sleep(0.005)  # nothing tells a thread that the client has gone
+        finally:
+            self.closed.set()
+
+
+    def like(self, source: Callable[..., Any]) -> Callable[..., Any]:
+        return self.asynchronous if inspect.isasyncgenfunction(source) else self.blocking
+
+
+# ---- the tests ----
+
+
+def test_an_example_streams_its_answer_under_the_right_headers(example: Example) -> None:
+    with example as server:
+        client = Client(server.address).ask(f"{example.path}?q=why")
+        status, headers = client.head()
+        assert status == 200
+        assert HEADERS.items() <= dict(headers).items()
+        assert "content-length" not in dict(headers)
+        assert [name for name, _ in headers].count("content-type") == 1
+        assert client.rest().removeprefix(b":\n\n") == ANSWER
+        client.close()
+
+
+def test_events_arrive_when_they_are_yielded_and_who_goes_closes_the_source(
+    example: Example, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = Steps()
+    source = steps.like(getattr(example.module, example.source))
+    monkeypatch.setattr(example.module, example.source, source)
+    with example as server:
+        client = Client(server.address).ask(f"{example.path}?q=why")
+        client.head()
+        client.until(b'"one"')
+        assert b"two" not in client.body
+        steps.go_on.set()
+        client.until(b'"two"')
+        assert not steps.closed.is_set()
+        client.vanish()
+        assert steps.closed.wait(SECONDS)
+
+
+def test_starlettes_example_speaks_ndjson_and_sse_starlettes_dicts() -> None:
+    with CASES["starlette"] as server:
+        accept = {"Accept": "application/x-ndjson"}
+        answer = httpx.get(f"{server.url}/chat?q=why", headers=accept)
+        assert answer.headers["content-type"] == "application/x-ndjson"
+        assert answer.text.splitlines()[-1] == '{"type":"done","finished":true}'
+        ticks = httpx.get(f"{server.url}/ticks").text
+        assert ticks.endswith("id: 2\nevent: tick\ndata: 2\n\n")
+
+
+def test_fastapis_example_has_an_endpoint_that_yields() -> None:
+    with CASES["fastapi"] as server:
+        answer = httpx.post(f"{server.url}/lines", json={"question": "why"})
+        assert answer.headers["content-type"] == "application/x-ndjson"
+        assert '{"type":"text_delta","text":"why "}' in answer.text.splitlines()
+        assert httpx.post(f"{server.url}/lines", json={}).status_code == 422
+
+
+@pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.py")), ids=lambda file: file.stem)
+def test_an_example_is_short(file: Path) -> None:
+    assert len(file.read_text().splitlines()) <= 40

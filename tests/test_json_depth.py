@@ -1,0 +1,76 @@
+"""Deep payloads are kept from a library that would write past its buffer on them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+
+def nested(levels: int, make: Any, inside: Any) -> Any:
+    for _ in range(levels):
+        inside = make(inside)
+    return inside
+
+
+MAKERS = {
+    "list": lambda inside: [inside],
+    "tuple": lambda inside: (inside,),
+    "dict": lambda inside: {"k": inside},
+    "subclass": lambda inside: type("Mine", (dict,), {})(k=inside),
+    "later in a list": lambda inside: [1, "a", {}, inside],
+}
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS.keys())
+def test_levels_are_counted_over_dicts_lists_and_tuples(gs: ModuleType, make: Any) -> None:
+    deeper = gs._backend.nests_deeper
+    assert not deeper(nested(5, make, 1), 5)
+    assert deeper(nested(6, make, 1), 5)
+    assert not deeper(nested(48, make, 1))
+    assert deeper(nested(49, make, 1))
+
+
+@pytest.mark.parametrize("payload", [None, 1, "[[", b"", {1}, object()], ids=repr)
+def test_what_holds_nothing_has_no_depth(gs: ModuleType, payload: Any) -> None:
+    assert not gs._backend.nests_deeper(payload, 0)
+
+
+def test_a_circle_is_deep_and_refused_by_name(gs: ModuleType) -> None:
+    circle: list[Any] = []
+    circle.append({"a": (circle,)})
+    assert gs._backend.nests_deeper(circle)
+    with pytest.raises(gs.errors.EncodeError, match="nesting at"):
+        gs.encode_ndjson(circle)
+
+
+@pytest.mark.parametrize("levels", [48, 49, 66, 114, 200, 250])
+def test_deep_payloads_are_written_whole(gs: ModuleType, levels: int) -> None:
+    payload = nested(levels, lambda inside: [inside], "\x01é\u2028")
+    line = gs.encode_ndjson(payload)
+    assert json.loads(line) == payload
+    assert line == b"[" * levels + '"\\u0001é\\u2028"'.encode() + b"]" * levels + b"\n"
+    assert gs.encode_sse(json=payload) == b"data: " + line + b"\n"
+
+
+PROGRAM = """
+import gaistream, json
+for levels in range(40, 254):
+    for inside in ("\\x01" * 5, -1.2345678901234567e-100, 2**63, "a"):
+        payload = inside
+        for level in range(levels):
+            payload = [payload] if level % 2 else {"\\x01k": payload}
+        assert json.loads(gaistream.encode_ndjson(payload)) == payload
+"""
+
+
+def test_no_depth_corrupts_memory() -> None:
+    environment = {**os.environ, "PYTHONMALLOC": "debug"}
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True,
+                          timeout=60, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
