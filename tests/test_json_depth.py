@@ -23,7 +23,7 @@ MAKERS = {
     "tuple": lambda inside: (inside,),
     "dict": lambda inside: {"k": inside},
     "subclass": lambda inside: type("Mine", (dict,), {})(k=inside),
-    "later in a list": lambda inside: [1, "a", {}, inside],
+    "later in a list": lambda inside: [1, "a", inside],
 }
 
 
