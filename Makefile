@@ -32,6 +32,8 @@ bench: .venv/bench.stamp
 	@echo "Measuring: each case beside its peers, in one run; compare within a group ..."
 	@GAISTREAM_BACKEND=native $(BIN)/pytest -q tests/bench/bench_*.py --benchmark-only \
 		--benchmark-group-by=group --benchmark-columns=min,median,ops --benchmark-sort=min $(ARGS)
+	@echo "Measuring: the same as expressions, without the call around them ..."
+	@GAISTREAM_BACKEND=native $(BIN)/python benchmarks/expressions.py
 
 .venv/made.stamp:
 	@echo "Setting up: a virtual environment in .venv ($(PYTHON)) ..."

@@ -334,3 +334,14 @@ def test_many_events_are_encoded_in_one_call(gs):
     assert gs.encode_events([1, None], "ndjson", "json") == b"1\nnull\n"
     with pytest.raises(gs.errors.FrameError, match=r"^format must be 'sse' or 'ndjson', not 'x'$"):
         gs.encode_events([], "x")
+
+
+@pytest.mark.parametrize("kind", ["SSEEncoder", "NDJSONEncoder"])
+@pytest.mark.parametrize("dialect", ["gai", "json"])
+def test_a_stream_fails_with_an_error_and_nothing_else(gs, kind, dialect):
+    encoder = getattr(gs, kind)(dialect=dialect)
+    with pytest.raises(gs.errors.EventError, match=r"an Error, not TextDelta$"):
+        encoder.fail(gs.events.TextDelta("x"))
+    assert (encoder.pending, encoder.ended, encoder.failed) == (0, False, False)
+    encoder.fail(gs.events.Error("x"))
+    assert (encoder.ended, encoder.failed) == (True, True)

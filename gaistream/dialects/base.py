@@ -34,6 +34,12 @@ class Dialect:
         raise NotImplementedError
 
 
+def check_error(error: object) -> None:
+    """Refuse to end a stream as failed with anything but an Error."""
+    if type(error) is not Error:
+        raise EventError(f"a stream fails with an Error, not {type(error).__name__}")
+
+
 class EventDialect(Dialect):
     """A dialect whose sources yield events, or what stands for one."""
 
@@ -68,6 +74,7 @@ class EventDialect(Dialect):
 
     def fail(self, frames: Any, error: Error) -> None:
         """Write the error event."""
+        check_error(error)
         self.say(frames, error)
 
     def finish(self, frames: Any) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..events import Error
 from ..options import NDJSONOptions, SSEOptions
-from .base import Dialect
+from .base import Dialect, check_error
 from .items import error_object
 
 
@@ -27,6 +27,7 @@ class PlainSSE(Dialect):
 
     def fail(self, frames: Any, error: Error) -> None:
         """Write the error object."""
+        check_error(error)
         payload = error_object(error.code, error.message)
         frames.write_frame(None, "error", retry=self._error_retry, json=payload)
 
@@ -46,6 +47,7 @@ class PlainNDJSON(Dialect):
 
     def fail(self, frames: Any, error: Error) -> None:
         """Write the error object."""
+        check_error(error)
         frames.write_line(error_object(error.code, error.message))
 
     def finish(self, frames: Any) -> None:
