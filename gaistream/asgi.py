@@ -202,7 +202,7 @@ class _Response:
         self._encoder = _ENCODERS[self._format](options, dialect=dialect)
         self._headers = check_settings(status, headers, on_close, send_timeout)
         self._stream = Stream(stream, self._encoder, send_timeout=send_timeout or None)
-        self._status = status
+        self._status = int(status)  # an HTTPStatus too
         self._dialect = dialect
         self._cors = http.CORS.of(cors)
         self._hold_headers = hold_headers

@@ -125,7 +125,8 @@ class Stream:
         self._clock = clock()
         self._started = self._idle_since = loop.time()
         write_prelude(self._frames)
-        self._task = loop.create_task(self._read())
+        if self._interrupted is None:
+            self._task = loop.create_task(self._read())
         await asyncio.sleep(0)
         self._set_clock()
 
@@ -177,8 +178,9 @@ class Stream:
         assert self._clock is not None
         cancelled_before = sender.cancelling()
         try:
-            self._sending_since = self._clock_time()
-            await begin()
+            if self._interrupted is None:
+                self._sending_since = self._clock_time()
+                await begin()
             self._sending_since = None
             while (chunk := await self.next_chunk()) is not None:
                 self._sending_since = self._idle_since

@@ -38,7 +38,7 @@ def check_settings(
     status: object, headers: object, on_close: object, send_timeout: object = None
 ) -> dict[str, str]:
     """Refuse settings of a response that would fail only when it is sent; give its headers."""
-    if type(status) is not int or not 200 <= status <= 599:
+    if not isinstance(status, int) or not 200 <= status <= 599:
         raise FrameError(f"status must be an int from 200 to 599, not {status!r}")
     if on_close is not None and not callable(on_close):
         raise FrameTypeError(f"on_close must be callable or None, not {_kind(on_close)}")

@@ -109,7 +109,7 @@ class _Response:
         else:
             self._stream = BlockingStream(stream, encoder)
         self._headers = check_settings(status, headers, on_close)
-        self._status = status
+        self._status = int(status)  # an HTTPStatus too
         self._dialect = dialect
         self._cors = http.CORS.of(cors)
         self._on_close = on_close

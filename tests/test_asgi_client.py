@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import re
+from http import HTTPStatus
 from types import ModuleType
 from typing import Any
 
@@ -191,3 +192,40 @@ def test_a_generator_function_is_no_provider(gs: ModuleType, interface: str) -> 
         handler(answer, lambda _: None)
     with pytest.raises(gs.errors.FrameTypeError, match="prepare_request must be callable, not No"):
         handler(Asked(), None)
+
+
+def test_a_status_of_the_standard_library_is_sent_as_a_number(gs: ModuleType) -> None:
+    async def test() -> None:
+        response = gs.asgi.SSEResponse(["a"], status=HTTPStatus.ACCEPTED)
+        connection = await Connection().hear().serve(response)
+        assert type(connection.sent[0]["status"]) is int
+        assert connection.sent[0]["status"] == 202
+
+    run(test())
+
+
+def test_a_source_that_comes_when_the_client_has_gone_is_not_begun(gs: ModuleType) -> None:
+    began: list[str] = []
+
+    async def answer() -> Any:
+        began.append("begun")
+        yield "a"
+
+    class Provider:
+        async def stream_text(self, request: Any) -> Any:
+            try:
+                preparing.set()
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:  # it should not, but may
+                return answer()
+
+    async def test() -> None:
+        connection = Connection().hear()
+        task = connection.begin(gs.asgi.sse_handler(Provider(), lambda _: None))
+        await preparing.wait()
+        connection.leave()
+        await task
+        assert (began, connection.sent) == ([], [])
+
+    preparing = asyncio.Event()
+    run(test())

@@ -139,7 +139,7 @@ def test_where_the_handbook_has_nothing_the_answer_says_so(question: str) -> Non
         ("What is gaistream?", "getting-started.md", "What gaistream is"),
         ("How do I install it?", "getting-started.md", "Install gaistream"),
         ("How do I use it with FastAPI?", "getting-started.md", "FastAPI and Starlette"),
-        ("flask", "getting-started.md", "Flask and other WSGI frameworks"),
+        ("flask", "frameworks.md", "Flask"),
         ("How do tool calls work?", "events.md", "Tools: ToolCall and ToolResult"),
         ("Tell me about U+2028", "wire.md", "Why U+2028 is escaped in JSON"),
         ("What does send_timeout do?", "servers.md", "Slow clients and send_timeout"),

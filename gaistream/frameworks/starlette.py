@@ -5,6 +5,9 @@ They may be returned from an endpoint, stand as FastAPI's return annotation, and
 response is sent, and there is no Content-Length. A background task runs after the stream,
 whatever its outcome. The life of a stream is gaistream.asgi's, in every respect: see there.
 
+GZipMiddleware lets SSE through from Starlette 0.46 on and flushes NDJSON from 1.5 on at the latest;
+before, the header `Content-Encoding: identity` keeps it from holding a stream back.
+
 `EventSourceResponse`, `ServerSentEvent` and `JSONServerSentEvent` stand in for sse-starlette's
 (3.7): change the import. What is different:
 
@@ -15,11 +18,9 @@ whatever its outcome. The life of a stream is gaistream.asgi's, in every respect
 | bytes as `data` of an event or dict are written as `b'…'` | they are text |
 | a ping every `ping` seconds | when nothing else was sent for `ping` seconds |
 | JSON by `json.dumps` | by gaistream's encoder: more types; NaN is null; 64-bit integers |
-| the source raises: the connection breaks | it is logged, and the stream ends with an `error` \
-event (a status and a JSON body, where nothing was yielded before); StreamError's text is told |
-| an item that cannot be written: likewise | likewise |
-| `send_timeout` None by default, SendTimeoutError | 60; the stream ends and the app returns; \
-None or 0: any time |
+| the source raises, or an item cannot be written: the connection breaks | it is logged, and an \
+`error` event ends the stream (before the first event: a status); StreamError's text is told |
+| `send_timeout` None by default, SendTimeoutError | 60; the stream ends; None or 0: any time |
 | `client_close_handler_callable` runs while the source still does | once, when that is closed; \
 what it raises is logged |
 | `background` runs after success and disconnects | in every outcome |
