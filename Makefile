@@ -46,12 +46,13 @@ bench: .venv/bench.stamp
 
 .venv/demo.stamp: .venv/made.stamp $(BUILD_FILES)
 	@echo "Setting up: building gaistream and installing what the demo needs ..."
-	@$(BIN)/pip install -q -e '.[demo]'
+	@PYTHONWARNINGS=ignore:Editable $(BIN)/pip install -q -e '.[demo]'
 	@touch $@
 
 .venv/test.stamp: .venv/made.stamp $(BUILD_FILES)
 	@echo "Setting up: building gaistream's core and installing what the tests need ..."
-	@GAISTREAM_BUILD=native $(BIN)/pip install -q -e '.[demo]' --group test
+	@PYTHONWARNINGS=ignore:Editable GAISTREAM_BUILD=native \
+		$(BIN)/pip install -q -e '.[demo]' --group test
 	@touch $@ .venv/demo.stamp
 
 .venv/lint.stamp: .venv/test.stamp
