@@ -55,24 +55,7 @@ with contextlib.suppress(ImportError):
 
     NAMES["starlette"] = starlette
 with contextlib.suppress(ImportError):
-    import pydantic
-
-    class Delta(pydantic.BaseModel):
-        content: str | None = None
-
-    class Choice(pydantic.BaseModel):
-        index: int
-        delta: Delta
-        finish_reason: str | None = None
-
-    class Chunk(pydantic.BaseModel):
-        id: str
-        object: str
-        created: int
-        model: str
-        choices: list[Choice]
-
-    NAMES["Chunk"] = Chunk
+    NAMES["Chunk"] = payloads.openai_chunk_model()
 
 SMALL, TOKEN, LINES = payloads.SMALL_FRAME, payloads.TOKEN_FRAME, payloads.LINES_FRAME
 CHUNK = b"data: " + orjson.dumps(payloads.openai_chunk(payloads.TOKEN)) + b"\n\n"

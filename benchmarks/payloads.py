@@ -1,7 +1,5 @@
 """The payloads that every benchmark measures with, and the frames that they must come to."""
 
-from __future__ import annotations
-
 from typing import Any
 
 SMALL_EVENT = "message"
@@ -27,3 +25,25 @@ def openai_chunk(text: str) -> dict[str, Any]:
         "model": "gpt-x",
         "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}],
     }
+
+
+def openai_chunk_model() -> Any:
+    """Give the same chunk as a pydantic model, which inference servers build for each token."""
+    import pydantic
+
+    class Delta(pydantic.BaseModel):
+        content: str | None = None
+
+    class Choice(pydantic.BaseModel):
+        index: int
+        delta: Delta
+        finish_reason: str | None = None
+
+    class Chunk(pydantic.BaseModel):
+        id: str
+        object: str
+        created: int
+        model: str
+        choices: list[Choice]
+
+    return Chunk

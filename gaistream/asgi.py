@@ -6,13 +6,13 @@ watches `receive()` for the client's going. Everything ends with the request.
 
 from __future__ import annotations
 
-import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any, Final, TypeVar, Unpack
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Unpack
 
 from . import http
 from ._log import log
+from .asgi_client import Client, Gone, Receive, Scope, Send
 from .engine import Outcome, Stream
 from .errors import StreamError
 from .handling import (
@@ -31,18 +31,7 @@ from .writer import NDJSONEncoder, SSEEncoder
 
 __all__ = ["NDJSONResponse", "SSEResponse", "event_handler", "ndjson_handler", "sse_handler"]
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-
-_T = TypeVar("_T")
-
 _ENCODERS: Final[dict[str, Any]] = {"sse": SSEEncoder, "ndjson": NDJSONEncoder}
-
-
-class _Gone(Exception):
-    """The client went before its request was read."""
 
 
 def _header(scope: Scope, name: bytes) -> str | None:
@@ -92,95 +81,6 @@ async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "websocket.close", "code": 1000})
 
 
-class _Client:
-    """What the client of one request sends: its body, and that it goes. One task reads it all.
-
-    It reads from the start where there is no body, else from when the body is asked for or
-    `watch` is called: what is read before is kept for `body`, what comes later is not.
-    """
-
-    def __init__(self, receive: Receive, *, has_body: bool) -> None:
-        self.receive = receive
-        self._body = bytearray()
-        self._keeps_body = True
-        self._body_read = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-        self._on_gone: Callable[[], object] | None = None
-        self._failure: Exception | None = None  # of receive, before the body was whole
-        self.gone = False
-        if not has_body:
-            self._start()
-
-    def _start(self) -> None:
-        if self._task is None:
-            self._task = asyncio.create_task(self._read())
-
-    async def _read(self) -> None:
-        try:
-            while (message := await self.receive())["type"] != "http.disconnect":
-                if self._body_read.is_set():
-                    return  # a server that repeats itself, and would do so for ever
-                if self._keeps_body:
-                    self._body += message.get("body", b"")
-                too_large = len(self._body) > http.MAX_BODY_BYTES
-                if too_large or not message.get("more_body", False):
-                    self._body_read.set()
-                if too_large:
-                    return
-                await asyncio.sleep(0)  # should it do so without ever suspending
-        except Exception as error:
-            log.exception("receive raised: that the client goes will be seen by sends alone")
-            if not self._body_read.is_set():
-                self._failure = error
-                self._body_read.set()
-        else:
-            self.gone = True
-            if self._on_gone is not None:
-                self._on_gone()
-
-    async def body(self) -> bytes:
-        """Wait for the whole body; StreamError where it exceeds the limit, or receive's error."""
-        self._start()
-        await self._body_read.wait()
-        if self._failure is not None:
-            raise self._failure
-        if len(self._body) > http.MAX_BODY_BYTES:
-            raise http.too_large()
-        return bytes(self._body)
-
-    def watch(self, on_gone: Callable[[], object]) -> None:
-        """From now on call `on_gone` when the client goes; the body is not kept any more."""
-        self._on_gone = on_gone
-        self._keeps_body = False
-        self._body.clear()
-        self._start()
-        if self.gone:
-            on_gone()
-
-    async def unless_gone(self, work: Awaitable[_T]) -> _T:
-        """Do work in this very task, and break it off with _Gone when the client goes."""
-        task = asyncio.current_task()
-        assert task is not None
-        before = task.cancelling()
-        self._on_gone = task.cancel
-        try:
-            return await work
-        except asyncio.CancelledError:
-            if not self.gone or task.cancelling() > before + 1:
-                raise
-            raise _Gone from None
-        finally:
-            self._on_gone = None
-            if self.gone and task.cancelling() > before:  # by us: no cancellation from outside
-                task.uncancel()
-
-    async def close(self) -> None:
-        """Stop to read."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-
-
 class _Response:
     """A stream as an ASGI app, for one request."""
 
@@ -211,13 +111,13 @@ class _Response:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request; RuntimeError where it is not the first."""
-        client = _Client(receive, has_body=True)  # which is read when there is a stream
+        client = Client(receive, has_body=True)  # which is read when there is a stream
         try:
             await self.serve(scope, client, send)
         finally:
             await client.close()
 
-    async def serve(self, scope: Scope, client: _Client, send: Send) -> None:
+    async def serve(self, scope: Scope, client: Client, send: Send) -> None:
         """Answer the request of this client."""
         stream = self._stream
         if self._used:
@@ -332,7 +232,7 @@ class _Handler:
         if answer is not None:
             await _send_answer(send, answer)
             return
-        client = _Client(receive, has_body=scope["method"] != "GET" or "content-length" in headers)
+        client = Client(receive, has_body=scope["method"] != "GET" or "content-length" in headers)
         request = http.IncomingRequest(
             scope["method"],
             scope["path"],
@@ -344,7 +244,7 @@ class _Handler:
         try:
             response = await client.unless_gone(self._respond(request, format_, origin))
             await response.serve(scope, client, send)
-        except _Gone:
+        except Gone:
             return
         finally:
             await client.close()
@@ -374,7 +274,7 @@ class _Refusal:
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
 
-    async def serve(self, scope: Scope, client: _Client, send: Send) -> None:  # noqa: ARG002
+    async def serve(self, scope: Scope, client: Client, send: Send) -> None:  # noqa: ARG002
         await _send_answer(send, self._answer)
 
 

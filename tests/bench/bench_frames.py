@@ -10,7 +10,6 @@ import json
 
 import orjson
 import payloads
-import pydantic
 import pytest
 from sse_starlette import ServerSentEvent as StarletteEvent
 
@@ -190,24 +189,7 @@ def bench_lines_sse_starlette(benchmark):
 # ---- an OpenAI chunk ----
 
 
-class Delta(pydantic.BaseModel):
-    content: str | None = None
-
-
-class Choice(pydantic.BaseModel):
-    index: int
-    delta: Delta
-    finish_reason: str | None = None
-
-
-class Chunk(pydantic.BaseModel):
-    id: str
-    object: str
-    created: int
-    model: str
-    choices: list[Choice]
-
-
+Chunk = payloads.openai_chunk_model()
 CHUNK = FrameTemplate.of(payloads.openai_chunk("THE TEXT"), "THE TEXT")
 CHUNK_FRAME = b"data: " + orjson.dumps(payloads.openai_chunk(payloads.TOKEN)) + b"\n\n"
 
