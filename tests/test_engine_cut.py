@@ -9,6 +9,7 @@ from types import ModuleType
 
 import pytest
 from loops import LOOPS, Connection, Run, watched_loop
+from stuck import Source, Stuck
 
 
 @pytest.fixture(params=LOOPS)
@@ -16,50 +17,6 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     """Run a coroutine on each kind of loop; it must leave nothing there."""
     with watched_loop(request.param) as run:
         yield run
-
-
-class Source:
-    """Yields its items, then waits for ever; its cleanup takes some turns of the loop."""
-
-    def __init__(self, *items: str) -> None:
-        self.items = items
-        self.opened = asyncio.Event()
-        self.closings = 0
-
-    async def __aiter__(self) -> AsyncIterator[str]:
-        try:
-            for item in self.items:
-                yield item
-            self.opened.set()
-            await asyncio.Event().wait()
-        finally:
-            for _ in range(5):
-                await asyncio.sleep(0)
-            self.closings += 1
-
-
-class Stuck(Connection):
-    """A client that never takes what is sent, as from the n-th step on."""
-
-    def __init__(self, at: str = "send") -> None:
-        super().__init__()
-        self.at = at
-        self.stuck = asyncio.Event()
-
-    async def _step(self, name: str) -> None:
-        if name == self.at:
-            self.stuck.set()
-            await asyncio.Event().wait()
-
-    async def begin(self) -> None:
-        await self._step("begin")
-
-    async def send(self, chunk: bytes) -> None:
-        await self._step("send")
-        await super().send(chunk)
-
-    async def finish(self) -> None:
-        await self._step("finish")
 
 
 @pytest.mark.parametrize("stuck", [True, False])
