@@ -136,11 +136,6 @@ class Stream:
             await self._wait()
 
     @property
-    def is_cut(self) -> bool:
-        """Whether the stream was ended before its end."""
-        return self._interrupted is not None
-
-    @property
     def failed_unsaid(self) -> bool:
         """Whether the source raised before it yielded anything."""
         return self.failure is not None and not self.events

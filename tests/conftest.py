@@ -10,9 +10,11 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections.abc import Iterator
 from types import ModuleType
 
 import pytest
+from loops import LOOPS, Run, watched_loop
 
 import gaistream
 
@@ -74,3 +76,10 @@ def gs(request: pytest.FixtureRequest) -> ModuleType:
 def both() -> list[ModuleType]:
     """The package on each twin that this run has."""
     return list(PACKAGES.values())
+
+
+@pytest.fixture(params=LOOPS)
+def run(request: pytest.FixtureRequest) -> Iterator[Run]:
+    """Run a coroutine on each kind of event loop; it must leave nothing there."""
+    with watched_loop(request.param) as run:
+        yield run

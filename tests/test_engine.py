@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from types import ModuleType
 from typing import Any
 
 import pytest
 from frames import DONE, PRELUDE, said
-from loops import LOOPS, Connection, Run, turns, watched_loop
-
-
-@pytest.fixture(params=LOOPS)
-def run(request: pytest.FixtureRequest) -> Iterator[Run]:
-    """Run a coroutine on each kind of loop; it must leave nothing there."""
-    with watched_loop(request.param) as run:
-        yield run
+from loops import Connection, Run, turns
 
 
 class Gate(Connection):

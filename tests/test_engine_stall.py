@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from types import ModuleType
 from typing import Any
 
 import pytest
-from loops import LOOPS, Connection, Run, watched_loop
+from loops import Connection, Run
 from stuck import Source, Stuck
-
-
-@pytest.fixture(params=LOOPS)
-def run(request: pytest.FixtureRequest) -> Iterator[Run]:
-    """Run a coroutine on each kind of loop; it must leave nothing there."""
-    with watched_loop(request.param) as run:
-        yield run
-
 
 # ---- a send that stalls ----
 

@@ -7,22 +7,14 @@ import gc
 import logging
 import sys
 import warnings
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
 
 import pytest
 from frames import DONE, INTERNAL, PRELUDE, said
-from loops import LOOPS, Connection, Run, watched_loop
-
-
-@pytest.fixture(params=LOOPS)
-def run(request: pytest.FixtureRequest) -> Iterator[Run]:
-    """Run a coroutine on each kind of loop; it must leave nothing there."""
-    with watched_loop(request.param) as run:
-        yield run
-
+from loops import LOOPS, Connection, Run
 
 variable: ContextVar[str] = ContextVar("variable", default="nothing")
 

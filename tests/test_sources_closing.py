@@ -12,18 +12,11 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from loops import HELPER, LOOPS, Run, helper_threads, watched_loop
+from loops import HELPER, Run, helper_threads
 
 from gaistream import sse
 
 variable: ContextVar[str] = ContextVar("variable", default="nothing")
-
-
-@pytest.fixture(params=LOOPS)
-def run(request: pytest.FixtureRequest) -> Iterator[Run]:
-    """Run a coroutine on each kind of loop; it must leave nothing there."""
-    with watched_loop(request.param) as run:
-        yield run
 
 
 async def read(source: AsyncIterator[Any]) -> list[Any]:

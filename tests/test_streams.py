@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from types import ModuleType
 from typing import Any
 
 import pytest
 from frames import DONE, INTERNAL, PRELUDE, said
-from loops import LOOPS, Run, collect, watched_loop
-
-
-@pytest.fixture(params=LOOPS)
-def run(request: pytest.FixtureRequest) -> Iterator[Run]:
-    """Run a coroutine on each kind of loop; it must leave nothing there."""
-    with watched_loop(request.param) as run:
-        yield run
+from loops import Run, collect
 
 
 async def whole(chunks: AsyncIterator[bytes]) -> bytes:
