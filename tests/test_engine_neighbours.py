@@ -13,7 +13,9 @@ from gaistream.clock import clock
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_heartbeats_go_on_while_a_neighbour_cleans_up_after_its_end(loop: str) -> None:
+def test_heartbeats_go_on_while_a_neighbour_cleans_up_after_its_end(
+    loop: str, caplog: pytest.LogCaptureFixture
+) -> None:
     options = SSEOptions(heartbeat_interval=0.05)
 
     async def main() -> None:
@@ -45,6 +47,7 @@ def test_heartbeats_go_on_while_a_neighbour_cleans_up_after_its_end(loop: str) -
 
     with watched_loop(loop) as run:
         run(main())
+    assert not caplog.records
 
 
 def test_a_tick_that_raises_is_logged_and_the_others_are_called(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -10,6 +11,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+
+from gaistream import _json
 
 
 def nested(levels: int, make: Any, inside: Any) -> Any:
@@ -56,6 +59,19 @@ def test_deep_payloads_are_written_whole(gs: ModuleType, levels: int) -> None:
     assert json.loads(line) == payload
     assert line == b"[" * levels + '"\\u0001é\\u2028"'.encode() + b"]" * levels + b"\n"
     assert gs.encode_sse(json=payload) == b"data: " + line + b"\n"
+
+
+def test_deep_payloads_never_reach_the_fast_library() -> None:
+    given: list[Any] = []
+
+    def fast(payload: Any, *_: Any) -> bytes:
+        given.append(payload)
+        return b"fast"
+
+    library = dataclasses.replace(_json.library, fast_dumps=fast)
+    assert library.dumps(nested(48, MAKERS["list"], 1)) == b"fast"
+    assert library.dumps(nested(49, MAKERS["list"], 1)) == b"[" * 49 + b"1" + b"]" * 49
+    assert len(given) == 1
 
 
 PROGRAM = """
