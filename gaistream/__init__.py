@@ -4,6 +4,7 @@ from . import asgi, events, http, wsgi
 from ._backend import (
     FrameTemplate,
     LineSplitter,
+    NDJSONDecoder,
     ServerSentEvent,
     SSEDecoder,
     backend,
@@ -18,6 +19,7 @@ from ._version import __version__
 from .chat import ChatRequest, Provider
 from .errors import GaistreamError, StreamError
 from .options import NDJSONOptions, SSEOptions
+from .reader import NDJSONReader, read_events
 from .streams import ndjson, sse
 from .writer import NDJSONEncoder, NDJSONWriter, SSEEncoder, SSEWriter, encode_events
 
@@ -26,8 +28,10 @@ __all__ = [
     "FrameTemplate",
     "GaistreamError",
     "LineSplitter",
+    "NDJSONDecoder",
     "NDJSONEncoder",
     "NDJSONOptions",
+    "NDJSONReader",
     "NDJSONWriter",
     "Provider",
     "SSEDecoder",
@@ -49,6 +53,7 @@ __all__ = [
     "http",
     "json_library",
     "ndjson",
+    "read_events",
     "sse",
     "wsgi",
 ]

@@ -53,7 +53,8 @@ cdef class SSEDecoder:
     def feed(self, data):
         """Take a chunk and give the events that it completes.
 
-        Raises EventTooLarge for an event beyond the limit, ClosedError after that or close().
+        Raises EventTooLarge for an event beyond the limit (its `values` are the events before
+        it), ClosedError after that or close().
         """
         cdef Scanner scanner
         cdef Span line
@@ -63,7 +64,7 @@ cdef class SSEDecoder:
         held = readable("data", data)
         scanner = scan(span_of(held), &self.after_cr)
         while next_line(&scanner, &line):
-            self.check(self.pending.length + line.size)
+            self.check(self.pending.length + line.size, events)
             if self.pending.length:
                 append_span(self.pending, line)
                 line.data = self.pending.data
@@ -80,7 +81,7 @@ cdef class SSEDecoder:
             cut(self.pending, 0)
         line.data = scanner.at
         line.size = scanner.end - scanner.at
-        self.check(self.pending.length + line.size)
+        self.check(self.pending.length + line.size, events)
         append_span(self.pending, line)
         return events
 
@@ -96,10 +97,11 @@ cdef class SSEDecoder:
         self.event = None
         self.event_retry = None
 
-    cdef int check(self, Py_ssize_t size) except -1:
-        if self.data.length + size > self.limit:
+    cdef int check(self, Py_ssize_t size, list events) except -1:
+        size += self.data.length
+        if size > self.limit:
             self.close()
-            raise EventTooLarge(f"an event exceeds max_event_bytes={self.limit}")
+            raise EventTooLarge("an event", "max_event_bytes", self.limit, size, events)
         return 0
 
     cdef int field(self, Span line) except -1:

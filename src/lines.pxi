@@ -87,7 +87,8 @@ cdef class LineSplitter:
     def feed(self, data):
         """Take a chunk and give the lines that it completes, without their ends.
 
-        Raises EventTooLarge for a line beyond the limit, ClosedError after that or close().
+        Raises EventTooLarge for a line beyond the limit (its `values` are the lines before it),
+        ClosedError after that or close().
         """
         cdef Scanner scanner
         cdef Span line
@@ -97,7 +98,7 @@ cdef class LineSplitter:
         held = readable("data", data)
         scanner = scan(span_of(held), &self.after_cr)
         while next_line(&scanner, &line):
-            self.check(self.pending.length + line.size)
+            self.check(self.pending.length + line.size, lines)
             if self.pending.length:
                 append_span(self.pending, line)
                 lines.append(take(self.pending))
@@ -106,7 +107,7 @@ cdef class LineSplitter:
         line.data = scanner.at
         line.size = scanner.end - scanner.at
         if line.size:
-            self.check(self.pending.length + line.size)
+            self.check(self.pending.length + line.size, lines)
             append_span(self.pending, line)
         return lines
 
@@ -116,11 +117,9 @@ cdef class LineSplitter:
         last = take(self.pending)
         return [last] if last else []
 
-    cdef int check(self, Py_ssize_t size) except -1:
+    cdef int check(self, Py_ssize_t size, list lines) except -1:
         if size > self.limit:
             self.closed = True
             cut(self.pending, 0)
-            raise EventTooLarge(
-                f"a line exceeds max_line_bytes={self.limit}: it has at least {size} bytes"
-            )
+            raise EventTooLarge("a line", "max_line_bytes", self.limit, size, lines)
         return 0

@@ -65,14 +65,14 @@ class SSEDecoder(Stateful):
         """Take a chunk and give the events that it completes.
 
         Raises:
-            EventTooLarge: an event beyond the limit.
+            EventTooLarge: an event beyond the limit; its `values` are the events before it.
             ClosedError: after close(), or after an event beyond the limit.
         """
         if self._closed:
             raise ClosedError("the decoder is closed")
         events: list[ServerSentEvent] = []
         for line in self._splitter.feed(data):
-            self._check(len(line))
+            self._check(len(line), events)
             if self._first:
                 self._first = False
                 line = line.removeprefix(_BOM)
@@ -80,7 +80,7 @@ class SSEDecoder(Stateful):
                 self._field(line)
             else:
                 self._dispatch(events)
-        self._check(len(self._splitter._pending))
+        self._check(len(self._splitter._pending), events)
         return events
 
     def close(self) -> None:
@@ -89,10 +89,11 @@ class SSEDecoder(Stateful):
         self._splitter.close()
         self._reset()
 
-    def _check(self, size: int) -> None:
-        if len(self._data) + size > self._limit:
+    def _check(self, size: int, events: list[ServerSentEvent]) -> None:
+        size += len(self._data)
+        if size > self._limit:
             self.close()
-            raise EventTooLarge(f"an event exceeds max_event_bytes={self._limit}")
+            raise EventTooLarge("an event", "max_event_bytes", self._limit, size, events)
 
     def _field(self, line: bytes) -> None:
         name, _, value = line.partition(b":")

@@ -1,0 +1,104 @@
+"""How the default protocol is read: the inverse of gai.py, and of what the Go original wrote.
+
+What it guarantees: nothing that comes is lost, and nothing stops it. A kind that is not known, or
+a known one whose fields are not as they must be, becomes a `Raw` of the whole, its name under
+`type`; a frame that should be JSON and is not is an `Error` that ends the stream; a stream that
+ends with neither `Done` nor `Error` was cut, which an `Error` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .. import _json
+from .._backend import ServerSentEvent
+from ..errors import EventError
+from ..events import Done, Error, Event, Raw, ReasoningDelta, TextDelta
+from .base import EventStream
+from .items import KINDS, event_of
+
+_DELTAS = {"text_delta": TextDelta, "reasoning_delta": ReasoningDelta}
+# What the fields of an SSE payload are called in an event.
+_NAMES: dict[Any, str] = {"tool_name": "name", "tool_id": "id"}
+
+
+class GaiReader(EventStream):
+    """Reads the frames or lines of one stream of the default protocol. Belongs to one task."""
+
+    def __init__(self) -> None:
+        self.ended = False
+        self._failed = False  # the last event was an Error
+
+    def feed(self, event: ServerSentEvent) -> list[Event]:
+        """Take a frame, whose name is the event's kind."""
+        name = event.event or "message"
+        if self.ended or event.data is None or name == "ping":
+            return []
+        try:
+            payload = event.json()
+        except ValueError:
+            return self._not_json(name, event)
+        delta = _DELTAS.get(name)
+        if delta is not None and type(payload) is dict and type(payload.get("text")) is str:
+            self._failed = False
+            return [delta(payload["text"])]
+        if name == "message":  # without a name: the kind may stand in the payload
+            return self.feed_value(payload)
+        if not isinstance(payload, dict):
+            return self._give(name, {"type": name, "data": payload})
+        if name in ("tool_call", "tool_result"):
+            fields: dict[str, Any] = {_NAMES.get(key, key): payload[key] for key in payload}
+            return self._give(name, {**fields, "type": name}, payload)
+        return self._give(name, {**payload, "type": name}, payload)
+
+    def feed_value(self, value: Any) -> list[Event]:
+        """Take the value of a line, whose kind stands under `type`."""
+        if self.ended:
+            return []
+        kind = value.get("type") if isinstance(value, dict) else None
+        if not isinstance(kind, str):
+            self._failed = False
+            return [Raw(value)]
+        return [] if kind == "ping" else self._give(kind, value)
+
+    def close(self) -> list[Event]:
+        """Say that the stream has ended."""
+        if self.ended:
+            return []
+        self.ended = True
+        return [] if self._failed else [Error("the stream was cut", "truncated")]
+
+    def _give(self, kind: str, fields: dict[str, Any], payload: Any = None) -> list[Event]:
+        self._failed = kind == "error"
+        if kind == "done":
+            self.ended = True
+            return [Done()]
+        try:
+            return [event_of(fields)]
+        except EventError:
+            if kind == "error":
+                return [_error_of(fields)]
+            return [Raw(fields if payload is None else {**payload, "type": kind})]
+
+    def _not_json(self, name: str, event: ServerSentEvent) -> list[Event]:
+        if name == "done":
+            return self._give(name, {})
+        self._failed = name == "error"
+        if name == "error":
+            return [Error(str(event.data))]
+        if name in KINDS:
+            self.ended = True
+            return [Error(f"the stream has a {name} that is not JSON", "invalid_frame")]
+        return [Raw(event.data if name == "message" else {"type": name, "data": event.data})]
+
+
+def _error_of(fields: Mapping[str, Any]) -> Error:
+    """Give an Error whatever shape it has: a stream that failed must not look as if it had not."""
+    inner = fields.get("error")
+    if isinstance(inner, Mapping):  # as in the bodies of HTTP errors
+        fields = inner
+    said = [each for each in (fields.get("message"), fields.get("error")) if isinstance(each, str)]
+    code = fields.get("code")
+    message = said[0] if said else _json.dumps(dict(fields), errors="replace").decode()
+    return Error(message, code if isinstance(code, str) else None)
