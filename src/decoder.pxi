@@ -13,6 +13,12 @@ cdef inline object decoded(Span span):
     return PyUnicode_DecodeUTF8(span.data, span.size, b"replace")
 
 
+cdef str checked_id(value):
+    if not isinstance(value, str):
+        raise FrameTypeError(f"last_event_id must be str, not {type(value).__name__}")
+    return str.__str__(value)
+
+
 cdef class SSEDecoder:
     """An incremental decoder of Server-Sent Events. Belongs to one task.
 
@@ -38,14 +44,14 @@ cdef class SSEDecoder:
         self.pending = Buffer.__new__(Buffer)  # there, even if a subclass forgets __init__
         self.data = Buffer.__new__(Buffer)
 
-    def __init__(self, *, max_event_bytes=16777216):
+    def __init__(self, *, max_event_bytes=16777216, last_event_id=""):
         self.limit = check_limit("max_event_bytes", max_event_bytes)
         self.after_cr = False
         self.closed = False
         self.first = True
         self.own_id = False
-        self.id = ""
-        self.last_event_id = ""
+        self.id = checked_id(last_event_id)
+        self.last_event_id = self.id
         self.retry = None
         cut(self.pending, 0)
         self.reset()

@@ -7,7 +7,7 @@ src/decoder.pxi. (HTML standard, 9.2.6.)
 
 from __future__ import annotations
 
-from gaistream.errors import ClosedError, EventTooLarge
+from gaistream.errors import ClosedError, EventTooLarge, FrameTypeError
 
 from .buffer import MAX_INT, Stateful
 from .lines import LineSplitter, check_limit
@@ -17,12 +17,20 @@ MAX_EVENT_BYTES = 16 * 2**20
 _BOM = b"\xef\xbb\xbf"
 
 
+def checked_id(value: object) -> str:
+    """Give a last event id as an exact str."""
+    if not isinstance(value, str):
+        raise FrameTypeError(f"last_event_id must be str, not {type(value).__name__}")
+    return str.__str__(value)
+
+
 class SSEDecoder(Stateful):
     """An incremental decoder of Server-Sent Events. Belongs to one task.
 
     Args:
         max_event_bytes: the limit of a pending line and the data of its event together; beyond
             it EventTooLarge is raised and the decoder is closed.
+        last_event_id: the id in force from the start, as after a reconnect.
 
     Attributes:
         last_event_id: what a client would send back as Last-Event-ID.
@@ -44,13 +52,15 @@ class SSEDecoder(Stateful):
         "retry",
     )
 
-    def __init__(self, *, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
+    def __init__(
+        self, *, max_event_bytes: int = MAX_EVENT_BYTES, last_event_id: str = ""
+    ) -> None:
         self._limit = check_limit("max_event_bytes", max_event_bytes)
         self._splitter = LineSplitter(max_line_bytes=2**62)  # the limit is checked here
         self._first = True
         self._closed = False
-        self._id = ""
-        self.last_event_id = ""
+        self._id = checked_id(last_event_id)
+        self.last_event_id = self._id
         self.retry: int | None = None
         self._own_id = False  # set since the last event that was given
         self._reset()
