@@ -20,7 +20,7 @@ from .items import KINDS, event_of
 
 _DELTAS = {"text_delta": TextDelta, "reasoning_delta": ReasoningDelta}
 # What the fields of an SSE payload are called in an event.
-_NAMES: dict[Any, str] = {"tool_name": "name", "tool_id": "id"}
+_NAMES = {"tool_name": "name", "tool_id": "id"}
 
 
 class GaiReader(EventStream):
@@ -36,7 +36,7 @@ class GaiReader(EventStream):
         if self.ended or event.data is None or name == "ping":
             return []
         try:
-            payload = event.json()
+            payload: Any = event.json()
         except ValueError:
             return self._not_json(name, event)
         delta = _DELTAS.get(name)
@@ -48,8 +48,11 @@ class GaiReader(EventStream):
         if not isinstance(payload, dict):
             return self._give(name, {"type": name, "data": payload})
         if name in ("tool_call", "tool_result"):
-            fields: dict[str, Any] = {_NAMES.get(key, key): payload[key] for key in payload}
-            return self._give(name, {**fields, "type": name}, payload)
+            fields = {**payload, "type": name}
+            for field, own in _NAMES.items():
+                if field in fields:
+                    fields[own] = fields.pop(field)
+            return self._give(name, fields, payload)
         return self._give(name, {**payload, "type": name}, payload)
 
     def feed_value(self, value: Any) -> list[Event]:
