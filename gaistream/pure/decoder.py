@@ -105,7 +105,7 @@ class SSEDecoder(Stateful):
     def close(self) -> None:
         """End the input. An event without its blank line is not given, as the standard demands."""
         self._closed = True
-        self._splitter.close()
+        self._splitter._pending.clear()
         self._reset()
 
     def _refuse(self, size: int, events: list[ServerSentEvent]) -> None:
