@@ -116,7 +116,7 @@ def test_a_file_is_read_and_closed(gs, tmp_path):
         with path.open("rb", **mode) as file:
             assert list(gs.NDJSONReader(file)) == [*VALUES, "x" * 200_000]
             assert file.closed
-    with path.open() as file, pytest.raises(gs.errors.FrameTypeError, match="not str$"):
+    with path.open() as file, pytest.raises(gs.errors.FrameTypeError, match=r"not str$"):
         next(gs.NDJSONReader(file))
 
 
