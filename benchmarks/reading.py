@@ -34,6 +34,10 @@ pure.install_json(
     _json.careful_dumps, _json.loads,
 )
 ROUNDS = 15
+EVENTS = 2000
+ONE_A_CHUNK = "84-byte events, one a chunk"
+IN_4_KB = "84-byte events, in chunks of 4 KB"
+LARGE_EVENTS = "64 KB events, one a chunk, each dropped before the next"
 SMALL = b'event: text_delta\ndata: {"text":"the next piece of an answer","index":10000000007}\n\n'
 LARGE = b"data: " + b"x" * 65_528 + b"\n\n"
 # 77 bytes each: of two fields, as events are, and of five, whose decoding takes twice as long
@@ -141,19 +145,22 @@ def ndjson_reader(
     return read
 
 
+def agrees(found: list[Any], expected: list[Any]) -> bool:
+    """Tell whether a reader has read what was written; some give the bytes of a text."""
+    if expected and isinstance(expected[0], str):
+        found = [each.decode() if isinstance(each, bytes) else each for each in found]
+    return found == expected
+
+
 def measure(rows: Rows, expected: list[Any], rounds: int = ROUNDS) -> dict[str, float]:
     """Give the least seconds of each reader, having checked what it reads."""
     for name, read in rows:
-        found = [each.decode() if isinstance(expected[0], str) and isinstance(each, bytes) else each
-                 for each in read()]
-        if found != expected:
-            sys.exit(f"{name} read something else: {found[:2]!r} …")
+        if not agrees(read(), expected):
+            sys.exit(f"{name} read something else: {read()[:2]!r} …")
     least = dict.fromkeys((name for name, _ in rows), float("inf"))
-    for _ in range(rounds):
+    for _ in range(rounds if len(expected) > 1 else 100 * rounds):
         for name, read in rows:
-            start = time.perf_counter()
-            read()
-            least[name] = min(least[name], time.perf_counter() - start)
+            least[name] = min(least[name], timed(read))
     return least
 
 
@@ -179,51 +186,36 @@ def node(sizes: dict[str, list[bytes]]) -> dict[str, float]:
     return found
 
 
-def sse() -> None:
-    small = ["{" + part.split(b"{")[1].decode() for part in (SMALL * 2000).split(b"\n\n")[:-1]]
-    streams = {
-        "84-byte events, one a chunk": [SMALL] * 2000,
-        "84-byte events, in chunks of 4 KB": chunks_of(SMALL * 2000, 4096),
-    }
-    beside = node(streams)
-    for title, chunks in streams.items():
-        least = measure(sse_rows(chunks), small)
-        if title in beside:
-            least["node's eventsource-parser"] = beside[title] * 2000 / 1e9
-        report(title, least, 2000, len(SMALL) * 2000)
-    text = LARGE * 64
-    rows: Rows = [("bytes.count", lambda: text.count(b"\n"))]
-    least = {"bytes.count": min(timed(rows[0][1]) for _ in range(ROUNDS))}
-    least |= measure(sse_rows([LARGE] * 64), ["x" * 65_528] * 64)
-    report("64 KB events, one a chunk", least, 64, len(text))
+def groups() -> list[tuple[str, Rows, list[Any]]]:
+    """Give each group's name, its readers and what they must read."""
+    small = [SMALL.split(b"data: ")[1].strip().decode()] * EVENTS
+    found: list[tuple[str, Rows, list[Any]]] = [
+        (ONE_A_CHUNK, sse_rows([SMALL] * EVENTS), small),
+        (IN_4_KB, sse_rows(chunks_of(SMALL * EVENTS, 4096)), small),
+        (LARGE_EVENTS, sse_rows([LARGE]), [LARGE[6:-2].decode()]),
+    ]
+    for fields, line in LINES.items():
+        chunks = chunks_of((line + b"\n") * 5000, 65_536)
+        rows: Rows = [
+            ("split and orjson.loads", split_and_loads(chunks)),
+            ("NDJSONDecoder", ndjson_reader(chunks, gaistream.NDJSONDecoder)),
+            ("the pure twin", ndjson_reader(chunks, pure.NDJSONDecoder)),
+        ]
+        values = [orjson.loads(line)] * 5000
+        found.append((f"77-byte lines of NDJSON to dicts of {fields}", rows, values))
+    raw: Rows = [
+        ("bytes.split", split_only(chunks)),
+        ("NDJSONDecoder(loads=None)", ndjson_reader(chunks, gaistream.NDJSONDecoder, loads=None)),
+        ("LineSplitter", ndjson_reader(chunks, gaistream.LineSplitter)),
+        ("the pure twin, loads=None", ndjson_reader(chunks, pure.NDJSONDecoder, loads=None)),
+    ]
+    return [*found, ("77-byte lines, as they are", raw, [line] * 5000)]
 
 
 def timed(call: Callable[[], Any]) -> float:
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
-
-
-def ndjson() -> None:
-    rows: Rows
-    for fields, line in LINES.items():
-        text = (line + b"\n") * 5000
-        chunks = chunks_of(text, 65_536)
-        rows = [
-            ("split and orjson.loads", split_and_loads(chunks)),
-            ("NDJSONDecoder", ndjson_reader(chunks, gaistream.NDJSONDecoder)),
-            ("the pure twin", ndjson_reader(chunks, pure.NDJSONDecoder)),
-        ]
-        least = measure(rows, [orjson.loads(line)] * 5000)
-        report(f"77-byte lines of NDJSON to dicts of {fields}", least, 5000, len(text))
-    rows = [
-        ("bytes.split", split_only(chunks)),
-        ("NDJSONDecoder(loads=None)", ndjson_reader(chunks, gaistream.NDJSONDecoder, loads=None)),
-        ("LineSplitter", ndjson_reader(chunks, gaistream.LineSplitter)),
-        ("the pure twin, loads=None", ndjson_reader(chunks, pure.NDJSONDecoder, loads=None)),
-    ]
-    least = measure(rows, [line] * 5000)
-    report("77-byte lines, as they are", least, 5000, len(text))
 
 
 def curves() -> None:
@@ -260,8 +252,16 @@ def main() -> None:
     """Print the tables."""
     python = f"{platform.python_implementation()} {platform.python_version()}"
     print(f"gaistream {gaistream.__version__}, {gaistream.backend}; {python}, {platform.machine()}")
-    sse()
-    ndjson()
+    sizes = {ONE_A_CHUNK: 84 * EVENTS, IN_4_KB: 84 * EVENTS, LARGE_EVENTS: len(LARGE)}
+    beside = node({ONE_A_CHUNK: [SMALL] * EVENTS, IN_4_KB: chunks_of(SMALL * EVENTS, 4096)})
+    for title, rows, expected in groups():
+        least = measure(rows, expected)
+        if title in beside:
+            least["node's eventsource-parser"] = beside[title] * EVENTS / 1e9
+        if title == LARGE_EVENTS:
+            count = partial(LARGE.count, b"\n")
+            least["bytes.count, for the memory"] = min(timed(count) for _ in range(100 * ROUNDS))
+        report(title, least, len(expected), sizes.get(title, 78 * 5000))
     curves()
 
 

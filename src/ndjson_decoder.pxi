@@ -1,11 +1,15 @@
 # Newline-delimited JSON in: bytes to values, one a line, whatever the chunking.
 #
 # Search is memchr for LF; a line is copied once, into bytes of its own, which `loads` is called
-# with, or, for our own JSON library, into one bytearray that serves for all lines. An unfinished
-# line is appended to a buffer and never rescanned. All of our state is right before foreign code
-# (`loads`, `on_error`) runs. Twin of gaistream/pure/ndjson_decoder.py.
+# with, or, for our own JSON library, into one bytearray that serves for all usual lines. An
+# unfinished line is appended to a buffer and never rescanned. All of our state is right before
+# foreign code (`loads`, `on_error`) runs. Twin of gaistream/pure/ndjson_decoder.py.
 
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_Resize
+
+
+cdef enum:
+    SCRATCH = 65536  # a longer line has bytes of its own
 
 
 cdef inline bint is_blank(Span line) noexcept nogil:
@@ -121,7 +125,7 @@ cdef class NDJSONDecoder:
             del self.chunks[0]
         if last and self.pending.length:
             line = take(self.pending)
-            self.take_line(span_of(line))
+            self.take_line(span_of(line), line)
         return 0
 
     cdef int read(self, bytes chunk) except -1:
@@ -141,8 +145,9 @@ cdef class NDJSONDecoder:
             if self.pending.length:
                 append_span(self.pending, line)
                 whole = take(self.pending)
-                line = span_of(whole)
-            self.take_line(line)
+                self.take_line(span_of(whole), whole)
+            else:
+                self.take_line(line, None)
         line.size = end - line.data
         if line.size:
             self.check(line)
@@ -172,8 +177,8 @@ cdef class NDJSONDecoder:
             raise EventTooLarge(what, "max_line_bytes", self.limit, size, values)
         return 0
 
-    cdef inline int take_line(self, Span line) except -1:
-        """Take a line without its LF."""
+    cdef inline int take_line(self, Span line, bytes whole) except -1:
+        """Take a line without its LF; `whole` is it in bytes of its own, where there are such."""
         self.line_number += 1
         if line.size and line.data[line.size - 1] == 0x0D:
             line.size -= 1
@@ -184,15 +189,17 @@ cdef class NDJSONDecoder:
             line.size -= 3
         if is_blank(line):
             return self.refuse("a blank line", bytes_of(line)) if self.strict else 0
-        if self.loads is None:
-            self.values.append(bytes_of(line))
-            return 0
-        if self.own_loads:
+        if self.own_loads and line.size <= SCRATCH:
             PyByteArray_Resize(self.scratch, line.size)
             memcpy(PyByteArray_AS_STRING(self.scratch), line.data, line.size)
             self.line = self.scratch
         else:
-            self.line = bytes_of(line)
+            if whole is None or PyBytes_GET_SIZE(whole) != line.size:
+                whole = bytes_of(line)
+            if self.loads is None:
+                self.values.append(whole)
+                return 0
+            self.line = whole
         value = self.loads(self.line)
         self.line = None
         self.values.append(value)
