@@ -34,6 +34,8 @@ bench: .venv/bench.stamp
 		--benchmark-group-by=group --benchmark-columns=min,median,ops --benchmark-sort=min $(ARGS)
 	@echo "Measuring: the same as expressions, without the call around them ..."
 	@GAISTREAM_BACKEND=native $(BIN)/python benchmarks/expressions.py
+	@echo "Measuring: what reading takes, and how it grows ..."
+	@GAISTREAM_BACKEND=native $(BIN)/python benchmarks/reading.py
 
 .venv/made.stamp:
 	@echo "Setting up: a virtual environment in .venv ($(PYTHON)) ..."

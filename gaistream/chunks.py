@@ -50,6 +50,7 @@ class Chunks:
         self._async_iterator: AsyncGenerator[Any, None] | None = None
 
     def __iter__(self) -> Iterator[Any]:
+        self._check_sync()
         if self._iterator is None:
             self._iterator = _read(self._owned)
         return self._iterator
@@ -62,6 +63,7 @@ class Chunks:
 
     def close(self) -> None:
         """Close a sync source; what its cleanup raises is logged."""
+        self._check_sync()
         self._owned.close()
 
     async def aclose(self) -> None:
@@ -74,6 +76,13 @@ class Chunks:
         await self._owned.aclose()
 
 
+    def _check_sync(self) -> None:
+        if self.is_async:
+            raise TypeError(
+                f"{self._owned.kind} is an async source: it takes `async for` and aclose()"
+            )
+
+
 class _Owned:
     """The chunks and what they came from, which are closed together, and once.
 
@@ -83,14 +92,13 @@ class _Owned:
 
     def __init__(self, chunks: Iterable[Any] | AsyncIterable[Any], source: Any) -> None:
         self.chunks = chunks
+        self.kind = type(source).__name__
         self._source = source
         self.in_thread = False
         self._closed = False
 
     def __iter__(self) -> Iterator[Any]:
-        if isinstance(self.chunks, AsyncIterable):
-            kind = type(self._source).__name__
-            raise TypeError(f"{kind} is an async source: read it with `async for`")
+        assert isinstance(self.chunks, Iterable)
         return iter(self.chunks)
 
     def close(self) -> None:
@@ -104,9 +112,9 @@ class _Owned:
                 self.close()
         elif not self._closed:
             self._closed = True
-            await close_source(self.chunks)
             if self.chunks is not self._source:
-                await close_source(_Closing(self._source))
+                await close_source(self.chunks)
+            await close_source(_Closing(self._source))
 
 
 class _Closing:

@@ -71,8 +71,9 @@ class _Reader(Generic[_T]):
 
     def _next(self) -> _T:
         while self._waiting():
+            chunks = iter(self._chunks)
             try:
-                for chunk in self._chunks:
+                for chunk in chunks:
                     self._take(chunk)
                     break
                 else:
@@ -104,8 +105,8 @@ class _Reader(Generic[_T]):
         return self._ready.popleft()
 
     def _close(self) -> None:
-        self._ended = True
         self._chunks.close()
+        self._ended = True
 
     async def _aclose(self) -> None:
         self._ended = True
@@ -121,9 +122,9 @@ class _SyncReader(_Reader[_T]):
 
     def close(self) -> None:
         """Close the source; what is ready is dropped, and the iteration is over."""
+        self._close()
         self._ready.clear()
         self._error, self._behind = None, False
-        self._close()
 
     def __enter__(self) -> Self:
         return self

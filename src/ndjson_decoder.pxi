@@ -1,8 +1,15 @@
 # Newline-delimited JSON in: bytes to values, one a line, whatever the chunking.
 #
 # Search is memchr for LF; a line is copied once, into bytes of its own, which `loads` is called
-# with; an unfinished line is appended to a buffer and never rescanned. All of our state is right
-# before foreign code (`loads`, `on_error`) runs. Twin of gaistream/pure/ndjson_decoder.py.
+# with, or, for our own JSON library, into one bytearray that serves for all usual lines. An
+# unfinished line is appended to a buffer and never rescanned. All of our state is right before
+# foreign code (`loads`, `on_error`) runs. Twin of gaistream/pure/ndjson_decoder.py.
+
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_Resize
+
+
+cdef enum:
+    SCRATCH = 65536  # a longer line has bytes of its own
 
 
 cdef inline bint is_blank(Span line) noexcept nogil:
@@ -29,7 +36,9 @@ cdef class NDJSONDecoder:
     cdef list chunks
     cdef list values             # decoded, but not given yet
     cdef object loads, on_error
-    cdef bint strict, closed, busy
+    cdef object line             # what is being decoded, where that may fail
+    cdef bytearray scratch       # the line, for a `loads` that does not keep it
+    cdef bint own_loads, strict, closed, busy
 
     def __cinit__(self, *_, **__):
         self.pending = Buffer.__new__(Buffer)  # there, even if a subclass forgets __init__
@@ -39,16 +48,20 @@ cdef class NDJSONDecoder:
 
     def __init__(self, *, max_line_bytes=16777216, strict=False, loads=..., on_error="raise"):
         self.limit = check_limit("max_line_bytes", max_line_bytes)
+        self.pending.most = self.limit
         if not (loads is Ellipsis or loads is None or callable(loads)):
             raise FrameTypeError(f"loads must be callable or None, not {type(loads).__name__}")
         if not (on_error == "raise" or on_error == "skip" or callable(on_error)):
             raise FrameError(f"on_error must be 'raise', 'skip' or callable, not {on_error!r}")
+        self.own_loads = loads is Ellipsis
         self.loads = json_loads if loads is Ellipsis else loads
         self.on_error = on_error
         self.strict = bool(strict)
         cut(self.pending, 0)
         self.line_number = 0
         self.chunks = []
+        self.line = None
+        self.scratch = bytearray()
         self.at = 0
         self.values = []
         self.closed = False
@@ -83,22 +96,37 @@ cdef class NDJSONDecoder:
         return 0
 
     cdef list work(self, bint last):
-        cdef bytes line
         cdef list given
         self.busy = True
         try:
-            while self.chunks:
-                self.read(self.chunks[0])
-                self.at = 0
-                del self.chunks[0]
-            if last and self.pending.length:
-                line = take(self.pending)
-                self.line(span_of(line), line)
+            while True:
+                try:
+                    self.read_all(last)
+                    break
+                except Exception as error:
+                    if self.line is None:
+                        raise
+                    line = bytes(self.line)
+                    self.line = None
+                    self.refuse(error, line)
         finally:
+            self.line = None
             self.busy = False
         given = self.values
         self.values = []
         return given
+
+    cdef int read_all(self, bint last) except -1:
+        """Read what there is; where decoding a line raises, call it again for what is behind."""
+        cdef bytes line
+        while self.chunks:
+            self.read(self.chunks[0])
+            self.at = 0
+            del self.chunks[0]
+        if last and self.pending.length:
+            line = take(self.pending)
+            self.take_line(span_of(line), line)
+        return 0
 
     cdef int read(self, bytes chunk) except -1:
         cdef const char* start = PyBytes_AS_STRING(chunk)
@@ -117,13 +145,14 @@ cdef class NDJSONDecoder:
             if self.pending.length:
                 append_span(self.pending, line)
                 whole = take(self.pending)
-                self.line(span_of(whole), whole)
+                self.take_line(span_of(whole), whole)
             else:
-                self.line(line, None)
+                self.take_line(line, None)
         line.size = end - line.data
         if line.size:
             self.check(line)
             append_span(self.pending, line)
+            self.at = end - start
         return 0
 
     cdef inline int check(self, Span piece) except -1:
@@ -148,29 +177,31 @@ cdef class NDJSONDecoder:
             raise EventTooLarge(what, "max_line_bytes", self.limit, size, values)
         return 0
 
-    cdef inline int line(self, Span line, bytes whole) except -1:
-        """Take a line without its LF; `whole` is the line in bytes, where there are such."""
+    cdef inline int take_line(self, Span line, bytes whole) except -1:
+        """Take a line without its LF; `whole` is it in bytes of its own, where there are such."""
         self.line_number += 1
         if line.size and line.data[line.size - 1] == 0x0D:
             line.size -= 1
-            whole = None
         if self.line_number == 1 and line.size >= 3 and memcmp(line.data, b"\xef\xbb\xbf", 3) == 0:
             if self.strict:
                 return self.refuse("a byte order mark", bytes_of(line))
             line.data += 3
             line.size -= 3
-            whole = None
         if is_blank(line):
             return self.refuse("a blank line", bytes_of(line)) if self.strict else 0
-        if whole is None:
-            whole = bytes_of(line)
-        if self.loads is None:
-            self.values.append(whole)
-            return 0
-        try:
-            value = self.loads(whole)
-        except Exception as error:
-            return self.refuse(error, whole)
+        if self.own_loads and line.size <= SCRATCH:
+            PyByteArray_Resize(self.scratch, line.size)
+            memcpy(PyByteArray_AS_STRING(self.scratch), line.data, line.size)
+            self.line = self.scratch
+        else:
+            if whole is None or PyBytes_GET_SIZE(whole) != line.size:
+                whole = bytes_of(line)
+            if self.loads is None:
+                self.values.append(whole)
+                return 0
+            self.line = whole
+        value = self.loads(self.line)
+        self.line = None
         self.values.append(value)
         return 0
 

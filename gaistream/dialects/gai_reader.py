@@ -20,7 +20,7 @@ from .items import KINDS, event_of
 
 _DELTAS = {"text_delta": TextDelta, "reasoning_delta": ReasoningDelta}
 # What the fields of an SSE payload are called in an event.
-_NAMES: dict[Any, str] = {"tool_name": "name", "tool_id": "id"}
+_NAMES = {"tool_name": "name", "tool_id": "id"}
 
 
 class GaiReader(EventStream):
@@ -33,23 +33,34 @@ class GaiReader(EventStream):
     def feed(self, event: ServerSentEvent) -> list[Event]:
         """Take a frame, whose name is the event's kind."""
         name = event.event or "message"
-        if self.ended or event.data is None or name == "ping":
+        if self.ended or name == "ping":
             return []
         try:
-            payload = event.json()
+            payload: Any = event.json()
         except ValueError:
-            return self._not_json(name, event)
-        delta = _DELTAS.get(name)
-        if delta is not None and type(payload) is dict and type(payload.get("text")) is str:
-            self._failed = False
-            return [delta(payload["text"])]
+            payload = event.data
+            if payload is None:
+                return []
+            if name in KINDS - {"done", "error"}:
+                self.ended = True
+                return [Error(f"the stream has a {name} that is not JSON", "invalid_frame")]
         if name == "message":  # without a name: the kind may stand in the payload
             return self.feed_value(payload)
         if not isinstance(payload, dict):
-            return self._give(name, {"type": name, "data": payload})
+            if name not in ("done", "error"):
+                self._failed = False
+                return [Raw({"type": name, "data": payload})]
+            payload = {"error": str(event.data)}
+        delta = _DELTAS.get(name)
+        if delta is not None and type(payload.get("text")) is str:
+            self._failed = False
+            return [delta(payload["text"])]
         if name in ("tool_call", "tool_result"):
-            fields: dict[str, Any] = {_NAMES.get(key, key): payload[key] for key in payload}
-            return self._give(name, {**fields, "type": name}, payload)
+            fields = {**payload, "type": name}
+            for field, own in _NAMES.items():
+                if field in fields:
+                    fields[own] = fields.pop(field)
+            return self._give(name, fields, payload)
         return self._give(name, {**payload, "type": name}, payload)
 
     def feed_value(self, value: Any) -> list[Event]:
@@ -80,17 +91,6 @@ class GaiReader(EventStream):
             if kind == "error":
                 return [_error_of(fields)]
             return [Raw(fields if payload is None else {**payload, "type": kind})]
-
-    def _not_json(self, name: str, event: ServerSentEvent) -> list[Event]:
-        if name == "done":
-            return self._give(name, {})
-        self._failed = name == "error"
-        if name == "error":
-            return [Error(str(event.data))]
-        if name in KINDS:
-            self.ended = True
-            return [Error(f"the stream has a {name} that is not JSON", "invalid_frame")]
-        return [Raw(event.data if name == "message" else {"type": name, "data": event.data})]
 
 
 def _error_of(fields: Mapping[str, Any]) -> Error:

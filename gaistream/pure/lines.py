@@ -49,7 +49,7 @@ class LineSplitter(Stateful):
         """
         if self._closed:
             raise ClosedError("the line splitter is closed")
-        chunk = bytes(readable("data", data))
+        chunk = data if type(data) is bytes else bytes(readable("data", data))
         if self._after_cr and chunk:
             self._after_cr = False
             if chunk[0] == 0x0A:
@@ -60,16 +60,18 @@ class LineSplitter(Stateful):
         rest = lines.pop()
         self._after_cr = chunk.endswith(b"\r")
         if lines:
-            self._check(len(self._pending) + len(lines[0]), [])
+            if len(self._pending) + len(lines[0]) > self._limit:
+                self._refuse(len(self._pending) + len(lines[0]), [])
             if self._pending:
                 lines[0] = bytes(self._pending) + lines[0]
                 self._pending.clear()
-            if len(chunk) > self._limit:  # else none can be too long
+            if len(chunk) > self._limit:  # else none of the others can be too long
                 for index, line in enumerate(lines):
                     if len(line) > self._limit:
-                        self._check(len(line), lines[:index])
+                        self._refuse(len(line), lines[:index])
         if rest:
-            self._check(len(self._pending) + len(rest), lines)
+            if len(self._pending) + len(rest) > self._limit:
+                self._refuse(len(self._pending) + len(rest), lines)
             self._pending += rest
         return lines
 
@@ -80,8 +82,7 @@ class LineSplitter(Stateful):
         self._pending.clear()
         return [last] if last else []
 
-    def _check(self, size: int, lines: list[bytes]) -> None:
-        if size > self._limit:
-            self._closed = True
-            self._pending.clear()
-            raise EventTooLarge("a line", "max_line_bytes", self._limit, size, lines)
+    def _refuse(self, size: int, lines: list[bytes]) -> None:
+        self._closed = True
+        self._pending.clear()
+        raise EventTooLarge("a line", "max_line_bytes", self._limit, size, lines)

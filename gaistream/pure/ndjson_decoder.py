@@ -130,8 +130,8 @@ class NDJSONDecoder(Stateful):
         while (end := find(b"\n", self._at)) >= 0:
             line = chunk[self._at : end]
             self._at = end + 1
-            self._check(line)
-            if self._pending:
+            if self._pending or len(line) > self._limit:
+                self._check(line)
                 line = bytes(self._pending) + line
                 self._pending.clear()
             self._line(line)
