@@ -13,7 +13,10 @@ from typing import Any
 
 __all__ = [
     "BufferTooSmall",
+    "ClientError",
     "ClosedError",
+    "ConnectionLost",
+    "ContentTypeError",
     "EncodeError",
     "EventError",
     "EventTooLarge",
@@ -21,7 +24,9 @@ __all__ = [
     "FrameTypeError",
     "GaistreamError",
     "NDJSONError",
+    "ResponseError",
     "SinkError",
+    "StatusError",
     "StreamError",
 ]
 
@@ -126,6 +131,56 @@ class NDJSONError(GaistreamError, ValueError):
 
 class ClosedError(GaistreamError, ValueError):
     """A writer, encoder or decoder was used after it ended or was closed, or from within itself."""
+
+
+class ClientError(GaistreamError, OSError):
+    """A client could not open its stream, or lost it and may not or could not resume it.
+
+    Attributes:
+        url: where it connected to, without credentials and query; "" where that is not known.
+    """
+
+    def __init__(self, message: str, url: str = "") -> None:
+        super().__init__(message)
+        self.url = url
+
+
+class ConnectionLost(ClientError, ConnectionError):
+    """The connection could not be made or was cut, and was not, or not once more, made anew."""
+
+
+class ResponseError(ClientError):
+    """A server answered with something else than a stream: the base of the next two.
+
+    Attributes:
+        status: the HTTP status.
+        content_type: as the server wrote it; "" where it did not.
+        body: the first bytes of what it answered, at most 2048.
+        body_size: bytes of the whole answer: as declared, else as many as were read.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        url: str = "",
+        status: int = 0,
+        content_type: str = "",
+        body: bytes = b"",
+        body_size: int = 0,
+    ) -> None:
+        super().__init__(message, url)
+        self.status = status
+        self.content_type = content_type
+        self.body = body
+        self.body_size = body_size
+
+
+class StatusError(ResponseError):
+    """A status that is no stream's: final, or still there after the last attempt."""
+
+
+class ContentTypeError(ResponseError):
+    """The status was 200 and the content type that of no stream."""
 
 
 class SinkError(GaistreamError, TypeError, RuntimeError):

@@ -1,0 +1,165 @@
+"""`AsyncEventSource`: the client's face for asyncio and trio, through httpx and anyio.
+
+It keeps nothing of its own but a connection: what to do is the plan's to say. It may be cancelled
+wherever it waits; `aclose` by another task cancels the read that waits, and the iteration ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import AsyncGenerator
+from typing import Any, Self, cast
+
+import anyio
+import httpx
+
+from .._backend import ServerSentEvent
+from ._base import Excerpt, Source
+
+
+class AsyncEventSource(Source):
+    """DOCUMENTED in __init__."""
+
+    _CLIENT = httpx.AsyncClient
+
+    def _prepare(self) -> None:
+        self._chunks: AsyncGenerator[bytes, None] | None = None
+        self._scope: anyio.CancelScope | None = None  # of the task that works
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> ServerSentEvent:
+        plan = self._plan
+        if not plan.ready:
+            await self._work(until_open=False)
+        event = plan.take()
+        if event is None:
+            raise StopAsyncIteration
+        return event
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._work(until_open=True)
+        except BaseException:
+            await self.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Be over: the connection is closed, and an iteration in another task ends at once."""
+        self._plan.close()
+        if self._scope is not None:
+            self._scope.cancel()
+        else:
+            await self._dispose()
+
+    # ---- the work ----
+
+    async def _work(self, until_open: bool) -> None:
+        """Connect, read and wait until an event is ready, or a stream open, or all is over."""
+        plan = self._plan
+        try:
+            with anyio.CancelScope() as self._scope:
+                while not plan.ready and plan.state != "closed":
+                    if plan.is_due:
+                        await self._decide()
+                    elif (pause := plan.pause()) > 0:
+                        await anyio.sleep(pause)
+                    elif self._chunks is None:
+                        await self._attempt(self._open)
+                    else:
+                        await self._attempt(self._read)
+                    if until_open and plan.state == "open":
+                        return
+        except BaseException:
+            await self._drop()
+            plan.interrupted()
+            raise
+        finally:
+            self._scope = None
+            if plan.state == "closed":
+                await self._dispose()
+
+    async def _decide(self) -> None:
+        notice = self._plan.decide()
+        if notice is not None and self._on_reconnect is not None:
+            answer = self._on_reconnect(notice)
+            if inspect.isawaitable(answer):
+                await answer
+
+    async def _attempt(self, step: Any) -> None:
+        try:
+            await step()
+        except httpx.RequestError as error:
+            await self._drop()
+            self._failed(error)
+
+    async def _read(self) -> None:
+        assert self._chunks is not None
+        chunk = await anext(self._chunks, None)
+        if chunk is not None:
+            self._plan.receive(chunk)
+        else:
+            await self._drop()
+            self._plan.ended()
+
+    async def _open(self) -> None:
+        if self._client is None:
+            self._client = httpx.AsyncClient(**self._own_settings())
+        request, auth = self._request(), self._auth
+        while True:
+            response: httpx.Response = await self._client.send(
+                request, auth=auth, stream=True, follow_redirects=False
+            )
+            self.response = response
+            verdict = self._plan.judge(response.status_code, response.headers)
+            why = ""
+            if verdict == "redirect":
+                following = self._redirected(response)
+                if not isinstance(following, str):
+                    await self._drop()
+                    request, auth = following, None
+                    continue
+                why = following
+            break
+        if verdict == "open":
+            self._chunks = cast(AsyncGenerator[bytes, None], response.aiter_bytes())
+        elif verdict == "over":
+            await self._drop()
+        else:
+            await self._refuse(response, why)
+
+    async def _refuse(self, response: httpx.Response, why: str) -> None:
+        excerpt = Excerpt(response)
+        with contextlib.suppress(httpx.RequestError):
+            async with contextlib.aclosing(
+                cast(AsyncGenerator[bytes, None], response.aiter_bytes())
+            ) as chunks:
+                async for chunk in chunks:
+                    if excerpt.add(chunk):
+                        break
+        await self._drop()
+        status, headers = response.status_code, response.headers
+        self._plan.refused(status, headers, excerpt.body, excerpt.size, why)
+
+    # ---- the connection ----
+
+    async def _drop(self) -> None:
+        """Let go of the connection, also where the task was cancelled."""
+        chunks, self._chunks = self._chunks, None
+        with anyio.CancelScope(shield=True):
+            if chunks is not None:
+                await chunks.aclose()
+            if self.response is not None:
+                await self.response.aclose()
+
+    async def _dispose(self) -> None:
+        await self._drop()
+        if self._is_own and self._client is not None:
+            with anyio.CancelScope(shield=True):
+                await self._client.aclose()

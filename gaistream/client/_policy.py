@@ -1,0 +1,88 @@
+"""How long a reconnecting client waits, and when it gives up; what it tells of each wait."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+
+_STEP = 0.1  # seconds from which delays grow, where the first one is shorter
+_LONGEST = 1e9  # seconds: what a server may ask for, in numbers that every clock takes
+
+
+@dataclass(frozen=True, slots=True)
+class ReconnectPolicy:
+    """When to give up, and how long to wait before a new attempt; all times in seconds.
+
+    The first delay is the server's `retry:` where it sent one, else `initial_delay`; each further
+    attempt in a row doubles it, up to `max_delay`. What the server asks for by `retry:` or
+    Retry-After is never undercut.
+
+    Args:
+        initial_delay: before the first attempt.
+        max_delay: what our own doubling stops at.
+        jitter: each delay is lengthened by a random share of itself up to this one.
+        max_attempts: reconnects in a row; None: no ceiling.
+        max_elapsed: from the loss until the last attempt of a row may begin; None: no ceiling.
+        healthy_after: a connection that was open for so long ends the row.
+
+    Raises:
+        ValueError: one of them is negative or not finite.
+    """
+
+    initial_delay: float = 1.0
+    max_delay: float = 30.0
+    jitter: float = 0.25
+    max_attempts: int | None = 10
+    max_elapsed: float | None = 600.0
+    healthy_after: float = 10.0
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < math.inf:
+                raise ValueError(f"{name} must be at least 0 and finite, not {value!r}")
+
+    def delay(self, attempt: int, hint: float | None, asked: float, chance: float) -> float:
+        """Give the seconds before a reconnect.
+
+        Args:
+            attempt: how many of the row were made before it.
+            hint: the seconds of the last `retry:`, or None.
+            asked: the seconds of a Retry-After, or 0.
+            chance: a random number from 0 to 1.
+        """
+        first = self.initial_delay if hint is None else hint
+        grown = min(self.max_delay, max(first, _STEP) * 2.0 ** min(attempt, 32))
+        least = max(grown if attempt else first, hint or 0, asked)
+        return min(_LONGEST, least) * (1 + self.jitter * chance)
+
+    def exhausted(self, attempt: int, waited: float, delay: float) -> str:
+        """Tell which ceiling forbids another attempt; "" where none does."""
+        if self.max_attempts is not None and attempt >= self.max_attempts:
+            return f"gave up after max_attempts={self.max_attempts} in {waited:.1f} s"
+        if self.max_elapsed is not None and waited + delay > self.max_elapsed:
+            return f"gave up: {delay:.1f} s more would exceed max_elapsed={self.max_elapsed:g} s"
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnecting:
+    """Told before each wait: which attempt of the row comes, in how many seconds, and why."""
+
+    attempt: int
+    delay: float
+    reason: str
+    last_event_id: str
+
+
+def retry_after(value: str, wall: Callable[[], float]) -> float | None:
+    """The seconds of a Retry-After, which counts them or names a time; None: neither."""
+    value = value.strip()
+    if value.isascii() and value.isdigit():
+        return min(float(value[:12]), _LONGEST)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - wall())
+    except (ValueError, OverflowError):
+        return None
