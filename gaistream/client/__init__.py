@@ -16,8 +16,7 @@ except ImportError as error:
 from ..errors import ClientError, ConnectionLost, ContentTypeError, ResponseError, StatusError
 from ..responses import aiter_events, iter_events
 from ._async import AsyncEventSource
-from ._plan import ends_answer
-from ._policy import Reconnecting, ReconnectPolicy
+from ._policy import Reconnecting, ReconnectPolicy, ends_answer
 from ._sync import EventSource
 
 __all__ = [

@@ -19,7 +19,10 @@ from ._base import Excerpt, Source
 
 
 class AsyncEventSource(Source):
-    """DOCUMENTED in __init__."""
+    """`EventSource` with `async with` and `async for`; the same arguments, attributes and errors.
+
+    Belongs to one task, but `aclose` may be called by any of the same event loop.
+    """
 
     _CLIENT = httpx.AsyncClient
 

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from .._backend import ServerSentEvent
-from ._plan import Plan, State, ends_answer
-from ._policy import Reconnecting, ReconnectPolicy
+from ._plan import Plan, State
+from ._policy import Reconnecting, ReconnectPolicy, ends_answer
 
 _EXCERPT = 2048  # bytes of an answer that is no stream which are kept
 _LONGEST_READ = 65_536  # bytes of it that are read, to tell its size
@@ -24,6 +24,8 @@ _LONGEST_TIME = 5.0  # seconds that it may take
 
 class Source:
     """The arguments and the properties of `EventSource` and `AsyncEventSource`."""
+
+    # Said once: what an argument means is in the docstring of EventSource.
 
     _CLIENT: ClassVar[type[httpx.Client] | type[httpx.AsyncClient]]
 

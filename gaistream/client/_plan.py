@@ -23,7 +23,7 @@ from typing import Literal, NoReturn, Protocol
 
 from .._backend import ServerSentEvent, SSEDecoder
 from ..errors import ClientError, ConnectionLost, ContentTypeError, EventTooLarge, StatusError
-from ._policy import Reconnecting, ReconnectPolicy, retry_after
+from ._policy import Reconnecting, ReconnectPolicy, ends_answer, retry_after
 
 State = Literal["connecting", "open", "waiting", "closed"]
 Verdict = Literal["open", "over", "redirect", "refused"]
@@ -45,13 +45,8 @@ class Decoder(Protocol):
     def feed(self, data: bytes, /) -> list[ServerSentEvent]:
         """Take a chunk, and give what it completes."""
 
-    def close(self) -> object:
-        """End the input; give the events that its end completes, or None."""
-
-
-def ends_answer(event: ServerSentEvent) -> bool:
-    """Tell whether an event is the last of an answer: `done`, `message_stop` or `[DONE]`."""
-    return event.event in ("done", "message_stop") or event.data == "[DONE]"
+    def close(self) -> list[ServerSentEvent] | None:
+        """End the input, and give the events that its end completes."""
 
 
 def content_type_of(headers: Mapping[str, str]) -> str:

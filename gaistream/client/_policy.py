@@ -1,4 +1,4 @@
-"""How long a reconnecting client waits, and when it gives up; what it tells of each wait."""
+"""How long a reconnecting client waits, when it gives up, and what it tells of each wait."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+
+from .._backend import ServerSentEvent
 
 _STEP = 0.1  # seconds from which delays grow, where the first one is shorter
 _LONGEST = 1e9  # seconds: what a server may ask for, in numbers that every clock takes
@@ -75,6 +77,11 @@ class Reconnecting:
     delay: float
     reason: str
     last_event_id: str
+
+
+def ends_answer(event: ServerSentEvent) -> bool:
+    """Tell whether an event is the last of an answer: `done`, `message_stop` or `[DONE]`."""
+    return event.event in ("done", "message_stop") or event.data == "[DONE]"
 
 
 def retry_after(value: str, wall: Callable[[], float]) -> float | None:

@@ -19,7 +19,49 @@ from ._base import Excerpt, Source
 
 
 class EventSource(Source):
-    """DOCUMENTED in __init__."""
+    """Server-Sent Events over HTTP, over as many connections as it takes.
+
+    `with connect_sse(url) as events: for event in events: ...`; entering connects, so that a
+    refusal is raised there. Belongs to one thread, but `close` may be called by any.
+
+    It reconnects after a cut, and after an end that was not the answer's, with Last-Event-ID: GET
+    always, other methods where `repeatable` says so or an id was seen. Status 204 ends it; 408, 429
+    and 5xx (but 501 and 505) are tried again, after the time of a Retry-After; any other status but
+    200 is final. So that nothing is asked twice, an answer whose last event was seen is over.
+
+    Args:
+        url: an http or https URL.
+        method: GET, or POST where there is a body, unless given.
+        params, headers, content, data, json: as httpx takes them; `content` must be whole.
+        auth: as httpx takes it: a pair, an `httpx.Auth`, a function of the request; asked at each
+            attempt.
+        client: an `httpx.Client` to use (`httpx.AsyncClient` for the async face), which stays open;
+            None: one of its own.
+        last_event_id: where to resume from.
+        reconnect: a `ReconnectPolicy`; True: the default one; False: one connection, whose proper
+            end is the end.
+        repeatable: the request may be repeated, though it is no GET.
+        on_reconnect: called with a `Reconnecting` before each wait; the async face awaits what it
+            returns.
+        is_last: tells whether an event ends its answer; `ends_answer` knows those of the usual
+            protocols.
+        redirects: which are followed: "same-origin", "any" or "none"; never one that would drop
+            the body.
+        connect_timeout: seconds to connect, to send, and to wait for a connection of the client's.
+        read_timeout: seconds without a byte, such as one of a heartbeat, after which a connection
+            counts as lost; None: never.
+        max_event_bytes: the limit of one event.
+
+    Attributes:
+        state, last_event_id, retry: see there.
+        response: the last `httpx.Response`, for its headers; None before the first.
+
+    Raises:
+        ValueError, TypeError: an argument that cannot be used. When entered or iterated:
+        StatusError, ContentTypeError: the server refused, finally or too often.
+        ConnectionLost: the connection failed, and may not or could not be made again.
+        EventTooLarge: an event beyond the limit.
+    """
 
     _CLIENT = httpx.Client
 
