@@ -18,8 +18,9 @@ from ._json import json_library
 from ._version import __version__
 from .chat import ChatRequest, Provider
 from .errors import GaistreamError, StreamError
+from .ndjson_reader import NDJSONReader
 from .options import NDJSONOptions, SSEOptions
-from .reader import NDJSONReader, read_events
+from .reader import read_events
 from .streams import ndjson, sse
 from .writer import NDJSONEncoder, NDJSONWriter, SSEEncoder, SSEWriter, encode_events
 
