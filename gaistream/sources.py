@@ -8,7 +8,6 @@ own thread at its next yield.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import contextvars
 import inspect
@@ -19,6 +18,7 @@ from typing import Any
 
 from ._log import log
 from .errors import EventError
+from .event_loop import EventLoop, Future, event_loop
 
 _MOST_AHEAD = 1024  # items that a helper thread runs ahead
 _PATIENCE = 1.0  # seconds that it waits for room before it looks whether the loop lives
@@ -104,10 +104,10 @@ class _InThread(AsyncIterator[Any]):
     def __init__(self, source: Iterable[Any]) -> None:
         self._owner = source
         self._source = iter(source)
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop: EventLoop | None = None
         self._items: deque[Any] = deque()
         self._room = threading.Semaphore(_MOST_AHEAD)
-        self._waiting: asyncio.Future[None] | None = None
+        self._waiting: Future | None = None
         self._lock = threading.Lock()  # guards _told, for one wake-up a batch
         self._told = False
         self._stopping = False
@@ -128,7 +128,8 @@ class _InThread(AsyncIterator[Any]):
                     error, self._error = self._error, None
                     raise error
                 raise StopAsyncIteration
-            self._waiting = asyncio.get_running_loop().create_future()
+            assert self._loop is not None
+            self._waiting = self._loop.create_future()
             try:
                 await self._waiting
             finally:
@@ -145,7 +146,7 @@ class _InThread(AsyncIterator[Any]):
             close_blocking(self._source, self._owner)
 
     def _start(self) -> None:
-        self._loop = asyncio.get_running_loop()
+        self._loop = event_loop()
         context = contextvars.copy_context()
         threading.Thread(
             target=context.run, args=(self._run,), name="gaistream-source", daemon=True
