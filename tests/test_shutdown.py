@@ -311,13 +311,12 @@ def test_the_handler_that_stood_before_is_called_and_comes_back(gs: ModuleType, 
 # ---- real servers, real signals ----
 
 APP = """
-import asyncio, sys
-import gaistream
+import anyio
 from gaistream.asgi import DrainMiddleware, SSEResponse
 
 async def source():
     yield "hello"
-    await asyncio.Event().wait()
+    await anyio.sleep_forever()
 
 async def app(scope, receive, send):
     if scope["type"] == "lifespan":
@@ -332,10 +331,22 @@ app = DrainMiddleware(app, 0.4, retry_ms=2000)
 """
 
 
-def test_a_hundred_idle_streams_under_uvicorn_end_cleanly_at_a_signal(tmp_path: Any) -> None:
+SERVERS = {
+    "uvicorn": ["uvicorn", "served:app", "--fd", "{}"],
+    "hypercorn asyncio": ["hypercorn", "served:app", "--workers", "0", "--bind", "fd://{}"],
+    "hypercorn trio": [
+        *["hypercorn", "served:app", "--workers", "0", "--bind", "fd://{}"],
+        *["--worker-class", "trio"],
+    ],
+}
+
+
+@pytest.mark.parametrize("server_name", SERVERS)
+def test_a_hundred_idle_streams_end_cleanly_at_a_signal(tmp_path: Any, server_name: str) -> None:
     (tmp_path / "served.py").write_text(textwrap.dedent(APP))
     listening = listen()
-    command = [sys.executable, "-m", "uvicorn", "served:app", "--fd", str(listening.fileno())]
+    arguments = [each.format(listening.fileno()) for each in SERVERS[server_name]]
+    command = [sys.executable, "-m", *arguments]
     path = os.pathsep.join([str(tmp_path), *sys.path])
     server = subprocess.Popen(
         command,
