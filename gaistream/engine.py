@@ -55,12 +55,16 @@ class Outcome:
 def write_end(frames: Any, failure: BaseException | None) -> None:
     """Write how a stream ended: the dialect's error, or its end of success, never both."""
     if failure is not None:
-        if not isinstance(failure, StreamError):
-            log.error("a stream's source failed", exc_info=failure)
+        _log_failure(failure)
         if not frames.ended:
             write_failure(frames, failure)
     elif not frames.ended and not frames.failed:
         frames.finish()
+
+
+def _log_failure(failure: BaseException) -> None:
+    if not isinstance(failure, StreamError):
+        log.error("a stream's source failed", exc_info=failure)
 
 
 def write_prelude(frames: Any) -> None:
@@ -322,6 +326,8 @@ class Stream:
                 raise
             self.failure = error
         if self._finished:  # drained: the end was written without the source
+            if self.failure is not None:
+                _log_failure(self.failure)
             return
         write_end(self._frames, self.failure)
         self._finished = True

@@ -13,7 +13,6 @@ import contextlib
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
-from types import TracebackType
 from typing import Any, Protocol, Self
 
 
@@ -74,12 +73,7 @@ class Breakable(Protocol):
     def __enter__(self) -> Self:
         """Begin the block."""
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool:
+    def __exit__(self, *raised: Any) -> bool:
         """End the block; true where it was broken off, and not cancelled from outside as well."""
 
 
@@ -183,16 +177,11 @@ class _AsyncioBreakable:
             self.broken = True
             self._task.cancel()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool:
+    def __exit__(self, *raised: Any) -> bool:
         if not self.broken:
             return False
         from_outside = self._task.uncancel() > self._cancelled_before
-        return kind is asyncio.CancelledError and not from_outside
+        return raised[0] is asyncio.CancelledError and not from_outside
 
 
 _of_thread = threading.local()  # a thread runs one loop at a time

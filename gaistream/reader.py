@@ -23,6 +23,7 @@ from .ndjson_reader import MAX_BYTES, AsyncReader, SyncReader
 
 __all__ = ["AsyncEventReader", "EventDecoder", "EventReader", "read_events"]
 
+
 class EventDecoder:
     """Chunks of a stream to events, without any source: what `read_events` is made of.
 

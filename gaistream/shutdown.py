@@ -122,6 +122,7 @@ class Drain:
 
     def _break_off(self) -> None:
         """End what is still being sent."""
+        self._timer = None
         for stream in list(self._clock.streams):
             stream.interrupt("drained")
 
@@ -225,51 +226,52 @@ def drain_on_signals(
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    chained = [_Chained(number, own, grace, retry_ms) for number in (signal.SIGTERM, signal.SIGINT)]
+    chained = _Chained(own, grace, retry_ms)
     try:
         yield
     finally:
-        for each in chained:
-            each.restore()
+        chained.restore()
 
 
 class _Chained:
-    """A signal's handler in front of the one that stood there."""
+    """The signals' handlers, in front of those that stood there."""
 
-    def __init__(
-        self, number: signal.Signals, own: Clock, grace: float, retry_ms: int | None
-    ) -> None:
-        self._number = number
+    def __init__(self, own: Clock, grace: float, retry_ms: int | None) -> None:
         self._clock = own
         self._grace = grace
         self._retry_ms = retry_ms
         self._told = False
         self._last: Task | None = None
-        self._before = signal.getsignal(number)
-        # None is a handler that is not Python's: it cannot be called; an ignored signal stays so.
-        self._set = self._before is not None and self._before is not signal.SIG_IGN
-        if self._set:
-            signal.signal(number, self._handle)
+        self._before: dict[int, Any] = {}
+        for number in (signal.SIGTERM, signal.SIGINT):
+            before = signal.getsignal(number)
+            # None is not Python's, so that it cannot be called; an ignored signal stays ignored.
+            if before is not None and before is not signal.SIG_IGN:
+                self._before[number] = before
+                signal.signal(number, self._handle)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         grace = 0.0 if self._told else self._grace
         self._told = True
         with contextlib.suppress(RuntimeError):  # the loop is over: there is nothing to end
-            self._clock.loop.call_soon_threadsafe(self._tell, grace)
-        if callable(self._before):
-            self._before(number, frame)
+            self._clock.loop.call_soon_threadsafe(self._tell, number, grace)
+        before = self._before[number]
+        if callable(before):
+            before(number, frame)
 
-    def _tell(self, grace: float) -> None:
+    def _tell(self, number: int, grace: float) -> None:
         ended = _drain(self._clock, grace, self._retry_ms)
-        if self._before is signal.SIG_DFL and self._last is None:
-            self._last = self._clock.loop.create_task(self._end_process(ended))
+        if self._before[number] is signal.SIG_DFL and self._last is None:
+            self._last = self._clock.loop.create_task(self._end_process(number, ended))
 
-    async def _end_process(self, ended: Drain) -> None:
+    async def _end_process(self, number: int, ended: Drain) -> None:
         """Do, in the end, what the signal does where nobody handles it."""
         await ended.wait()
         self.restore()
-        os.kill(os.getpid(), self._number)
+        os.kill(os.getpid(), number)
 
     def restore(self) -> None:
-        if self._set and signal.getsignal(self._number) == self._handle:
-            signal.signal(self._number, self._before)
+        """Have the former handlers back, unless somebody has set others since."""
+        for number, before in self._before.items():
+            if signal.getsignal(number) == self._handle:
+                signal.signal(number, before)

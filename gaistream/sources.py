@@ -46,14 +46,15 @@ def check_iterable(stream: Any) -> None:
 
 
 async def close_source(source: Any) -> None:
-    """Close an async iterator, if it can be closed.
+    """Close an async iterator or what it came from, by whichever name it has for that.
 
     What its cleanup raises is logged: the stream is over by then, and has ended as it has.
     """
     try:
-        close = getattr(source, "aclose", None)
-        if close is not None:
-            await close()
+        close = getattr(source, "aclose", None) or getattr(source, "close", None)
+        answer = close() if close is not None else None
+        if inspect.isawaitable(answer):
+            await answer
     except (Exception, BaseExceptionGroup):  # a TaskGroup groups the GeneratorExit of aclose()
         log.exception("a stream's source raised while it was being closed")
 
@@ -81,11 +82,7 @@ class _Owned(AsyncIterator[Any]):
 
     async def aclose(self) -> None:
         await close_source(self._iterator)
-        close = getattr(self._owner, "aclose", None) or getattr(self._owner, "close", None)
-        if close is not None:
-            answer = close()
-            if inspect.isawaitable(answer):
-                await answer
+        await close_source(self._owner)
 
 
 class _InPlace(AsyncIterator[Any]):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import contextvars
 from collections.abc import Callable, Coroutine, Generator
-from types import TracebackType
 from typing import Any, Self
 
 import trio
@@ -97,7 +96,7 @@ class _Task:
                 else:
                     await main
         except Exception:  # beside its cancellation; it must not end the whole run
-            log.exception("a stream's source raised while it was being cancelled")
+            log.exception("a stream's task raised")
         finally:
             self.end.set()
 
@@ -140,10 +139,5 @@ class _Breakable:
         self.broken = True
         self._scope.cancel()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool:
-        return bool(self._scope.__exit__(kind, error, traceback))
+    def __exit__(self, *raised: Any) -> bool:
+        return bool(self._scope.__exit__(*raised))

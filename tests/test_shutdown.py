@@ -181,6 +181,32 @@ def test_a_source_that_yields_on_when_it_is_cancelled_says_nothing_more(
     run(main())
 
 
+def test_what_a_source_raises_while_it_is_ended_is_logged(
+    gs: ModuleType, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        waits = asyncio.Event()
+
+        async def source() -> AsyncIterator[str]:
+            try:
+                waits.set()
+                await asyncio.Event().wait()
+            finally:
+                raise ValueError("in cleanup")
+            yield ""
+
+        connection = Connection()
+        serving = asyncio.create_task(connection.serve(gs.engine.Stream(source(), gs.SSEEncoder())))
+        await waits.wait()
+        await gs.drain(0)
+        outcome = await serving
+        assert (outcome.kind, str(outcome.error)) == ("drained", "in cleanup")
+        assert connection.body == PRELUDE
+
+    run(main())
+    assert "in cleanup" in caplog.text
+
+
 def test_a_source_may_ask_also_in_its_helper_thread(gs: ModuleType, run: Run) -> None:
     async def main() -> None:
         asked, go_on = threading.Event(), threading.Event()
@@ -306,6 +332,26 @@ def test_the_handler_that_stood_before_is_called_and_comes_back(gs: ModuleType, 
         assert heard == [signal.SIGTERM]
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def test_a_second_signal_of_either_kind_ends_everything_at_once(gs: ModuleType, run: Run) -> None:
+    before = {number: signal.signal(number, lambda *_: None) for number in (15, 2)}
+    try:
+
+        async def main() -> None:
+            _, _, serving = await open_streams(gs, 2)
+            with gs.drain_on_signals(SECONDS):
+                signal.raise_signal(signal.SIGTERM)
+                await turns(5)
+                assert gs.draining()
+                assert not any(task.done() for task in serving)
+                signal.raise_signal(signal.SIGINT)
+                assert {(await task).kind for task in serving} == {"drained"}
+
+        run(main())
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 # ---- real servers, real signals ----
