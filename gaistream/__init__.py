@@ -18,8 +18,10 @@ from ._json import json_library
 from ._version import __version__
 from .chat import ChatRequest, Provider
 from .errors import GaistreamError, StreamError
+from .ndjson_reader import NDJSONReader
 from .options import NDJSONOptions, SSEOptions
-from .reader import NDJSONReader, read_events
+from .reader import read_events
+from .shutdown import drain, drain_on_signals, draining
 from .streams import ndjson, sse
 from .writer import NDJSONEncoder, NDJSONWriter, SSEEncoder, SSEWriter, encode_events
 
@@ -43,6 +45,9 @@ __all__ = [
     "__version__",
     "asgi",
     "backend",
+    "drain",
+    "drain_on_signals",
+    "draining",
     "encode_comment",
     "encode_events",
     "encode_ndjson",

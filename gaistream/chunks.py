@@ -75,7 +75,6 @@ class Chunks:
             await self._async_iterator.aclose()
         await self._owned.aclose()
 
-
     def _check_sync(self) -> None:
         if self.is_async:
             raise TypeError(
@@ -114,20 +113,7 @@ class _Owned:
             self._closed = True
             if self.chunks is not self._source:
                 await close_source(self.chunks)
-            await close_source(_Closing(self._source))
-
-
-class _Closing:
-    """What async chunks came from: closed by whichever name it has for that."""
-
-    def __init__(self, owner: Any) -> None:
-        self._owner = owner
-
-    async def aclose(self) -> None:
-        close = getattr(self._owner, "aclose", None) or getattr(self._owner, "close", None)
-        answer = close() if close is not None else None
-        if inspect.isawaitable(answer):
-            await answer
+            await close_source(self._source)
 
 
 def _read(owned: _Owned) -> Generator[Any, None, None]:

@@ -47,6 +47,7 @@ cdef class NDJSONDecoder:
         self.closed = True
 
     def __init__(self, *, max_line_bytes=16777216, strict=False, loads=..., on_error="raise"):
+        self.enter()
         self.limit = check_limit("max_line_bytes", max_line_bytes)
         self.pending.most = self.limit
         if not (loads is Ellipsis or loads is None or callable(loads)):

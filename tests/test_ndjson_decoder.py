@@ -179,14 +179,14 @@ def test_the_decoder_is_not_used_from_within_itself(gs):
     messages = []
 
     def again(error):
-        for use in (lambda: decoder.feed(b"2\n"), decoder.close):
+        for use in (lambda: decoder.feed(b"2\n"), decoder.close, decoder.__init__):
             with pytest.raises(gs.errors.ClosedError) as caught:
                 use()
             messages.append(str(caught.value))
 
     decoder = gs.NDJSONDecoder(on_error=again)
     assert decoder.feed(b"x\n1\n") == [1]
-    assert messages == ["the decoder is at work: it cannot be used from within itself"] * 2
+    assert messages == ["the decoder is at work: it cannot be used from within itself"] * 3
 
 
 def test_an_error_is_pickled_and_copied(both):

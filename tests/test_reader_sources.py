@@ -209,6 +209,10 @@ def test_an_async_source_is_closed_once_when_it_ends_fails_or_is_given_up(gs, ru
         with pytest.raises(Boom):
             await anext(reader)
         assert source.closed == 1
+        source = AsyncClosing([b"1\n", 5])
+        with pytest.raises(gs.errors.FrameTypeError):
+            [value async for value in gs.NDJSONReader(source)]
+        assert source.closed == 1
         for read in (0, 1):
             source = AsyncClosing(LINES)
             async with gs.NDJSONReader(source) as reader:

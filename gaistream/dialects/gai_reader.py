@@ -71,6 +71,10 @@ class GaiReader(EventStream):
         if not isinstance(kind, str):
             self._failed = False
             return [Raw(value)]
+        delta, text = _DELTAS.get(kind), value.get("text")
+        if delta is not None and type(text) is str and "timestamp" not in value:
+            self._failed = False
+            return [delta(text)]
         return [] if kind == "ping" else self._give(kind, value)
 
     def close(self) -> list[Event]:

@@ -65,6 +65,7 @@ class NDJSONDecoder(Stateful):
         loads: Callable[[bytes], Any] | EllipsisType | None = ...,
         on_error: str | Callable[[NDJSONError], object] = "raise",
     ) -> None:
+        self._enter()
         self._limit = check_limit("max_line_bytes", max_line_bytes)
         if not (loads is ... or loads is None or callable(loads)):
             raise FrameTypeError(f"loads must be callable or None, not {type(loads).__name__}")
@@ -106,7 +107,7 @@ class NDJSONDecoder(Stateful):
         return self._work(True)
 
     def _enter(self) -> None:
-        if self._busy:
+        if getattr(self, "_busy", False):  # there is none before __init__
             raise ClosedError("the decoder is at work: it cannot be used from within itself")
 
     def _work(self, last: bool) -> list[Any]:
