@@ -210,23 +210,24 @@ class Stream:
 
         A send beyond the timeout ends the stream, and so does one that raises OSError.
         """
+        frames, create_future = self._frames, self._loop.create_future
         try:
             with self._loop.breakable() as self._sending:
                 if self._interrupted is None:
                     self._sending_since = self._time()
                     await begin()
                 self._sending_since = None
-                while True:
-                    if chunk := self._take():
+                while not self._interrupted:
+                    if frames.pending and (chunk := self._take()):
                         self._sending_since = self._idle_since
                         await send(chunk)
                         self._sending_since = None
-                    elif self._over:
+                    elif self._finished:
                         break
                     else:  # as _wait, but one coroutine less to go through for each event
-                        self._waiter = self._loop.create_future()
+                        self._waiter = waiter = create_future()
                         try:
-                            await self._waiter
+                            await waiter
                         finally:
                             self._waiter = None
                 if self._interrupted is None:
@@ -390,8 +391,10 @@ class Stream:
             events = self.events = self.events + 1
             if not at_once and self._first_taken:
                 self._let_wait()
-            elif self._waiter is not None:
-                self._wake()
+            elif (waiter := self._waiter) is not None:  # as _wake, but no call for each event
+                self._waiter = None
+                if not waiter.done():
+                    waiter.set_result(None)
             if frames.ended:
                 break
             if frames.pending >= turn_bytes or (
