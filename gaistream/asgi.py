@@ -7,7 +7,7 @@ watches `receive()` for the client's going. Everything ends with the request.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Unpack
 
 from . import http
@@ -175,8 +175,8 @@ class _Response:
             start = {"status": self._status, "headers": _encode(headers)}
             await send({"type": "http.response.start", **start})
 
-        async def send_chunk(chunk: bytes) -> None:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        def send_chunk(chunk: bytes) -> Awaitable[None]:  # no coroutine of ours for each event
+            return send({"type": "http.response.body", "body": chunk, "more_body": True})
 
         async def finish() -> None:
             await send({"type": "http.response.body", "body": b"", "more_body": False})

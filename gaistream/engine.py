@@ -85,6 +85,40 @@ class Stream:
         send_timeout: seconds that one send may take, or None.
     """
 
+    __slots__ = (  # fewer bytes an idle stream, and quicker than a dict of so many names
+        "_at_once",
+        "_begun",
+        "_clock",
+        "_closing",
+        "_drained",
+        "_ending",
+        "_events_at_heartbeat",
+        "_finished",
+        "_first_taken",
+        "_flush_after",
+        "_flush_size",
+        "_frames",
+        "_heartbeat",
+        "_idle_since",
+        "_interrupted",
+        "_loop",
+        "_oldest",
+        "_room",
+        "_send_timeout",
+        "_sending",
+        "_sending_since",
+        "_silent_at_heartbeat",
+        "_source",
+        "_started",
+        "_task",
+        "_time",
+        "_waiter",
+        "bytes",
+        "due",
+        "events",
+        "failure",
+    )  # fmt: skip
+
     def __init__(self, source: Any, encoder: Any, *, send_timeout: float | None = None) -> None:
         self._source = open_source(source)
         self._frames = encoder
@@ -116,6 +150,7 @@ class Stream:
         self._silent_at_heartbeat = 0.0
         self._clock: Clock | None = None
         self._loop: EventLoop
+        self._time: Callable[[], float] = time.monotonic  # until it has a loop
         self._started = 0.0
 
     # ---- the connection's side ----
@@ -124,6 +159,7 @@ class Stream:
         """Run the source until it first suspends, yields enough, or ends."""
         self._clock = clock()
         loop = self._loop = self._clock.loop
+        self._time = loop.time
         self._started = self._idle_since = self._silent_at_heartbeat = loop.time()
         write_prelude(self._frames)
         self._clock.enter(self)
@@ -134,7 +170,7 @@ class Stream:
 
     async def wait_for_event(self) -> None:
         """Wait until the source has yielded, or ended."""
-        while not (self.events or self._finished or self._interrupted):
+        while not (self.events or self._over):
             await self._wait()
 
     @property
@@ -144,21 +180,25 @@ class Stream:
 
     async def next_chunk(self) -> bytes | None:
         """Wait for bytes that are to be sent, and give all of them; None at the end."""
-        frames = self._frames
-        while not self._interrupted:
-            if frames.pending and self._is_due():
-                chunk: bytes = frames.take()
-                self._first_taken = self.events > 0
-                self._oldest = None
-                self.bytes += len(chunk)
-                self._idle_since = self._clock_time()
-                if self._room is not None:
-                    self._release(self._room)
-                return chunk
-            if self._finished:
+        while not (chunk := self._take()):
+            if self._over:
                 return None
             await self._wait()
-        return None
+        return chunk
+
+    def _take(self) -> bytes:
+        """Take what is to be sent now; nothing where it may wait, or the stream was cut."""
+        if self._interrupted or not (self._at_once or self._is_due()):
+            return b""
+        chunk: bytes = self._frames.take()
+        if chunk:
+            self._first_taken = self.events > 0
+            self._oldest = None
+            self.bytes += len(chunk)
+            self._idle_since = self._time()
+            if self._room is not None:
+                self._release(self._room)
+        return chunk
 
     async def send_all(
         self,
@@ -170,9 +210,30 @@ class Stream:
 
         A send beyond the timeout ends the stream, and so does one that raises OSError.
         """
+        frames, create_future = self._frames, self._loop.create_future
         try:
             with self._loop.breakable() as self._sending:
-                await self._send(begin, send, finish)
+                if self._interrupted is None:
+                    self._sending_since = self._time()
+                    await begin()
+                self._sending_since = None
+                while not self._interrupted:
+                    if frames.pending and (chunk := self._take()):
+                        self._sending_since = self._idle_since
+                        await send(chunk)
+                        self._sending_since = None
+                    elif self._finished:
+                        break
+                    else:  # as _wait, but one coroutine less to go through for each event
+                        self._waiter = waiter = create_future()
+                        try:
+                            await waiter
+                        finally:
+                            self._waiter = None
+                if self._interrupted is None:
+                    self._ending = True
+                    self._sending_since = self._time()
+                    await finish()
         except self._loop.cancelled:
             self._interrupted = self._interrupted or "cancelled"
             raise
@@ -180,25 +241,6 @@ class Stream:
             self._end("client_gone")
         finally:
             self._sending_since = self._sending = None
-
-    async def _send(
-        self,
-        begin: Callable[[], Awaitable[None]],
-        send: Callable[[bytes], Awaitable[None]],
-        finish: Callable[[], Awaitable[None]],
-    ) -> None:
-        if self._interrupted is None:
-            self._sending_since = self._clock_time()
-            await begin()
-        self._sending_since = None
-        while (chunk := await self.next_chunk()) is not None:
-            self._sending_since = self._idle_since
-            await send(chunk)
-            self._sending_since = None
-        if self._interrupted is None:
-            self._ending = True
-            self._sending_since = self._clock_time()
-            await finish()
 
     def interrupt(self, kind: OutcomeKind) -> None:
         """End the stream at once: cancel the source, wake the sender, break off its send."""
@@ -259,7 +301,7 @@ class Stream:
     @property
     def outcome(self) -> Outcome:
         """How the stream ended, once it was closed."""
-        now = self._clock_time() if self._clock is not None else self._started
+        now = self._time() if self._clock is not None else self._started
         return Outcome(
             self._interrupted or self._own_end,
             self.events,
@@ -274,9 +316,9 @@ class Stream:
             return "drained"
         return "failed" if self._frames.failed else "completed"
 
-    def _clock_time(self) -> float:
-        assert self._clock is not None
-        return self._clock.loop.time()
+    @property
+    def _over(self) -> bool:
+        return self._finished or self._interrupted is not None
 
     def _is_due(self) -> bool:
         return (
@@ -285,7 +327,7 @@ class Stream:
             or self._finished
             or self._oldest is None
             or self._frames.pending >= self._flush_size
-            or self._oldest + self._flush_after - self._clock_time() <= 0  # as tick reckons
+            or self._oldest + self._flush_after - self._time() <= 0  # as tick reckons
         )
 
     async def _wait(self) -> None:
@@ -297,8 +339,11 @@ class Stream:
             self._waiter = None
 
     def _wake(self) -> None:
-        if self._waiter is not None:
-            self._release(self._waiter)
+        waiter = self._waiter
+        if waiter is not None:
+            self._waiter = None
+            if not waiter.done():
+                waiter.set_result(None)
 
     @staticmethod
     def _release(future: Future) -> None:
@@ -335,25 +380,28 @@ class Stream:
 
     async def _write_events(self) -> None:
         frames = self._frames
-        write = frames.write
-        turn = time.perf_counter()
+        write, at_once = frames.write, self._at_once
+        clock_time = time.perf_counter
+        turn = clock_time()
         turn_bytes = frames.pending + TURN_BYTES
         async for item in self._source:
-            if self._interrupted or self._finished:  # a source may outlive its cancellation
+            if self._finished or self._interrupted:  # a source may outlive its cancellation
                 break
             write(item)
-            self.events += 1
+            events = self.events = self.events + 1
+            if not at_once and self._first_taken:
+                self._let_wait()
+            elif (waiter := self._waiter) is not None:  # as _wake, but no call for each event
+                self._waiter = None
+                if not waiter.done():
+                    waiter.set_result(None)
             if frames.ended:
                 break
-            if not self._at_once and self._first_taken:
-                self._let_wait()
-            elif self._waiter is not None:
-                self._wake()
             if frames.pending >= turn_bytes or (
-                not self.events % TURN_EVENTS and time.perf_counter() - turn > TURN_SECONDS
+                not events % TURN_EVENTS and clock_time() - turn > TURN_SECONDS
             ):
                 await self._give_turn()
-                turn = time.perf_counter()
+                turn = clock_time()
                 turn_bytes = frames.pending + TURN_BYTES
 
     async def _give_turn(self) -> None:
@@ -372,7 +420,7 @@ class Stream:
         if self._frames.pending >= self._flush_size:
             self._wake()
         elif self._oldest is None:
-            self._oldest = self._clock_time()
+            self._oldest = self._time()
             assert self._clock is not None
             if self.due is None or self.due > self._oldest + self._flush_after:
                 self._clock.call(self, self._flush_after)
@@ -381,7 +429,7 @@ class Stream:
 
     def _set_clock(self) -> None:
         assert self._clock is not None
-        delay = self.tick(self._clock_time())
+        delay = self.tick(self._time())
         if delay is not None and self.due is None:
             self._clock.call(self, delay)
 
