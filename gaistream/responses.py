@@ -12,18 +12,18 @@ from typing import Any
 from ._backend import ServerSentEvent, SSEDecoder
 from .chunks import Chunks
 from .errors import ContentTypeError, FrameTypeError, StatusError
-from .reader import _AsyncReader, _SyncReader
+from .ndjson_reader import AsyncReader, SyncReader
 
 __all__ = ["AsyncEventsOfResponse", "EventsOfResponse", "aiter_events", "iter_events"]
 
 _LIMIT = 16 * 2**20
 
 
-class EventsOfResponse(_SyncReader[ServerSentEvent]):
+class EventsOfResponse(SyncReader[ServerSentEvent]):
     """An iterator of `ServerSentEvent`, with `close()` and `with`."""
 
 
-class AsyncEventsOfResponse(_AsyncReader[ServerSentEvent]):
+class AsyncEventsOfResponse(AsyncReader[ServerSentEvent]):
     """An async iterator of `ServerSentEvent`, with `aclose()` and `async with`."""
 
 

@@ -1,23 +1,24 @@
 """An EventSource for Python: reads Server-Sent Events over HTTP, comes back and resumes.
 
-`connect_sse` blocks; `aconnect_sse` is for asyncio and trio. Both need the extra `httpx`. Responses
-that are open already, of whatever library, are read by `gaistream.responses`.
+`connect_sse` (an `EventSource`) blocks; `aconnect_sse` (an `AsyncEventSource`) is for asyncio and
+trio. Both need the extra `httpx`, which is imported when one of them is first asked for. Responses
+that are open already, of whatever library, are read by `iter_events` and `aiter_events`.
 """
 
 from __future__ import annotations
 
-try:
-    import httpx as _httpx  # noqa: F401 - to say what is missing
-except ImportError as error:
-    raise ImportError(
-        "gaistream.client needs httpx: pip install 'gaistream[httpx]'", name="httpx"
-    ) from error
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ClientError, ConnectionLost, ContentTypeError, ResponseError, StatusError
 from ..responses import aiter_events, iter_events
-from ._async import AsyncEventSource
 from ._policy import Reconnecting, ReconnectPolicy, ends_answer
-from ._sync import EventSource
+
+if TYPE_CHECKING:
+    from ._async import AsyncEventSource
+    from ._sync import EventSource
+
+    connect_sse = EventSource
+    aconnect_sse = AsyncEventSource
 
 __all__ = [
     "AsyncEventSource",
@@ -36,5 +37,26 @@ __all__ = [
     "iter_events",
 ]
 
-connect_sse = EventSource
-aconnect_sse = AsyncEventSource
+_FACES = {
+    "EventSource": "EventSource",
+    "connect_sse": "EventSource",
+    "AsyncEventSource": "AsyncEventSource",
+    "aconnect_sse": "AsyncEventSource",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _FACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        from . import _async, _sync
+    except ModuleNotFoundError as error:
+        if error.name not in ("httpx", "anyio"):
+            raise
+        raise ImportError(
+            f"gaistream.client.{name} needs httpx: pip install 'gaistream[httpx]'", name="httpx"
+        ) from error
+    modules = {"EventSource": _sync, "AsyncEventSource": _async}
+    face = getattr(modules[_FACES[name]], _FACES[name])
+    globals()[name] = face
+    return face
