@@ -1,0 +1,167 @@
+"""The client over real sockets, both faces: what it asks, what it gives, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+from real_servers import SECONDS, open_files
+from scripted_http import HEAD, cut, reset, scripted, stalled
+
+from gaistream.client import (
+    ConnectionLost,
+    ContentTypeError,
+    Reconnecting,
+    ReconnectPolicy,
+    StatusError,
+    aconnect_sse,
+    connect_sse,
+)
+
+FAST = ReconnectPolicy(initial_delay=0.001, max_delay=0.002, max_attempts=3)
+NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
+ONE, TWO = b"id: 1\ndata: a\n\n", b"id: 2\ndata: b\n\n"
+DONE = b"id: 3\nevent: done\ndata: {}\n\n"
+
+
+def read(url, **named):
+    with connect_sse(url, **{"reconnect": FAST, **named}) as events:
+        return [(event.id, event.data) for event in events]
+
+
+def aread(url, **named):
+    async def reading():
+        async with aconnect_sse(url, **{"reconnect": FAST, **named}) as events:
+            return [(event.id, event.data) async for event in events]
+
+    return asyncio.run(reading())
+
+
+faces = pytest.mark.parametrize("face", [read, aread])
+
+
+@faces
+@pytest.mark.parametrize("lose", [cut, lambda said: HEAD + said, lambda said: reset(HEAD + said)])
+def test_it_resumes_after_a_cut_an_end_and_a_reset(face, lose):
+    told = []
+    with scripted(lose(ONE), lose(TWO), HEAD + DONE) as server:
+        assert face(server.url, on_reconnect=told.append) == [("1", "a"), ("2", "b"), ("3", "{}")]
+    assert server.ids == [None, "1", "2"]
+    assert [(type(each), each.last_event_id) for each in told] == [
+        (Reconnecting, "1"),
+        (Reconnecting, "2"),
+    ]
+
+
+@faces
+def test_204_stops_and_gives_no_error(face):
+    with scripted(HEAD + ONE, NO_CONTENT) as server:
+        assert face(server.url) == [("1", "a")]
+
+
+@faces
+def test_a_post_is_sent_again_with_its_body_once_an_id_was_seen(face):
+    with scripted(cut(ONE), HEAD + DONE) as server:
+        face(server.url, json={"ask": "why"}, headers={"X-Key": "k"}, auth=("me", "secret"))
+    assert {(first, body) for first, _, body in server.requests} == {
+        ("POST / HTTP/1.1", b'{"ask":"why"}')
+    }
+    assert {(headers["x-key"], headers["authorization"]) for _, headers, _ in server.requests} == {
+        ("k", "Basic bWU6c2VjcmV0")
+    }
+
+
+@faces
+def test_a_post_without_an_id_is_not_sent_twice(face):
+    with scripted(cut(b"data: a\n\n")) as server:
+        with pytest.raises(ConnectionLost, match="a POST is not repeated"):
+            face(server.url, content=b"pay")
+
+
+@faces
+def test_refusals_are_told_with_their_status_type_and_body(face):
+    busy = b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\nRetry-After: 0\r\n\r\nbusy"
+    with scripted(busy, HEAD + DONE) as server:
+        assert face(server.url) == [("3", "{}")]
+    with scripted(b"HTTP/1.1 401 No\r\nContent-Length: 3\r\n\r\nwho") as server:
+        with pytest.raises(StatusError, match="HTTP 401 Unauthorized.*'who'") as caught:
+            face(server.url)
+    assert caught.value.status == 401
+    with scripted(
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 0\r\n\r\n"
+    ) as server:
+        with pytest.raises(ContentTypeError, match="text/html, not text/event-stream"):
+            face(server.url)
+
+
+@faces
+def test_nobody_listens_and_it_gives_up(face):
+    with scripted() as server:
+        pass
+    with pytest.raises(ConnectionLost, match="gave up after max_attempts=3"):
+        face(server.url)
+
+
+@faces
+def test_a_silent_stream_is_lost_and_resumed(face):
+    with scripted(stalled(HEAD + ONE), HEAD + DONE) as server:
+        assert face(server.url, read_timeout=0.2) == [("1", "a"), ("3", "{}")]
+    assert server.ids == [None, "1"]
+
+
+def test_another_thread_closes_a_read_that_blocks():
+    before = open_files()
+    with scripted(stalled(HEAD + ONE)) as server:
+        with connect_sse(server.url, read_timeout=None) as events:
+            assert (next(events).data, events.state) == ("a", "open")
+            closing = threading.Timer(0.05, events.close)
+            closing.start()
+            assert list(events) == []
+            assert events.state == "closed"
+            closing.join(SECONDS)
+    assert open_files() == before
+
+
+def test_another_thread_closes_a_wait_for_the_next_attempt():
+    with scripted(HEAD + ONE) as server:
+        closing = []
+        slow = ReconnectPolicy(initial_delay=500)
+
+        def told(_):
+            closing.append(threading.Timer(0.05, events.close))
+            closing[0].start()
+
+        events = connect_sse(server.url, reconnect=slow, on_reconnect=told)
+        assert [event.data for event in events] == ["a"]
+        closing[0].join(SECONDS)
+
+
+def test_a_cancelled_read_leaves_nothing_and_can_be_resumed(run):
+    async def reading(url):
+        async with aconnect_sse(url, reconnect=FAST) as events:
+            await anext(events)
+            task = asyncio.ensure_future(anext(events))
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            return [event.data async for event in events]
+
+    with scripted(stalled(HEAD + ONE), HEAD + DONE) as server:
+        assert run(reading(server.url)) == ["{}"]
+    assert server.ids == [None, "1"]
+
+
+def test_aclose_by_another_task_ends_the_iteration(run):
+    async def reading(url):
+        async with aconnect_sse(url) as events:
+            await anext(events)
+            task = asyncio.ensure_future(anext(events, None))
+            await asyncio.sleep(0)
+            await events.aclose()
+            assert await task is None
+            return events.state
+
+    with scripted(stalled(HEAD + ONE)) as server:
+        assert run(reading(server.url)) == "closed"
