@@ -114,6 +114,7 @@ class Stream:
         self._task: asyncio.Task[None] | None = None
         self._sender: asyncio.Task[Any] | None = None
         self._send_broken_off = False
+        self._ending = False  # the server is told of the end
         self._clock: Clock | None = None
         self._started = 0.0
 
@@ -182,6 +183,7 @@ class Stream:
                 await send(chunk)
                 self._sending_since = None
             if self._interrupted is None:
+                self._ending = True
                 self._sending_since = self._clock_time()
                 await finish()
         except asyncio.CancelledError:
@@ -200,6 +202,8 @@ class Stream:
         sending = self._sending_since is not None
         if self._interrupted or (self._finished and not sending and not self._frames.pending):
             return  # it is over already
+        if self._ending and kind == "client_gone":
+            return  # servers say it of a response that is whole, too
         self._end(kind)
         if sending and self._sender is not None:
             self._send_broken_off = True

@@ -1,0 +1,64 @@
+"""How servers differ in what `receive` and `send` do, scripted: what they say once it is over."""
+
+from __future__ import annotations
+
+import asyncio
+from types import ModuleType
+from typing import Any
+
+import pytest
+from scripted_asgi import DONE, PRELUDE, Connection, Source, asynchronous, run, text
+
+
+def test_a_disconnect_that_comes_with_the_end_ends_nothing(gs: ModuleType) -> None:
+    """As hypercorn says it, whose last send goes on for a while."""
+
+    async def test() -> None:
+        outcomes: list[Any] = []
+        connection = Connection().hear()
+
+        async def end_slowly() -> None:
+            connection.leave()
+            for _ in range(10):
+                await asyncio.sleep(0)
+
+        connection.before_send = lambda message: (
+            None if message.get("more_body", True) else end_slowly()
+        )
+        response = gs.asgi.SSEResponse(asynchronous("a"), on_close=outcomes.append)
+        await connection.serve(response)
+        assert connection.body == PRELUDE + text("a") + DONE
+        assert connection.is_complete
+        assert [outcome.kind for outcome in outcomes] == ["completed"]
+
+    run(test())
+
+
+@pytest.mark.parametrize("repeats", [False, True])
+def test_what_receive_does_after_a_disconnect_is_all_the_same(
+    gs: ModuleType, repeats: bool
+) -> None:
+    """hypercorn and daphne say it once, granian and gunicorn whenever they are asked."""
+
+    async def test() -> None:
+        outcomes: list[Any] = []
+        source, connection = Source("a"), Connection().hear()
+        asked = 0
+
+        async def receive() -> Any:
+            nonlocal asked
+            asked += 1
+            message = await connection.receive()
+            if repeats and message["type"] == "http.disconnect":
+                connection.leave()
+            return message
+
+        response = gs.asgi.SSEResponse(source, on_close=outcomes.append)
+        task = asyncio.create_task(response(connection.scope, receive, connection.send))
+        await source.waiting.wait()
+        connection.leave()
+        await task
+        assert [outcome.kind for outcome in outcomes] == ["client_gone"]
+        assert (source.closed, asked) == (1, 2)
+
+    run(test())
