@@ -66,10 +66,18 @@ class Client:
             if not self._body_read.is_set():
                 self._failure = error
                 self._body_read.set()
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise  # by `close`
+            self._go()  # by the server, which is done with this client
         else:
-            self.gone = True
-            if self._on_gone is not None:
-                self._on_gone()
+            self._go()
+
+    def _go(self) -> None:
+        self.gone = True
+        if self._on_gone is not None:
+            self._on_gone()
 
     async def body(self) -> bytes:
         """Wait for the whole body; StreamError where it exceeds the limit, or receive's error."""

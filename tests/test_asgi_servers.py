@@ -62,3 +62,28 @@ def test_what_receive_does_after_a_disconnect_is_all_the_same(
         assert (source.closed, asked) == (1, 2)
 
     run(test())
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_receive_that_is_cancelled_by_the_server_leaves_nobody_waiting(
+    gs: ModuleType, method: str
+) -> None:
+    async def test() -> None:
+        connection = Connection(method)
+
+        async def receive() -> Any:
+            raise asyncio.CancelledError
+
+        async def prepare(request: Any) -> bytes:
+            return await request.body() if method == "POST" else b""
+
+        class Provider:
+            def stream_text(self, request: Any) -> Any:
+                return ["a"]
+
+        app = gs.asgi.sse_handler(Provider(), prepare)
+        async with asyncio.timeout(5):
+            await app(connection.scope, receive, connection.send)
+        assert connection.sent == []
+
+    run(test())
