@@ -5,13 +5,14 @@ BIN := .venv/bin
 BUILD_FILES := pyproject.toml setup.py $(wildcard src/*.pyx src/*.pxi)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench bench-server clean
 
 help:
 	@echo "make demo   the chat page, answered from the handbook: no key, no network"
 	@echo "make test   the tests, on both twins side by side, then on the pure one alone"
 	@echo "make lint   ruff and mypy"
 	@echo "make bench  gaistream and its peers measured in one run"
+	@echo "make bench-server  what a server spends on an event, beside its peers' (minutes)"
 	@echo "make clean  remove everything that was built"
 
 demo: .venv/demo.stamp
@@ -34,6 +35,12 @@ bench: .venv/bench.stamp
 		--benchmark-group-by=group --benchmark-columns=min,median,ops --benchmark-sort=min $(ARGS)
 	@echo "Measuring: the same as expressions, without the call around them ..."
 	@GAISTREAM_BACKEND=native $(BIN)/python benchmarks/expressions.py
+	@echo "Measuring: what reading takes, and how it grows ..."
+	@GAISTREAM_BACKEND=native $(BIN)/python benchmarks/reading.py
+
+bench-server: .venv/bench.stamp
+	@echo "Measuring: servers under load, in one run; compare within a table ..."
+	@GAISTREAM_BACKEND=native $(BIN)/python benchmarks/server.py $(ARGS)
 
 .venv/made.stamp:
 	@echo "Setting up: a virtual environment in .venv ($(PYTHON)) ..."

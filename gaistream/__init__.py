@@ -4,6 +4,7 @@ from . import asgi, events, http, wsgi
 from ._backend import (
     FrameTemplate,
     LineSplitter,
+    NDJSONDecoder,
     ServerSentEvent,
     SSEDecoder,
     backend,
@@ -17,7 +18,10 @@ from ._json import json_library
 from ._version import __version__
 from .chat import ChatRequest, Provider
 from .errors import GaistreamError, StreamError
+from .ndjson_reader import NDJSONReader
 from .options import NDJSONOptions, SSEOptions
+from .reader import read_events
+from .shutdown import drain, drain_on_signals, draining
 from .streams import ndjson, sse
 from .writer import NDJSONEncoder, NDJSONWriter, SSEEncoder, SSEWriter, encode_events
 
@@ -26,8 +30,10 @@ __all__ = [
     "FrameTemplate",
     "GaistreamError",
     "LineSplitter",
+    "NDJSONDecoder",
     "NDJSONEncoder",
     "NDJSONOptions",
+    "NDJSONReader",
     "NDJSONWriter",
     "Provider",
     "SSEDecoder",
@@ -39,6 +45,9 @@ __all__ = [
     "__version__",
     "asgi",
     "backend",
+    "drain",
+    "drain_on_signals",
+    "draining",
     "encode_comment",
     "encode_events",
     "encode_ndjson",
@@ -49,6 +58,7 @@ __all__ = [
     "http",
     "json_library",
     "ndjson",
+    "read_events",
     "sse",
     "wsgi",
 ]

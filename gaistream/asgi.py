@@ -15,6 +15,7 @@ from ._log import log
 from .asgi_client import Client, Gone, Receive, Scope, Send
 from .engine import Outcome, Stream
 from .errors import StreamError
+from .event_loop import event_loop
 from .handling import (
     Answer,
     CORSLike,
@@ -27,9 +28,17 @@ from .handling import (
     kept_in_errors,
 )
 from .options import NDJSONOptions, SSEOptions
+from .shutdown import DEFAULT_GRACE, check_drain, drain_on_signals, refusal
 from .writer import NDJSONEncoder, SSEEncoder
 
-__all__ = ["NDJSONResponse", "SSEResponse", "event_handler", "ndjson_handler", "sse_handler"]
+__all__ = [
+    "DrainMiddleware",
+    "NDJSONResponse",
+    "SSEResponse",
+    "event_handler",
+    "ndjson_handler",
+    "sse_handler",
+]
 
 _ENCODERS: Final[dict[str, Any]] = {"sse": SSEEncoder, "ndjson": NDJSONEncoder}
 
@@ -59,6 +68,11 @@ async def _send_answer(send: Send, answer: Answer) -> None:
     headers = _encode(answer.headers)
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body, "more_body": False})
+
+
+def _error_answer(error: BaseException, headers: Mapping[str, str]) -> Answer:
+    """Give what is answered in place of a stream that was to have these headers."""
+    return error_answer(error, preparing=False, extra=kept_in_errors(headers))
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
@@ -133,13 +147,19 @@ class _Response:
             if scope["method"] == "HEAD":
                 await _send_answer(send, Answer(self._status, headers))
                 return
+            refused = refusal()
+            if refused is not None:
+                stream.interrupt("drained")
+                await _send_answer(send, _error_answer(refused, headers))
+                return
             client.watch(lambda: stream.interrupt("client_gone"))
             await self._run(headers, send)
         finally:
             try:
                 await stream.close()
             finally:
-                await self._tell(stream.outcome)
+                with event_loop().shielded():
+                    await self._tell(stream.outcome)
 
     async def _run(self, headers: dict[str, str], send: Send) -> None:
         stream = self._stream
@@ -148,8 +168,7 @@ class _Response:
             await stream.wait_for_event()
         if stream.failed_unsaid:
             assert stream.failure is not None
-            kept = kept_in_errors(headers)
-            await _send_answer(send, error_answer(stream.failure, preparing=False, extra=kept))
+            await _send_answer(send, _error_answer(stream.failure, headers))
             return
 
         async def begin() -> None:
@@ -229,6 +248,8 @@ class _Handler:
         origin = headers.get("origin")
         event_id = http.last_event_id(scope)
         answer = handling.early_answer(scope["method"], format_, origin, event_id)
+        if answer is None and (refused := refusal()) is not None:
+            answer = handling.refusal(refused, preparing=True, origin=origin)
         if answer is not None:
             await _send_answer(send, answer)
             return
@@ -336,3 +357,32 @@ def event_handler(
     """
     formats = {"sse": sse_options, "ndjson": ndjson_options}
     return _Handler(Handling(provider, prepare_request, formats, on_reconnect, settings))
+
+
+class DrainMiddleware:
+    """An ASGI app around another that drains its streams when the server gets SIGTERM or SIGINT.
+
+    It acts while the lifespan lasts, see `gaistream.drain_on_signals`; requests pass untouched. The
+    server has to run the lifespan protocol.
+
+    Args:
+        app: the application.
+        grace: seconds, as `gaistream.drain` takes them.
+        retry_ms: milliseconds, as `gaistream.drain` takes them.
+    """
+
+    def __init__(
+        self, app: Any, grace: float = DEFAULT_GRACE, *, retry_ms: int | None = None
+    ) -> None:
+        check_drain(grace, retry_ms)
+        self._app = app
+        self._grace = grace
+        self._retry_ms = retry_ms
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on; watch the signals during the lifespan."""
+        if scope["type"] != "lifespan":
+            await self._app(scope, receive, send)
+            return
+        with drain_on_signals(self._grace, retry_ms=self._retry_ms):
+            await self._app(scope, receive, send)

@@ -6,12 +6,12 @@ work for a client that has gone is broken off in that very task, where its conte
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeVar
 
 from . import http
 from ._log import log
+from .event_loop import Task, event_loop
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -36,8 +36,9 @@ class Client:
         self.receive = receive
         self._body = bytearray()
         self._keeps_body = True
-        self._body_read = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._loop = event_loop()
+        self._body_read = self._loop.create_event()
+        self._task: Task | None = None
         self._on_gone: Callable[[], object] | None = None
         self._failure: Exception | None = None  # of receive, before the body was whole
         self.gone = False
@@ -46,7 +47,7 @@ class Client:
 
     def _start(self) -> None:
         if self._task is None:
-            self._task = asyncio.create_task(self._read())
+            self._task = self._loop.create_task(self._read())
 
     async def _read(self) -> None:
         try:
@@ -60,15 +61,14 @@ class Client:
                     self._body_read.set()
                 if too_large:
                     return
-                await asyncio.sleep(0)  # should it do so without ever suspending
+                await self._loop.sleep(0)  # should it do so without ever suspending
         except Exception as error:
             log.exception("receive raised: that the client goes will be seen by sends alone")
             if not self._body_read.is_set():
                 self._failure = error
                 self._body_read.set()
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
+        except self._loop.cancelled:
+            if self._task is None or self._task.cancelling():
                 raise  # by `close`
             self._go()  # by the server, which is done with this client
         else:
@@ -100,23 +100,16 @@ class Client:
 
     async def unless_gone(self, work: Awaitable[_T]) -> _T:
         """Do work in this very task, and break it off with Gone when the client goes."""
-        task = asyncio.current_task()
-        assert task is not None
-        before = task.cancelling()
-        self._on_gone = task.cancel
-        try:
-            return await work
-        except asyncio.CancelledError:
-            if not self.gone or task.cancelling() > before + 1:
-                raise
-            raise Gone from None
-        finally:
-            self._on_gone = None
-            if self.gone and task.cancelling() > before:  # by us: no cancellation from outside
-                task.uncancel()
+        with self._loop.breakable() as block:
+            self._on_gone = block.break_off
+            try:
+                return await work
+            finally:
+                self._on_gone = None
+        raise Gone
 
     async def close(self) -> None:
         """Stop to read."""
         if self._task is not None:
             self._task.cancel()
-            await asyncio.wait([self._task])
+            await self._loop.ended(self._task)

@@ -1,4 +1,6 @@
-"""One timer per event loop for all of its streams: heartbeats, stall deadlines, late flushes.
+"""What all streams of one event loop share: one timer, and that each is known while it is open.
+
+The timer serves heartbeats, stall deadlines and late flushes.
 
 A stream says when it wants to be called; times are rounded up to a grid whose step is a power of
 two, and all streams on one point of the grid share one timer of the loop, so ten thousand idle
@@ -8,12 +10,13 @@ just says a later time.
 
 from __future__ import annotations
 
-import asyncio
 import math
 import threading
-from typing import Protocol
+from contextvars import ContextVar
+from typing import Any, Protocol
 
 from ._log import log
+from .event_loop import EventLoop, Timer, event_loop
 
 _GRID = 16  # points of the grid, at least, within a stream's delay
 
@@ -28,11 +31,31 @@ class Ticked(Protocol):
 
 
 class Clock:
-    """The timer of one event loop."""
+    """The timer of one event loop, and its open streams.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    Attributes:
+        loop: the loop.
+        streams: those that are open.
+        draining: what ends them all, once it was begun.
+    """
+
+    def __init__(self, loop: EventLoop) -> None:
         self.loop = loop
-        self._at: dict[float, tuple[asyncio.TimerHandle, set[Ticked]]] = {}
+        self.streams: set[Any] = set()
+        self.draining: Any = None
+        self._at: dict[float, tuple[Timer, set[Ticked]]] = {}
+
+    def enter(self, stream: Any) -> None:
+        """Know a stream; one that comes while the others are being ended is ended at once."""
+        self.streams.add(stream)
+        if self.draining is not None:
+            self.draining.end(stream)
+
+    def leave(self, stream: Any) -> None:
+        """Not know it any more."""
+        self.streams.discard(stream)
+        if self.draining is not None:
+            self.draining.left()
 
     def call(self, stream: Ticked, delay: float) -> None:
         """Have `stream.tick()` called in about `delay` seconds, instead of what it asked before."""
@@ -69,12 +92,14 @@ class Clock:
                 self.call(stream, delay)
 
 
+clock_of_stream: ContextVar[Clock | None] = ContextVar("gaistream_clock", default=None)
+
 _of_thread = threading.local()  # a thread runs one loop at a time
 
 
 def clock() -> Clock:
-    """Give the clock of the running event loop."""
-    loop = asyncio.get_running_loop()
+    """Give the clock of the event loop that runs here; RuntimeError where there is none."""
+    loop = event_loop()
     known: Clock | None = getattr(_of_thread, "clock", None)
     if known is None or known.loop is not loop:
         known = _of_thread.clock = Clock(loop)

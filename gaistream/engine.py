@@ -6,24 +6,24 @@ that does not suspend is merged (up to a budget, for fairness), one fed token by
 token by token, and what arrives while a send is blocked goes out in the next. Guarantees: the
 source is closed in every outcome; frames go out whole and in order through one sender; at the end
 stands `done` or `error`, never both; nothing is left running. Per event there is no lock, scope,
-queue or timer. Flow, in order: start, next_chunk (until None), close.
+queue or timer. Flow, in order: start, next_chunk (until None), close. Runs on asyncio and trio.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from ._log import log
-from .clock import Clock, clock
+from .clock import Clock, clock, clock_of_stream
 from .errors import StreamError
+from .event_loop import Breakable, EventLoop, Future, Task
 from .sources import close_source, open_source
 from .writer import write_failure
 
-OutcomeKind = Literal["completed", "failed", "client_gone", "stalled", "cancelled"]
+OutcomeKind = Literal["completed", "failed", "client_gone", "stalled", "cancelled", "drained"]
 
 TURN_BYTES: Final = 64 * 1024  # after so much of one stream's work the loop gets a turn,
 TURN_SECONDS: Final = 0.002  # or after so long,
@@ -37,7 +37,8 @@ class Outcome:
 
     Attributes:
         kind: "completed", "failed" (the source raised, or ended with an Error), "client_gone",
-            "stalled" (a send took longer than send_timeout) or "cancelled" (by the server).
+            "stalled" (a send took longer than send_timeout), "cancelled" (by the server) or
+            "drained" (by `gaistream.drain`).
         events: what the source yielded.
         bytes: what was handed to the server.
         seconds: from start to end.
@@ -54,12 +55,16 @@ class Outcome:
 def write_end(frames: Any, failure: BaseException | None) -> None:
     """Write how a stream ended: the dialect's error, or its end of success, never both."""
     if failure is not None:
-        if not isinstance(failure, StreamError):
-            log.error("a stream's source failed", exc_info=failure)
+        _log_failure(failure)
         if not frames.ended:
             write_failure(frames, failure)
     elif not frames.ended and not frames.failed:
         frames.finish()
+
+
+def _log_failure(failure: BaseException) -> None:
+    if not isinstance(failure, StreamError):
+        log.error("a stream's source failed", exc_info=failure)
 
 
 def write_prelude(frames: Any) -> None:
@@ -69,14 +74,6 @@ def write_prelude(frames: Any) -> None:
         frames.write_prelude()
     else:
         frames.write_prelude(retry)
-
-
-def _ends_task(error: BaseException) -> bool:
-    """Whether this ends the source's task, rather than being a failure of the source's own."""
-    if isinstance(error, asyncio.CancelledError):
-        task = asyncio.current_task()
-        return task is not None and task.cancelling() > 0
-    return isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit)
 
 
 class Stream:
@@ -109,26 +106,30 @@ class Stream:
         self._oldest: float | None = None  # since when bytes wait, where they may
         self._idle_since = 0.0
         self._sending_since: float | None = None
-        self._waiter: asyncio.Future[None] | None = None  # the sender's
-        self._room: asyncio.Future[None] | None = None  # the source's
-        self._task: asyncio.Task[None] | None = None
-        self._sender: asyncio.Task[Any] | None = None
-        self._send_broken_off = False
+        self._waiter: Future | None = None  # the sender's
+        self._room: Future | None = None  # the source's
+        self._task: Task | None = None
+        self._sending: Breakable | None = None
         self._ending = False  # the server is told of the end
+        self._drained = False
+        self._events_at_heartbeat = 0
+        self._silent_at_heartbeat = 0.0
         self._clock: Clock | None = None
+        self._loop: EventLoop
         self._started = 0.0
 
     # ---- the connection's side ----
 
     async def start(self) -> None:
         """Run the source until it first suspends, yields enough, or ends."""
-        loop = asyncio.get_running_loop()
         self._clock = clock()
-        self._started = self._idle_since = loop.time()
+        loop = self._loop = self._clock.loop
+        self._started = self._idle_since = self._silent_at_heartbeat = loop.time()
         write_prelude(self._frames)
-        if self._interrupted is None:
+        self._clock.enter(self)
+        if self._interrupted is None and not self._finished:
             self._task = loop.create_task(self._read())
-        await asyncio.sleep(0)
+        await loop.sleep(0)
         self._set_clock()
 
     async def wait_for_event(self) -> None:
@@ -169,33 +170,35 @@ class Stream:
 
         A send beyond the timeout ends the stream, and so does one that raises OSError.
         """
-        sender = self._sender = asyncio.current_task()
-        assert sender is not None
-        assert self._clock is not None
-        cancelled_before = sender.cancelling()
         try:
-            if self._interrupted is None:
-                self._sending_since = self._clock_time()
-                await begin()
-            self._sending_since = None
-            while (chunk := await self.next_chunk()) is not None:
-                self._sending_since = self._idle_since
-                await send(chunk)
-                self._sending_since = None
-            if self._interrupted is None:
-                self._ending = True
-                self._sending_since = self._clock_time()
-                await finish()
-        except asyncio.CancelledError:
-            if not self._send_broken_off or sender.cancelling() > cancelled_before + 1:
-                self._interrupted = self._interrupted or "cancelled"
-                raise
+            with self._loop.breakable() as self._sending:
+                await self._send(begin, send, finish)
+        except self._loop.cancelled:
+            self._interrupted = self._interrupted or "cancelled"
+            raise
         except OSError:  # how servers say that the client is gone
             self._end("client_gone")
         finally:
+            self._sending_since = self._sending = None
+
+    async def _send(
+        self,
+        begin: Callable[[], Awaitable[None]],
+        send: Callable[[bytes], Awaitable[None]],
+        finish: Callable[[], Awaitable[None]],
+    ) -> None:
+        if self._interrupted is None:
+            self._sending_since = self._clock_time()
+            await begin()
+        self._sending_since = None
+        while (chunk := await self.next_chunk()) is not None:
+            self._sending_since = self._idle_since
+            await send(chunk)
             self._sending_since = None
-            if self._send_broken_off:  # by us: no cancellation from outside
-                sender.uncancel()
+        if self._interrupted is None:
+            self._ending = True
+            self._sending_since = self._clock_time()
+            await finish()
 
     def interrupt(self, kind: OutcomeKind) -> None:
         """End the stream at once: cancel the source, wake the sender, break off its send."""
@@ -205,9 +208,24 @@ class Stream:
         if self._ending and kind == "client_gone":
             return  # servers say it of a response that is whole, too
         self._end(kind)
-        if sending and self._sender is not None:
-            self._send_broken_off = True
-            self._sender.cancel()
+        if sending and self._sending is not None:
+            self._sending.break_off()
+
+    def drain(self, retry_ms: int | None) -> None:
+        """End the stream now, but whole: what waits is sent, a retry hint, the end of the body."""
+        if self._interrupted or self._finished or self._frames.ended:
+            return  # it ends by itself
+        self._drained = self._finished = True
+        if retry_ms is not None and hasattr(self._frames.options, "retry_ms"):
+            self._frames.write_frame(retry=retry_ms)
+        self._cancel()
+        self._wake()
+
+    def silent_since(self) -> float:
+        """Give the time at which the last event went out, or the stream began."""
+        if self.events == self._events_at_heartbeat:
+            return self._silent_at_heartbeat
+        return self._idle_since
 
     def _end(self, kind: OutcomeKind) -> None:
         if self._interrupted:
@@ -225,30 +243,36 @@ class Stream:
         """End whatever still runs, and close the source. Needed after every `start`."""
         if not self._finished and self._interrupted is None:
             self._interrupted = "cancelled"
-        if self._clock is not None:
-            self._clock.forget(self)
-        if self._task is not None:
-            self._cancel()
-            try:
-                await asyncio.wait([self._task])
-            finally:
-                if self._task.done() and not self._task.cancelled():
-                    self._task.exception()  # what it raises has ended the loop: no need to log it
-        if not self._begun:  # no task, or one that was cancelled before its first step
-            self._begun = True
-            await close_source(self._source)
+        own_clock = self._clock or clock()
+        own_clock.forget(self)
+        try:
+            if self._task is not None:
+                self._cancel()
+                await own_clock.loop.ended(self._task)
+            if not self._begun:  # no task, or one that was cancelled before its first step
+                self._begun = True
+                with own_clock.loop.shielded():
+                    await close_source(self._source)
+        finally:
+            own_clock.leave(self)
 
     @property
     def outcome(self) -> Outcome:
         """How the stream ended, once it was closed."""
         now = self._clock_time() if self._clock is not None else self._started
         return Outcome(
-            self._interrupted or ("failed" if self._frames.failed else "completed"),
+            self._interrupted or self._own_end,
             self.events,
             self.bytes,
             now - self._started,
             self.failure,
         )
+
+    @property
+    def _own_end(self) -> OutcomeKind:
+        if self._drained:
+            return "drained"
+        return "failed" if self._frames.failed else "completed"
 
     def _clock_time(self) -> float:
         assert self._clock is not None
@@ -266,8 +290,7 @@ class Stream:
 
     async def _wait(self) -> None:
         """Wait to be woken."""
-        assert self._clock is not None
-        self._waiter = self._clock.loop.create_future()
+        self._waiter = self._loop.create_future()
         try:
             await self._waiter
         finally:
@@ -278,7 +301,7 @@ class Stream:
             self._release(self._waiter)
 
     @staticmethod
-    def _release(future: asyncio.Future[None]) -> None:
+    def _release(future: Future) -> None:
         if not future.done():
             future.set_result(None)
 
@@ -287,18 +310,25 @@ class Stream:
     async def _read(self) -> None:
         """Write everything that the source yields, then the end; never raises but to cancel."""
         self._begun = True
+        clock_of_stream.set(self._clock)
         try:
             try:
                 await self._write_events()
             finally:
                 self._closing = True
-                await close_source(self._source)
+                with self._loop.shielded():
+                    await close_source(self._source)
         except BaseException as error:
-            if _ends_task(error):
-                self._interrupted = self._interrupted or "cancelled"
-                self._wake()
+            if self._loop.ends_task(error):
+                if not self._finished:
+                    self._interrupted = self._interrupted or "cancelled"
+                    self._wake()
                 raise
             self.failure = error
+        if self._finished:  # drained: the end was written without the source
+            if self.failure is not None:
+                _log_failure(self.failure)
+            return
         write_end(self._frames, self.failure)
         self._finished = True
         self._wake()
@@ -309,9 +339,11 @@ class Stream:
         turn = time.perf_counter()
         turn_bytes = frames.pending + TURN_BYTES
         async for item in self._source:
+            if self._interrupted or self._finished:  # a source may outlive its cancellation
+                break
             write(item)
             self.events += 1
-            if frames.ended or self._interrupted:  # a source may outlive its cancellation
+            if frames.ended:
                 break
             if not self._at_once and self._first_taken:
                 self._let_wait()
@@ -327,10 +359,9 @@ class Stream:
     async def _give_turn(self) -> None:
         """Let the loop do other work, and wait while the client takes less than is there."""
         self._wake()
-        await asyncio.sleep(0)
-        assert self._clock is not None
+        await self._loop.sleep(0)
         while self._frames.pending >= MOST_PENDING:
-            self._room = self._clock.loop.create_future()
+            self._room = self._loop.create_future()
             try:
                 await self._room
             finally:
@@ -378,6 +409,9 @@ class Stream:
             over = self._finished or self._frames.ended  # though its source may still clean up
             idle = self._waiter is not None and not self._frames.pending and not over
             if left <= 0 and idle:
+                if self.events != self._events_at_heartbeat:
+                    self._events_at_heartbeat = self.events
+                    self._silent_at_heartbeat = self._idle_since
                 self._frames.write_heartbeat()
                 self._wake()
             delays.append(left if left > 0 else self._heartbeat)

@@ -4,10 +4,12 @@ All of them derive from `GaistreamError`, and each also from the built-in except
 caller would expect (`ValueError` for a bad value, `TypeError` for a bad type, `BufferError` for
 a buffer), so that code which knows nothing of gaistream still catches the right thing. Text that
 cannot be encoded raises Python's own `UnicodeEncodeError`, bytes that are not UTF-8
-`UnicodeDecodeError`. This file imports nothing: both twins raise these very classes.
+`UnicodeDecodeError`. This file imports nothing of ours: both twins raise these very classes.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 __all__ = [
     "BufferTooSmall",
@@ -18,6 +20,7 @@ __all__ = [
     "FrameError",
     "FrameTypeError",
     "GaistreamError",
+    "NDJSONError",
     "SinkError",
     "StreamError",
 ]
@@ -61,11 +64,68 @@ class BufferTooSmall(GaistreamError, BufferError):
 
 
 class EventTooLarge(GaistreamError, ValueError):
-    """A reader met a line or an event beyond its limit: the message names the limit."""
+    """A reader met a line or an event beyond its limit; the reader is closed.
+
+    Attributes:
+        name: the limit's name, such as "max_event_bytes".
+        limit: bytes that were allowed.
+        size: bytes that were there at least.
+        values: what the same call had completed before: the events of an `SSEDecoder`, the
+            values of an `NDJSONDecoder`, the lines of a `LineSplitter`.
+    """
+
+    def __init__(self, what: str, name: str, limit: int, size: int, values: list[Any]) -> None:
+        super().__init__(f"{what} exceeds {name}={limit}: it has at least {size} bytes")
+        self.what = what
+        self.name = name
+        self.limit = limit
+        self.size = size
+        self.values = values
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.what, self.name, self.limit, self.size, self.values)
+
+
+class NDJSONError(GaistreamError, ValueError):
+    """A line of NDJSON is not a JSON value; the reader can go on behind it.
+
+    Attributes:
+        reason: what is wrong with the line.
+        line_number: which line it is; lines count from 1, blank ones too.
+        column: the character of the line, from 1, where the value stops making sense; None where
+            what read it did not tell.
+        line: the line, without its end.
+        values: the values that the same call had decoded before; empty where `on_error` is called,
+            for the call itself gives them.
+    """
+
+    def __init__(
+        self, reason: str, line_number: int, column: int | None, line: bytes, values: list[Any]
+    ) -> None:
+        place = f"line {line_number}" if column is None else f"line {line_number}, column {column}"
+        super().__init__(f"{place}: {reason}")
+        self.reason = reason
+        self.line_number = line_number
+        self.column = column
+        self.line = line
+        self.values = values
+
+    @classmethod
+    def of(
+        cls, why: Exception | str, line_number: int, line: bytes, values: list[Any]
+    ) -> NDJSONError:
+        """Make the error of a line that could not be read, from what reading it raised."""
+        reason, column = getattr(why, "msg", None), getattr(why, "colno", None)
+        if not isinstance(reason, str):
+            reason = str(why) or type(why).__name__
+        return cls(reason, line_number, column if type(column) is int else None, line, values)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.reason, self.line_number, self.column, self.line, self.values)
 
 
 class ClosedError(GaistreamError, ValueError):
-    """A writer, encoder or decoder was used after it ended or was closed."""
+    """A writer, encoder or decoder was used after it ended or was closed, or from within itself."""
 
 
 class SinkError(GaistreamError, TypeError, RuntimeError):

@@ -26,6 +26,8 @@ _RETRY_MS: Final = _Default(5000)
 _NO_IDS: Final[Any] = _Default(False)
 
 
+LONGEST_RETRY_MS: Final = 2**63 - 1
+
 _LONGEST_SECONDS: Final = 1e9  # beyond any timer, and "for ever" is None
 
 
@@ -51,7 +53,8 @@ def check_seconds(name: str, value: object, *, optional: bool) -> None:
         raise FrameError(f"{name} must be {least} and finite, not {_shown(value)}")
 
 
-def _check_whole(name: str, value: object, least: int, most: int) -> None:
+def check_whole(name: str, value: object, least: int, most: int) -> None:
+    """Refuse what is no int from `least` to `most`."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise FrameTypeError(f"{name} must be int, not {type(value).__name__}")
     if not least <= value <= most:
@@ -68,7 +71,7 @@ def _check_common(options: SSEOptions | NDJSONOptions) -> None:
     _check_switch("flush_after_write", options.flush_after_write)
     if options.errors not in ("replace", "strict"):
         raise FrameError(f"errors must be 'strict' or 'replace', not {options.errors!r}")
-    _check_whole("buffer_size", options.buffer_size, 1, 2**30)
+    check_whole("buffer_size", options.buffer_size, 1, 2**30)
     check_seconds("flush_interval", options.flush_interval, optional=False)
 
 
@@ -104,8 +107,8 @@ class SSEOptions:
 
     def __post_init__(self) -> None:
         _check_common(self)
-        _check_whole("max_retries", self.max_retries, 0, 2**31)
-        _check_whole("retry_ms", self.retry_ms, 0, 2**63 - 1)
+        check_whole("max_retries", self.max_retries, 0, 2**31)
+        check_whole("retry_ms", self.retry_ms, 0, LONGEST_RETRY_MS)
         if not isinstance(self.include_id, _Default):
             _check_switch("include_id", self.include_id)
 

@@ -8,7 +8,6 @@ own thread at its next yield.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import contextvars
 import inspect
@@ -19,6 +18,7 @@ from typing import Any
 
 from ._log import log
 from .errors import EventError
+from .event_loop import EventLoop, Future, event_loop
 
 _MOST_AHEAD = 1024  # items that a helper thread runs ahead
 _PATIENCE = 1.0  # seconds that it waits for room before it looks whether the loop lives
@@ -46,14 +46,15 @@ def check_iterable(stream: Any) -> None:
 
 
 async def close_source(source: Any) -> None:
-    """Close an async iterator, if it can be closed.
+    """Close an async iterator or what it came from, by whichever name it has for that.
 
     What its cleanup raises is logged: the stream is over by then, and has ended as it has.
     """
     try:
-        close = getattr(source, "aclose", None)
-        if close is not None:
-            await close()
+        close = getattr(source, "aclose", None) or getattr(source, "close", None)
+        answer = close() if close is not None else None
+        if inspect.isawaitable(answer):
+            await answer
     except (Exception, BaseExceptionGroup):  # a TaskGroup groups the GeneratorExit of aclose()
         log.exception("a stream's source raised while it was being closed")
 
@@ -81,11 +82,7 @@ class _Owned(AsyncIterator[Any]):
 
     async def aclose(self) -> None:
         await close_source(self._iterator)
-        close = getattr(self._owner, "aclose", None) or getattr(self._owner, "close", None)
-        if close is not None:
-            answer = close()
-            if inspect.isawaitable(answer):
-                await answer
+        await close_source(self._owner)
 
 
 class _InPlace(AsyncIterator[Any]):
@@ -104,10 +101,10 @@ class _InThread(AsyncIterator[Any]):
     def __init__(self, source: Iterable[Any]) -> None:
         self._owner = source
         self._source = iter(source)
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop: EventLoop | None = None
         self._items: deque[Any] = deque()
         self._room = threading.Semaphore(_MOST_AHEAD)
-        self._waiting: asyncio.Future[None] | None = None
+        self._waiting: Future | None = None
         self._lock = threading.Lock()  # guards _told, for one wake-up a batch
         self._told = False
         self._stopping = False
@@ -128,7 +125,8 @@ class _InThread(AsyncIterator[Any]):
                     error, self._error = self._error, None
                     raise error
                 raise StopAsyncIteration
-            self._waiting = asyncio.get_running_loop().create_future()
+            assert self._loop is not None
+            self._waiting = self._loop.create_future()
             try:
                 await self._waiting
             finally:
@@ -145,7 +143,7 @@ class _InThread(AsyncIterator[Any]):
             close_blocking(self._source, self._owner)
 
     def _start(self) -> None:
-        self._loop = asyncio.get_running_loop()
+        self._loop = event_loop()
         context = contextvars.copy_context()
         threading.Thread(
             target=context.run, args=(self._run,), name="gaistream-source", daemon=True

@@ -20,6 +20,7 @@ from libc.string cimport memchr, memcmp, memcpy, memmove
 
 from gaistream.errors import (
     BufferTooSmall, ClosedError, EventError, EventTooLarge, FrameError, FrameTypeError,
+    NDJSONError,
 )
 
 cdef extern from "Python.h":
@@ -148,10 +149,12 @@ cdef class Buffer:
     cdef Py_ssize_t length
     cdef Py_ssize_t capacity
     cdef Py_ssize_t size
+    cdef Py_ssize_t most  # bytes that it does not grow beyond unless they are needed
     cdef Py_ssize_t exports
 
     def __cinit__(self, *_, **__):
         self.size = 4096
+        self.most = PY_SSIZE_T_MAX
 
     def __init__(self, size=4096):
         cdef int overflow = 0
@@ -243,7 +246,7 @@ cdef char* grow(Buffer self, Py_ssize_t extra) except NULL:
     else:
         # by four while that is cheap: growing copies what is there
         capacity = self.capacity * (4 if self.capacity < QUICK_GROWTH else 2)
-        capacity = max(capacity, self.size, self.length + extra)
+        capacity = max(min(capacity, self.most), self.size, self.length + extra)
     data = <char*> PyMem_Realloc(self.data, capacity)
     if data == NULL:
         raise MemoryError

@@ -16,6 +16,7 @@ include "ndjson.pxi"
 include "lines.pxi"
 include "encoder.pxi"
 include "decoder.pxi"
+include "ndjson_decoder.pxi"
 
 __all__ = [
     "AudioDelta",
@@ -30,6 +31,7 @@ __all__ = [
     "FinishStep",
     "FrameTemplate",
     "LineSplitter",
+    "NDJSONDecoder",
     "NDJSONFrames",
     "Raw",
     "ReasoningDelta",

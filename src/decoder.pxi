@@ -1,7 +1,8 @@
 # Server-Sent Events in: bytes to events by the WHATWG rules, whatever the chunking.
 #
-# Lines are read in place; an unfinished one and the data of an unfinished event are each kept in
-# a buffer. An event is given as soon as its blank line is complete; a CR completes it at once.
+# Lines are read in place: the data of an event that is one line of this chunk is copied once, into
+# the event. An unfinished line and the data of an unfinished event are each kept in a buffer. An
+# event is given as soon as its blank line is complete; a CR completes it at once.
 # Twin of gaistream/pure/decoder.py.
 
 
@@ -30,7 +31,8 @@ cdef class SSEDecoder:
     cdef bint first
     cdef bint has_data
     cdef bint own_id
-    cdef object event
+    cdef str event  # of the block, None where it has none
+    cdef str name   # the last event that was named
     cdef str id
     cdef object event_retry
 
@@ -44,6 +46,9 @@ cdef class SSEDecoder:
         self.closed = False
         self.first = True
         self.own_id = False
+        self.pending.most = self.limit
+        self.data.most = self.limit
+        self.name = ""
         self.id = ""
         self.last_event_id = ""
         self.retry = None
@@ -53,35 +58,37 @@ cdef class SSEDecoder:
     def feed(self, data):
         """Take a chunk and give the events that it completes.
 
-        Raises EventTooLarge for an event beyond the limit, ClosedError after that or close().
+        Raises EventTooLarge for an event beyond the limit (its `values` are the events before
+        it), ClosedError after that or close().
         """
         cdef Scanner scanner
         cdef Span line
+        cdef Span alone  # the data so far, where it is one line of this chunk: not yet copied
         cdef list events = []
         if self.closed:
             raise ClosedError("the decoder is closed")
         held = readable("data", data)
         scanner = scan(span_of(held), &self.after_cr)
+        alone.data = NULL
+        alone.size = 0
         while next_line(&scanner, &line):
-            self.check(self.pending.length + line.size)
-            if self.pending.length:
+            if self.pending.length + line.size > self.limit - self.data.length - alone.size:
+                self.refuse(self.pending.length + line.size + alone.size, events)
+            if self.pending.length:  # it is the chunk's first line
                 append_span(self.pending, line)
                 line.data = self.pending.data
                 line.size = self.pending.length
-            if self.first:
-                self.first = False
-                if line.size >= 3 and memcmp(line.data, b"\xef\xbb\xbf", 3) == 0:
-                    line.data += 3
-                    line.size -= 3
-            if line.size:
-                self.field(line)
+                self.take_line(line, &alone, events)
+                self.keep(&alone)  # before what it points to goes
+                cut(self.pending, 0)
             else:
-                self.dispatch(events)
-            cut(self.pending, 0)
+                self.take_line(line, &alone, events)
         line.data = scanner.at
         line.size = scanner.end - scanner.at
-        self.check(self.pending.length + line.size)
+        if self.pending.length + line.size > self.limit - self.data.length - alone.size:
+            self.refuse(self.pending.length + line.size + alone.size, events)
         append_span(self.pending, line)
+        self.keep(&alone)
         return events
 
     def close(self):
@@ -90,19 +97,60 @@ cdef class SSEDecoder:
         cut(self.pending, 0)
         self.reset()
 
-    cdef void reset(self) noexcept:
-        cut(self.data, 0)
+    cdef inline void reset(self) noexcept:
+        if self.data.length:
+            cut(self.data, 0)
         self.has_data = False
         self.event = None
         self.event_retry = None
 
-    cdef int check(self, Py_ssize_t size) except -1:
-        if self.data.length + size > self.limit:
-            self.close()
-            raise EventTooLarge(f"an event exceeds max_event_bytes={self.limit}")
+    cdef int refuse(self, Py_ssize_t size, list events) except -1:
+        size += self.data.length
+        self.close()
+        raise EventTooLarge("an event", "max_event_bytes", self.limit, size, events)
+
+    cdef inline int take_line(self, Span line, Span* alone, list events) except -1:
+        if self.first:
+            self.first = False
+            if line.size >= 3 and memcmp(line.data, b"\xef\xbb\xbf", 3) == 0:
+                line.data += 3
+                line.size -= 3
+        if not line.size:
+            return self.dispatch(events, alone)
+        if line.size >= 5 and memcmp(line.data, b"data:", 5) == 0:
+            line.data += 5
+            line.size -= 5
+            if line.size and line.data[0] == 0x20:
+                line.data += 1
+                line.size -= 1
+            return self.add(line, alone)
+        if line.size > 7 and memcmp(line.data, b"event: ", 7) == 0:
+            line.data += 7
+            line.size -= 7
+            return self.set_event(line)
+        return self.field(line, alone)
+
+    cdef inline int keep(self, Span* alone) except -1:
+        """Copy the data that still stands in the chunk."""
+        if alone.data != NULL:
+            append_span(self.data, alone[0])
+            alone.data = NULL
+            alone.size = 0
         return 0
 
-    cdef int field(self, Span line) except -1:
+    cdef inline int add(self, Span value, Span* alone) except -1:
+        """Add a line of data."""
+        if not self.has_data:
+            self.has_data = True
+            alone[0] = value
+            return 0
+        self.keep(alone)
+        reserve(self.data, value.size + 1)[0] = 0x0A
+        self.data.length += 1
+        return append_span(self.data, value)
+
+    cdef int field(self, Span line, Span* alone) except -1:
+        """Take a line that is not of data with a colon."""
         cdef Span name = line
         cdef Span value
         cdef const char* colon = <const char*> memchr(line.data, 0x3A, line.size)
@@ -115,20 +163,27 @@ cdef class SSEDecoder:
             if value.size and value.data[0] == 0x20:
                 value.data += 1
                 value.size -= 1
-        if same(name, b"data", 4):
-            if self.has_data:
-                reserve(self.data, 1)[0] = 0x0A
-                self.data.length += 1
-            self.has_data = True
-            append_span(self.data, value)
-        elif same(name, b"event", 5):
-            self.event = decoded(value)
+        if same(name, b"event", 5):
+            self.set_event(value)
         elif same(name, b"id", 2):
             if memchr(value.data, 0, value.size) == NULL:
                 self.id = decoded(value)
                 self.own_id = True
+        elif same(name, b"data", 4):
+            self.add(value, alone)
         elif same(name, b"retry", 5):
             self.set_retry(value)
+        return 0
+
+    cdef inline int set_event(self, Span value) except -1:
+        """Take the name; the one before is mostly the same, and then no str is made."""
+        if (
+            PyUnicode_GET_LENGTH(self.name) != value.size
+            or not PyUnicode_IS_COMPACT_ASCII(self.name)
+            or memcmp(PyUnicode_DATA(self.name), value.data, value.size) != 0
+        ):
+            self.name = decoded(value)
+        self.event = self.name if value.size else None
         return 0
 
     cdef int set_retry(self, Span value) except -1:
@@ -148,16 +203,20 @@ cdef class SSEDecoder:
         self.event_retry = self.retry
         return 0
 
-    cdef int dispatch(self, list events) except -1:
-        cdef Span data
+    cdef int dispatch(self, list events, Span* alone) except -1:
+        cdef bytes data
         self.last_event_id = self.id
         if self.has_data:
-            data.data = self.data.data
-            data.size = self.data.length
+            if alone.data != NULL:
+                data = bytes_of(alone[0])
+                alone.data = NULL
+                alone.size = 0
+            else:
+                data = take(self.data)
             events.append(
                 read_event(
-                    decoded(data) if data.size else "",
-                    self.event or "message",
+                    data,
+                    "message" if self.event is None else self.event,
                     self.id,
                     self.event_retry,
                     self.own_id,

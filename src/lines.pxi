@@ -1,13 +1,14 @@
 # Lines out of chunks: CR, LF and CRLF each end one, wherever the chunks were cut.
 #
-# Search is memchr for LF, and for CR only up to that LF, so no byte is looked at twice for the
-# same end; an unfinished line is appended to a buffer and never rescanned.
+# Search is memchr for LF and for CR, each remembered until it is passed, so no byte is looked at
+# twice for the same end; an unfinished line is appended to a buffer and never rescanned.
 # Twin of gaistream/pure/lines.py.
 
 cdef struct Scanner:
     const char* at
     const char* end
     const char* lf      # the next LF (or the end), where it is known: not before `at`
+    const char* cr      # the next CR, likewise
 
 
 cdef inline Scanner scan(Span chunk, bint* after_cr) noexcept nogil:
@@ -16,6 +17,7 @@ cdef inline Scanner scan(Span chunk, bint* after_cr) noexcept nogil:
     scanner.at = chunk.data
     scanner.end = chunk.data + chunk.size
     scanner.lf = NULL
+    scanner.cr = NULL
     if chunk.size:
         if after_cr[0] and chunk.data[0] == 0x0A:
             scanner.at += 1
@@ -25,25 +27,27 @@ cdef inline Scanner scan(Span chunk, bint* after_cr) noexcept nogil:
 
 cdef inline bint next_line(Scanner* scanner, Span* line) noexcept nogil:
     """Give the next line that ends in this chunk; where none does, the rest stays at `at`."""
-    cdef const char* cr
     if scanner.at >= scanner.end:
         return False
-    if scanner.lf == NULL or scanner.lf < scanner.at:
+    if scanner.lf < scanner.at:
         scanner.lf = <const char*> memchr(scanner.at, 0x0A, scanner.end - scanner.at)
         if scanner.lf == NULL:
             scanner.lf = scanner.end
+    if scanner.cr < scanner.at:
+        scanner.cr = <const char*> memchr(scanner.at, 0x0D, scanner.end - scanner.at)
+        if scanner.cr == NULL:
+            scanner.cr = scanner.end
     line.data = scanner.at
-    cr = <const char*> memchr(scanner.at, 0x0D, scanner.lf - scanner.at)
-    if cr != NULL:
-        line.size = cr - scanner.at
-        scanner.at = cr + 1
-        if scanner.at != scanner.end and scanner.at[0] == 0x0A:
-            scanner.at += 1
+    if scanner.lf < scanner.cr:
+        line.size = scanner.lf - scanner.at
+        scanner.at = scanner.lf + 1
         return True
-    if scanner.lf == scanner.end:
+    if scanner.cr == scanner.end:
         return False
-    line.size = scanner.lf - scanner.at
-    scanner.at = scanner.lf + 1
+    line.size = scanner.cr - scanner.at
+    scanner.at = scanner.cr + 1
+    if scanner.at == scanner.lf and scanner.at != scanner.end:
+        scanner.at += 1
     return True
 
 
@@ -80,6 +84,7 @@ cdef class LineSplitter:
 
     def __init__(self, *, max_line_bytes=16777216):
         self.limit = check_limit("max_line_bytes", max_line_bytes)
+        self.pending.most = self.limit
         self.after_cr = False
         self.closed = False
         cut(self.pending, 0)
@@ -87,7 +92,8 @@ cdef class LineSplitter:
     def feed(self, data):
         """Take a chunk and give the lines that it completes, without their ends.
 
-        Raises EventTooLarge for a line beyond the limit, ClosedError after that or close().
+        Raises EventTooLarge for a line beyond the limit (its `values` are the lines before it),
+        ClosedError after that or close().
         """
         cdef Scanner scanner
         cdef Span line
@@ -97,7 +103,7 @@ cdef class LineSplitter:
         held = readable("data", data)
         scanner = scan(span_of(held), &self.after_cr)
         while next_line(&scanner, &line):
-            self.check(self.pending.length + line.size)
+            self.check(self.pending.length + line.size, lines)
             if self.pending.length:
                 append_span(self.pending, line)
                 lines.append(take(self.pending))
@@ -106,7 +112,7 @@ cdef class LineSplitter:
         line.data = scanner.at
         line.size = scanner.end - scanner.at
         if line.size:
-            self.check(self.pending.length + line.size)
+            self.check(self.pending.length + line.size, lines)
             append_span(self.pending, line)
         return lines
 
@@ -116,11 +122,9 @@ cdef class LineSplitter:
         last = take(self.pending)
         return [last] if last else []
 
-    cdef int check(self, Py_ssize_t size) except -1:
+    cdef int check(self, Py_ssize_t size, list lines) except -1:
         if size > self.limit:
             self.closed = True
             cut(self.pending, 0)
-            raise EventTooLarge(
-                f"a line exceeds max_line_bytes={self.limit}: it has at least {size} bytes"
-            )
+            raise EventTooLarge("a line", "max_line_bytes", self.limit, size, lines)
         return 0

@@ -379,10 +379,12 @@ cdef class ServerSentEvent:
     """One Server-Sent Event, to be written or as it was read. `bytes(event)` encodes it.
 
     An event that was read has the name "message" where none was given, and the id that was in
-    force; `bytes()` writes neither.
+    force; `bytes()` writes neither. Its data is decoded when `data` is asked for.
     """
 
-    cdef public object data, event, retry, comment
+    cdef public object event, retry, comment
+    cdef object set_data  # what was set, or what `raw` was decoded to
+    cdef bytes raw        # the data as it came, or None
     cdef object own_or_inherited_id
     cdef bint own_id
 
@@ -392,6 +394,29 @@ cdef class ServerSentEvent:
         self.id = id
         self.retry = retry
         self.comment = comment
+
+    @property
+    def data(self):
+        """The text, or what was given for it, or None."""
+        if self.set_data is None and self.raw is not None:
+            self.set_data = PyUnicode_DecodeUTF8(
+                PyBytes_AS_STRING(self.raw), PyBytes_GET_SIZE(self.raw), b"replace"
+            )
+        return self.set_data
+
+    @data.setter
+    def data(self, data):
+        self.set_data = data
+        self.raw = None
+
+    @property
+    def data_bytes(self):
+        """The data as it came over the wire, no str made of it; else the UTF-8 of `data`."""
+        if self.raw is not None or self.set_data is None:
+            return self.raw
+        if isinstance(self.set_data, str):
+            return utf8(self.set_data, False)
+        return bytes_of(span_of(readable("data", self.set_data)))
 
     @property
     def id(self):
@@ -405,6 +430,11 @@ cdef class ServerSentEvent:
 
     def json(self):
         """Read `data` as JSON; ValueError where it is none."""
+        if self.raw is not None:
+            try:
+                return json_loads(self.raw)
+            except ValueError:
+                pass  # not UTF-8, perhaps: let the text tell
         if self.data is None:
             raise ValueError("the event has no data")
         return json_loads(self.data)
@@ -439,10 +469,10 @@ cdef object written_event(ServerSentEvent event):
     return None if event.event == "message" else event.event
 
 
-cdef ServerSentEvent read_event(object data, object event, object id, object retry, bint own_id):
+cdef inline ServerSentEvent read_event(bytes data, object event, object id, object retry, bint own_id):
     """Make the event that a decoder has read."""
     cdef ServerSentEvent made = ServerSentEvent.__new__(ServerSentEvent)
-    made.data = data
+    made.raw = data
     made.event = event
     made.own_or_inherited_id = id
     made.retry = retry

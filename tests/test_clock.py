@@ -146,7 +146,7 @@ def test_a_loop_has_one_clock_and_each_loop_its_own(gs: ModuleType, run: Run) ->
         clock = gs.clock.clock()
         await asyncio.sleep(0)
         assert gs.clock.clock() is clock
-        assert clock.loop is asyncio.get_running_loop()
+        assert clock.loop.identity is asyncio.get_running_loop()
         clocks.append(clock)
 
     run(main())

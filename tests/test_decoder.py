@@ -202,7 +202,8 @@ def test_the_limit_is_of_the_pending_line_and_its_events_data(gs, size):
         decoder = gs.SSEDecoder(max_event_bytes=len(line) - 1)
         for chunk in chunks[:-1]:
             decoder.feed(chunk)
-        message = f"^an event exceeds max_event_bytes={len(line) - 1}$"
+        said = f"max_event_bytes={len(line) - 1}: it has at least {len(line)} bytes"
+        message = f"^an event exceeds {said}$"
         with pytest.raises(gs.errors.EventTooLarge, match=message):
             decoder.feed(chunks[-1])
         with pytest.raises(gs.errors.ClosedError, match=r"^the decoder is closed$"):

@@ -11,6 +11,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import partial
 from typing import Any
 
 import httpx
@@ -23,6 +24,7 @@ from gaistream.asgi import sse_handler
 from gaistream.chat import ChatRequest
 from gaistream.dialects.openai_chat import ChatCompletionsReader
 from gaistream.providers.openai import OpenAIProvider
+from gaistream.reader import EventDecoder
 
 KEY = "sk-very-secret-key"
 DONE = "[DONE]"
@@ -375,8 +377,24 @@ def test_an_event_beyond_the_limit_and_a_secret_in_an_error_do_not_get_through(
     service.reply = service.streaming(body_of({"error": {"message": f"{KEY} and team-secret"}}))
     said = ask(service, headers={"X-Key": "team-secret"})
     assert said == [events.Error("… and …")]
-    monkeypatch.setattr(module, "SSEDecoder", lambda: SSEDecoder(max_event_bytes=10))
+    monkeypatch.setattr(module, "EventDecoder", partial(EventDecoder, max_event_bytes=10))
     assert failure(service).code == "provider_failed"
+
+
+def test_what_came_before_an_event_beyond_the_limit_is_given(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "EventDecoder", partial(EventDecoder, max_event_bytes=1000))
+    service.reply = service.streaming(body_of(chunk(content="a"), chunk(content="b" * 1000)))
+    said = []
+
+    async def scenario() -> None:
+        async for event in provider_of(service).stream_text(QUESTION):
+            said.append(event)
+
+    with pytest.raises(StreamError, match="too large"):
+        asyncio.run(scenario())
+    assert said == [START, events.TextDelta("a")]
 
 
 @pytest.mark.parametrize("shared", [False, True])

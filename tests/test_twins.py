@@ -141,10 +141,14 @@ def test_events_and_their_values(twins, thing, other, name):
 @examples(400)
 def test_server_sent_event(twins, event, other, changes):
     def use(gs, event, other, changes):
-        seen = [outcome(bytes, event), outcome(event.json), repr(event), event == other]
+        def raw():
+            return outcome(lambda: event.data_bytes)
+
+        seen = [outcome(bytes, event), outcome(event.json), repr(event), event == other, raw()]
         for name, value in changes.items():
             setattr(event, name, value)
-        return seen, event, outcome(bytes, event), [event == copy.copy(event), event != other]
+        seen += [event == copy.copy(event), event != other]
+        return seen, event, raw(), outcome(bytes, event)
 
     same(twins, use, event, other, changes)
 
@@ -201,7 +205,7 @@ def test_the_twins_have_the_same_names(twins):
             assert getattr(first, "__match_args__", 0) == getattr(second, "__match_args__", 0)
 
 
-STATEFUL = ["Buffer", "LineSplitter", "SSEDecoder", "SSEEncoder", "NDJSONEncoder"]
+STATEFUL = ["Buffer", "LineSplitter", "SSEDecoder", "NDJSONDecoder", "SSEEncoder", "NDJSONEncoder"]
 
 
 @pytest.mark.parametrize("name", [*STATEFUL, "ServerSentEvent"])
@@ -233,6 +237,7 @@ METHODS = {
     "Buffer": ["append", "take", "take_into", "truncate", "view"],
     "FrameTemplate": ["of", "render", "render_into", "render_many"],
     "LineSplitter": ["close", "feed"],
+    "NDJSONDecoder": ["close", "feed"],
     "SSEDecoder": ["close", "feed"],
     "SSEFrames": ["take", "take_into", "write", "write_event", "write_frame", "write_ready"],
     "NDJSONFrames": ["write_line", "write_many", "write_text_line", "fail", "finish"],

@@ -1,5 +1,7 @@
 """The twins stay equal: after any sequence of operations, errors among them, the same state."""
 
+import copy
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -95,9 +97,9 @@ limits = st.one_of(st.just({}), st.just({}), st.integers(1, 30), anything)
 
 
 @st.composite
-def feeds(draw):
+def feeds(draw, pieces=PIECES):
     """Draw steps that feed a stream in chunks, with other input and a close among them."""
-    text = draw(st.one_of(st.lists(st.sampled_from(PIECES), max_size=30).map(b"".join), octets))
+    text = draw(st.one_of(st.lists(st.sampled_from(pieces), max_size=30).map(b"".join), octets))
     cuts = sorted(draw(st.lists(st.integers(0, len(text)), max_size=6)))
     chunks = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
     steps = [("feed", (chunk,), {}) for chunk in chunks]
@@ -124,6 +126,68 @@ def test_sse_decoder(twins, limit, steps):
         return run(decoder, steps, lambda each: [each.last_event_id, each.retry])
 
     same(twins, use, limit, steps)
+
+
+@given(data=octets, first=st.booleans())
+@examples(200)
+def test_events_that_were_read(twins, data, first):
+    def use(gs, data):
+        events = gs.SSEDecoder().feed(b"data: " + data + b"\n\ndata: \xff\n\n")
+        texts = [event.data for event in events] if first else None
+        copies = [copy.copy(event) for event in events]
+        raw = [[event.data_bytes, repr(event), bytes(event)] for event in events]
+        return texts, raw, events, copies, copies == events
+
+    same(twins, use, data)
+
+
+LINES = [b"1", b"[]", b'{"a":1}', b"x", b"\n", b"\n", b"\r\n", b"\r", b" ", b"\xef\xbb\xbf", b"\0"]
+LINES += [b'"\xff"', b'"\xe2\x82', b'"', b"NaN", b"1e999", b"9" * 30, b"[" * 40, b"\t", b"\n\n"]
+
+
+class Told(list):
+    """A callable for bad lines that refuses some of them."""
+
+    def __call__(self, error):
+        self.append((str(error), error.line, error.column, error.values))
+        if len(self) % 3 == 0:
+            raise LookupError(len(self))
+
+
+class Picky:
+    """A `loads` that refuses some lines, each in its own way."""
+
+    def __call__(self, line):
+        if len(line) > 6:
+            raise OSError(5, "no")
+        if line.startswith(b"["):
+            raise KeyError(line)
+        return line
+
+
+@given(
+    limit=limits,
+    named=st.fixed_dictionaries(
+        {},
+        optional={
+            "strict": often(st.booleans()),
+            "loads": st.one_of(st.none(), st.just(Picky), anything),
+            "on_error": st.one_of(st.sampled_from(["raise", "skip", Told, Told]), anything),
+        },
+    ),
+    steps=feeds(LINES),
+)
+@examples(600)
+def test_ndjson_decoder(twins, limit, named, steps):
+    def use(gs, limit, named, steps):
+        named = {key: each() if each in (Told, Picky) else each for key, each in named.items()}
+        if limit != {}:
+            named["max_line_bytes"] = limit
+        decoder = gs.NDJSONDecoder(**named)
+        log = run(decoder, [*steps, *[("feed", (b"",), {})] * 2], lambda _: None)
+        return log, [outcome(decoder.close) for _ in range(3)], named.get("on_error")
+
+    same(twins, use, limit, named, steps)
 
 
 ENCODER_STEPS = st.one_of(

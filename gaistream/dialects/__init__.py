@@ -2,6 +2,7 @@
 
 `create(name, format, options)` gives the object that a stream's frames ask. It has two templates
 for the hot events (or None), and says the others, the end and the failure; see base.py.
+`create_reader(name, format)` gives the object that makes events of a stream's frames.
 """
 
 from __future__ import annotations
@@ -11,14 +12,20 @@ from typing import Any
 
 from ..errors import FrameError
 from ..options import NDJSONOptions, SSEOptions
-from .base import Dialect
+from .base import Dialect, EventStream
 from .gai import GaiNDJSON, GaiSSE
+from .gai_reader import GaiReader
+from .openai_chat import ChatCompletionsReader
 from .plain import PlainNDJSON, PlainSSE
 
-__all__ = ["Dialect", "create"]
+__all__ = ["Dialect", "EventStream", "create", "create_reader"]
 
 _SSE: dict[str, Callable[[SSEOptions], Dialect]] = {"gai": GaiSSE, "json": PlainSSE}
 _NDJSON: dict[str, Callable[[NDJSONOptions], Dialect]] = {"gai": GaiNDJSON, "json": PlainNDJSON}
+_READERS: dict[str, dict[str, Callable[[], EventStream]]] = {
+    "sse": {"gai": GaiReader, "openai_chat": ChatCompletionsReader},
+    "ndjson": {"gai": GaiReader},
+}
 
 
 def create(name: str, format: str, options: Any) -> Dialect:
@@ -34,3 +41,17 @@ def create(name: str, format: str, options: Any) -> Dialect:
         names = " or ".join(repr(each) for each in known)
         raise FrameError(f"dialect must be {names}, not {name!r}")
     return known[name](options)
+
+
+def create_reader(name: str, format: str) -> EventStream:
+    """Make what reads the events of one stream.
+
+    Args:
+        name: "gai", or "openai_chat" (OpenAI's Chat Completions, over SSE).
+        format: "sse" or "ndjson".
+    """
+    known = _READERS[format]
+    if not isinstance(name, str) or name not in known:
+        names = " or ".join(repr(each) for each in known)
+        raise FrameError(f"a dialect that is read from {format} is {names}, not {name!r}")
+    return known[name]()

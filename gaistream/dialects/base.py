@@ -1,4 +1,5 @@
-"""What a dialect is, and what all dialects of events share: the things that a source may yield."""
+"""What a dialect is, writing and reading, and what those that write events share: the things that
+a source may yield."""
 
 from __future__ import annotations
 
@@ -31,6 +32,28 @@ class Dialect:
 
     def finish(self, frames: Any) -> None:
         """Write the end of a stream that succeeded."""
+        raise NotImplementedError
+
+
+class EventStream:
+    """How the events of one stream are read: frame by frame, then its end.
+
+    Attributes:
+        ended: True once nothing can follow; what is fed from then on is dropped.
+    """
+
+    ended: bool = False
+
+    def feed(self, event: ServerSentEvent) -> list[Event]:
+        """Take a frame of SSE, as `SSEDecoder` gives it, and give the events that it completes."""
+        raise NotImplementedError
+
+    def feed_value(self, value: Any) -> list[Event]:
+        """Take the value of a line of NDJSON, and give the events that it completes."""
+        raise NotImplementedError
+
+    def close(self) -> list[Event]:
+        """Say that the stream has ended, and give what was waiting for that."""
         raise NotImplementedError
 
 

@@ -145,3 +145,4 @@ _MAKERS: dict[str, Callable[[_Fields, Any], Event]] = {
     "done": lambda _, when: Done(**when),
     "raw": lambda item, when: Raw(item.get("raw"), **when),
 }
+KINDS = frozenset(_MAKERS)

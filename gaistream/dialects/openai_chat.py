@@ -32,13 +32,14 @@ from ..events import (
     ToolCall,
     Usage,
 )
+from .base import EventStream
 
 __all__ = ["ChatCompletionsReader"]
 
 _TERMINATOR = "[DONE]"
 
 
-class ChatCompletionsReader:
+class ChatCompletionsReader(EventStream):
     """Reads the frames of one Chat Completions stream. Belongs to one task.
 
     Only choice 0 is read. Feed it every frame, then close it: the end of the body says whether

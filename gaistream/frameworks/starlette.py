@@ -24,7 +24,7 @@ before, the header `Content-Encoding: identity` keeps it from holding a stream b
 | `client_close_handler_callable` runs while the source still does | once, when that is closed; \
 what it raises is logged |
 | `background` runs after success and disconnects | in every outcome |
-| a SIGTERM cancels the streams of uvicorn | signals are not watched |
+| a SIGTERM cancels the streams of uvicorn | `DrainMiddleware` ends them whole |
 | `shutdown_event`, `shutdown_grace_period` | FrameError where they are set |
 | the body begins with the first event | with an empty comment, before it |
 | `Connection: keep-alive`; `X-Accel-Buffering` cannot be changed | the server's business; it can |

@@ -5,7 +5,7 @@ failure is a `StreamError` or an `Error` event whose text is fit for a client (n
 no address, no page of HTML); and the response, and the client where it is the provider's own, are
 closed in every outcome: the end, an error, a consumer that stops early, a cancellation.
 
-How: one POST with `stream: true`, its body read by `SSEDecoder` and `ChatCompletionsReader`.
+How: one POST with `stream: true`, its body read by an `EventDecoder`.
 httpx is an extra (`pip install gaistream[httpx]`) and imported when a provider is made.
 """
 
@@ -20,11 +20,10 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from .. import _json
-from .._backend import SSEDecoder
 from ..chat import ChatRequest
-from ..dialects.openai_chat import ChatCompletionsReader
 from ..errors import EventTooLarge, StreamError
 from ..events import Done, Error, Event
+from ..reader import EventDecoder
 
 if TYPE_CHECKING:
     import httpx
@@ -176,16 +175,22 @@ class OpenAIProvider:
         """The events of a body; httpx saying that it was cut is the end of it, as any other."""
         import httpx
 
-        decoder, reader = SSEDecoder(), ChatCompletionsReader()
+        decoder = EventDecoder(dialect="openai_chat")
         async with contextlib.aclosing(_chunks_of(response)) as chunks:
             with contextlib.suppress(httpx.ReadError, httpx.RemoteProtocolError):
                 async for chunk in chunks:
-                    for frame in decoder.feed(chunk):
-                        for event in self._told(reader.feed(frame)):
-                            yield event
-                    if reader.ended:
+                    too_large = None
+                    try:
+                        given = decoder.feed(chunk)
+                    except EventTooLarge as error:
+                        given, too_large = error.values, error
+                    for event in self._told(given):
+                        yield event
+                    if too_large is not None:
+                        raise too_large
+                    if decoder.ended:
                         break
-            for event in self._told(reader.close()):
+            for event in self._told(decoder.close()):
                 yield event
             if self._client is not None:
                 await _linger(chunks)

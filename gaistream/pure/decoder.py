@@ -14,6 +14,7 @@ from .lines import LineSplitter, check_limit
 from .sse import ServerSentEvent, read_event
 
 MAX_EVENT_BYTES = 16 * 2**20
+_MESSAGE = "message"
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -30,15 +31,16 @@ class SSEDecoder(Stateful):
     """
 
     __slots__ = (
+        "_alone",
         "_closed",
         "_data",
         "_event",
         "_event_retry",
         "_first",
-        "_has_data",
         "_id",
         "_limit",
         "_own_id",
+        "_room",
         "_splitter",
         "last_event_id",
         "retry",
@@ -53,61 +55,87 @@ class SSEDecoder(Stateful):
         self.last_event_id = ""
         self.retry: int | None = None
         self._own_id = False  # set since the last event that was given
+        self._data = bytearray()
         self._reset()
 
     def _reset(self) -> None:
-        self._data = bytearray()
-        self._has_data = False
-        self._event = ""
+        self._alone: bytes | None = None  # the first line of data, while there is no other
+        if self._data:
+            self._data.clear()
+        self._room = self._limit  # what the data of the event leaves of it
+        self._event = _MESSAGE
         self._event_retry: int | None = None
 
     def feed(self, data: bytes | bytearray | memoryview) -> list[ServerSentEvent]:
         """Take a chunk and give the events that it completes.
 
         Raises:
-            EventTooLarge: an event beyond the limit.
+            EventTooLarge: an event beyond the limit; its `values` are the events before it.
             ClosedError: after close(), or after an event beyond the limit.
         """
         if self._closed:
             raise ClosedError("the decoder is closed")
         events: list[ServerSentEvent] = []
-        for line in self._splitter.feed(data):
-            self._check(len(line))
-            if self._first:
-                self._first = False
-                line = line.removeprefix(_BOM)
-            if line:
+        lines = self._splitter.feed(data)
+        if self._first and lines:
+            self._first = False
+            if lines[0].startswith(_BOM):
+                if len(lines[0]) > self._room:
+                    self._refuse(len(lines[0]), events)
+                lines[0] = lines[0].removeprefix(_BOM)
+        for line in lines:
+            if len(line) > self._room:
+                self._refuse(len(line), events)
+            if not line:
+                self._dispatch(events)
+            elif not line.startswith(b"data:"):
                 self._field(line)
             else:
-                self._dispatch(events)
-        self._check(len(self._splitter._pending))
+                value = line[6:] if line.startswith(b" ", 5) else line[5:]
+                if self._alone is None:
+                    self._alone = value
+                    self._room -= len(value)
+                else:
+                    self._add(value)
+        pending = self._splitter._pending
+        if pending and len(pending) > self._room:
+            self._refuse(len(pending), events)
         return events
 
     def close(self) -> None:
         """End the input. An event without its blank line is not given, as the standard demands."""
         self._closed = True
-        self._splitter.close()
+        self._splitter._pending.clear()
         self._reset()
 
-    def _check(self, size: int) -> None:
-        if len(self._data) + size > self._limit:
-            self.close()
-            raise EventTooLarge(f"an event exceeds max_event_bytes={self._limit}")
+    def _refuse(self, size: int, events: list[ServerSentEvent]) -> None:
+        size += self._limit - self._room
+        self.close()
+        raise EventTooLarge("an event", "max_event_bytes", self._limit, size, events)
+
+    def _add(self, value: bytes) -> None:
+        """Add a line of data."""
+        if self._alone is None:
+            self._alone = value
+            self._room -= len(value)
+            return
+        if not self._data:
+            self._data += self._alone
+        self._data += b"\n" + value
+        self._room -= len(value) + 1
 
     def _field(self, line: bytes) -> None:
+        """Take a line that is not of data with a colon."""
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
-        if name == b"data":
-            if self._has_data:
-                self._data += b"\n"
-            self._data += value
-            self._has_data = True
-        elif name == b"event":
-            self._event = value.decode(errors="replace")
+        if name == b"event":
+            self._event = value.decode(errors="replace") or _MESSAGE
         elif name == b"id":
             if b"\0" not in value:
                 self._id = value.decode(errors="replace")
                 self._own_id = True
+        elif name == b"data":
+            self._add(value)
         elif name == b"retry" and value and not value.strip(b"0123456789"):
             digits = value.lstrip(b"0") or b"0"
             self.retry = min(int(digits), MAX_INT) if len(digits) <= 19 else MAX_INT
@@ -115,15 +143,10 @@ class SSEDecoder(Stateful):
 
     def _dispatch(self, events: list[ServerSentEvent]) -> None:
         self.last_event_id = self._id
-        if self._has_data:
-            events.append(
-                read_event(
-                    self._data.decode(errors="replace"),
-                    self._event or "message",
-                    self._id,
-                    self._event_retry,
-                    self._own_id,
-                )
-            )
+        if self._alone is not None:
+            data = bytes(self._data) if self._data else self._alone
+            events.append(read_event(data, self._event, self._id, self._event_retry, self._own_id))
             self._own_id = False
-        self._reset()
+            self._reset()
+        elif self._event_retry is not None or self._event is not _MESSAGE:
+            self._reset()

@@ -44,12 +44,12 @@ class LineSplitter(Stateful):
         """Take a chunk and give the lines that it completes, without their ends.
 
         Raises:
-            EventTooLarge: a line beyond the limit.
+            EventTooLarge: a line beyond the limit; its `values` are the lines before it.
             ClosedError: after close(), or after a line beyond the limit.
         """
         if self._closed:
             raise ClosedError("the line splitter is closed")
-        chunk = bytes(readable("data", data))
+        chunk = data if type(data) is bytes else bytes(readable("data", data))
         if self._after_cr and chunk:
             self._after_cr = False
             if chunk[0] == 0x0A:
@@ -60,13 +60,19 @@ class LineSplitter(Stateful):
         rest = lines.pop()
         self._after_cr = chunk.endswith(b"\r")
         if lines:
-            self._keep(lines[0])
-            lines[0] = bytes(self._pending)
-            self._pending.clear()
-            for line in lines[1:]:
-                self._check(len(line))
+            if len(self._pending) + len(lines[0]) > self._limit:
+                self._refuse(len(self._pending) + len(lines[0]), [])
+            if self._pending:
+                lines[0] = bytes(self._pending) + lines[0]
+                self._pending.clear()
+            if len(chunk) > self._limit:  # else none of the others can be too long
+                for index, line in enumerate(lines):
+                    if len(line) > self._limit:
+                        self._refuse(len(line), lines[:index])
         if rest:
-            self._keep(rest)
+            if len(self._pending) + len(rest) > self._limit:
+                self._refuse(len(self._pending) + len(rest), lines)
+            self._pending += rest
         return lines
 
     def close(self) -> list[bytes]:
@@ -76,14 +82,7 @@ class LineSplitter(Stateful):
         self._pending.clear()
         return [last] if last else []
 
-    def _keep(self, piece: bytes) -> None:
-        self._check(len(self._pending) + len(piece))
-        self._pending += piece
-
-    def _check(self, size: int) -> None:
-        if size > self._limit:
-            self._closed = True
-            self._pending.clear()
-            raise EventTooLarge(
-                f"a line exceeds max_line_bytes={self._limit}: it has at least {size} bytes"
-            )
+    def _refuse(self, size: int, lines: list[bytes]) -> None:
+        self._closed = True
+        self._pending.clear()
+        raise EventTooLarge("a line", "max_line_bytes", self._limit, size, lines)

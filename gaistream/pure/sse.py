@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from gaistream.errors import FrameError, FrameTypeError
 
-from .buffer import MAX_INT, place, shown
+from .buffer import MAX_INT, place, readable, shown
 from .text import check_errors, json_bytes, json_value, lines_of, text_bytes, utf8
 
 _BREAKS: Final = {"\r": "CR", "\n": "LF", "\0": "NUL"}
@@ -153,17 +153,22 @@ class ServerSentEvent:
     """One Server-Sent Event, to be written or as it was read. `bytes(event)` encodes it.
 
     An event that was read has the name "message" where none was given, and the id that was in
-    force (a client remembers it from event to event); `bytes()` writes neither.
+    force (a client remembers it from event to event); `bytes()` writes neither. Its data is
+    decoded when `data` is asked for, each maximal stretch that is not UTF-8 to U+FFFD.
 
     Attributes:
         data: the text (lines joined by LF), or None.
+        data_bytes: the same in bytes, as it came over the wire, without making a str of it.
         event: the name, or None.
         id: the id, or None; one that is set is written by `bytes()`.
         retry: the reconnection time of this block in milliseconds, or None.
         comment: a comment to be written with it, or None; never read.
     """
 
-    __slots__ = ("_id", "_own_id", "comment", "data", "event", "retry")
+    __slots__ = ("_data", "_id", "_own_id", "_raw", "comment", "event", "retry")
+
+    _data: str | bytes | bytearray | memoryview | None
+    _raw: bytes | None
 
     def __init__(
         self,
@@ -181,6 +186,30 @@ class ServerSentEvent:
         self.comment = comment
 
     @property
+    def data(self) -> str | bytes | bytearray | memoryview | None:
+        """The text, or what was given for it, or None."""
+        if self._data is None and self._raw is not None:
+            self._data = self._raw.decode(errors="replace")
+        return self._data
+
+    @data.setter
+    def data(self, data: str | bytes | bytearray | memoryview | None) -> None:
+        self._data = data
+        self._raw = None
+
+    @property
+    def data_bytes(self) -> bytes | None:
+        """The data as it came over the wire, no str made of it; else the UTF-8 of `data`.
+
+        Raises UnicodeEncodeError for a lone surrogate, FrameTypeError for what is no text.
+        """
+        if self._raw is not None or self._data is None:
+            return self._raw
+        if isinstance(self._data, str):
+            return utf8(self._data, False)
+        return bytes(readable("data", self._data))
+
+    @property
     def id(self) -> str | int | None:
         """The id; one that is set here is written, one that was inherited is not."""
         return self._id
@@ -192,6 +221,11 @@ class ServerSentEvent:
 
     def json(self) -> Any:
         """Read `data` as JSON; ValueError where it is none."""
+        if self._raw is not None:
+            try:
+                return json_value(self._raw)
+            except ValueError:
+                pass  # not UTF-8, perhaps: let the text tell
         if self.data is None:
             raise ValueError("the event has no data")
         return json_value(self.data)  # type: ignore[arg-type]
@@ -229,8 +263,18 @@ def written_fields(event: ServerSentEvent) -> tuple[str | None, str | int | None
     )
 
 
-def read_event(data: str, event: str, id: str, retry: int | None, own_id: bool) -> ServerSentEvent:
+def read_event(
+    data: bytes, event: str, id: str, retry: int | None, own_id: bool
+) -> ServerSentEvent:
     """Make the event that a decoder has read."""
-    made = ServerSentEvent(data, event, id=id, retry=retry)
+    made = _new(ServerSentEvent)
+    made._data = made.comment = None
+    made._raw = data
+    made.event = event
+    made._id = id
+    made.retry = retry
     made._own_id = own_id
     return made
+
+
+_new = object.__new__

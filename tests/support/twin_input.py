@@ -62,7 +62,8 @@ def outcome(use, *args, **named):
     try:
         return plain(use(*args, **named))
     except Exception as error:
-        return "raised", type(error).__name__, str(error)
+        seen = [getattr(error, name, None) for name in ("values", "line", "column")]
+        return "raised", type(error).__name__, str(error), plain(seen)
 
 
 def same(twins, use, *args, **named):

@@ -1,0 +1,161 @@
+"""Bytes in, events out: `read_events`, and `EventDecoder`, which knows no source.
+
+What is guaranteed: everything that came before a failure is given before it is raised; a stream
+that was cut ends in an `Error`, and nothing comes behind its `Done`; the source is closed in every
+outcome.
+
+How: a source gives chunks (chunks.py, ndjson_reader.py), a decoder of the core makes frames or
+values of them, and a dialect's reader makes events of those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Callable, Iterable
+from socket import socket
+from typing import IO, Any, overload
+
+from ._backend import NDJSONDecoder, ServerSentEvent, SSEDecoder
+from .chunks import Chunks
+from .dialects import EventStream, create_reader
+from .errors import EventTooLarge, FrameError, NDJSONError
+from .events import Error, Event
+from .ndjson_reader import MAX_BYTES, AsyncReader, SyncReader
+
+__all__ = ["AsyncEventReader", "EventDecoder", "EventReader", "read_events"]
+
+
+class EventDecoder:
+    """Chunks of a stream to events, without any source: what `read_events` is made of.
+
+    Args:
+        format: "sse" or "ndjson".
+        dialect: the protocol, as for `read_events`.
+        max_event_bytes: the limit of an SSE event or an NDJSON line.
+
+    Attributes:
+        ended: True after `Done`, a frame that could not be read, or `close()`; what is fed from
+            then on is dropped.
+    """
+
+    def __init__(
+        self, format: str = "sse", dialect: str = "gai", *, max_event_bytes: int = MAX_BYTES
+    ) -> None:
+        if format != "sse" and format != "ndjson":
+            raise FrameError(f"format must be 'sse' or 'ndjson', not {format!r}")
+        self._reader: EventStream = create_reader(dialect, format)
+        self._sse = SSEDecoder(max_event_bytes=max_event_bytes) if format == "sse" else None
+        self._ndjson = NDJSONDecoder(max_line_bytes=max_event_bytes)
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will be given."""
+        return self._reader.ended
+
+    def feed(self, data: Any) -> list[Event]:
+        """Take a chunk, or an event of an SSE client, and give the events that it completes.
+
+        Raises:
+            EventTooLarge: beyond the limit; its `values` are the events before it.
+            FrameTypeError: neither bytes nor an event.
+        """
+        if self._reader.ended:
+            return []
+        if self._sse is None:
+            return self._lines(self._ndjson.feed, data)
+        if isinstance(data, ServerSentEvent):
+            return self._reader.feed(data)
+        if hasattr(data, "event") and hasattr(data, "data"):  # of another client
+            return self._reader.feed(ServerSentEvent(data.data, data.event))
+        try:
+            return self._frames(self._sse.feed(data))
+        except EventTooLarge as error:
+            error.values = self._frames(error.values)
+            raise
+
+    def close(self) -> list[Event]:
+        """Say that the stream has ended; where it was cut, an `Error` of code "truncated" comes."""
+        events: list[Event] = []
+        if self._sse is None and not self._reader.ended:
+            events = self._lines(lambda _: self._ndjson.close(), None)
+        return events + self._reader.close()
+
+    def _frames(self, frames: list[ServerSentEvent]) -> list[Event]:
+        feed = self._reader.feed
+        return [event for frame in frames for event in feed(frame)]
+
+    def _lines(self, read: Callable[[Any], list[Any]], data: Any) -> list[Event]:
+        feed = self._reader.feed_value
+        try:
+            return [event for value in read(data) for event in feed(value)]
+        except NDJSONError as error:
+            events = [event for value in error.values for event in feed(value)]
+            if not self._reader.ended:
+                self._reader.ended = True
+                events.append(Error(f"the stream has a bad line: {error}", "invalid_frame"))
+            return events
+        except EventTooLarge as error:
+            error.values = [event for value in error.values for event in feed(value)]
+            raise
+
+
+class EventReader(SyncReader[Event]):
+    """The events of a sync source; see `read_events`."""
+
+
+class AsyncEventReader(AsyncReader[Event]):
+    """The events of an async source; see `read_events`."""
+
+
+@overload
+def read_events(
+    source: AsyncIterable[Any], format: str = ..., dialect: str = ..., *, max_event_bytes: int = ...
+) -> AsyncEventReader: ...
+
+
+@overload
+def read_events(
+    source: Iterable[Any] | IO[bytes] | socket,
+    format: str = ...,
+    dialect: str = ...,
+    *,
+    max_event_bytes: int = ...,
+) -> EventReader: ...
+
+
+@overload
+def read_events(
+    source: Any, format: str = ..., dialect: str = ..., *, max_event_bytes: int = ...
+) -> Any: ...
+
+
+def read_events(
+    source: Any,
+    format: str = "sse",
+    dialect: str = "gai",
+    *,
+    max_event_bytes: int = MAX_BYTES,
+) -> Any:
+    """Read the events of a stream: the inverse of `encode_events`, the writers and responses.
+
+    Args:
+        source: bytes; a file, pipe or socket; a response of httpx, aiohttp, requests or urllib3;
+            an iterable or async iterable of bytes, or (for "sse") of ServerSentEvents.
+        format: "sse" or "ndjson".
+        dialect: "gai", the default protocol, or "openai_chat" (over "sse").
+        max_event_bytes: the limit of an SSE event or an NDJSON line.
+
+    Returns:
+        An iterator of `gaistream.events` with `close()` and `with`, or, where the source is
+        async, an async iterator with `aclose()` and `async with`. What is no known event is a
+        `Raw`. It ends with the stream's `Done`, with its `Error`, or, where neither came, with
+        `Error(code="truncated")`; a frame that cannot be read is an `Error` of code
+        "invalid_frame", and the last. The source is closed in every outcome.
+
+    Raises:
+        FrameError, FrameTypeError: an argument that is none of these. While iterating:
+        EventTooLarge, and whatever the source raises.
+    """
+    decoder = EventDecoder(format, dialect, max_event_bytes=max_event_bytes)
+    chunks = Chunks(source)
+    reader = AsyncEventReader if chunks.is_async else EventReader
+    return reader(chunks, decoder)

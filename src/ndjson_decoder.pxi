@@ -1,0 +1,218 @@
+# Newline-delimited JSON in: bytes to values, one a line, whatever the chunking.
+#
+# Search is memchr for LF; a line is copied once, into bytes of its own, which `loads` is called
+# with, or, for our own JSON library, into one bytearray that serves for all usual lines. An
+# unfinished line is appended to a buffer and never rescanned. All of our state is right before
+# foreign code (`loads`, `on_error`) runs. Twin of gaistream/pure/ndjson_decoder.py.
+
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_Resize
+
+
+cdef enum:
+    SCRATCH = 65536  # a longer line has bytes of its own
+
+
+cdef inline bint is_blank(Span line) noexcept nogil:
+    cdef Py_ssize_t index
+    for index in range(line.size):
+        if line.data[index] != 0x20 and line.data[index] != 0x09 and line.data[index] != 0x0D:
+            return False
+    return True
+
+
+cdef class NDJSONDecoder:
+    """An incremental decoder of newline-delimited JSON. Belongs to one task.
+
+    A line longer than `max_line_bytes` raises EventTooLarge, upon which the decoder is closed.
+    `loads` reads the bytes of a line; None gives lines as bytes. A line that is no value raises
+    NDJSONError, after which `feed(b"")` goes on, is skipped, or is told to the callable
+    `on_error`. With `strict`, a blank line and a byte order mark are errors too.
+    """
+
+    cdef Buffer pending
+    cdef Py_ssize_t limit
+    cdef Py_ssize_t line_number  # lines begun and ended so far
+    cdef Py_ssize_t at           # what is behind it of the first chunk is not read yet
+    cdef list chunks
+    cdef list values             # decoded, but not given yet
+    cdef object loads, on_error
+    cdef object line             # what is being decoded, where that may fail
+    cdef bytearray scratch       # the line, for a `loads` that does not keep it
+    cdef bint own_loads, strict, closed, busy
+
+    def __cinit__(self, *_, **__):
+        self.pending = Buffer.__new__(Buffer)  # there, even if a subclass forgets __init__
+        self.chunks = []
+        self.values = []
+        self.closed = True
+
+    def __init__(self, *, max_line_bytes=16777216, strict=False, loads=..., on_error="raise"):
+        self.enter()
+        self.limit = check_limit("max_line_bytes", max_line_bytes)
+        self.pending.most = self.limit
+        if not (loads is Ellipsis or loads is None or callable(loads)):
+            raise FrameTypeError(f"loads must be callable or None, not {type(loads).__name__}")
+        if not (on_error == "raise" or on_error == "skip" or callable(on_error)):
+            raise FrameError(f"on_error must be 'raise', 'skip' or callable, not {on_error!r}")
+        self.own_loads = loads is Ellipsis
+        self.loads = json_loads if loads is Ellipsis else loads
+        self.on_error = on_error
+        self.strict = bool(strict)
+        cut(self.pending, 0)
+        self.line_number = 0
+        self.chunks = []
+        self.line = None
+        self.scratch = bytearray()
+        self.at = 0
+        self.values = []
+        self.closed = False
+        self.busy = False
+
+    def feed(self, data):
+        """Take a chunk and give the values of the lines that it completes.
+
+        Raises NDJSONError for a line that is no value; `feed(b"")` goes on behind it. Raises
+        EventTooLarge for a line beyond the limit, ClosedError after that, after close(), or from
+        within.
+        """
+        if self.closed:
+            raise ClosedError("the decoder is closed")
+        self.enter()
+        held = readable("data", data)
+        self.chunks.append(held if type(held) is bytes else bytes_of(span_of(held)))
+        return self.work(False)
+
+    def close(self):
+        """End the input and give the value of a last line that had no end.
+
+        Raises as `feed`; what is left behind a bad line is given by another close().
+        """
+        self.enter()
+        self.closed = True
+        return self.work(True)
+
+    cdef int enter(self) except -1:
+        if self.busy:
+            raise ClosedError("the decoder is at work: it cannot be used from within itself")
+        return 0
+
+    cdef list work(self, bint last):
+        cdef list given
+        self.busy = True
+        try:
+            while True:
+                try:
+                    self.read_all(last)
+                    break
+                except Exception as error:
+                    if self.line is None:
+                        raise
+                    line = bytes(self.line)
+                    self.line = None
+                    self.refuse(error, line)
+        finally:
+            self.line = None
+            self.busy = False
+        given = self.values
+        self.values = []
+        return given
+
+    cdef int read_all(self, bint last) except -1:
+        """Read what there is; where decoding a line raises, call it again for what is behind."""
+        cdef bytes line
+        while self.chunks:
+            self.read(self.chunks[0])
+            self.at = 0
+            del self.chunks[0]
+        if last and self.pending.length:
+            line = take(self.pending)
+            self.take_line(span_of(line), line)
+        return 0
+
+    cdef int read(self, bytes chunk) except -1:
+        cdef const char* start = PyBytes_AS_STRING(chunk)
+        cdef const char* end = start + PyBytes_GET_SIZE(chunk)
+        cdef const char* lf
+        cdef bytes whole
+        cdef Span line
+        while True:
+            line.data = start + self.at
+            lf = <const char*> memchr(line.data, 0x0A, end - line.data)
+            if lf == NULL:
+                break
+            line.size = lf - line.data
+            self.at = lf + 1 - start
+            self.check(line)
+            if self.pending.length:
+                append_span(self.pending, line)
+                whole = take(self.pending)
+                self.take_line(span_of(whole), whole)
+            else:
+                self.take_line(line, None)
+        line.size = end - line.data
+        if line.size:
+            self.check(line)
+            append_span(self.pending, line)
+            self.at = end - start
+        return 0
+
+    cdef inline int check(self, Span piece) except -1:
+        if self.pending.length + piece.size > self.limit:
+            self.check_long(piece)
+        return 0
+
+    cdef int check_long(self, Span piece) except -1:
+        """Refuse what makes the pending line too long; a CR at its end is not of it."""
+        cdef Py_ssize_t size = self.pending.length + piece.size
+        cdef char last = (
+            piece.data[piece.size - 1] if piece.size else self.pending.data[size - 1]
+        )
+        size -= last == 0x0D
+        if size > self.limit:
+            self.closed = True
+            cut(self.pending, 0)
+            self.chunks.clear()
+            values = self.values
+            self.values = []
+            what = f"line {self.line_number + 1}"
+            raise EventTooLarge(what, "max_line_bytes", self.limit, size, values)
+        return 0
+
+    cdef inline int take_line(self, Span line, bytes whole) except -1:
+        """Take a line without its LF; `whole` is it in bytes of its own, where there are such."""
+        self.line_number += 1
+        if line.size and line.data[line.size - 1] == 0x0D:
+            line.size -= 1
+        if self.line_number == 1 and line.size >= 3 and memcmp(line.data, b"\xef\xbb\xbf", 3) == 0:
+            if self.strict:
+                return self.refuse("a byte order mark", bytes_of(line))
+            line.data += 3
+            line.size -= 3
+        if is_blank(line):
+            return self.refuse("a blank line", bytes_of(line)) if self.strict else 0
+        if self.own_loads and line.size <= SCRATCH:
+            PyByteArray_Resize(self.scratch, line.size)
+            memcpy(PyByteArray_AS_STRING(self.scratch), line.data, line.size)
+            self.line = self.scratch
+        else:
+            if whole is None or PyBytes_GET_SIZE(whole) != line.size:
+                whole = bytes_of(line)
+            if self.loads is None:
+                self.values.append(whole)
+                return 0
+            self.line = whole
+        value = self.loads(self.line)
+        self.line = None
+        self.values.append(value)
+        return 0
+
+    cdef int refuse(self, why, bytes line) except -1:
+        if self.on_error == "skip":
+            return 0
+        error = NDJSONError.of(why, self.line_number, line, [])
+        if callable(self.on_error):
+            self.on_error(error)
+            return 0
+        error.values = self.values
+        self.values = []
+        raise error from (why if isinstance(why, Exception) else None)

@@ -1,0 +1,418 @@
+"""A server that is to stop: its open streams end whole, in time, and new ones are refused."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import AsyncIterator, Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+from frames import DONE, PRELUDE, said
+from loops import Connection, Run, turns
+from real_servers import SECONDS, Client, listen
+
+
+class Idle:
+    """A source that says one thing and then waits for ever."""
+
+    def __init__(self) -> None:
+        self.closed = 0
+        self.waits = asyncio.Event()
+
+    async def __call__(self) -> AsyncIterator[str]:
+        try:
+            yield "a"
+            self.waits.set()
+            await asyncio.Event().wait()
+        finally:
+            self.closed += 1
+
+
+async def open_streams(gs: ModuleType, count: int) -> tuple[list[Idle], list[Any], list[Any]]:
+    idle = [Idle() for _ in range(count)]
+    connections = [Connection() for _ in range(count)]
+    serving = [
+        asyncio.create_task(connection.serve(gs.engine.Stream(source(), gs.SSEEncoder())))
+        for source, connection in zip(idle, connections, strict=True)
+    ]
+    for source in idle:
+        await source.waits.wait()
+    await turns(3)
+    return idle, connections, serving
+
+
+def test_idle_streams_end_whole_with_a_retry_hint_and_without_done(
+    gs: ModuleType, run: Run
+) -> None:
+    async def main() -> None:
+        idle, connections, serving = await open_streams(gs, 20)
+        assert not gs.draining()
+        await gs.drain(0.05, retry_ms=700)
+        assert gs.draining()
+        outcomes = await asyncio.gather(*serving)
+        assert {outcome.kind for outcome in outcomes} == {"drained"}
+        assert [source.closed for source in idle] == [1] * 20
+        for connection in connections:
+            assert connection.body == PRELUDE + said("a") + b"retry: 700\n"
+            assert connection.log[-1] == "finish"
+
+    run(main())
+
+
+def test_the_ends_of_idle_streams_are_spread_over_the_grace_time(gs: ModuleType, run: Run) -> None:
+    async def main() -> None:
+        _, _, serving = await open_streams(gs, 20)
+        ended = gs.drain(0.2)
+        groups = 0
+        while any(not task.done() for task in serving):
+            before = sum(task.done() for task in serving)
+            await asyncio.wait(
+                [each for each in serving if not each.done()], return_when="FIRST_COMPLETED"
+            )
+            groups += sum(task.done() for task in serving) > before
+        assert groups >= 3
+        await ended
+
+    run(main())
+
+
+def test_an_answer_that_is_being_given_may_be_finished(gs: ModuleType, run: Run) -> None:
+    async def main() -> None:
+        go_on = asyncio.Event()
+
+        async def source() -> AsyncIterator[str]:
+            yield "a"
+            await go_on.wait()
+            yield "b"
+
+        connection = Connection()
+        serving = asyncio.create_task(connection.serve(gs.engine.Stream(source(), gs.SSEEncoder())))
+        await turns(5)
+        ended = gs.drain(SECONDS)
+        await turns(5)
+        assert not serving.done()
+        go_on.set()
+        await ended
+        assert (await serving).kind == "completed"
+        assert connection.body == PRELUDE + said("a") + said("b") + DONE
+
+    run(main())
+
+
+def test_no_grace_ends_everything_and_a_second_call_shortens_the_first(
+    gs: ModuleType, run: Run
+) -> None:
+    async def main() -> None:
+        _, _, serving = await open_streams(gs, 3)
+        ended = gs.drain(SECONDS)
+        assert gs.drain(0) is ended
+        await ended
+        assert {(await task).kind for task in serving} == {"drained"}
+
+    run(main())
+
+
+def test_what_was_yielded_is_sent_before_the_end(gs: ModuleType, run: Run) -> None:
+    async def main() -> None:
+        options = gs.SSEOptions(flush_after_write=False, flush_interval=60.0)
+        more: asyncio.Queue[str] = asyncio.Queue()
+
+        async def source() -> AsyncIterator[str]:
+            while True:
+                yield await more.get()
+
+        connection = Connection()
+        stream = gs.engine.Stream(source(), gs.SSEEncoder(options))
+        serving = asyncio.create_task(connection.serve(stream))
+        for text in ("a", "b", "c"):
+            more.put_nowait(text)
+            await turns(4)
+        assert connection.body == PRELUDE + said("a")
+        await gs.drain(0)
+        await serving
+        assert connection.body == PRELUDE + said("a") + said("b") + said("c")
+
+    run(main())
+
+
+def test_a_send_that_hangs_is_broken_off_after_the_grace_time(gs: ModuleType, run: Run) -> None:
+    class Stuck(Connection):
+        async def send(self, chunk: bytes) -> None:
+            await asyncio.Event().wait()
+
+    async def main() -> None:
+        source = Idle()
+        serving = asyncio.create_task(Stuck().serve(gs.engine.Stream(source(), gs.SSEEncoder())))
+        await source.waits.wait()
+        await gs.drain(0)
+        assert (await serving).kind == "drained"
+        assert source.closed == 1
+
+    run(main())
+
+
+def test_a_source_that_yields_on_when_it_is_cancelled_says_nothing_more(
+    gs: ModuleType, run: Run
+) -> None:
+    async def main() -> None:
+        waits = asyncio.Event()
+
+        async def source() -> AsyncIterator[str]:
+            waits.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                yield "late"
+
+        connection = Connection()
+        serving = asyncio.create_task(connection.serve(gs.engine.Stream(source(), gs.SSEEncoder())))
+        await waits.wait()
+        await gs.drain(0)
+        assert (await serving).kind == "drained"
+        assert connection.body == PRELUDE
+
+    run(main())
+
+
+def test_what_a_source_raises_while_it_is_ended_is_logged(
+    gs: ModuleType, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        waits = asyncio.Event()
+
+        async def source() -> AsyncIterator[str]:
+            try:
+                waits.set()
+                await asyncio.Event().wait()
+            finally:
+                raise ValueError("in cleanup")
+            yield ""
+
+        connection = Connection()
+        serving = asyncio.create_task(connection.serve(gs.engine.Stream(source(), gs.SSEEncoder())))
+        await waits.wait()
+        await gs.drain(0)
+        outcome = await serving
+        assert (outcome.kind, str(outcome.error)) == ("drained", "in cleanup")
+        assert connection.body == PRELUDE
+
+    run(main())
+    assert "in cleanup" in caplog.text
+
+
+def test_a_source_may_ask_also_in_its_helper_thread(gs: ModuleType, run: Run) -> None:
+    async def main() -> None:
+        asked, go_on = threading.Event(), threading.Event()
+        answers = []
+
+        def source() -> Iterator[str]:
+            answers.append(gs.draining())
+            yield "a"
+            asked.set()
+            assert go_on.wait(SECONDS)
+            answers.append(gs.draining())
+            yield "last words"
+
+        connection = Connection()
+        serving = asyncio.create_task(connection.serve(gs.engine.Stream(source(), gs.SSEEncoder())))
+        await asyncio.to_thread(asked.wait)
+        ended = gs.drain(SECONDS)
+        go_on.set()
+        await ended
+        assert (await serving).kind == "completed"
+        assert answers == [False, True]
+        assert connection.body.endswith(said("last words") + DONE)
+
+    run(main())
+
+
+def test_new_requests_get_503_and_when_to_come_again(gs: ModuleType, run: Run) -> None:
+    async def main() -> None:
+        source, outcomes = Idle(), []
+        response = gs.asgi.SSEResponse(source(), on_close=outcomes.append)
+        gs.drain(3.0, retry_ms=1500)
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            await asyncio.Event().wait()
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await response({"type": "http", "method": "GET", "headers": []}, receive, send)
+        assert sent[0]["status"] == 503
+        headers = dict(sent[0]["headers"])
+        assert headers[b"retry-after"] == b"2"
+        assert headers[b"access-control-allow-origin"] == b"*"
+        assert b"shutting_down" in sent[1]["body"]
+        assert [outcome.kind for outcome in outcomes] == ["drained"]
+
+    run(main())
+
+
+def test_an_iterator_that_is_begun_meanwhile_ends_at_once(gs: ModuleType, run: Run) -> None:
+    async def main() -> None:
+        gs.drain(SECONDS, retry_ms=5)
+        assert [chunk async for chunk in gs.sse(Idle()())] == [PRELUDE + b"retry: 5\n"]
+        assert [chunk async for chunk in gs.ndjson(Idle()())] == []
+
+    run(main())
+
+
+def test_each_loop_is_drained_by_itself(gs: ModuleType, run: Run) -> None:
+    async def main() -> None:
+        _, _, serving = await open_streams(gs, 1)
+
+        async def elsewhere() -> bool:
+            await gs.drain(0)
+            return bool(gs.draining())
+
+        assert await asyncio.to_thread(asyncio.run, elsewhere())
+        assert not gs.draining()
+        assert not serving[0].done()
+        await gs.drain(0)
+        await serving[0]
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"grace": -1}, "grace"),
+        ({"grace": None}, "grace"),
+        ({"grace": "5"}, "grace"),
+        ({"retry_ms": -1}, "retry_ms"),
+        ({"retry_ms": 1.5}, "retry_ms"),
+    ],
+)
+def test_what_is_no_time_is_refused(
+    gs: ModuleType, run: Run, arguments: dict[str, Any], named: str
+) -> None:
+    async def main() -> None:
+        with pytest.raises(gs.errors.FrameError, match=named):
+            gs.drain(**arguments)
+        with pytest.raises(gs.errors.FrameError, match=named):
+            gs.asgi.DrainMiddleware(None, **arguments)
+        assert not gs.draining()
+
+    run(main())
+
+
+def test_without_a_loop_there_is_nothing_to_drain(gs: ModuleType) -> None:
+    assert not gs.draining()
+    with pytest.raises(RuntimeError):
+        gs.drain(0)
+
+
+def test_the_handler_that_stood_before_is_called_and_comes_back(gs: ModuleType, run: Run) -> None:
+    heard = []
+
+    def handler(number: int, _: Any) -> None:
+        heard.append(number)
+
+    before = signal.signal(signal.SIGTERM, handler)
+    try:
+
+        async def main() -> None:
+            _, _, serving = await open_streams(gs, 2)
+            with gs.drain_on_signals(0.01):
+                os.kill(os.getpid(), signal.SIGTERM)
+                assert {(await task).kind for task in serving} == {"drained"}
+            assert signal.getsignal(signal.SIGTERM) is handler
+
+        run(main())
+        assert heard == [signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_a_second_signal_of_either_kind_ends_everything_at_once(gs: ModuleType, run: Run) -> None:
+    before = {number: signal.signal(number, lambda *_: None) for number in (15, 2)}
+    try:
+
+        async def main() -> None:
+            _, _, serving = await open_streams(gs, 2)
+            with gs.drain_on_signals(SECONDS):
+                signal.raise_signal(signal.SIGTERM)
+                await turns(5)
+                assert gs.draining()
+                assert not any(task.done() for task in serving)
+                signal.raise_signal(signal.SIGINT)
+                assert {(await task).kind for task in serving} == {"drained"}
+
+        run(main())
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+# ---- real servers, real signals ----
+
+APP = """
+import anyio
+from gaistream.asgi import DrainMiddleware, SSEResponse
+
+async def source():
+    yield "hello"
+    await anyio.sleep_forever()
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while True:
+            phase = (await receive())["type"]
+            await send({"type": phase + ".complete"})
+            if phase == "lifespan.shutdown":
+                return
+    await SSEResponse(source())(scope, receive, send)
+
+app = DrainMiddleware(app, 0.4, retry_ms=2000)
+"""
+
+
+SERVERS = {
+    "uvicorn": ["uvicorn", "served:app", "--fd", "{}"],
+    "hypercorn asyncio": ["hypercorn", "served:app", "--workers", "0", "--bind", "fd://{}"],
+    "hypercorn trio": [
+        *["hypercorn", "served:app", "--workers", "0", "--bind", "fd://{}"],
+        *["--worker-class", "trio"],
+    ],
+}
+
+
+@pytest.mark.parametrize("server_name", SERVERS)
+def test_a_hundred_idle_streams_end_cleanly_at_a_signal(tmp_path: Any, server_name: str) -> None:
+    (tmp_path / "served.py").write_text(textwrap.dedent(APP))
+    listening = listen()
+    arguments = [each.format(listening.fileno()) for each in SERVERS[server_name]]
+    command = [sys.executable, "-m", *arguments]
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    server = subprocess.Popen(
+        command,
+        pass_fds=[listening.fileno()],
+        env={**os.environ, "PYTHONPATH": path},
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        clients = [Client(listening.getsockname()).ask("/") for _ in range(100)]
+        for client in clients:
+            assert client.head()[0] == 200
+            client.until(said("hello"))
+        listening.close()
+        server.send_signal(signal.SIGTERM)
+        for client in clients:
+            assert client.rest().endswith(b"retry: 2000\n")  # it fails on a body that is cut
+            client.close()
+        assert server.wait(SECONDS) in (0, -signal.SIGTERM)
+    finally:
+        if server.poll() is None:
+            server.kill()
+            server.wait()
