@@ -1,0 +1,35 @@
+"""What a test needs of the machine: skipped with the reason where it is missing, unless required.
+
+`GAISTREAM_REQUIRE` lists programs (`chromium,nginx`) that must be there; where it is set, so must
+every package of the test group.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+
+import pytest
+
+REQUIRED = [each for each in os.environ.get("GAISTREAM_REQUIRE", "").split(",") if each]
+
+
+def need_package(name: str) -> None:
+    """Go on only with this package."""
+    if importlib.util.find_spec(name) is None:
+        _miss(f"the package {name} is not installed", required=bool(REQUIRED))
+
+
+def need_program(name: str) -> str:
+    """Go on only with this program, and give its path."""
+    path = shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin")))
+    if path is None:
+        _miss(f"the program {name} is not installed", required=name in REQUIRED)
+    return str(path)
+
+
+def _miss(reason: str, *, required: bool) -> None:
+    if required:
+        pytest.fail(f"{reason}, and GAISTREAM_REQUIRE is set")
+    pytest.skip(reason)
