@@ -189,7 +189,7 @@ class _EventSourceApp(asgi.SSEResponse):
 
 
 class EventSourceResponse(_Streamed):
-    """Server-Sent Events as sse-starlette takes them; migration.md in the handbook tells the differences.
+    """Server-Sent Events as sse-starlette takes them; the handbook tells the differences.
 
     Args:
         content: an async or sync iterable of str, dicts (the arguments of a ServerSentEvent),

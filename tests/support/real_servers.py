@@ -187,6 +187,7 @@ class Server:
         self.url = f"http://127.0.0.1:{self.address[1]}"
         self.tasks: Callable[[], int] = lambda: 0
         self.soon: Callable[[Callable[[], None]], Any] = lambda call: call()
+        self.loop: Any = None  # where it is a loop's, and in this process
 
 
 class _Uvicorn(uvicorn.Server):
@@ -223,6 +224,7 @@ def serve_uvicorn(app: Any, http: str, loop: str) -> Iterator[Server]:
         try:
             assert running.ready.wait(SECONDS)
             server.tasks = running.tasks
+            server.loop = running.loop
             yield server
         finally:
             running.should_exit = True
