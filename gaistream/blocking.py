@@ -8,12 +8,12 @@ iterator and close the source in every outcome.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Iterator
 from typing import Any
 
 from .engine import Outcome, OutcomeKind, Stream, write_end, write_prelude
+from .greenlets import Runner
 from .sources import check_iterable, close_blocking
 
 
@@ -99,7 +99,7 @@ class LoopStream:
     """
 
     def __init__(
-        self, source: Any, encoder: Any, runner: asyncio.Runner, *, hold_headers: bool
+        self, source: Any, encoder: Any, runner: Runner, *, hold_headers: bool
     ) -> None:
         self._life = Stream(source, encoder)
         self._runner = runner

@@ -9,7 +9,6 @@ client has gone: it is seen when the server closes the response, after a send th
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -20,6 +19,7 @@ from . import http
 from ._log import log
 from .blocking import BlockingStream, LoopStream
 from .engine import Outcome
+from .greenlets import Runner, new_runner
 from .handling import (
     Answer,
     CORSLike,
@@ -97,9 +97,9 @@ class _Response:
         hold_headers: bool = False,
         on_close: Callable[[Outcome], Any] | None = None,
         helper_thread: bool = False,
-        _runner: asyncio.Runner | None = None,
+        _runner: Runner | None = None,
     ) -> None:
-        self._runner = _runner or asyncio.Runner()
+        self._runner = _runner or new_runner()
         encoder = _ENCODERS[self._format](options, dialect=dialect)
         self._stream: BlockingStream | LoopStream
         if helper_thread or isinstance(stream, AsyncIterable):
@@ -225,7 +225,7 @@ class _Handler:
         """Give the response: the provider's source, or why there is none."""
         handling = self._handling
         preparing = True
-        runner = asyncio.Runner()  # one loop for all that is awaited, the source included
+        runner = new_runner()  # one loop for all that is awaited, the source included
         try:
             prepared = _result(handling.prepare(request), runner)
             preparing = False
@@ -238,7 +238,7 @@ class _Handler:
             return lambda _, start_response: _answer(start_response, refusal)
 
 
-def _result(value: Any, runner: asyncio.Runner) -> Any:
+def _result(value: Any, runner: Runner) -> Any:
     """Give a value, or what an awaitable comes to."""
     if not inspect.isawaitable(value):
         return value

@@ -9,28 +9,8 @@ GZipMiddleware lets SSE through from Starlette 0.46 on and flushes NDJSON from 1
 before, the header `Content-Encoding: identity` keeps it from holding a stream back.
 
 `EventSourceResponse`, `ServerSentEvent` and `JSONServerSentEvent` stand in for sse-starlette's
-(3.7): change the import. What is different:
-
-| sse-starlette | here |
-|---|---|
-| `sep`, CRLF by default | taken and not used: LF, which every client reads alike |
-| an event without any field is a blank line | it is nothing; a lone `retry` has no blank line |
-| bytes as `data` of an event or dict are written as `b'…'` | they are text |
-| a ping every `ping` seconds | when nothing else was sent for `ping` seconds |
-| JSON by `json.dumps` | by gaistream's encoder: more types; NaN is null; 64-bit integers |
-| the source raises, or an item cannot be written: the connection breaks | it is logged, and an \
-`error` event ends the stream (before the first event: a status); StreamError's text is told |
-| `send_timeout` None by default, SendTimeoutError | 60; the stream ends; None or 0: any time |
-| `client_close_handler_callable` runs while the source still does | once, when that is closed; \
-what it raises is logged |
-| `background` runs after success and disconnects | in every outcome |
-| a SIGTERM cancels the streams of uvicorn | `DrainMiddleware` ends them whole |
-| `shutdown_event`, `shutdown_grace_period` | FrameError where they are set |
-| the body begins with the first event | with an empty comment, before it |
-| `Connection: keep-alive`; `X-Accel-Buffering` cannot be changed | the server's business; it can |
-| `Cache-Control: no-store`; `text/event-stream; charset=utf-8` | also no-cache, must-revalidate, \
-no-transform, and nosniff; no charset |
-| websocket: the stream is sent as a denial | it is denied with 400 |
+(3.7): change the import. What stays the same and what is different, one by one, is in the handbook,
+migration.md.
 """
 
 from __future__ import annotations
@@ -209,7 +189,7 @@ class _EventSourceApp(asgi.SSEResponse):
 
 
 class EventSourceResponse(_Streamed):
-    """Server-Sent Events as sse-starlette takes them; the table above says what is different.
+    """Server-Sent Events as sse-starlette takes them; the handbook tells the differences.
 
     Args:
         content: an async or sync iterable of str, dicts (the arguments of a ServerSentEvent),

@@ -1,4 +1,4 @@
-"""Real servers on free ports of the loopback, the side channel, and a client that sees all bytes.
+"""Servers in threads of this process, the side channel, and a client that sees all bytes.
 
 Every server is started on a socket that already listens, so nobody waits for it to come up.
 """
@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import socket
 import struct
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,8 +17,6 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 import uvicorn
-
-import gaistream
 
 SECONDS = 20  # after which a test that hangs fails
 
@@ -66,10 +61,12 @@ class Steered:
     def hear(self) -> str:
         return self._lines.readline().rstrip("\n")
 
-    def say(self, letter: str) -> None:
-        """Answer the next `waits`."""
+    def say(self, letter: str) -> float:
+        """Answer the next `waits`, and give when."""
         assert self.hear() == "waits"
+        now = time.perf_counter()
         self._socket.sendall(letter.encode())
+        return now
 
     def outcome(self, *, goes_on: bool = False) -> tuple[str, int]:
         """Hear how the stream ended, and that its source was closed, once.
@@ -180,15 +177,17 @@ class Client:
 
 
 class Server:
-    """A running server: `kind` is its name, `interface` "asgi" or "wsgi"."""
+    """A running server: `interface` is "asgi" or "wsgi", `kind` its line in server_table."""
 
-    def __init__(self, kind: str, interface: str, listening: socket.socket) -> None:
-        self.kind = kind
+    def __init__(self, name: str, interface: str, listening: socket.socket) -> None:
+        self.name = name
         self.interface = interface
+        self.kind: Any = None
         self.address: tuple[str, int] = listening.getsockname()
         self.url = f"http://127.0.0.1:{self.address[1]}"
         self.tasks: Callable[[], int] = lambda: 0
         self.soon: Callable[[Callable[[], None]], Any] = lambda call: call()
+        self.loop: Any = None  # where it is a loop's, and in this process
 
 
 class _Uvicorn(uvicorn.Server):
@@ -225,6 +224,7 @@ def serve_uvicorn(app: Any, http: str, loop: str) -> Iterator[Server]:
         try:
             assert running.ready.wait(SECONDS)
             server.tasks = running.tasks
+            server.loop = running.loop
             yield server
         finally:
             running.should_exit = True
@@ -251,48 +251,3 @@ def serve_wsgiref(app: Any) -> Iterator[Server]:
             running.shutdown()
             thread.join(SECONDS)
             assert not thread.is_alive()
-
-
-@contextlib.contextmanager
-def _process(kind: str, interface: str, home: Path, *arguments: str) -> Iterator[Server]:
-    """Run a server as a process; `{fd}` in its arguments becomes that of its socket."""
-    support, package = Path(__file__).parent, Path(gaistream.__file__).parent.parent
-    paths = os.pathsep.join(map(str, (support, package)))
-    environment = {**os.environ, "PYTHONPATH": paths, "HOME": str(home)}
-    log = home / "server.log"
-    with listen() as listening, log.open("wb") as output:
-        listening.settimeout(None)
-        fd = listening.fileno()
-        command = [sys.executable, *(each.replace("{fd}", str(fd)) for each in arguments)]
-        process = subprocess.Popen(
-            command, cwd=home, env=environment, pass_fds=[fd], stdout=output, stderr=output
-        )
-        try:
-            yield Server(kind, interface, listening)
-            assert process.poll() is None, log.read_text()
-        finally:
-            process.terminate()
-            try:
-                process.wait(SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-                raise AssertionError(f"{kind} does not stop:\n{log.read_text()}") from None
-
-
-def serve_gunicorn(port: int, home: Path, worker: str, *more: str) -> Any:
-    """Serve served_app by gunicorn, with one worker; `port` is the control port."""
-    interface = "asgi" if worker == "asgi" else "wsgi"
-    arguments = ["-m", "gunicorn", f"served_app:{interface}_app({port})", "--bind", "fd://{fd}"]
-    options = ["--worker-class", worker, "--log-level", "warning", "--graceful-timeout", "1"]
-    kind = f"gunicorn {worker}"
-    return _process(kind, interface, home, *arguments, *options, *more)
-
-
-def serve_waitress(port: int, home: Path) -> Any:
-    """Serve served_app by waitress; `port` is the control port."""
-    program = (
-        "import socket, served_app, waitress;"
-        f"waitress.serve(served_app.wsgi_app({port}), sockets=[socket.socket(fileno={{fd}})])"
-    )
-    return _process("waitress", "wsgi", home, "-c", program)

@@ -15,6 +15,10 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import anyio
+import anyio.lowlevel
+import sniffio
+
 from gaistream import ChatRequest, NDJSONOptions, SSEOptions, StreamError, asgi, wsgi
 
 SECRET = "the key is sk-123"
@@ -61,16 +65,16 @@ class Control:
 
     async def asynchronous(self) -> AsyncIterator[str]:
         """Be a source that suspends."""
-        loop = asyncio.get_running_loop()
         self._socket.setblocking(False)
         try:
             for number in itertools.count(1):
                 self.say("waits")
-                if not self._goes_on(await loop.sock_recv(self._socket, 1)):
+                if not self._goes_on(await _received(self._socket)):
                     return
                 yield f"event {number}"
         finally:
-            await asyncio.sleep(0)  # cleaning up may take a while
+            with anyio.CancelScope(shield=True):
+                await anyio.lowlevel.checkpoint()  # cleaning up may take a while
             self.say_last("closed")
 
     def _goes_on(self, letter: bytes) -> bool:
@@ -82,6 +86,15 @@ class Control:
 
     def on_close(self, outcome: Any) -> None:
         self.say_last(f"{outcome.kind} {outcome.events}")
+
+
+async def _received(channel: socket.socket) -> bytes:
+    """Wait for a letter, on asyncio or trio."""
+    if sniffio.current_async_library() == "trio":
+        import trio
+
+        return await trio.socket.from_stdlib_socket(channel).recv(1)
+    return await asyncio.get_running_loop().sock_recv(channel, 1)
 
 
 def options(format_: str, query: str) -> Any:

@@ -1,0 +1,203 @@
+"""In which order a drain ends streams, on a loop whose time is the test's; and whom it refuses."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+from loops import Connection, Run
+
+import gaistream
+
+
+class Timer:
+    def __init__(self, when: float, callback: Callable[[], None]) -> None:
+        self.when, self.callback, self.cancelled = when, callback, False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class Loop:
+    """An event loop that has nothing but timers, and goes on when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.timers: list[Timer] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def create_event(self) -> asyncio.Event:
+        return asyncio.Event()
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
+        self.timers.append(Timer(when, callback))
+        return self.timers[-1]
+
+    @property
+    def set(self) -> list[Timer]:
+        return [each for each in self.timers if not each.cancelled]
+
+    def go_on(self) -> None:
+        """Go to the next timer."""
+        timer = min(self.set, key=lambda each: each.when)
+        timer.cancelled = True
+        self.now = timer.when
+        timer.callback()
+
+
+class Open:
+    """An open stream, as a drain sees it; it leaves as soon as it is ended.
+
+    One that was silent for less than a second goes on speaking at that rate.
+    """
+
+    def __init__(self, clock: Any, silent_for: float) -> None:
+        self._clock = clock
+        self._silent_for = silent_for
+        self._since = clock.loop.now - silent_for
+        self.ended_at: float | None = None
+        clock.streams.add(self)
+
+    def silent_since(self) -> float:
+        return self._since if self._silent_for > 1 else float(self._clock.loop.now)
+
+    def drain(self, retry_ms: int | None) -> None:
+        self.ended_at = self._clock.loop.now
+        self._clock.leave(self)
+
+    def interrupt(self, kind: str) -> None:
+        raise AssertionError(kind)
+
+
+def drained(gs: ModuleType, silences: list[float], grace: float = 4.0) -> list[float]:
+    """Drain streams that have been silent for so long; give the seconds after which each ended."""
+    loop = Loop()
+    clock = gs.clock.Clock(loop)
+    streams = [Open(clock, each) for each in silences]
+    clock.draining = gs.shutdown.Drain(clock, grace, None)
+    while clock.streams:
+        loop.go_on()
+    assert not loop.set  # no timer is left
+    return [float(each.ended_at or 0) - 100 for each in streams]
+
+
+def test_idle_streams_end_before_answers_the_longest_silence_first(gs: ModuleType) -> None:
+    ends = drained(gs, [0.1, 50, 10, 0.5, 30, 90])
+    answers, idle = [ends[0], ends[3]], [ends[5], ends[1], ends[4], ends[2]]
+    assert idle == sorted(idle)
+    assert len(set(idle)) == 4
+    assert max(idle) <= 3 < min(answers)
+    assert max(answers) <= 4
+
+
+def test_with_no_open_stream_a_drain_is_over_at_once(gs: ModuleType) -> None:
+    loop = Loop()
+    ended = gs.shutdown.Drain(gs.clock.Clock(loop), 60.0, None)
+    assert ended._ended.is_set()
+    assert not loop.set
+
+
+def test_a_stream_is_silent_since_its_last_event_whatever_heartbeats_went_out(
+    gs: ModuleType, run: Run
+) -> None:
+    class Beating(Connection):
+        def __init__(self) -> None:
+            super().__init__()
+            self.beats = 0
+            self.sent_at = 0.0
+            self.enough = asyncio.Event()
+
+        async def send(self, chunk: bytes) -> None:
+            await super().send(chunk)
+            if b'"a"' in chunk:
+                self.sent_at = asyncio.get_running_loop().time()
+            self.beats += chunk.count(b"keep-alive")
+            if self.beats >= 3:
+                self.enough.set()
+
+    async def main() -> None:
+        async def source() -> AsyncIterator[str]:
+            yield "a"
+            await asyncio.Event().wait()
+
+        connection = Beating()
+        stream = gs.engine.Stream(
+            source(), gs.SSEEncoder(gs.SSEOptions(heartbeat_interval=0.01))
+        )
+        serving = asyncio.create_task(connection.serve(stream))
+        await connection.enough.wait()
+        assert stream.silent_since() <= connection.sent_at < stream._idle_since
+        stream.interrupt("client_gone")
+        await serving
+
+    run(main())
+
+
+async def answered(app: Any, **scope: Any) -> tuple[int, dict[bytes, bytes]]:
+    """Ask an app; give status and headers."""
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"{}", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    request = {"type": "http", "method": "POST", "path": "/", "headers": [], "query_string": b""}
+    await app({**request, **scope}, receive, send)
+    return sent[0]["status"], dict(sent[0]["headers"])
+
+
+def test_a_handler_refuses_while_streams_are_drained_and_asks_nobody(
+    gs: ModuleType, run: Run
+) -> None:
+    class Provider:
+        def stream_text(self, request: object) -> Any:
+            raise AssertionError(request)
+
+    async def main() -> None:
+        await gs.drain(0, retry_ms=7000)
+        for make in (gs.asgi.sse_handler, gs.asgi.ndjson_handler, gs.asgi.event_handler):
+            status, headers = await answered(make(Provider(), lambda request: request))
+            assert (status, headers[b"retry-after"]) == (503, b"7")
+        preflight = gs.asgi.sse_handler(Provider(), lambda request: request)
+        assert (await answered(preflight, method="OPTIONS"))[0] == 204
+
+    run(main())
+
+
+def test_the_face_for_starlette_refuses_while_streams_are_drained(run: Run) -> None:
+    pytest.importorskip("starlette")
+    from starlette.applications import Starlette
+    from starlette.routing import Route
+
+    from gaistream.frameworks.starlette import SSEResponse
+
+    closed: list[str] = []
+
+    class Source:
+        def __aiter__(self) -> Source:
+            return self
+
+        async def __anext__(self) -> str:
+            raise AssertionError("nobody reads this")
+
+        async def aclose(self) -> None:
+            closed.append("source")
+
+    async def endpoint(_: Any) -> Any:
+        return SSEResponse(Source())
+
+    async def main() -> None:
+        await gaistream.drain(0)
+        app = Starlette(routes=[Route("/", endpoint)])
+        status, headers = await answered(app, method="GET", root_path="")
+        assert (status, headers[b"retry-after"]) == (503, b"1")
+        assert closed == ["source"]
+
+    run(main())

@@ -1,0 +1,31 @@
+"""Event loops in greenlets that share one thread: support/green_streams.py says what is so."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from real_servers import SECONDS
+from required import need_package
+
+from gaistream.greenlets import new_runner
+
+PROGRAM = Path(__file__).parent / "support" / "green_streams.py"
+
+
+@pytest.mark.parametrize("what", ["interleave", "block", "kill"])
+def test_streams_in_greenlets_of_one_thread_do_not_confuse_each_other(what: str) -> None:
+    need_package("gevent")
+    done = subprocess.run(
+        [sys.executable, PROGRAM, what], capture_output=True, text=True, timeout=SECONDS
+    )
+    assert (done.stdout, done.returncode) == ("well\n", 0), done.stderr
+
+
+def test_without_gevent_a_runner_is_asyncios_own() -> None:
+    runner = new_runner()
+    assert type(runner) is asyncio.Runner
+    runner.close()
