@@ -85,7 +85,7 @@ def test_refusals_are_told_with_their_status_type_and_body(face):
     with scripted(busy, HEAD + DONE) as server:
         assert face(server.url) == [("3", "{}")]
     with scripted(b"HTTP/1.1 401 No\r\nContent-Length: 3\r\n\r\nwho") as server:
-        with pytest.raises(StatusError, match="HTTP 401 Unauthorized.*'who'") as caught:
+        with pytest.raises(StatusError, match=r"HTTP 401 Unauthorized.*'who'") as caught:
             face(server.url)
     assert caught.value.status == 401
     with scripted(
