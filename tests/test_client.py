@@ -126,7 +126,7 @@ def test_another_thread_closes_a_read_that_blocks():
 def test_another_thread_closes_a_wait_for_the_next_attempt():
     with scripted(HEAD + ONE) as server:
         closing = []
-        slow = ReconnectPolicy(initial_delay=500)
+        slow = ReconnectPolicy(initial_delay=60)
 
         def told(_):
             closing.append(threading.Timer(0.05, events.close))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gaistream.client import ConnectionLost, ContentTypeError, ReconnectPolicy, StatusError
+from gaistream.client._answers import retry_after
 from gaistream.client._plan import Plan
-from gaistream.client._policy import retry_after
 
 SSE = {"content-type": "text/event-stream; charset=utf-8"}
 

@@ -19,11 +19,12 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
-from typing import Literal, NoReturn, Protocol
+from typing import Literal, NoReturn
 
 from .._backend import ServerSentEvent, SSEDecoder
 from ..errors import ClientError, ConnectionLost, ContentTypeError, EventTooLarge, StatusError
-from ._policy import Reconnecting, ReconnectPolicy, ends_answer, retry_after
+from ._answers import Decoder, content_type_of, phrase, retry_after
+from ._policy import Reconnecting, ReconnectPolicy, ends_answer
 
 State = Literal["connecting", "open", "waiting", "closed"]
 Verdict = Literal["open", "over", "redirect", "refused"]
@@ -34,24 +35,6 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _LONGEST_SHOWN = 200  # bytes of a body in a message
-
-
-class Decoder(Protocol):
-    """What makes events of an answer's bytes: `SSEDecoder`, or something with its face."""
-
-    last_event_id: str
-    retry: int | None
-
-    def feed(self, data: bytes, /) -> list[ServerSentEvent]:
-        """Take a chunk, and give what it completes."""
-
-    def close(self) -> list[ServerSentEvent] | None:
-        """End the input, and give the events that its end completes."""
-
-
-def content_type_of(headers: Mapping[str, str]) -> str:
-    """The media type without its parameters, in lower case; "" where there is none."""
-    return headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 class Plan:
@@ -199,7 +182,7 @@ class Plan:
         said = why or (
             f"the answer is {kind or 'of no type'}, not {' or '.join(self.formats)}"
             if wrong_kind
-            else f"HTTP {status}{_phrase(status)}, {kind or 'of no type'}"
+            else f"HTTP {status}{phrase(status)}, {kind or 'of no type'}"
         )
         shown = repr(body[:_LONGEST_SHOWN].decode(errors="replace"))
         shown += "…" * (len(body) > _LONGEST_SHOWN)
@@ -310,10 +293,3 @@ class Plan:
 
     def _told(self, message: str, hint: str) -> str:
         return f"{self._method} {self._url}: {message}" + (f"; {hint}" if hint else "")
-
-
-def _phrase(status: int) -> str:
-    try:
-        return f" {HTTPStatus(status).phrase}"
-    except ValueError:
-        return ""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 
 from .._backend import ServerSentEvent
 
 _STEP = 0.1  # seconds from which delays grow, where the first one is shorter
-_LONGEST = 1e9  # seconds: what a server may ask for, in numbers that every clock takes
+LONGEST = 1e9  # seconds: what a server may ask for, in numbers that every clock takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,7 @@ class ReconnectPolicy:
         first = self.initial_delay if hint is None else hint
         grown = min(self.max_delay, max(first, _STEP) * 2.0 ** min(attempt, 32))
         least = max(grown if attempt else first, hint or 0, asked)
-        return min(_LONGEST, least) * (1 + self.jitter * chance)
+        return min(LONGEST, least) * (1 + self.jitter * chance)
 
     def exhausted(self, attempt: int, waited: float, delay: float) -> str:
         """Tell which ceiling forbids another attempt; "" where none does."""
@@ -82,14 +80,3 @@ class Reconnecting:
 def ends_answer(event: ServerSentEvent) -> bool:
     """Tell whether an event is the last of an answer: `done`, `message_stop` or `[DONE]`."""
     return event.event in ("done", "message_stop") or event.data == "[DONE]"
-
-
-def retry_after(value: str, wall: Callable[[], float]) -> float | None:
-    """The seconds of a Retry-After, which counts them or names a time; None: neither."""
-    value = value.strip()
-    if value.isascii() and value.isdigit():
-        return min(float(value[:12]), _LONGEST)
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - wall())
-    except (ValueError, OverflowError):
-        return None

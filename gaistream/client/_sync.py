@@ -97,8 +97,8 @@ class EventSource(Source):
 
     def close(self) -> None:
         """Be over: the connection is closed, and an iteration in another thread ends at once."""
+        self._closing.set()  # first: the other thread may be between two questions to the plan
         self._plan.close()
-        self._closing.set()
         with self._lock:
             if self._busy:
                 self._interrupt()
