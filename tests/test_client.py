@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import threading
 
+import httpx
 import pytest
 from real_servers import SECONDS, open_files
+from required import need_package
 from scripted_http import HEAD, cut, reset, scripted, stalled
 
 from gaistream.client import (
@@ -18,6 +20,7 @@ from gaistream.client import (
     aconnect_sse,
     connect_sse,
 )
+from gaistream.errors import EventTooLarge
 
 FAST = ReconnectPolicy(initial_delay=0.001, max_delay=0.002, max_attempts=3)
 NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
@@ -165,3 +168,65 @@ def test_aclose_by_another_task_ends_the_iteration(run):
 
     with scripted(stalled(HEAD + ONE)) as server:
         assert run(reading(server.url)) == "closed"
+
+
+def test_on_trio_a_scope_that_is_cancelled_leaves_nothing_and_the_stream_is_resumed():
+    need_package("trio")
+    import trio
+
+    async def reading(url):
+        async with aconnect_sse(url, reconnect=FAST) as events:
+            await anext(events)
+            with trio.move_on_after(0.05) as scope:
+                await anext(events)
+            assert scope.cancelled_caught
+            return [event.data async for event in events]
+
+    with scripted(stalled(HEAD + ONE), HEAD + DONE) as server:
+        assert trio.run(reading, server.url) == ["{}"]
+    assert server.ids == [None, "1"]
+
+
+@pytest.mark.parametrize("wrong", [{"client": 1}, {"content": iter([b"a"])}, {"last_event_id": 1}])
+def test_an_argument_of_the_wrong_kind_is_refused_at_once(wrong):
+    with pytest.raises(TypeError, match=f"{next(iter(wrong))} must be"):
+        connect_sse("http://here/", **wrong)
+
+
+@pytest.mark.parametrize("url", ["here", "ftp://here/", "http://", "http://here:port/"])
+def test_a_url_that_cannot_be_asked_is_refused_without_its_password(url):
+    with pytest.raises(ValueError, match="url"):
+        connect_sse(url)
+
+
+def test_a_client_of_the_callers_is_used_and_stays_open():
+    with httpx.Client(headers={"X-Own": "1"}) as client:
+        with scripted(cut(ONE), HEAD + DONE) as server:
+            assert read(server.url, client=client) == [("1", "a"), ("3", "{}")]
+        assert not client.is_closed
+    assert {headers["x-own"] for _, headers, _ in server.requests} == {"1"}
+
+
+@faces
+def test_a_redirect_is_followed_to_the_same_origin_alone(face):
+    here = (
+        b"HTTP/1.1 307 There\r\nLocation: /there\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    )
+    with scripted(here, HEAD + DONE) as server:
+        assert face(server.url, content=b"body", repeatable=True) == [("3", "{}")]
+    assert [(first, body) for first, _, body in server.requests] == [
+        ("POST / HTTP/1.1", b"body"),
+        ("POST /there HTTP/1.1", b"body"),
+    ]
+    with scripted(here.replace(b"/there", b"http://elsewhere.example/")) as server:
+        with pytest.raises(StatusError, match="a redirect to another origin"):
+            face(server.url)
+
+
+@faces
+def test_an_event_beyond_the_limit_is_an_error_behind_what_came_before(face):
+    given = []
+    with scripted(HEAD + ONE + b"data: " + b"x" * 100) as server:
+        with pytest.raises(EventTooLarge):
+            face(server.url, max_event_bytes=50, is_last=lambda event: given.append(event.data))
+    assert given == ["a"]

@@ -89,6 +89,13 @@ def test_the_reading_program_reads_what_the_starlette_program_says(serve):
     assert (ran.stdout, ran.stderr) == ("You asked: why ", "")
 
 
+def test_the_client_program_reads_what_the_starlette_program_says(serve):
+    address = serve(PROGRAMS[1])
+    command = [sys.executable, "-c", PROGRAMS[4], f"{address}/chat"]
+    ran = subprocess.run(command, text=True, capture_output=True, timeout=DEADLINE, check=True)
+    assert ran.stdout.splitlines()[-1] == 'done {"finished":true}'
+
+
 def test_every_file_that_readme_links_to_is_there():
     for link in re.findall(r"\]\((?!https?:)([^)#]+)", README):
         assert (ROOT / link).exists(), link
