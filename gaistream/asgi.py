@@ -27,7 +27,7 @@ from .handling import (
     error_answer,
     kept_in_errors,
 )
-from .options import NDJSONOptions, SSEOptions
+from .options import NDJSONOptions, SSEOptions, check_seconds
 from .shutdown import DEFAULT_GRACE, check_drain, drain_on_signals, refusal
 from .writer import NDJSONEncoder, SSEEncoder
 
@@ -95,27 +95,30 @@ async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "websocket.close", "code": 1000})
 
 
-class _Response:
-    """A stream as an ASGI app, for one request."""
+class StreamApp:
+    """A stream as an ASGI app, for one request: what the responses here and the faces are.
 
-    _format: str
+    Args:
+        stream: the Stream, which was not started yet.
+        format: "sse" or "ndjson": of the headers.
+        status, headers, dialect, cors, hold_headers, on_close: see SSEResponse.
+    """
 
     def __init__(
         self,
-        stream: Any,
-        options: Any = None,
+        stream: Stream,
+        format: str,
         *,
         status: int = 200,
         headers: Mapping[str, str] | None = None,
         dialect: str = "gai",
         cors: CORSLike = "*",
-        send_timeout: float | None = 60,
         hold_headers: bool = False,
         on_close: Callable[[Outcome], Any] | None = None,
     ) -> None:
-        self._encoder = _ENCODERS[self._format](options, dialect=dialect)
-        self._headers = check_settings(status, headers, on_close, send_timeout)
-        self._stream = Stream(stream, self._encoder, send_timeout=send_timeout or None)
+        self._stream = stream
+        self._format = format
+        self._headers = check_settings(status, headers, on_close)
         self._status = int(status)  # an HTTPStatus too
         self._dialect = dialect
         self._cors = http.CORS.of(cors)
@@ -192,6 +195,38 @@ class _Response:
                 await answer
         except Exception:
             log.exception("on_close raised")
+
+
+class _Response(StreamApp):
+    """A source as an ASGI app, for one request."""
+
+    _format: str
+
+    def __init__(
+        self,
+        stream: Any,
+        options: Any = None,
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        dialect: str = "gai",
+        cors: CORSLike = "*",
+        send_timeout: float | None = 60,
+        hold_headers: bool = False,
+        on_close: Callable[[Outcome], Any] | None = None,
+    ) -> None:
+        encoder = _ENCODERS[self._format](options, dialect=dialect)
+        check_seconds("send_timeout", send_timeout, optional=True)
+        super().__init__(
+            Stream(stream, encoder, send_timeout=send_timeout or None),
+            self._format,
+            status=status,
+            headers=headers,
+            dialect=dialect,
+            cors=cors,
+            hold_headers=hold_headers,
+            on_close=on_close,
+        )
 
 
 class SSEResponse(_Response):

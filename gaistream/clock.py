@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, Protocol
 
@@ -37,13 +38,26 @@ class Clock:
         loop: the loop.
         streams: those that are open.
         draining: what ends them all, once it was begun.
+        on_drain: called when that begins.
     """
 
     def __init__(self, loop: EventLoop) -> None:
         self.loop = loop
         self.streams: set[Any] = set()
-        self.draining: Any = None
+        self.on_drain: set[Callable[[], object]] = set()
+        self._draining: Any = None
         self._at: dict[float, tuple[Timer, set[Ticked]]] = {}
+
+    @property
+    def draining(self) -> Any:
+        """What ends all streams, or None."""
+        return self._draining
+
+    @draining.setter
+    def draining(self, ending: Any) -> None:
+        self._draining = ending
+        for tell in list(self.on_drain):
+            tell()
 
     def enter(self, stream: Any) -> None:
         """Know a stream; one that comes while the others are being ended is ended at once."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any
 
@@ -171,13 +170,14 @@ def test_wrong_arguments_are_refused_when_it_is_made() -> None:
         {"send_timeout": -1},
         {"cleanup_timeout": -1},
         {"status_code": 199},
-        {"shutdown_grace_period": 1},
-        {"shutdown_event": asyncio.Event()},
+        {"shutdown_grace_period": -1},
+        {"shutdown_grace_period": float("inf")},
     ):
         with pytest.raises(FrameError, match=next(iter(wrong)).removesuffix("_code")):
             EventSourceResponse([], **wrong)
-    with pytest.raises(TypeError):
-        EventSourceResponse([], ping="1")
+    for wrong in ({"ping": "1"}, {"shutdown_grace_period": None}, {"shutdown_event": object()}):
+        with pytest.raises(TypeError, match=next(iter(wrong))):
+            EventSourceResponse([], **wrong)
     with pytest.raises(EventError):
         EventSourceResponse(None)
     with pytest.raises(NotImplementedError):

@@ -237,6 +237,9 @@ def test_source_and_sender_end_when_the_client_goes() -> None:
             try:
                 await asyncio.Event().wait()
             finally:
+                for _ in range(5):  # a cleanup that suspends is waited for
+                    await asyncio.sleep(0)
+                assert not source.closed
                 ended.set()
 
         response = EventSourceResponse(source, data_sender_callable=send)

@@ -16,7 +16,9 @@ from typing import Any
 
 import httpx
 import pytest
+import trio
 import uvicorn
+from trio_exchange import on_trio
 
 import gaistream.providers.openai as module
 from gaistream import SSEDecoder, StreamError, events
@@ -458,6 +460,21 @@ def test_a_body_that_does_not_end_after_its_terminator_is_not_waited_for(
             assert await asyncio.to_thread(service.gone.wait, 10)
 
     asyncio.run(scenario())
+
+
+def test_on_trio_such_a_body_is_not_waited_for_either(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_LINGER", 0.01)
+    service.reply = service.streaming(body_of(STOP, DONE), end="waits")
+
+    async def scenario() -> None:
+        async with httpx.AsyncClient() as client:
+            source = provider_of(service, client=client, timeout=None).stream_text(QUESTION)
+            assert await collect(source) == [START, END[0]]
+            assert await trio.to_thread.run_sync(service.gone.wait, 10)
+
+    on_trio(scenario)
 
 
 def test_bad_settings_are_refused_and_the_key_is_not_repeated() -> None:

@@ -1,12 +1,11 @@
 """What sse-starlette's users yield, said in gaistream's byte profile. No framework.
 
 A str is data, a dict the arguments of a ServerSentEvent, bytes go out as they are, and anything
-else is data as `str()` says it. A frame is whole or not written at all.
+else is data as `str()` says it. A frame is whole or not written at all. Runs on asyncio and trio.
 """
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
@@ -16,8 +15,11 @@ from .. import _json
 from .._backend import ServerSentEvent as _ServerSentEvent
 from .._backend import SSEFrames
 from .._log import log
+from ..clock import clock
 from ..dialects.plain import PlainSSE
+from ..engine import Stream
 from ..errors import FrameTypeError
+from ..event_loop import Breakable, Task, Timer, event_loop
 from ..options import SSEOptions
 from ..sources import close_source
 
@@ -153,32 +155,130 @@ class ClosedInTime(AsyncIterator[Any]):
 
     async def aclose(self) -> None:
         """Close the source, or give up."""
-        try:
-            async with asyncio.timeout(self._seconds):
+        if self._seconds is None:
+            await close_source(self._source)
+            return
+        loop = event_loop()
+        with loop.breakable() as block:
+            timer = loop.call_at(loop.time() + self._seconds, block.break_off)
+            try:
                 await close_source(self._source)
-        except TimeoutError:
+            finally:
+                timer.cancel()
+        if block.broken:
             log.warning("a source's cleanup was cancelled after %s seconds", self._seconds)
 
 
-async def fed(source: AsyncIterator[Any], feed: Callable[[], Awaitable[Any]]) -> Any:
-    """Give what a source gives, while a feeder runs beside it, and is cancelled with it.
+class Fed(AsyncIterator[Any]):
+    """A source beside which a feeder runs, in a task that begins and ends with it.
 
-    What the feeder raises ends the source. Source and feeder run where this is iterated.
+    What the feeder raises ends the source.
+
+    Args:
+        source: an async iterator.
+        feed: an async callable, called once.
     """
 
-    async def run() -> None:
-        await feed()
+    def __init__(self, source: AsyncIterator[Any], feed: Callable[[], Awaitable[Any]]) -> None:
+        self._source = source
+        self._feed = feed
+        self._task: Task | None = None
+        self._block: Breakable | None = None
+        self._failure: Exception | None = None
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            feeder = group.create_task(run())
+    async def __anext__(self) -> Any:
+        loop = event_loop()
+        if self._task is None:
+            self._task = loop.create_task(self._run())
+        if self._failure is None:
+            with loop.breakable() as self._block:
+                try:
+                    return await self._source.__anext__()
+                finally:
+                    self._block = None
+        failure, self._failure = self._failure, None
+        assert failure is not None
+        raise failure
+
+    async def _run(self) -> None:
+        try:
+            await self._feed()
+        except Exception as error:
+            self._failure = error
+            if self._block is not None:
+                self._block.break_off()
+
+    async def aclose(self) -> None:
+        """Cancel the feeder and close the source."""
+        try:
+            if self._task is not None:
+                self._task.cancel()
+                await event_loop().ended(self._task)
+        finally:
+            await close_source(self._source)
+        if self._failure is not None:  # nobody was told
+            log.error("data_sender_callable failed", exc_info=self._failure)
+
+
+class ToldStream(Stream):
+    """A stream whose source is told when a drain begins, and may then end by itself.
+
+    It is ended when its turn has come in the drain and its own grace time is over, at the latest
+    when the drain's is.
+
+    Args:
+        source, encoder, send_timeout: see Stream.
+        event: its `set()` tells the source; None: it is not told.
+        grace: seconds from the beginning of the drain.
+    """
+
+    __slots__ = ("_event", "_grace", "_timer", "_until")
+
+    def __init__(
+        self, source: Any, encoder: Any, *, send_timeout: float | None, event: Any, grace: float
+    ) -> None:
+        super().__init__(source, encoder, send_timeout=send_timeout)
+        self._event = event
+        self._grace = grace
+        self._until: float | None = None
+        self._timer: Timer | None = None
+
+    async def start(self) -> None:
+        """Start the stream."""
+        clock().on_drain.add(self._tell)
+        await super().start()
+
+    def _tell(self) -> float:
+        """Tell the source, once; give the time until which it may end by itself."""
+        if self._until is None:
+            self._until = self._loop.time() + self._grace
             try:
-                async for item in source:
-                    yield item
-            finally:
-                await close_source(source)
-            feeder.cancel()
-    except BaseExceptionGroup as errors:
-        if len(errors.exceptions) == 1:
-            raise errors.exceptions[0] from None
-        raise
+                if self._event is not None:
+                    self._event.set()
+            except Exception:
+                log.exception("shutdown_event.set() failed")
+        return self._until
+
+    def drain(self, retry_ms: int | None) -> None:
+        """End the stream as soon as it may be ended."""
+        until = self._tell()
+        ending = self._clock.draining if self._clock is not None else None
+        self._stop_timer()
+        # None in its first steps: a drain without a grace time ends everything at once.
+        if ending is None or self._loop.time() >= (until := min(until, ending._ends_at)):
+            super().drain(retry_ms)
+        else:
+            self._timer = self._loop.call_at(until, super().drain, retry_ms)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    async def close(self) -> None:
+        """Close the stream."""
+        try:
+            await super().close()
+        finally:
+            self._stop_timer()
+            clock().on_drain.discard(self._tell)

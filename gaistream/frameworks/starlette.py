@@ -26,17 +26,18 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from .. import asgi, http
-from ..engine import Outcome, Stream
-from ..errors import FrameError
+from ..engine import Outcome
+from ..errors import FrameError, FrameTypeError
 from ..handling import CORSLike, check_settings
 from ..options import SSEOptions, check_seconds
 from ..sources import open_source
 from ._event_source import (
     ClosedInTime,
     EventSourceEncoder,
+    Fed,
     JSONServerSentEvent,
     ServerSentEvent,
-    fed,
+    ToldStream,
 )
 
 __all__ = [
@@ -179,15 +180,6 @@ class NDJSONResponse(_Face):
     _format = "ndjson"
 
 
-class _EventSourceApp(asgi.SSEResponse):
-    """The engine's response, writing what sse-starlette's users yield."""
-
-    def __init__(self, source: Any, encoder: EventSourceEncoder, **settings: Any) -> None:
-        super().__init__((), encoder.options, cors=None, **settings)
-        self._encoder = encoder
-        self._stream = Stream(source, encoder, send_timeout=settings["send_timeout"] or None)
-
-
 class EventSourceResponse(_Streamed):
     """Server-Sent Events as sse-starlette takes them; the handbook tells the differences.
 
@@ -201,12 +193,14 @@ class EventSourceResponse(_Streamed):
         ping: seconds of idleness before a ping; None: 15; 0: none.
         sep: taken and not used.
         ping_message_factory: gives the item that is a ping.
-        data_sender_callable: an async callable that runs beside the source, in its task group.
+        data_sender_callable: an async callable that runs beside the source, and ends with it.
         send_timeout: seconds that one send may take; 0 or None: any time.
         client_close_handler_callable: an async callable, called with the ASGI message when the
             client has gone and the source is closed.
-        shutdown_event: must be None.
-        shutdown_grace_period: must be 0.
+        shutdown_event: its `set()` is called when the streams are drained (`gaistream.drain`,
+            DrainMiddleware): an anyio.Event or the like, which the source may look at.
+        shutdown_grace_period: seconds from then on that the source has to end by itself, within
+            the drain's own grace time.
         cleanup_timeout: seconds that the source's `aclose()` may take; None: any time.
 
     Raises:
@@ -237,8 +231,11 @@ class EventSourceResponse(_Streamed):
     ) -> None:
         if sep not in (None, "\r\n", "\r", "\n"):
             raise FrameError(f"sep must be a line end, not {sep!r}")
-        if shutdown_event is not None or shutdown_grace_period:
-            raise FrameError("shutdown_event and shutdown_grace_period cannot be honoured")
+        if shutdown_event is not None and not callable(getattr(shutdown_event, "set", None)):
+            kind = type(shutdown_event).__name__
+            raise FrameTypeError(f"shutdown_event must have set(), {kind} has none")
+        given = shutdown_grace_period is not None
+        check_seconds("shutdown_grace_period", shutdown_grace_period, optional=given)
         for name, seconds in (("send_timeout", send_timeout), ("cleanup_timeout", cleanup_timeout)):
             check_seconds(name, seconds, optional=True)
         self._set(status_code, headers, background, media_type)
@@ -249,6 +246,8 @@ class EventSourceResponse(_Streamed):
         self.data_sender_callable = data_sender_callable
         self.send_timeout = send_timeout
         self.client_close_handler_callable = client_close_handler_callable
+        self._shutdown_event = shutdown_event
+        self._shutdown_grace_period = shutdown_grace_period
         self._cleanup_timeout = cleanup_timeout
 
     @property
@@ -268,12 +267,17 @@ class EventSourceResponse(_Streamed):
     def _app(self) -> App:
         source: Any = ClosedInTime(open_source(self.body_iterator), self._cleanup_timeout)
         if self.data_sender_callable is not None:
-            source = fed(source, self.data_sender_callable)
+            source = Fed(source, self.data_sender_callable)
         options = SSEOptions(heartbeat_interval=self._ping_interval)
         encoder = EventSourceEncoder(options, self.ping_message_factory)
-        return _EventSourceApp(
-            source, encoder, send_timeout=self.send_timeout, on_close=self._tell_of_close
+        stream = ToldStream(
+            source,
+            encoder,
+            send_timeout=self.send_timeout or None,
+            event=self._shutdown_event,
+            grace=self._shutdown_grace_period,
         )
+        return asgi.StreamApp(stream, "sse", cors=None, on_close=self._tell_of_close)
 
     async def _tell_of_close(self, outcome: Outcome) -> None:
         if outcome.kind == "client_gone" and self.client_close_handler_callable is not None:

@@ -12,7 +12,6 @@ answer with its citations, an answer becomes events.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import math
 import re
@@ -23,6 +22,7 @@ from importlib import resources
 
 from .. import events
 from ..chat import ChatRequest
+from ..event_loop import event_loop
 
 __all__ = ["DocsProvider"]
 
@@ -38,7 +38,7 @@ class DocsProvider:
         sections: the most sections that a search gives and an answer draws on.
         documents: file name to Markdown, to answer from other documents; None: the handbook
             that comes with gaistream.
-        sleep: what waits between two pieces; for tests.
+        sleep: what waits between two pieces, in seconds; None: the event loop's.
 
     Raises:
         ValueError: `rate` is not above 0, or `sections` is below 1.
@@ -50,7 +50,7 @@ class DocsProvider:
         rate: float | None = None,
         sections: int = 3,
         documents: Mapping[str, str] | None = None,
-        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        sleep: Callable[[float], Awaitable[object]] | None = None,
     ) -> None:
         if rate is not None and not 0 < rate < math.inf:
             raise ValueError(f"rate must be above 0, not {rate!r}")
@@ -77,7 +77,7 @@ class DocsProvider:
             yield events.Citations(citations)
         for position, piece in enumerate(pieces):
             if position and self._pause is not None:
-                await self._sleep(self._pause)
+                await (self._sleep or event_loop().sleep)(self._pause)
             yield events.TextDelta(piece)
         yield events.FinishStep(1)
         yield events.Finish(events.Usage(len(question.split()), len(pieces)), finish_reason="stop")

@@ -11,7 +11,6 @@ httpx is an extra (`pip install gaistream[httpx]`) and imported when a provider 
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncGenerator, Mapping
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 from .. import _json
 from ..chat import ChatRequest
 from ..errors import EventTooLarge, StreamError
+from ..event_loop import event_loop
 from ..events import Done, Error, Event
 from ..reader import EventDecoder
 
@@ -278,7 +278,11 @@ async def _linger(chunks: AsyncGenerator[bytes, None]) -> None:
     """Read on to the end of a body that has said everything, but not for long."""
     import httpx
 
-    with contextlib.suppress(TimeoutError, httpx.RequestError):
-        async with asyncio.timeout(_LINGER):
+    loop = event_loop()
+    with contextlib.suppress(httpx.RequestError), loop.breakable() as block:
+        timer = loop.call_at(loop.time() + _LINGER, block.break_off)
+        try:
             async for _ in chunks:
                 pass
+        finally:
+            timer.cancel()

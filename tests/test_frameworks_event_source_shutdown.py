@@ -1,0 +1,181 @@
+"""What stands in for sse-starlette's response at a shutdown: its source is told, and has time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from scripted_asgi import PRELUDE, Connection, Source, run
+
+import gaistream
+from gaistream.clock import clock
+
+pytest.importorskip("starlette", reason="Starlette is not installed")
+
+import anyio
+
+from gaistream.frameworks.starlette import EventSourceResponse
+
+GRACE = 3600.0  # of which nobody waits for the end
+BYE = b"event: shutdown\ndata: bye\n\n"
+
+
+class Polite:
+    """A source that waits for the event, says goodbye and ends."""
+
+    def __init__(self, event: Any) -> None:
+        self.event = event
+        self.cancelled = False
+        self.waits = asyncio.Event()
+
+    async def __call__(self) -> AsyncIterator[Any]:
+        try:
+            yield "a"
+            self.waits.set()
+            await self.event.wait()
+            yield {"event": "shutdown", "data": "bye"}
+        except asyncio.CancelledError:
+            self.cancelled = True
+            raise
+
+
+@pytest.mark.parametrize("make_event", [asyncio.Event, anyio.Event])
+def test_a_source_that_is_told_says_goodbye_and_ends_by_itself(make_event: Any) -> None:
+    async def test() -> None:
+        event, connection = make_event(), Connection()
+        source = Polite(event)
+        response = EventSourceResponse(
+            source(), shutdown_event=event, shutdown_grace_period=GRACE
+        )
+        serving = connection.begin(response)
+        await source.waits.wait()
+        await gaistream.drain(GRACE)
+        await serving
+        assert event.is_set()
+        assert not source.cancelled
+        assert connection.body == PRELUDE + b"data: a\n\n" + BYE
+        assert connection.is_complete
+        assert not clock().on_drain
+
+    run(test())
+
+
+def test_without_an_event_it_just_has_the_time(caplog: pytest.LogCaptureFixture) -> None:
+    async def test() -> None:
+        connection, go_on, waits = Connection(), asyncio.Event(), asyncio.Event()
+
+        async def source() -> AsyncIterator[str]:
+            yield "a"
+            waits.set()
+            await go_on.wait()
+            yield "b"
+
+        serving = connection.begin(EventSourceResponse(source(), shutdown_grace_period=GRACE))
+        await waits.wait()
+        ended = gaistream.drain(GRACE)
+        go_on.set()
+        await ended
+        await serving
+        assert connection.body == PRELUDE + b"data: a\n\ndata: b\n\n"
+
+    run(test())
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("own", [0, 0.02, GRACE])
+def test_one_that_does_not_listen_is_ended_whole_within_the_drains_time(own: float) -> None:
+    async def test() -> None:
+        event, source, connection = asyncio.Event(), Source("a"), Connection()
+        response = EventSourceResponse(source, shutdown_event=event, shutdown_grace_period=own)
+        serving = connection.begin(response)
+        await source.waiting.wait()
+        await gaistream.drain(0.05, retry_ms=700)
+        await serving
+        assert event.is_set()
+        assert source.closed == 1
+        assert connection.body == PRELUDE + b"data: a\n\nretry: 700\n"
+        assert connection.is_complete
+        assert not clock().on_drain
+
+    run(test())
+
+
+@pytest.mark.parametrize("own", [0, GRACE])
+def test_its_turn_in_the_drain_ends_it_only_if_its_own_time_is_over(own: float) -> None:
+    async def test() -> None:
+        source, connection = Source("a"), Connection()
+        serving = connection.begin(EventSourceResponse(source, shutdown_grace_period=own))
+        await source.waiting.wait()
+        gaistream.drain(GRACE)
+        [stream] = clock().streams
+        clock().draining.end(stream)  # its turn has come
+        assert stream.outcome.kind == ("drained" if own == 0 else "completed")
+        assert source.closed == 0
+        await gaistream.drain(0)
+        await serving
+        assert stream.outcome.kind == "drained"
+        assert source.closed == 1
+
+    run(test())
+
+
+def test_a_drain_without_time_ends_it_at_once_also_one_that_had_time_before() -> None:
+    async def test() -> None:
+        for before in ([], [GRACE]):
+            event, source, connection = asyncio.Event(), Source("a"), Connection()
+            response = EventSourceResponse(
+                source, shutdown_event=event, shutdown_grace_period=GRACE
+            )
+            serving = connection.begin(response)
+            await source.waiting.wait()
+            for grace in before:
+                gaistream.drain(grace)
+                await asyncio.sleep(0)
+                assert event.is_set()
+                assert not serving.done()
+            await gaistream.drain(0)
+            await serving
+            assert event.is_set()
+            assert source.closed == 1
+            clock().draining = None  # the next one is a server of its own
+
+    run(test())
+
+
+def test_a_client_that_goes_meanwhile_ends_it_and_leaves_no_timer() -> None:
+    async def test() -> None:
+        source, connection = Source("a"), Connection()
+        response = EventSourceResponse(source, shutdown_grace_period=GRACE)
+        serving = connection.begin(response)
+        await source.waiting.wait()
+        ended = gaistream.drain(0.2)
+        connection.leave()
+        await serving
+        await ended
+        assert source.closed == 1
+        assert not clock().on_drain
+        assert not clock().streams
+
+    run(test())
+
+
+def test_an_event_that_cannot_be_set_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken:
+        def set(self) -> None:
+            raise RuntimeError("broken")
+
+    async def test() -> None:
+        source, connection = Source("a"), Connection()
+        response = EventSourceResponse(source, shutdown_event=Broken())
+        serving = connection.begin(response)
+        await source.waiting.wait()
+        await gaistream.drain(0.02)
+        await serving
+        assert connection.is_complete
+
+    with caplog.at_level(logging.ERROR):
+        run(test())
+    assert "shutdown_event" in caplog.text
