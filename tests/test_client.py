@@ -127,17 +127,17 @@ def test_another_thread_closes_a_read_that_blocks():
 
 
 def test_another_thread_closes_a_wait_for_the_next_attempt():
+    waits, given = threading.Event(), []
+    slow = ReconnectPolicy(initial_delay=10_000, max_elapsed=None)
     with scripted(HEAD + ONE) as server:
-        closing = []
-        slow = ReconnectPolicy(initial_delay=60)
-
-        def told(_):
-            closing.append(threading.Timer(0.05, events.close))
-            closing[0].start()
-
-        events = connect_sse(server.url, reconnect=slow, on_reconnect=told)
-        assert [event.data for event in events] == ["a"]
-        closing[0].join(SECONDS)
+        events = connect_sse(server.url, reconnect=slow, on_reconnect=lambda _: waits.set())
+        reading = threading.Thread(target=lambda: given.extend(events), daemon=True)
+        reading.start()
+        assert waits.wait(SECONDS)
+        events.close()
+        reading.join(SECONDS)
+        assert not reading.is_alive()
+    assert [event.data for event in given] == ["a"]
 
 
 def test_a_cancelled_read_leaves_nothing_and_can_be_resumed(run):
