@@ -1,0 +1,93 @@
+"""The hot paths that gates.py counts: run under callgrind, which dumps at every getppid."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from itertools import repeat
+from typing import Any
+
+import payloads
+
+import gaistream
+from gaistream import (
+    FrameTemplate,
+    LineSplitter,
+    NDJSONDecoder,
+    NDJSONEncoder,
+    SSEDecoder,
+    SSEEncoder,
+    SSEWriter,
+    encode_events,
+    encode_ndjson,
+    encode_sse,
+    encode_sse_into,
+)
+from gaistream.events import TextDelta, ToolCall
+
+
+def paths() -> dict[str, tuple[int, Callable[[], Any], Any]]:
+    """Give each path: how often it is called, what, and what it must give."""
+    token = TextDelta(payloads.TOKEN)
+    call = ToolCall("call-1", "search", {"query": "a question", "limit": 3})
+    template = FrameTemplate(b'event: text_delta\ndata: {"text":"', b'"}\n\n')
+    sse, lines, sink = SSEEncoder(), NDJSONEncoder(), SSEWriter(lambda data: None)
+    decoder, values = SSEDecoder(), NDJSONDecoder(loads=None)
+    splitter, into = LineSplitter(max_line_bytes=2**20), bytearray(100)
+    rows = b'{"type":"text_delta","text":"the next piece"}\n' * 40
+    event, data = payloads.SMALL_EVENT, payloads.SMALL_DATA
+
+    def wrote(encoder: Any, what: Any) -> bytes:
+        encoder.write(what)
+        taken: bytes = encoder.take()
+        return taken
+
+    return {
+        "encode_sse, small": (400, lambda: encode_sse(data, event), payloads.SMALL_FRAME),
+        "encode_sse, 4 KB in 40 lines": (
+            60, lambda: encode_sse(payloads.LINES), payloads.LINES_FRAME),
+        "encode_sse_into": (
+            300, lambda: encode_sse_into(into, 0, data, event), len(payloads.SMALL_FRAME)),
+        "FrameTemplate.render": (
+            400, lambda: template.render(payloads.TOKEN), payloads.TOKEN_FRAME),
+        "encode_events, 50 tokens": (
+            20, lambda: encode_events([token] * 50), payloads.TOKEN_FRAME * 50),
+        "encode_ndjson, a row": (200, lambda: encode_ndjson(payloads.ROW), None),
+        "SSEEncoder, a token": (300, lambda: wrote(sse, token), payloads.TOKEN_FRAME),
+        "SSEEncoder, a tool call": (60, lambda: wrote(sse, call), None),
+        "NDJSONEncoder, a token": (150, lambda: wrote(lines, token), None),
+        "SSEWriter, a token": (150, lambda: sink.write(token), None),
+        "SSEDecoder, 20 events": (
+            20, lambda: len(decoder.feed(payloads.TOKEN_FRAME * 20)), 20),
+        "NDJSONDecoder, 40 lines": (20, lambda: len(values.feed(rows)), 40),
+        "LineSplitter, 40 lines": (20, lambda: len(splitter.feed(rows)), 40),
+    }  # fmt: skip
+
+
+def run(call: Callable[[], Any], times: int) -> None:
+    for _ in repeat(None, times):
+        call()
+
+
+def main() -> None:
+    """Run each path N times, then 2 N times, between marks."""
+    divisor = 2 if "--quick" in sys.argv else 1
+    if gaistream.backend != os.environ["GAISTREAM_BACKEND"]:
+        sys.exit(f"the backend is {gaistream.backend}")
+    for name, (often, call, expected) in paths().items():
+        times = often // divisor
+        for _ in range(30):  # the interpreter specialises its code, and caches fill
+            found = call()
+        if expected is not None and found != expected:
+            sys.exit(f"{name} gave {found!r}")
+        os.getppid()
+        run(call, times)
+        os.getppid()
+        run(call, 2 * times)
+        os.getppid()
+        print(name, times, sep="\t", flush=True)
+
+
+if __name__ == "__main__":
+    main()

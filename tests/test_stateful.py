@@ -1,0 +1,205 @@
+"""Buffer and writer as machines: both twins do the same steps, and a model says what they hold.
+
+Hypothesis looks for a sequence of steps after which a twin differs from the model, a list of the
+bytes that went in, or from the other twin. The sink takes as much as it is told to, or fails.
+"""
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from twin_input import examples
+
+from gaistream import pure
+
+pytestmark = pytest.mark.hypothesis_twins
+small = st.binary(max_size=300)
+large = st.integers(0, 20_000).map(lambda size: b"\xc3\xa9x" * size)
+
+
+class TwinMachine(RuleBasedStateMachine):
+    """What both machines are given: the twins of this run."""
+
+    def __init__(self, twins):
+        super().__init__()
+        self.twins = twins
+
+
+class BufferMachine(TwinMachine):
+    """Buffers of both twins beside a bytearray."""
+
+    @initialize(size=st.sampled_from([1, 7, 4096, 8192, 100_000]))
+    def make(self, size):
+        self.buffers = [gs._backend.Buffer(size) for gs in self.twins]
+        self.held = bytearray()
+        self.views = []
+
+    def do(self, step):
+        """Do a change; while a view lives all refuse it alike, or have nothing to change."""
+        if not self.views:
+            return [step(buffer) for buffer in self.buffers]
+        seen = []
+        for buffer in self.buffers:
+            try:
+                seen.append(step(buffer))
+            except BufferError as error:
+                seen.append(str(error))
+        assert all(each == seen[0] for each in seen), seen
+        assert all(len(buffer) == len(self.held) for buffer in self.buffers)
+        return None
+
+    @rule(data=st.one_of(small, large), kind=st.sampled_from([bytes, bytearray, memoryview]))
+    def append(self, data, kind):
+        if self.do(lambda buffer: buffer.append(kind(data))) is not None:
+            self.held += data
+
+    @rule(share=st.floats(0, 1))
+    def truncate(self, share):
+        length = int(share * len(self.held))
+        if self.do(lambda buffer: buffer.truncate(length)) is not None:
+            del self.held[length:]
+
+    @rule()
+    def take(self):
+        taken = self.do(lambda buffer: buffer.take())
+        if taken is not None:
+            assert taken == [bytes(self.held)] * len(self.twins)
+            self.held.clear()
+
+    @rule(offset=st.integers(0, 9), room=st.integers(-3, 3))
+    def take_into(self, offset, room):
+        if self.views:
+            return
+        needed, fits = len(self.held), room >= 0
+        for buffer in self.buffers:
+            target = bytearray(max(offset, offset + needed + room))
+            if fits or not needed:
+                assert buffer.take_into(target, offset) == offset + needed
+                assert target[offset : offset + needed] == self.held
+            elif len(target) - offset < needed:
+                with pytest.raises(BufferError, match=str(needed)):
+                    buffer.take_into(target, offset)
+                assert not any(target)
+        if fits or not needed:
+            self.held.clear()
+
+    @rule()
+    def view(self):
+        self.views.append([buffer.view() for buffer in self.buffers])
+
+    @precondition(lambda self: self.views)
+    @rule(which=st.integers(0, 1000))
+    def release(self, which):
+        for view in self.views.pop(which % len(self.views)):
+            assert view == self.held
+            view.release()
+
+    @invariant()
+    def each_holds_what_went_in(self):
+        for buffer in getattr(self, "buffers", ()):
+            assert len(buffer) == len(self.held)
+
+    def teardown(self):
+        for views in getattr(self, "views", ()):
+            for view in views:
+                view.release()
+
+
+class Sink:
+    """Takes at most so many bytes a call, and fails when it is told to."""
+
+    def __init__(self):
+        self.taken, self.most, self.fails = bytearray(), None, False
+
+    def write(self, data):
+        if self.fails:
+            raise OSError("the sink is gone")
+        part = bytes(data[: self.most])
+        self.taken += part
+        return len(part)
+
+
+class WriterMachine(TwinMachine):
+    """Writers of both twins beside each other, and beside the frames that they were given."""
+
+    @initialize(at_once=st.booleans(), size=st.sampled_from([1, 64, 4096]), ids=st.booleans())
+    def make(self, at_once, size, ids):
+        self.sinks = [Sink() for _ in self.twins]
+        options = [
+            gs.SSEOptions(flush_after_write=at_once, buffer_size=size, flush_interval=3600,
+                          heartbeat_interval=None, include_id=ids)
+            for gs in self.twins
+        ]  # fmt: skip
+        self.writers = [
+            gs.SSEWriter(sink, option) for gs, sink, option in
+            zip(self.twins, self.sinks, options, strict=True)
+        ]  # fmt: skip
+
+    def outcomes(self, step):
+        """Do a step on each twin; what it gave or raised must be one thing."""
+        seen = []
+        for gs, writer in zip(self.twins, self.writers, strict=True):
+            try:
+                seen.append(("gave", step(gs, writer)))
+            except (ValueError, TypeError, OSError, gs.errors.GaistreamError) as error:
+                seen.append((type(error).__name__, str(error)))
+        assert all(each == seen[0] for each in seen), seen
+        return seen[0]
+
+    @rule(text=st.text(st.characters(), max_size=200))
+    def write_text(self, text):
+        self.outcomes(lambda gs, writer: writer.write(gs.events.TextDelta(text)))
+
+    @rule(data=st.text(max_size=50), event=st.text(max_size=5))
+    def write_frame(self, data, event):
+        self.outcomes(lambda gs, writer: writer.write_frame(data, event))
+
+    @rule(texts=st.lists(st.one_of(st.text(max_size=9), st.just(object)), max_size=5))
+    def write_many(self, texts):
+        self.outcomes(lambda gs, writer: writer.write_many(texts))
+
+    @rule(text=st.text(max_size=20))
+    def write_comment(self, text):
+        self.outcomes(lambda gs, writer: writer.write_comment(text))
+
+    @rule()
+    def flush(self):
+        self.outcomes(lambda gs, writer: writer.flush())
+
+    @rule(most=st.one_of(st.none(), st.integers(1, 40)))
+    def take_less(self, most):
+        for sink in self.sinks:
+            sink.most = most
+
+    @rule(fails=st.booleans())
+    def fail(self, fails):
+        for sink in self.sinks:
+            sink.fails = fails
+
+    @rule()
+    def close(self):
+        self.outcomes(lambda gs, writer: writer.close())
+
+    @invariant()
+    def the_sinks_hold_one_thing(self):
+        taken = [sink.taken for sink in getattr(self, "sinks", ())]
+        assert all(each == taken[0] for each in taken)
+
+    def teardown(self):
+        for sink in getattr(self, "sinks", ()):
+            sink.fails, sink.most = False, None
+        if hasattr(self, "writers"):
+            self.outcomes(lambda gs, writer: writer.close())
+            failed = pure.SSEDecoder().feed(self.sinks[0].taken)
+            assert all(isinstance(each.data, str | None) for each in failed)
+
+
+@pytest.mark.parametrize("machine", [BufferMachine, WriterMachine])
+def test_no_sequence_of_steps_tells_a_twin_from_the_other_or_from_the_model(both, machine):
+    run_state_machine_as_test(lambda: machine(both), settings=examples(80))
