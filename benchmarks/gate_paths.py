@@ -32,7 +32,7 @@ def paths() -> dict[str, tuple[int, Callable[[], Any], Any]]:
     token = TextDelta(payloads.TOKEN)
     call = ToolCall("call-1", "search", {"query": "a question", "limit": 3})
     template = FrameTemplate(b'event: text_delta\ndata: {"text":"', b'"}\n\n')
-    sse, lines, sink = SSEEncoder(), NDJSONEncoder(), SSEWriter(lambda data: None)
+    sse, lines, sink = SSEEncoder(), NDJSONEncoder(), SSEWriter(lambda _: None)
     decoder, values = SSEDecoder(), NDJSONDecoder(loads=None)
     splitter, into = LineSplitter(max_line_bytes=2**20), bytearray(100)
     rows = b'{"type":"text_delta","text":"the next piece"}\n' * 40

@@ -73,7 +73,8 @@ def count(folder: Path, backend: str, quick: bool) -> Counts:
     with tempfile.TemporaryDirectory() as kept:
         output = Path(kept) / "counts"
         command = [
-            "valgrind", "--tool=callgrind", f"--callgrind-out-file={output}", "--dump-before=getppid",
+            "valgrind", "--tool=callgrind", f"--callgrind-out-file={output}",
+            "--dump-before=getppid",
             "--combine-dumps=no", "--compress-strings=no", "--compress-pos=no",
             sys.executable, "-B", str(WORK), *(["--quick"] if quick else []),
         ]  # fmt: skip
