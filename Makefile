@@ -5,7 +5,7 @@ BIN := .venv/bin
 BUILD_FILES := pyproject.toml setup.py $(wildcard src/*.pyx src/*.pxi)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint bench bench-server clean
+.PHONY: help demo test lint bench bench-server gates clean
 
 help:
 	@echo "make demo   the chat page, answered from the handbook: no key, no network"
@@ -13,6 +13,7 @@ help:
 	@echo "make lint   ruff and mypy"
 	@echo "make bench  gaistream and its peers measured in one run"
 	@echo "make bench-server  what a server spends on an event, beside its peers' (minutes)"
+	@echo "make gates  instructions a call, beside the commit before (needs valgrind and gcc)"
 	@echo "make clean  remove everything that was built"
 
 demo: .venv/demo.stamp
@@ -41,6 +42,10 @@ bench: .venv/bench.stamp
 bench-server: .venv/bench.stamp
 	@echo "Measuring: servers under load, in one run; compare within a table ..."
 	@GAISTREAM_BACKEND=native $(BIN)/python benchmarks/server.py $(ARGS)
+
+gates: .venv/test.stamp
+	@echo "Counting: instructions of the hot paths, beside another commit's ..."
+	@$(BIN)/python benchmarks/gates.py $(ARGS)
 
 .venv/made.stamp:
 	@echo "Setting up: a virtual environment in .venv ($(PYTHON)) ..."
