@@ -1,0 +1,207 @@
+"""A server in a process of its own that counts what it holds: `python counted_app.py FD STACK`.
+
+It serves on the listening socket FD, with uvicorn, `/sse/SOURCE` and `/ndjson/SOURCE` through the
+middleware of STACK. A line on its standard input is answered with its counts as a line of JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import contextvars
+import gc
+import json
+import logging
+import socket
+import sys
+import threading
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.routing import Route
+
+from gaistream import SSEOptions
+from gaistream.clock import clock
+from gaistream.engine import Stream
+from gaistream.frameworks.starlette import NDJSONResponse, SSEResponse
+
+SEND_TIMEOUT = 0.5  # seconds
+POOLED = "AnyIO worker thread"  # GZipMiddleware compresses in it; anyio keeps it for the next
+
+
+class Held:
+    """What this server holds and has seen."""
+
+    def __init__(self) -> None:
+        self.sources = 0
+        self.outcomes: collections.Counter[str] = collections.Counter()
+        self.leaked: list[str] = []  # exceptions that came out of an application
+
+    @contextlib.contextmanager
+    def source(self) -> Iterator[None]:
+        self.sources += 1
+        try:
+            yield
+        finally:
+            self.sources -= 1
+
+    def counts(self) -> dict[str, Any]:
+        gc.collect()
+        everything = gc.get_objects()
+        return {
+            "tasks": len(asyncio.all_tasks()),
+            "threads": sum(each.name != POOLED for each in threading.enumerate()),
+            "timers": len(clock()._at),
+            "open": len(clock().streams),
+            "files": len(list(Path("/proc/self/fd").iterdir())),
+            "sources": self.sources,
+            "streams": sum(type(each) is Stream for each in everything),
+            "objects": len(everything),
+            "outcomes": dict(self.outcomes),
+            "leaked": self.leaked,
+        }
+
+
+HELD = Held()
+
+
+async def waits() -> AsyncIterator[str]:
+    with HELD.source():
+        yield "a"
+        await asyncio.Event().wait()
+
+
+async def never_awaits() -> AsyncIterator[str]:
+    with HELD.source():
+        while True:
+            yield "x" * 1000
+
+
+async def finite() -> AsyncIterator[str]:
+    with HELD.source():
+        for _ in range(20):
+            yield "a"
+            await asyncio.sleep(0)
+
+
+async def raises_in_cleanup() -> AsyncIterator[str]:
+    with HELD.source():
+        try:
+            yield "a"
+            await asyncio.Event().wait()
+        finally:
+            raise RuntimeError("broken in cleanup")
+
+
+async def ignores_cancellation() -> AsyncIterator[str]:
+    with HELD.source():
+        while True:
+            try:
+                yield "a"
+                await asyncio.sleep(0.01)
+            except asyncio.CancelledError:
+                yield "not yet"
+
+
+def blocks() -> Iterator[str]:
+    with HELD.source():
+        while True:
+            yield "a"
+            threading.Event().wait(0.01)
+
+
+SOURCES = [waits, never_awaits, finite, raises_in_cleanup, ignores_cancellation, blocks]
+
+
+class Pass(BaseHTTPMiddleware):
+    """Does nothing, as its kind does."""
+
+    async def dispatch(self, request: Any, call_next: Any) -> Any:
+        return await call_next(request)
+
+
+_hub: contextvars.ContextVar[str] = contextvars.ContextVar("hub", default="")
+
+
+class Reporter:
+    """Wraps receive and send and reports every exception, as Sentry and OpenTelemetry do."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        token = _hub.set(scope.get("path", ""))
+
+        async def reported_send(message: Any) -> None:
+            await send(message)
+
+        async def reported_receive() -> Any:
+            return await receive()
+
+        try:
+            await self.app(scope, reported_receive, reported_send)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            HELD.leaked.append(repr(error))
+            raise
+        finally:
+            _hub.reset(token)
+
+
+CORS = Middleware(CORSMiddleware, allow_origins=["*"])
+STACKS = {
+    "bare": [],
+    "base": [Middleware(Reporter), Middleware(Pass)],
+    "gzip": [Middleware(Reporter), Middleware(GZipMiddleware, minimum_size=1)],
+    "all": [
+        Middleware(Reporter), CORS, Middleware(GZipMiddleware, minimum_size=1), Middleware(Pass),
+        Middleware(Reporter),
+    ],
+}  # fmt: skip
+
+
+def app_of(stack: str) -> Starlette:
+    def endpoint(source: Any, made: Any, options: Any) -> Any:
+        async def serve(_: Any) -> Any:
+            return made(
+                source(), options, send_timeout=SEND_TIMEOUT,
+                on_close=lambda outcome: HELD.outcomes.update([outcome.kind]),
+            )  # fmt: skip
+
+        return serve
+
+    routes = []
+    for source in SOURCES:
+        beating = SSEOptions(heartbeat_interval=0.2)
+        routes.append(Route(f"/sse/{source.__name__}", endpoint(source, SSEResponse, beating)))
+        routes.append(Route(f"/ndjson/{source.__name__}", endpoint(source, NDJSONResponse, None)))
+    return Starlette(routes=routes, middleware=STACKS[stack])
+
+
+async def main(listening: socket.socket, stack: str) -> None:
+    config = uvicorn.Config(app_of(stack), log_config=None, access_log=False, lifespan="off")
+
+    def answer() -> None:
+        if sys.stdin.readline():
+            print(json.dumps(HELD.counts()), flush=True)
+        else:
+            server.should_exit = True
+            asyncio.get_running_loop().remove_reader(sys.stdin)
+
+    server = uvicorn.Server(config)
+    asyncio.get_running_loop().add_reader(sys.stdin, answer)
+    await server.serve([listening])
+
+
+if __name__ == "__main__":
+    logging.disable(logging.CRITICAL)  # a source's failure is what is asked for
+    asyncio.run(main(socket.socket(fileno=int(sys.argv[1])), sys.argv[2]))
