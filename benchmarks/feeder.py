@@ -33,6 +33,10 @@ class Feeder:
     """Feeds every open stream of this process; belongs to the event loop."""
 
     def __init__(self) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Know of no stream, as before the first round."""
         self._queues: list[Any] = []
         self._begun = asyncio.Event()
         self._begun_in_thread = threading.Event()
@@ -103,10 +107,6 @@ class Feeder:
             loop.call_later(self._tick, self._put, number + 1)
             for each in self._plan[number]:
                 each.put_nowait(str(time.monotonic_ns()) if self._stamp else TOKEN)
-
-    def end(self) -> None:
-        """Forget the streams of a round."""
-        self.__init__()  # type: ignore[misc]
 
 
 class Process:

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, Protocol
 
 from ._log import log
 from .event_loop import EventLoop, Timer, event_loop
 
+LAST_SEND = 1.0  # seconds that a send may go on, once it is only in the way
 _GRID = 16  # points of the grid, at least, within a stream's delay
 
 
@@ -37,27 +37,14 @@ class Clock:
     Attributes:
         loop: the loop.
         streams: those that are open.
-        draining: what ends them all, once it was begun.
-        on_drain: called when that begins.
+        draining: what ends them all, a shutdown.Drain, once there is one.
     """
 
     def __init__(self, loop: EventLoop) -> None:
         self.loop = loop
         self.streams: set[Any] = set()
-        self.on_drain: set[Callable[[], object]] = set()
-        self._draining: Any = None
+        self.draining: Any = None
         self._at: dict[float, tuple[Timer, set[Ticked]]] = {}
-
-    @property
-    def draining(self) -> Any:
-        """What ends all streams, or None."""
-        return self._draining
-
-    @draining.setter
-    def draining(self, ending: Any) -> None:
-        self._draining = ending
-        for tell in list(self.on_drain):
-            tell()
 
     def enter(self, stream: Any) -> None:
         """Know a stream; one that comes while the others are being ended is ended at once."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from ._log import log
-from .clock import Clock, clock, clock_of_stream
+from .clock import LAST_SEND, Clock, clock, clock_of_stream
 from .errors import StreamError
 from .event_loop import Breakable, EventLoop, Future, Task
 from .sources import close_source, open_source
@@ -98,6 +98,7 @@ class Stream:
         "_flush_after",
         "_flush_size",
         "_frames",
+        "_gone",
         "_heartbeat",
         "_idle_since",
         "_interrupted",
@@ -117,7 +118,7 @@ class Stream:
         "due",
         "events",
         "failure",
-    )  # fmt: skip
+    )
 
     def __init__(self, source: Any, encoder: Any, *, send_timeout: float | None = None) -> None:
         self._source = open_source(source)
@@ -145,6 +146,7 @@ class Stream:
         self._task: Task | None = None
         self._sending: Breakable | None = None
         self._ending = False  # the server is told of the end
+        self._gone = False  # the client has gone meanwhile
         self._drained = False
         self._events_at_heartbeat = 0
         self._silent_at_heartbeat = 0.0
@@ -248,10 +250,29 @@ class Stream:
         if self._interrupted or (self._finished and not sending and not self._frames.pending):
             return  # it is over already
         if self._ending and kind == "client_gone":
-            return  # servers say it of a response that is whole, too
+            self._let_finish()
+        else:
+            self._cut(kind)
+
+    def _let_finish(self) -> None:
+        """Give the last send a moment: servers say of a whole response, too, that its client went.
+
+        Where it hangs, the client has really gone.
+        """
+        assert self._clock is not None
+        assert self._sending_since is not None
+        self._gone = True
+        most = self._time() - self._sending_since + LAST_SEND
+        self._send_timeout = most if self._send_timeout is None else min(most, self._send_timeout)
+        self._clock.call(self, LAST_SEND)
+
+    def _cut(self, kind: OutcomeKind) -> None:
         self._end(kind)
-        if sending and self._sending is not None:
+        if self._sending_since is not None and self._sending is not None:
             self._sending.break_off()
+
+    def drain_begins(self) -> None:
+        """Hear that a drain has begun: `drain` will follow."""
 
     def drain(self, retry_ms: int | None) -> None:
         """End the stream now, but whole: what waits is sent, a retry hint, the end of the body."""
@@ -441,7 +462,7 @@ class Stream:
         if self._sending_since is not None and self._send_timeout is not None:
             left = self._sending_since + self._send_timeout - now
             if left <= 0:
-                self.interrupt("stalled")
+                self._cut("client_gone" if self._gone else "stalled")
                 return None
             delays.append(left)
         elif self._send_timeout is not None:

@@ -80,6 +80,7 @@ class Breakable(Protocol):
 class EventLoop(Protocol):
     """The loop that runs a stream."""
 
+    identity: object  # what it stands for
     cancelled: type[BaseException]  # how a task's cancellation is raised in it
 
     # Read-only, so that asyncio's own methods may stand here, and cost no call of ours.
@@ -194,7 +195,7 @@ def event_loop() -> EventLoop:
     running: Any = (
         trio.lowlevel.current_trio_token() if on_trio and trio else asyncio.get_running_loop()
     )
-    known: Any = getattr(_of_thread, "loop", None)
+    known: EventLoop | None = getattr(_of_thread, "loop", None)
     if known is None or known.identity is not running:
         if on_trio:
             from .trio_loop import TrioLoop
@@ -203,4 +204,4 @@ def event_loop() -> EventLoop:
         else:
             known = AsyncioLoop(running)
         _of_thread.loop = known
-    return known  # type: ignore[no-any-return]
+    return known

@@ -14,7 +14,7 @@ from .dialects.items import error_object
 from .engine import Outcome
 from .errors import FrameError, FrameTypeError, StreamError
 from .http import ALLOWED_METHODS, CORS, MEDIA_TYPES, headers, merge_headers
-from .options import SSEOptions, check_seconds
+from .options import SSEOptions
 
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
@@ -34,15 +34,12 @@ class ResponseSettings(TypedDict, total=False):
     on_close: Callable[[Outcome], Any] | None
 
 
-def check_settings(
-    status: object, headers: object, on_close: object, send_timeout: object = None
-) -> dict[str, str]:
+def check_settings(status: object, headers: object, on_close: object) -> dict[str, str]:
     """Refuse settings of a response that would fail only when it is sent; give its headers."""
     if not isinstance(status, int) or not 200 <= status <= 599:
         raise FrameError(f"status must be an int from 200 to 599, not {status!r}")
     if on_close is not None and not callable(on_close):
         raise FrameTypeError(f"on_close must be callable or None, not {_kind(on_close)}")
-    check_seconds("send_timeout", send_timeout, optional=True)
     given: dict[Any, Any] = dict(headers or {})  # type: ignore[call-overload]
     for name, value in given.items():
         if not isinstance(name, str) or not isinstance(value, str):

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -23,6 +25,7 @@ _STREAM_HEADERS: Final = {
     "X-Accel-Buffering": "no",
     "X-Content-Type-Options": "nosniff",
 }
+LONGEST_WAIT: Final = 1e9  # seconds: what a server may ask for, in numbers that every clock takes
 ALLOWED_METHODS: Final = "GET, POST, OPTIONS"
 _ALLOWED_HEADERS: Final = (
     "Content-Type, Authorization, Last-Event-ID, Idempotency-Key, X-Idempotency-Key"
@@ -143,6 +146,30 @@ def last_event_id(scope_or_environ: Mapping[str, Any]) -> str | None:
     if header is None or not 0 < len(header) <= _LONGEST_EVENT_ID:
         return None
     return header if header.isascii() and header.isprintable() else None
+
+
+def media_type(content_type: str) -> str:
+    """Give a Content-Type without its parameters, in lower case."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+def retry_after(value: str, now: float) -> float | None:
+    """Give the seconds of a Retry-After, which counts them or names a time; None: neither.
+
+    Args:
+        value: the header's (RFC 9110, section 10.2.3).
+        now: seconds since the epoch.
+    """
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            date = parsedate_to_datetime(value)
+        except ValueError:
+            return None
+        zoned = date if date.tzinfo else date.replace(tzinfo=UTC)
+        seconds = max(0.0, zoned.timestamp() - now)
+    return min(seconds, LONGEST_WAIT) if seconds >= 0 else None
 
 
 class _Query(dict[str, str]):

@@ -12,11 +12,10 @@ from typing import Any
 from ._backend import ServerSentEvent, SSEDecoder
 from .chunks import Chunks
 from .errors import ContentTypeError, FrameTypeError, StatusError
-from .ndjson_reader import AsyncReader, SyncReader
+from .http import MEDIA_TYPES, media_type
+from .ndjson_reader import MAX_BYTES, AsyncReader, SyncReader
 
 __all__ = ["AsyncEventsOfResponse", "EventsOfResponse", "aiter_events", "iter_events"]
-
-_LIMIT = 16 * 2**20
 
 
 class EventsOfResponse(SyncReader[ServerSentEvent]):
@@ -27,7 +26,7 @@ class AsyncEventsOfResponse(AsyncReader[ServerSentEvent]):
     """An async iterator of `ServerSentEvent`, with `aclose()` and `async with`."""
 
 
-def iter_events(response: Any, *, max_event_bytes: int = _LIMIT) -> EventsOfResponse:
+def iter_events(response: Any, *, max_event_bytes: int = MAX_BYTES) -> EventsOfResponse:
     """Read the events of an open response that is read without `await`.
 
     Args:
@@ -47,7 +46,7 @@ def iter_events(response: Any, *, max_event_bytes: int = _LIMIT) -> EventsOfResp
     return EventsOfResponse(chunks, _Frames(max_event_bytes))
 
 
-def aiter_events(response: Any, *, max_event_bytes: int = _LIMIT) -> AsyncEventsOfResponse:
+def aiter_events(response: Any, *, max_event_bytes: int = MAX_BYTES) -> AsyncEventsOfResponse:
     """Read the events of an open response of `httpx.AsyncClient` or aiohttp.
 
     Arguments and errors are those of `iter_events`. A response that blocks is taken too, and read
@@ -86,7 +85,7 @@ def _checked(response: Any) -> Chunks:
     if status != 200:
         told = f"HTTP {status}, {kind or 'of no type'}"
         raise StatusError(told, status=status, content_type=kind)
-    if kind.partition(";")[0].strip().lower() != "text/event-stream":
+    if media_type(kind) != MEDIA_TYPES["sse"]:
         told = f"the answer is {kind or 'of no type'}, not text/event-stream"
         raise ContentTypeError(told, status=status, content_type=kind)
     return Chunks(response)

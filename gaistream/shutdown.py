@@ -21,7 +21,7 @@ from collections.abc import Callable, Generator, Iterator
 from types import FrameType
 from typing import Any, Final
 
-from .clock import Clock, clock, clock_of_stream
+from .clock import LAST_SEND, Clock, clock, clock_of_stream
 from .errors import StreamError
 from .event_loop import Task
 from .options import LONGEST_RETRY_MS, check_seconds, check_whole
@@ -29,36 +29,36 @@ from .options import LONGEST_RETRY_MS, check_seconds, check_whole
 _STEPS: Final = 40  # in which a drain goes on
 _IDLE_STEPS: Final = 30  # those in which idle streams end; the others are for answers
 _QUIET: Final = 2.0  # seconds without an event that make a stream an idle one
-_LAST: Final = 1.0  # seconds that sends may take beyond the grace time
 
 DEFAULT_GRACE: Final = 5.0
 
 
 class Drain:
-    """The ending of a loop's streams: await it to go on when the last has ended."""
+    """The ending of a loop's streams, once begun: await it to go on when the last has ended."""
 
-    def __init__(self, own: Clock, grace: float, retry_ms: int | None) -> None:
+    def __init__(self, own: Clock, retry_ms: int | None) -> None:
         self._clock = own
         self._retry_ms = retry_ms
         self._ended = own.loop.create_event()
         self._timer: Any = None
-        self._begin(grace)
+        self.ends_at = math.inf  # when the grace time is over
 
     @property
     def retry_after(self) -> int:
         """Give the seconds after which a client that is refused meanwhile may come again."""
-        left = self._ends_at - self._clock.loop.time()
+        left = self.ends_at - self._clock.loop.time()
         return max(1, math.ceil(left if self._retry_ms is None else self._retry_ms / 1000))
 
-    def hasten(self, grace: float) -> None:
-        """Begin anew with what is still open, where that ends it earlier."""
-        if self._clock.loop.time() + grace < self._ends_at:
-            self._begin(grace)
+    def begin(self, grace: float) -> None:
+        """Begin, or begin anew with what is still open where that ends it earlier."""
+        now = self._clock.loop.time()
+        if now + grace < self.ends_at:
+            self._begin(now, grace)
 
     def end(self, stream: Any) -> None:
         """End one stream now."""
         if self._timer is None:
-            self._call_at(self._clock.loop.time() + _LAST, self._break_off)
+            self._call_at(self._clock.loop.time() + LAST_SEND, self._break_off)
         stream.drain(self._retry_ms)
 
     def left(self) -> None:
@@ -75,24 +75,23 @@ class Drain:
     def __await__(self) -> Generator[Any, Any, None]:
         return self.wait().__await__()
 
-    def _begin(self, grace: float) -> None:
+    def _begin(self, now: float, grace: float) -> None:
         self._grace = grace
-        self._began = self._clock.loop.time()
+        self._began = now
+        self.ends_at = now + grace
         self._step = 0
+        for stream in self._clock.streams:
+            stream.drain_begins()
         # From the end of the list: the one that has been silent for the longest time comes first.
         self._idle = sorted(self._clock.streams, key=lambda each: each.silent_since(), reverse=True)
         self._answering: list[Any] = []
         self._count = len(self._idle)
         self._go_on()
 
-    @property
-    def _ends_at(self) -> float:
-        return self._began + self._grace
-
     def _go_on(self) -> None:
         """Do the steps that are due, and see to the next."""
         now = self._clock.loop.time()
-        self._call_at(self._ends_at + _LAST, self._break_off)
+        self._call_at(self.ends_at + LAST_SEND, self._break_off)
         while self._step < _STEPS:
             due = self._began + self._grace * (self._step + 1) / _STEPS
             if due > now:
@@ -168,11 +167,10 @@ def check_drain(grace: object, retry_ms: object) -> None:
 
 
 def _drain(own: Clock, grace: float, retry_ms: int | None) -> Drain:
-    if own.draining is None:
-        own.draining = Drain(own, grace, retry_ms)
-    else:
-        own.draining.hasten(grace)
-    return own.draining  # type: ignore[no-any-return]
+    ending: Drain = own.draining or Drain(own, retry_ms)
+    own.draining = ending
+    ending.begin(grace)
+    return ending
 
 
 def draining() -> bool:

@@ -14,12 +14,13 @@ import random
 import socket
 import struct
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from real_servers import SECONDS, Server, open_files, serve_uvicorn, until
 from required import need_package
+from wild_sources import NAMES, Sources
 
 from gaistream import SSEOptions, asgi
 from gaistream.clock import clock
@@ -30,86 +31,6 @@ AT_ONCE = 60
 # A server reads no further behind a request that was not asked for yet, and so does not see that
 # its client goes; a heartbeat does.
 OPTIONS = SSEOptions(heartbeat_interval=0.2)
-
-
-class Sources:
-    """What is served, by the path: well-behaved sources and others, counted while they are open."""
-
-    def __init__(self) -> None:
-        self.begun = 0
-        self.open = 0
-        self.outcomes: dict[str, int] = {}
-        self._lock = threading.Lock()
-        self.let_go = threading.Event()  # for those that block
-
-    @contextlib.contextmanager
-    def counted(self) -> Iterator[None]:
-        with self._lock:
-            self.begun += 1
-            self.open += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self.open -= 1
-
-    def on_close(self, outcome: Any) -> None:
-        self.outcomes[outcome.kind] = self.outcomes.get(outcome.kind, 0) + 1
-
-    async def waits(self) -> AsyncIterator[str]:
-        with self.counted():
-            yield "a"
-            await asyncio.Event().wait()
-
-    async def never_yields(self) -> AsyncIterator[str]:
-        with self.counted():
-            await asyncio.Event().wait()
-            yield ""
-
-    async def never_awaits(self) -> AsyncIterator[str]:
-        with self.counted():
-            while True:
-                yield "x" * 1000
-
-    async def finite(self) -> AsyncIterator[str]:
-        with self.counted():
-            for _ in range(20):
-                yield "a"
-                await asyncio.sleep(0)
-
-    async def raises(self) -> AsyncIterator[str]:
-        with self.counted():
-            yield "a"
-            raise RuntimeError("broken")
-
-    async def raises_in_cleanup(self) -> AsyncIterator[str]:
-        with self.counted():
-            try:
-                yield "a"
-                await asyncio.Event().wait()
-            finally:
-                raise RuntimeError("broken in cleanup")
-
-    async def ignores_cancellation(self) -> AsyncIterator[str]:
-        with self.counted():
-            while True:
-                try:
-                    yield "a"
-                    await asyncio.sleep(0.01)
-                except asyncio.CancelledError:
-                    yield "not yet"
-
-    def blocks(self) -> Iterator[str]:
-        with self.counted():
-            for _ in range(50):
-                yield "a"
-                self.let_go.wait(0.01)
-
-
-PATHS = [
-    "waits", "never_yields", "never_awaits", "finite", "raises", "raises_in_cleanup",
-    "ignores_cancellation", "blocks",
-]  # fmt: skip
 
 
 def reset(client: socket.socket) -> None:
@@ -153,7 +74,7 @@ def come_and_go(address: tuple[str, int], chance: random.Random) -> None:
     there: list[socket.socket] = []
     for _ in range(CLIENTS):
         client = socket.create_connection(address, SECONDS)
-        request = f"GET /{chance.choice(PATHS)} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+        request = f"GET /{chance.choice(NAMES)} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
         if chance.random() < 0.1:
             request = chance.choice([request[: chance.randrange(40)], b"\x16\x03\x01 nonsense\n"])
         client.sendall(request)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gaistream.client import ConnectionLost, ContentTypeError, ReconnectPolicy, StatusError
-from gaistream.client._answers import retry_after
 from gaistream.client._plan import Plan
+from gaistream.http import retry_after
 
 SSE = {"content-type": "text/event-stream; charset=utf-8"}
 
@@ -85,7 +85,7 @@ def test_a_policy_of_impossible_numbers_is_refused(name, value):
     ],
 )
 def test_a_retry_after_is_seconds_or_a_time(value, seconds):
-    assert retry_after(value, lambda: 0.0) == seconds
+    assert retry_after(value, 0.0) == seconds
 
 
 @pytest.mark.parametrize(

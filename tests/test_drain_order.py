@@ -66,6 +66,9 @@ class Open:
     def silent_since(self) -> float:
         return self._since if self._silent_for > 1 else float(self._clock.loop.now)
 
+    def drain_begins(self) -> None:
+        """Take note: there is nothing to do."""
+
     def drain(self, retry_ms: int | None) -> None:
         self.ended_at = self._clock.loop.now
         self._clock.leave(self)
@@ -79,7 +82,8 @@ def drained(gs: ModuleType, silences: list[float], grace: float = 4.0) -> list[f
     loop = Loop()
     clock = gs.clock.Clock(loop)
     streams = [Open(clock, each) for each in silences]
-    clock.draining = gs.shutdown.Drain(clock, grace, None)
+    clock.draining = ending = gs.shutdown.Drain(clock, None)
+    ending.begin(grace)
     while clock.streams:
         loop.go_on()
     assert not loop.set  # no timer is left
@@ -97,7 +101,8 @@ def test_idle_streams_end_before_answers_the_longest_silence_first(gs: ModuleTyp
 
 def test_with_no_open_stream_a_drain_is_over_at_once(gs: ModuleType) -> None:
     loop = Loop()
-    ended = gs.shutdown.Drain(gs.clock.Clock(loop), 60.0, None)
+    ended = gs.shutdown.Drain(gs.clock.Clock(loop), None)
+    ended.begin(60.0)
     assert ended._ended.is_set()
     assert not loop.set
 

@@ -66,6 +66,27 @@ def test_without_a_send_timeout_nothing_is_stalled(gs: ModuleType, run: Run) -> 
     run(main())
 
 
+@pytest.mark.parametrize("send_timeout", [None, 60])
+def test_a_last_send_that_hangs_is_broken_off_when_the_client_has_gone(
+    gs: ModuleType, run: Run, send_timeout: float | None
+) -> None:
+    finishing = asyncio.Event()
+
+    class Unfinished(Connection):
+        async def finish(self) -> None:
+            finishing.set()
+            await asyncio.Event().wait()
+
+    async def main() -> None:
+        stream = gs.engine.Stream(["a"], gs.SSEEncoder(), send_timeout=send_timeout)
+        serving = asyncio.create_task(Unfinished().serve(stream))
+        await finishing.wait()
+        stream.interrupt("client_gone")
+        assert (await serving).kind == "client_gone"
+
+    run(main())
+
+
 def test_a_stalled_send_within_a_task_that_was_cancelled_before_returns_too(
     gs: ModuleType, run: Run
 ) -> None:

@@ -118,14 +118,15 @@ def test_line_splitter(twins, limit, steps):
     same(twins, use, limit, steps)
 
 
-@given(limit=limits, steps=feeds())
+@given(limit=limits, last=st.one_of(st.just({}), st.text(max_size=3), anything), steps=feeds())
 @examples(400)
-def test_sse_decoder(twins, limit, steps):
-    def use(gs, limit, steps):
-        decoder = gs.SSEDecoder(**({} if limit == {} else {"max_event_bytes": limit}))
+def test_sse_decoder(twins, limit, last, steps):
+    def use(gs, limit, last, steps):
+        given = {"max_event_bytes": limit, "last_event_id": last}
+        decoder = gs.SSEDecoder(**{name: each for name, each in given.items() if each != {}})
         return run(decoder, steps, lambda each: [each.last_event_id, each.retry])
 
-    same(twins, use, limit, steps)
+    same(twins, use, limit, last, steps)
 
 
 @given(data=octets, first=st.booleans())

@@ -120,16 +120,11 @@ class AsyncEventSource(Source):
                 request, auth=auth, stream=True, follow_redirects=False
             )
             self.response = response
-            verdict = self._plan.judge(response.status_code, response.headers)
-            why = ""
-            if verdict == "redirect":
-                following = self._redirected(response)
-                if not isinstance(following, str):
-                    await self._drop()
-                    request, auth = following, None
-                    continue
-                why = following
-            break
+            verdict, following, why = self._judge(response)
+            if following is None:
+                break
+            await self._drop()
+            request, auth = following, None
         if verdict == "open":
             self._chunks = cast(AsyncGenerator[bytes, None], response.aiter_bytes())
         elif verdict == "over":

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from .._backend import ServerSentEvent
-from ._plan import Plan, State
+from ..ndjson_reader import MAX_BYTES
+from ._plan import Plan, State, Verdict
 from ._policy import Reconnecting, ReconnectPolicy, ends_answer
 
 _EXCERPT = 2048  # bytes of an answer that is no stream which are kept
@@ -49,7 +50,7 @@ class Source:
         redirects: str = "same-origin",
         connect_timeout: float | None = 10.0,
         read_timeout: float | None = 60.0,
-        max_event_bytes: int = 16 * 2**20,
+        max_event_bytes: int = MAX_BYTES,
     ) -> None:
         if client is not None and not isinstance(client, self._CLIENT):
             kind, wanted = type(client).__name__, self._CLIENT.__name__
@@ -122,13 +123,16 @@ class Source:
         """The arguments of a client of our own: its connections are not kept."""
         return {"limits": httpx.Limits(max_keepalive_connections=0), "timeout": self._timeout}
 
-    def _redirected(self, response: httpx.Response) -> httpx.Request | str:
-        """Give the request that a redirect leads to, or why it is not followed."""
+    def _judge(self, response: httpx.Response) -> tuple[Verdict, httpx.Request | None, str]:
+        """Tell what an answer is, the request that it leads to, and why there is none."""
+        verdict = self._plan.judge(response.status_code, response.headers)
+        if verdict != "redirect":
+            return verdict, None, ""
         following = response.next_request
         if following is None:
-            return "a redirect to nowhere"
-        said = self._plan.redirect(following.method, _same_origin(response.url, following.url))
-        return following if said is None else said
+            return "refused", None, "a redirect to nowhere"
+        why = self._plan.redirect(following.method, _same_origin(response.url, following.url))
+        return ("redirect", following, "") if why is None else ("refused", None, why)
 
     def _failed(self, error: httpx.RequestError) -> None:
         """Tell the plan of a connection that could not be made or was cut."""

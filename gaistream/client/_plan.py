@@ -23,13 +23,15 @@ from typing import Literal, NoReturn
 
 from .._backend import ServerSentEvent, SSEDecoder
 from ..errors import ClientError, ConnectionLost, ContentTypeError, EventTooLarge, StatusError
-from ._answers import Decoder, content_type_of, phrase, retry_after
+from ..http import MEDIA_TYPES, media_type, retry_after
+from ..ndjson_reader import MAX_BYTES
 from ._policy import Reconnecting, ReconnectPolicy, ends_answer
 
 State = Literal["connecting", "open", "waiting", "closed"]
 Verdict = Literal["open", "over", "redirect", "refused"]
 _Failure = Callable[[str], ClientError]  # makes an error of its message
 
+_MEDIA_TYPE = MEDIA_TYPES["sse"]
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
@@ -61,7 +63,7 @@ class Plan:
         last_event_id: str = "",
         is_last: Callable[[ServerSentEvent], bool] = ends_answer,
         redirects: str = "same-origin",
-        max_event_bytes: int = 16 * 2**20,
+        max_event_bytes: int = MAX_BYTES,
         now: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         chance: Callable[[], float] = random.random,
@@ -69,14 +71,12 @@ class Plan:
         self.last_event_id = last_event_id
         self.retry: int | None = None
         self.ready: deque[ServerSentEvent] = deque()
-        self.received = 0  # bytes of bodies
-        self.formats: dict[str, Callable[[], Decoder]] = {"text/event-stream": self._sse}
         self._method, self._url = method, url
         self._policy, self._repeatable, self._redirects = policy, repeatable, redirects
         self._is_last, self._limit = is_last, max_event_bytes
         self._now, self._wall, self._chance = now, wall, chance
         self._state: State = "connecting"
-        self._decoder: Decoder = self._sse()
+        self._decoder = self._new_decoder()
         self._attempt = 0  # reconnects in a row
         self._row_began: float | None = None
         self._opened: float | None = None
@@ -85,7 +85,7 @@ class Plan:
         self._complete = False  # the last event that was received ends the answer
         self._due: Callable[[], Reconnecting | None] | None = None  # behind what is ready
 
-    def _sse(self) -> Decoder:
+    def _new_decoder(self) -> SSEDecoder:
         limit, last = self._limit, self.last_event_id
         return SSEDecoder(max_event_bytes=limit, last_event_id=last)
 
@@ -112,7 +112,7 @@ class Plan:
         if self._row_began is None:
             self._row_began = self._now()
         self._redirected = 0
-        headers = {b"Accept": ", ".join(self.formats).encode(), b"Cache-Control": b"no-store"}
+        headers = {b"Accept": _MEDIA_TYPE.encode(), b"Cache-Control": b"no-store"}
         headers[b"Accept-Encoding"] = b"identity"  # a compressed stream is often a delayed one
         if last := self.last_event_id.strip(" \t"):
             headers[b"Last-Event-ID"] = last.encode(errors="replace")
@@ -125,10 +125,10 @@ class Plan:
             return "over"
         if status in _REDIRECTS and "location" in headers and self._redirects != "none":
             return "redirect"
-        if status == HTTPStatus.OK and content_type_of(headers) in self.formats:
+        if status == HTTPStatus.OK and _is_stream(headers):
             self._enter("open")
             self._opened = self._now()
-            self._decoder = self.formats[content_type_of(headers)]()
+            self._decoder = self._new_decoder()
             self._complete = False
             return "open"
         return "refused"
@@ -146,7 +146,6 @@ class Plan:
 
     def receive(self, chunk: bytes) -> None:
         """Take bytes of an open stream; what they complete is then `ready`."""
-        self.received += len(chunk)
         try:
             self._add(self._decoder.feed(chunk))
         except EventTooLarge as error:
@@ -156,7 +155,6 @@ class Plan:
 
     def ended(self) -> None:
         """The body has come to its proper end."""
-        self._add(self._decoder.close() or [])
         self._due = partial(self._resume, "the stream ended", None)
 
     def lost(self, reason: str, cause: Exception | None = None) -> None:
@@ -180,9 +178,9 @@ class Plan:
         kind = headers.get("content-type", "")
         wrong_kind = status == HTTPStatus.OK and not why
         said = why or (
-            f"the answer is {kind or 'of no type'}, not {' or '.join(self.formats)}"
+            f"the answer is {kind or 'of no type'}, not {_MEDIA_TYPE}"
             if wrong_kind
-            else f"HTTP {status}{phrase(status)}, {kind or 'of no type'}"
+            else f"HTTP {status}{_phrase(status)}, {kind or 'of no type'}"
         )
         shown = repr(body[:_LONGEST_SHOWN].decode(errors="replace"))
         shown += "…" * (len(body) > _LONGEST_SHOWN)
@@ -192,7 +190,7 @@ class Plan:
             url=self._url, status=status, content_type=kind, body=body, body_size=size,
         )  # fmt: skip
         if status in (408, 429) or (status >= 500 and status not in (501, 505)):
-            asked = retry_after(headers.get("retry-after", ""), self._wall)
+            asked = retry_after(headers.get("retry-after", ""), self._wall())
             self._due = partial(self._again, told, make, None, asked, reason=said)
         else:
             self._due = partial(self._fail, make(self._told(told, "")))
@@ -293,3 +291,15 @@ class Plan:
 
     def _told(self, message: str, hint: str) -> str:
         return f"{self._method} {self._url}: {message}" + (f"; {hint}" if hint else "")
+
+
+def _is_stream(headers: Mapping[str, str]) -> bool:
+    return media_type(headers.get("content-type", "")) == _MEDIA_TYPE
+
+
+def _phrase(status: int) -> str:
+    """The usual name of a status behind a space; "" where it has none."""
+    try:
+        return f" {HTTPStatus(status).phrase}"
+    except ValueError:
+        return ""

@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 
 from .._backend import ServerSentEvent
+from ..http import LONGEST_WAIT
 
 _STEP = 0.1  # seconds from which delays grow, where the first one is shorter
-LONGEST = 1e9  # seconds: what a server may ask for, in numbers that every clock takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class ReconnectPolicy:
         first = self.initial_delay if hint is None else hint
         grown = min(self.max_delay, max(first, _STEP) * 2.0 ** min(attempt, 32))
         least = max(grown if attempt else first, hint or 0, asked)
-        return min(LONGEST, least) * (1 + self.jitter * chance)
+        return min(LONGEST_WAIT, least) * (1 + self.jitter * chance)
 
     def exhausted(self, attempt: int, waited: float, delay: float) -> str:
         """Tell which ceiling forbids another attempt; "" where none does."""

@@ -167,16 +167,11 @@ class EventSource(Source):
                 request, auth=auth, stream=True, follow_redirects=False
             )
             self.response = response
-            verdict = self._plan.judge(response.status_code, response.headers)
-            why = ""
-            if verdict == "redirect":
-                following = self._redirected(response)
-                if not isinstance(following, str):
-                    self._drop()
-                    request, auth = following, None
-                    continue
-                why = following
-            break
+            verdict, following, why = self._judge(response)
+            if following is None:
+                break
+            self._drop()
+            request, auth = following, None
         if verdict == "open":
             self._watch(response)
             self._chunks = response.iter_bytes()

@@ -15,7 +15,6 @@ from .. import _json
 from .._backend import ServerSentEvent as _ServerSentEvent
 from .._backend import SSEFrames
 from .._log import log
-from ..clock import clock
 from ..dialects.plain import PlainSSE
 from ..engine import Stream
 from ..errors import FrameTypeError
@@ -243,29 +242,25 @@ class ToldStream(Stream):
         self._until: float | None = None
         self._timer: Timer | None = None
 
-    async def start(self) -> None:
-        """Start the stream."""
-        clock().on_drain.add(self._tell)
-        await super().start()
-
-    def _tell(self) -> float:
-        """Tell the source, once; give the time until which it may end by itself."""
-        if self._until is None:
-            self._until = self._loop.time() + self._grace
-            try:
-                if self._event is not None:
-                    self._event.set()
-            except Exception:
-                log.exception("shutdown_event.set() failed")
-        return self._until
+    def drain_begins(self) -> None:
+        """Tell the source, once; from now on its time runs."""
+        if self._until is not None:
+            return
+        self._until = self._loop.time() + self._grace
+        try:
+            if self._event is not None:
+                self._event.set()
+        except Exception:
+            log.exception("shutdown_event.set() failed")
 
     def drain(self, retry_ms: int | None) -> None:
         """End the stream as soon as it may be ended."""
-        until = self._tell()
-        ending = self._clock.draining if self._clock is not None else None
+        self.drain_begins()  # where it came later than that
+        assert self._until is not None
+        assert self._clock is not None
+        until = min(self._until, self._clock.draining.ends_at)
         self._stop_timer()
-        # None in its first steps: a drain without a grace time ends everything at once.
-        if ending is None or self._loop.time() >= (until := min(until, ending._ends_at)):
+        if self._loop.time() >= until:
             super().drain(retry_ms)
         else:
             self._timer = self._loop.call_at(until, super().drain, retry_ms)
@@ -281,4 +276,3 @@ class ToldStream(Stream):
             await super().close()
         finally:
             self._stop_timer()
-            clock().on_drain.discard(self._tell)

@@ -26,6 +26,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from .. import asgi, http
+from ..asgi_stream import StreamApp
 from ..engine import Outcome
 from ..errors import FrameError, FrameTypeError
 from ..handling import CORSLike, check_settings
@@ -277,7 +278,7 @@ class EventSourceResponse(_Streamed):
             event=self._shutdown_event,
             grace=self._shutdown_grace_period,
         )
-        return asgi.StreamApp(stream, "sse", cors=None, on_close=self._tell_of_close)
+        return StreamApp(stream, "sse", cors=None, on_close=self._tell_of_close)
 
     async def _tell_of_close(self, outcome: Outcome) -> None:
         if outcome.kind == "client_gone" and self.client_close_handler_callable is not None:

@@ -13,12 +13,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from collections.abc import AsyncGenerator, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, cast
 
-from .. import _json
+from .. import _json, http
 from ..chat import ChatRequest
 from ..errors import EventTooLarge, StreamError
 from ..event_loop import event_loop
@@ -150,8 +149,7 @@ class OpenAIProvider:
         """Raise unless the answer is a stream."""
         if not response.is_success:
             raise await self._refusal(response)
-        given = response.headers.get("content-type", "")
-        mime = given.partition(";")[0].strip().lower()
+        mime = http.media_type(response.headers.get("content-type", ""))
         if mime not in ("", "text/event-stream"):
             raise _failure(f"the provider sent {mime[:80]} instead of text/event-stream", "failed")
 
@@ -161,7 +159,7 @@ class OpenAIProvider:
         said = self._public(_message_of(await _beginning(response)))
         _log.warning("the provider answered %d: %s", status, said or "(no message)")
         colon = f": {said}" if said else ""
-        wait = _seconds(response.headers.get("retry-after"))
+        wait = http.retry_after(response.headers.get("retry-after", ""), time.time())
         if status in (401, 403):  # the message is about the server's key: not for its clients
             return _failure("the provider refused the server's credentials", "auth")
         if status == 429:
@@ -256,22 +254,6 @@ def _message_of(body: bytes) -> str:
     except (ValueError, LookupError, TypeError):
         return ""
     return message if isinstance(message, str) else ""
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    """The seconds that a Retry-After header asks for: a number, or a date; None if neither."""
-    if not retry_after:
-        return None
-    try:
-        seconds = float(retry_after)
-    except ValueError:
-        try:
-            date = parsedate_to_datetime(retry_after)
-        except ValueError:
-            return None
-        zoned = date if date.tzinfo else date.replace(tzinfo=UTC)
-        seconds = max(0.0, (zoned - datetime.now(UTC)).total_seconds())
-    return seconds if 0 <= seconds < 1e9 else None
 
 
 async def _linger(chunks: AsyncGenerator[bytes, None]) -> None:

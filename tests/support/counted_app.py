@@ -7,8 +7,6 @@ middleware of STACK. A line on its standard input is answered with its counts as
 from __future__ import annotations
 
 import asyncio
-import collections
-import contextlib
 import contextvars
 import gc
 import json
@@ -16,7 +14,6 @@ import logging
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +24,7 @@ from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Route
+from wild_sources import NAMES, Sources
 
 from gaistream import SSEOptions
 from gaistream.clock import clock
@@ -41,17 +39,8 @@ class Held:
     """What this server holds and has seen."""
 
     def __init__(self) -> None:
-        self.sources = 0
-        self.outcomes: collections.Counter[str] = collections.Counter()
+        self.sources = Sources()
         self.leaked: list[str] = []  # exceptions that came out of an application
-
-    @contextlib.contextmanager
-    def source(self) -> Iterator[None]:
-        self.sources += 1
-        try:
-            yield
-        finally:
-            self.sources -= 1
 
     def counts(self) -> dict[str, Any]:
         gc.collect()
@@ -62,63 +51,15 @@ class Held:
             "timers": len(clock()._at),
             "open": len(clock().streams),
             "files": len(list(Path("/proc/self/fd").iterdir())),
-            "sources": self.sources,
+            "sources": self.sources.open,
             "streams": sum(type(each) is Stream for each in everything),
             "objects": len(everything),
-            "outcomes": dict(self.outcomes),
+            "outcomes": dict(self.sources.outcomes),
             "leaked": self.leaked,
         }
 
 
 HELD = Held()
-
-
-async def waits() -> AsyncIterator[str]:
-    with HELD.source():
-        yield "a"
-        await asyncio.Event().wait()
-
-
-async def never_awaits() -> AsyncIterator[str]:
-    with HELD.source():
-        while True:
-            yield "x" * 1000
-
-
-async def finite() -> AsyncIterator[str]:
-    with HELD.source():
-        for _ in range(20):
-            yield "a"
-            await asyncio.sleep(0)
-
-
-async def raises_in_cleanup() -> AsyncIterator[str]:
-    with HELD.source():
-        try:
-            yield "a"
-            await asyncio.Event().wait()
-        finally:
-            raise RuntimeError("broken in cleanup")
-
-
-async def ignores_cancellation() -> AsyncIterator[str]:
-    with HELD.source():
-        while True:
-            try:
-                yield "a"
-                await asyncio.sleep(0.01)
-            except asyncio.CancelledError:
-                yield "not yet"
-
-
-def blocks() -> Iterator[str]:
-    with HELD.source():
-        while True:
-            yield "a"
-            threading.Event().wait(0.01)
-
-
-SOURCES = [waits, never_awaits, finite, raises_in_cleanup, ignores_cancellation, blocks]
 
 
 class Pass(BaseHTTPMiddleware):
@@ -170,20 +111,20 @@ STACKS = {
 
 
 def app_of(stack: str) -> Starlette:
-    def endpoint(source: Any, made: Any, options: Any) -> Any:
+    def endpoint(name: str, made: Any, options: Any) -> Any:
         async def serve(_: Any) -> Any:
             return made(
-                source(), options, send_timeout=SEND_TIMEOUT,
-                on_close=lambda outcome: HELD.outcomes.update([outcome.kind]),
+                getattr(HELD.sources, name)(), options, send_timeout=SEND_TIMEOUT,
+                on_close=HELD.sources.on_close,
             )  # fmt: skip
 
         return serve
 
+    beating = SSEOptions(heartbeat_interval=0.2)
     routes = []
-    for source in SOURCES:
-        beating = SSEOptions(heartbeat_interval=0.2)
-        routes.append(Route(f"/sse/{source.__name__}", endpoint(source, SSEResponse, beating)))
-        routes.append(Route(f"/ndjson/{source.__name__}", endpoint(source, NDJSONResponse, None)))
+    for name in NAMES:
+        routes.append(Route(f"/sse/{name}", endpoint(name, SSEResponse, beating)))
+        routes.append(Route(f"/ndjson/{name}", endpoint(name, NDJSONResponse, None)))
     return Starlette(routes=routes, middleware=STACKS[stack])
 
 

@@ -1,0 +1,167 @@
+"""One stream, or an answer that is none, on an ASGI connection: what responses are made of.
+
+One coroutine sends, the source runs in its task, a third watches `receive()` for the client's
+going. Everything ends with the request.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from . import http
+from ._log import log
+from .asgi_client import Client, Receive, Scope, Send
+from .engine import Outcome, Stream
+from .errors import StreamError
+from .event_loop import event_loop
+from .handling import Answer, CORSLike, check_settings, error_answer, kept_in_errors
+from .shutdown import refusal
+
+__all__ = ["StreamApp", "refuse", "send_answer"]
+
+
+def _header(scope: Scope, name: bytes) -> str | None:
+    for each, value in scope["headers"]:
+        if each.lower() == name:
+            return str(value.decode("latin-1"))
+    return None
+
+
+def _encode(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+
+
+async def send_answer(send: Send, answer: Answer) -> None:
+    """Send an answer that is whole."""
+    headers = _encode(answer.headers)
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body, "more_body": False})
+
+
+def _error_answer(error: BaseException, headers: Mapping[str, str]) -> Answer:
+    """Give what is answered in place of a stream that was to have these headers."""
+    return error_answer(error, preparing=False, extra=kept_in_errors(headers))
+
+
+async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer what is no HTTP request: a WebSocket is denied, a lifespan is acknowledged."""
+    if scope["type"] == "lifespan":
+        while True:
+            phase = (await receive())["type"]
+            await send({"type": f"{phase}.complete"})
+            if phase == "lifespan.shutdown":
+                return
+    if scope["type"] != "websocket":
+        raise RuntimeError(f"gaistream serves http, not {scope['type']}")
+    if "websocket.http.response" in (scope.get("extensions") or {}):
+        error = StreamError("this is no WebSocket", code="not_a_websocket", status=400)
+        answer = error_answer(error, preparing=True)
+        start = {"status": answer.status, "headers": _encode(answer.headers)}
+        await send({"type": "websocket.http.response.start", **start})
+        await send({"type": "websocket.http.response.body", "body": answer.body})
+    else:
+        await send({"type": "websocket.close", "code": 1000})
+
+
+class StreamApp:
+    """A stream as an ASGI app, for one request: what the responses here and the faces are.
+
+    Args:
+        stream: the Stream, which was not started yet.
+        format: "sse" or "ndjson": of the headers.
+        status, headers, dialect, cors, hold_headers, on_close: see SSEResponse.
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        format: str,
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        dialect: str = "gai",
+        cors: CORSLike = "*",
+        hold_headers: bool = False,
+        on_close: Callable[[Outcome], Any] | None = None,
+    ) -> None:
+        self._stream = stream
+        self._format = format
+        self._headers = check_settings(status, headers, on_close)
+        self._status = int(status)  # an HTTPStatus too
+        self._dialect = dialect
+        self._cors = http.CORS.of(cors)
+        self._hold_headers = hold_headers
+        self._on_close = on_close
+        self._used = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request; RuntimeError where it is not the first."""
+        client = Client(receive, has_body=True)  # which is read when there is a stream
+        try:
+            await self.serve(scope, client, send)
+        finally:
+            await client.close()
+
+    async def serve(self, scope: Scope, client: Client, send: Send) -> None:
+        """Answer the request of this client."""
+        stream = self._stream
+        if self._used:
+            raise RuntimeError("a response serves one request: make one for each")
+        self._used = True
+        try:
+            if scope["type"] != "http":
+                await refuse(scope, client.receive, send)
+                return
+            origin = _header(scope, b"origin")
+            own = http.headers(self._format, self._cors, self._dialect, origin=origin)
+            headers = http.merge_headers(own, self._headers)
+            if scope["method"] == "HEAD":
+                await send_answer(send, Answer(self._status, headers))
+                return
+            refused = refusal()
+            if refused is not None:
+                stream.interrupt("drained")
+                await send_answer(send, _error_answer(refused, headers))
+                return
+            client.watch(lambda: stream.interrupt("client_gone"))
+            await self._run(headers, send)
+        finally:
+            try:
+                await stream.close()
+            finally:
+                with event_loop().shielded():
+                    await self._tell(stream.outcome)
+
+    async def _run(self, headers: dict[str, str], send: Send) -> None:
+        stream = self._stream
+        await stream.start()
+        if self._hold_headers:
+            await stream.wait_for_event()
+        if stream.failed_unsaid:
+            assert stream.failure is not None
+            await send_answer(send, _error_answer(stream.failure, headers))
+            return
+
+        async def begin() -> None:
+            start = {"status": self._status, "headers": _encode(headers)}
+            await send({"type": "http.response.start", **start})
+
+        def send_chunk(chunk: bytes) -> Awaitable[None]:  # no coroutine of ours for each event
+            return send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+        async def finish() -> None:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+        await stream.send_all(begin, send_chunk, finish)
+
+    async def _tell(self, outcome: Outcome) -> None:
+        if self._on_close is None:
+            return
+        try:
+            answer = self._on_close(outcome)
+            if inspect.isawaitable(answer):
+                await answer
+        except Exception:
+            log.exception("on_close raised")
