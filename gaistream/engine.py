@@ -272,7 +272,7 @@ class Stream:
             self._sending.break_off()
 
     def drain_begins(self) -> None:
-        """Hear that a drain has begun: `drain` will follow."""
+        """Hear that a drain begins while the stream is open: `drain` will follow."""
 
     def drain(self, retry_ms: int | None) -> None:
         """End the stream now, but whole: what waits is sent, a retry hint, the end of the body."""

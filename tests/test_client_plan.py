@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from gaistream.client import ConnectionLost, ContentTypeError, ReconnectPolicy, StatusError
@@ -86,6 +88,14 @@ def test_a_policy_of_impossible_numbers_is_refused(name, value):
 )
 def test_a_retry_after_is_seconds_or_a_time(value, seconds):
     assert retry_after(value, 0.0) == seconds
+
+
+def test_a_retry_after_whose_zone_is_not_told_is_of_utc(monkeypatch):
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        assert retry_after("Thu, 01 Jan 1970 00:00:09 -0000", 0.0) == 9
+    time.tzset()
 
 
 @pytest.mark.parametrize(

@@ -255,8 +255,7 @@ class ToldStream(Stream):
 
     def drain(self, retry_ms: int | None) -> None:
         """End the stream as soon as it may be ended."""
-        self.drain_begins()  # where it came later than that
-        assert self._until is not None
+        assert self._until is not None  # a response that comes later than that is refused
         assert self._clock is not None
         until = min(self._until, self._clock.draining.ends_at)
         self._stop_timer()
