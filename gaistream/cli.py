@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from . import __version__
 
@@ -23,6 +23,7 @@ COMMANDS = {
     "demo": ("demo", "Serve the chat page."),
     "tail": ("cli", "Show the events of a URL as they come."),
 }
+INTERRUPTED = 130  # as a shell says it of Ctrl-C
 BROKEN_PIPE = 141  # what a shell says of a program that SIGPIPE has ended
 
 
@@ -65,6 +66,15 @@ class Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, COMMANDS[name][1]) for name in self.list_commands(ctx)])
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; click itself would end an early reader and Ctrl-C with status 1."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            return BROKEN_PIPE
+        except KeyboardInterrupt:
+            return INTERRUPTED
+
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="gaistream")
@@ -73,20 +83,14 @@ def group() -> None:
 
 
 def main() -> None:
-    """Run the command."""
+    """Run the command, and exit with the status that it gives: None is 0."""
     try:
-        group.main(standalone_mode=False)
-    except click.exceptions.Exit as ended:
-        status = ended.exit_code
+        status = group.main(standalone_mode=False) or 0
     except click.ClickException as error:
         error.show()
         status = 2
-    except (click.Abort, KeyboardInterrupt):
-        status = 130
-    except BrokenPipeError:
-        status = BROKEN_PIPE
-    else:
-        status = 0
+    except click.Abort:  # Ctrl-C before a command has begun
+        status = INTERRUPTED
     raise SystemExit(_flushed(status))
 
 
