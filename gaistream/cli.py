@@ -1,4 +1,4 @@
-"""The command `gaistream`: the list of its commands, each of which is imported when it is asked for.
+"""The command `gaistream`: the list of its commands, each imported when it is asked for.
 
 Guaranteed: a command needs only what it uses itself; where an extra is missing, that command says
 which, and the others work. A reader that goes early (`| head`) ends a command quietly.
@@ -28,7 +28,7 @@ BROKEN_PIPE = 141  # what a shell says of a program that SIGPIPE has ended
 
 
 def _need(what: str, error: ImportError, extra: str) -> NoReturn:
-    """Say which extra is missing, and end with status 2; an import of our own is a fault of ours."""
+    """Say which extra is missing, and end with status 2; one of ours is a fault, and raised."""
     missing = (error.name or "gaistream").partition(".")[0]
     if missing == "gaistream":
         raise error

@@ -46,7 +46,7 @@ def check_headers(headers: Mapping[str, str], format: str) -> list[Finding]:
     directives = {part.strip().lower() for part in caching.split(",")}
     said = f"Cache-Control is {caching or 'missing'}"
     if not directives & {"no-cache", "no-store", "private"}:
-        add("cacheable", f"{said}: no-cache is not in it", "a cache may keep an answer and repeat it")
+        add("cacheable", f"{said}: no-cache is not in it", "a cache may repeat an old answer")
     if "no-transform" not in directives:
         add("transformable", f"{said}: no-transform is not in it", "a proxy may compress and delay")
     if headers.get("x-accel-buffering", "").lower() != "no":

@@ -35,8 +35,9 @@ class Lines:
         Raises:
             TooLarge: a line is longer than MAX_BYTES; what came before it has been given.
         """
+        held_cr = self._ends_in_cr
         self._pending += data
-        text = bytes(self._pending) if self._end.search(data) or self._searched_cr else b""
+        text = bytes(self._pending) if held_cr or self._end.search(data) else b""
         start = 0
         for match in self._end.finditer(text, self._searched):
             if match[0] == b"\r" and match.end() == len(text):
@@ -44,12 +45,12 @@ class Lines:
             yield text[start : match.start()], match[0]
             start = match.end()
         del self._pending[:start]
-        self._searched = len(self._pending) - self._searched_cr
+        self._searched = len(self._pending) - self._ends_in_cr
         if len(self._pending) > MAX_BYTES:
             raise TooLarge
 
     @property
-    def _searched_cr(self) -> bool:
+    def _ends_in_cr(self) -> bool:
         return self._end is SSE_END and self._pending.endswith(b"\r")
 
     def close(self) -> Iterator[tuple[bytes, bytes]]:
