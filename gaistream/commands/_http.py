@@ -47,7 +47,7 @@ def request_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--last-event-id", default="", metavar="ID", help="Resume behind this id."),
         click.option(
             "-d", "--data", metavar="BODY",
-            help="POST this, as JSON unless a header says otherwise; @FILE reads it, @- from stdin.",
+            help="POST this, as JSON unless a header says otherwise; @FILE reads it, @- stdin.",
         ),
         click.option(
             "-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'",

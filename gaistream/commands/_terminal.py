@@ -56,6 +56,6 @@ def open_input(name: str) -> BinaryIO:
     if name == "-":
         return sys.stdin.buffer
     try:
-        return open(name, "rb")  # noqa: PTH123, SIM115 - the caller closes it
+        return open(name, "rb")  # noqa: PTH123 - the caller closes it
     except OSError as error:
         raise UnusableError(f"cannot read {name}: {error.strerror}") from None

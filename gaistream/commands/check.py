@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import socket
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -70,7 +72,8 @@ class Report:
                 "protocol": events.ending.protocol or None,
                 "terminated": events.ending.terminated,
                 "last_event_id": checked.last_event_id or None, "retry": checked.retry,
-                "findings": dict(self._rules), **{f"{level}s": self.levels[level] for level in LEVELS},
+                "findings": dict(self._rules),
+                **{f"{level}s": self.levels[level] for level in LEVELS},
             }  # fmt: skip
             self._line({"summary": summary})
             return
@@ -174,11 +177,8 @@ def _check_file(source: str, format: str | None, report: Report) -> bool:
     checked: SSECheck | NDJSONCheck | None = None
     complete = False
     with contextlib.suppress(KeyboardInterrupt), open_input(source) as file:
-        try:
-            start, chunks = format_of_start(file, source, format)
-        except OSError as error:
-            raise UnusableError(f"cannot read {source}: {error.strerror}") from None
-        format, checked = start, _new(start)
+        format, chunks = format_of_start(file, source, format)
+        checked = _new(format)
         for chunk in chunks:
             report.add(checked.feed(chunk))
             if checked.stopped:
@@ -231,28 +231,32 @@ def _timed(
     checked: SSECheck | NDJSONCheck, report: Report,
 ) -> Iterator[bytes]:  # fmt: skip
     """Give the chunks of an answer; report the gaps between them, and stop in time."""
-    began = last = time.monotonic()
-    timeouts = response.request.extensions["timeout"]
-    allowed = timeouts["read"]
-    chunks = response.iter_bytes()
-    while True:
-        left = None if duration is None else duration - (time.monotonic() - began)
-        if left is not None and left <= 0:
-            raise _Over
-        if left is not None and (allowed is None or left < allowed):
-            timeouts["read"] = left
-        try:
-            chunk = next(chunks, None)
-        except httpx.ReadTimeout:
-            if duration is not None and time.monotonic() - began >= duration:
-                raise _Over from None
+    over = threading.Event()
+
+    def stop() -> None:  # a read that blocks is ended by the end of its socket
+        over.set()
+        connection = response.extensions["network_stream"].get_extra_info("socket")
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(connection, socket.SHUT_RDWR)  # not SSLSocket's own
+
+    timer = threading.Timer(duration or 0, stop)
+    timer.daemon = True
+    if duration is not None:
+        timer.start()
+    last = time.monotonic()
+    try:
+        for chunk in response.iter_bytes():
+            now = time.monotonic()
+            if now - last > max_gap:
+                effect = "proxies cut silent connections, many after 60 s"
+                told = f"nothing came for {seconds(now - last)}"
+                report.add([Finding("silent-gap", checked.line + 1, told, effect)])
+            last = now
+            yield chunk
+    except httpx.RequestError:
+        if not over.is_set():
             raise
-        now = time.monotonic()
-        if now - last > max_gap:
-            said_gap = f"nothing came for {seconds(now - last)}"
-            effect = "proxies cut silent connections, many after 60 s"
-            report.add([Finding("silent-gap", checked.line + 1, said_gap, effect)])
-        if chunk is None:
-            return
-        last = now
-        yield chunk
+    finally:
+        timer.cancel()
+    if over.is_set():
+        raise _Over
