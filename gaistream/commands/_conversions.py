@@ -53,7 +53,7 @@ class Conversion:
         self.wrong = ""
         self._dialect = dialect
         self._target = "ndjson" if source == "sse" else "sse"
-        self._watch = _Watch() if source == "sse" else None
+        self._watch = Watch() if source == "sse" else None
         self._sse = SSEDecoder()
         loads = _checked if dialect == "json" else _json.loads
         self._lines = NDJSONDecoder(loads=loads)
@@ -121,7 +121,7 @@ class Conversion:
         if event.event not in (None, "message"):
             line["event"] = event.event
         line["data"] = event.data
-        current = event.id or ""
+        current = str(event.id or "")
         if current != self._last_id:
             self._last_id = current
             line["id"] = current
@@ -184,7 +184,7 @@ class Conversion:
         return encode_sse(_escaped(line.strip(b" \t")))
 
 
-class _Watch:
+class Watch:
     """Counts the lines of SSE of which a decoder tells nothing, and sees how they end."""
 
     _COUNTED: ClassVar = {

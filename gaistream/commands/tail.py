@@ -13,6 +13,7 @@ from .. import _json
 from .._backend import NDJSONDecoder, ServerSentEvent, SSEDecoder
 from ..client import Reconnecting, connect_sse
 from ..errors import ClientError, EventTooLarge, NDJSONError
+from ._conversions import Watch
 from ._http import Asked, asked, opened, request_options, said
 from ._http_rules import format_of
 from ._protocols import TERMINATORS, Ending
@@ -155,9 +156,13 @@ def _once(request: Asked, format: str | None, view: View) -> None:
 def _show_all(chunks: Iterator[bytes], format: str, view: View) -> None:
     """Show what a body holds; what came before a failure is shown before it is raised."""
     if format == "sse":
-        decoder = SSEDecoder()
+        decoder, watch = SSEDecoder(), Watch()
         for chunk in chunks:
+            watch.feed(chunk)
             _show_items(partial(decoder.feed, chunk), view.frame)
+        watch.close()
+        if watch.incomplete:
+            raise BrokenStreamError("the stream ends within an event, which is lost")
         return
     lines = NDJSONDecoder(loads=_checked)
     for chunk in chunks:
