@@ -18,7 +18,17 @@ from ._http import Asked, asked, opened, request_options, said
 from ._http_rules import format_of
 from ._protocols import TERMINATORS, Ending
 from ._sse_rules import value_of
-from ._terminal import INTERRUPTED, OK, WRONG, UnusableError, clean, console, seconds, show, show_json
+from ._terminal import (
+    INTERRUPTED,
+    OK,
+    WRONG,
+    UnusableError,
+    clean,
+    console,
+    seconds,
+    show,
+    show_json,
+)
 from ._timing import Timing
 
 
