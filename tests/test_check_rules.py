@@ -1,14 +1,16 @@
-"""The rules of `gaistream check`: each is broken by a line of the table, and by nothing else there."""
+"""The rules of `gaistream check`: each is broken by a line of the table, and no other is."""
 
 from __future__ import annotations
 
 import base64
 import json
 import random
+import re
 from pathlib import Path
 
 import pytest
 
+import gaistream
 from gaistream import encode_events
 from gaistream.commands._http_rules import check_headers, format_of
 from gaistream.commands._lines import MAX_BYTES
@@ -217,3 +219,9 @@ def test_what_is_said_of_a_browser_is_what_the_standard_demands():
 def test_the_format_of_an_answer_is_that_of_its_type(kind, format):
     assert format_of({"content-type": kind}) == format
     assert format_of({}) is None
+
+
+def test_the_handbook_lists_the_rules():
+    page = (Path(gaistream.__file__).parent / "handbook" / "command-line.md").read_text()
+    rows = re.findall(r"^\| `([a-z0-9-]+)` \| (error|warning|note) \| (.+) \|$", page, re.MULTILINE)
+    assert {name: (level, about) for name, level, about in rows} == RULES

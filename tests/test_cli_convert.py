@@ -1,12 +1,12 @@
-"""`gaistream convert`: files and pipes, as they come, in bounded memory; statuses and what is told."""
+"""`gaistream convert`: files and pipes, as they come, in bounded memory; statuses and words."""
 
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from command_line import DEADLINE, end, run, run_on_terminal, start
@@ -90,14 +90,15 @@ def test_a_wrong_call_has_status_2_and_touches_no_file(tmp_path):
         ran = run("convert", *arguments)
         assert ran.status == 2, ran.errors
         assert told in " ".join(ran.errors.split())
-    assert os.listdir(tmp_path) == ["a.sse"]
+    assert list(tmp_path.iterdir()) == [capture]
     assert capture.read_bytes() == SSE
 
 
 def test_a_full_disk_is_said_and_has_status_2():
-    if not os.path.exists("/dev/full"):
+    device = Path("/dev/full")
+    if not device.exists():
         pytest.skip("there is no /dev/full")
-    with open("/dev/full", "wb") as full:
+    with device.open("wb") as full:
         process = start("convert", stdout=full)
         process.stdin.write(SSE)
         ran = end(process)
