@@ -26,13 +26,12 @@ _ENTRY = re.compile(r"^::: ([\w.]+)\n(?:(?:    .*)?\n)*", re.MULTILINE)
 
 def files(nav: list[Any]) -> dict[str, str]:
     """Give the files: name to text."""
-    listed = [("Home", nav)] if not isinstance(nav[0], dict) else list(_sections(nav))
     published = pages.site_pages()
     text = {path: _plain(pages.read_page(path)) for path in published}
     made = {published[path].replace(".md", ".html.md"): text[path] for path in published}
     lines = ["# gaistream", "", f"> {SUMMARY}", ""]
     whole = ["# gaistream", "", f"> {SUMMARY}", ""]
-    for section, paths in listed:
+    for section, paths in sections(nav):
         lines += [f"## {section}", ""]
         for path in paths:
             url = published[path].replace(".md", ".html.md")
@@ -53,7 +52,7 @@ def _note(path: str, markdown: str) -> str:
     return f"{summary}: {', '.join(names)}." if names else f"{summary}."
 
 
-def _sections(nav: list[Any]) -> Iterator[tuple[str, list[str]]]:
+def sections(nav: list[Any]) -> Iterator[tuple[str, list[str]]]:
     """Give the sections of the navigation, and the pages in each."""
     for entry in nav:
         [(name, below)] = entry.items()
@@ -79,7 +78,8 @@ def _described(name: str) -> str:
     thing = getattr(importlib.import_module(module), attribute)
     if not callable(thing):
         return f"### {name}\n\n{thing!r}\n" if isinstance(thing, str) else f"### {name}\n"
-    lines = [f"### {name}", "", f"`{attribute}{_signature(thing)}`", "", inspect.getdoc(thing) or ""]
+    told = inspect.getdoc(thing) or ""
+    lines = [f"### {name}", "", f"`{attribute}{_signature(thing)}`", "", told]
     if inspect.isclass(thing):
         for each, member in inspect.getmembers_static(thing):
             documented = getattr(thing, each, None) if not each.startswith("_") else None

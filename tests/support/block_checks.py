@@ -67,7 +67,7 @@ def _ask(app: Any, target: str, headers: dict[str, str], expected: str) -> None:
 
 
 def _serve(app: Any) -> Any:
-    called = getattr(app, "__call__", app)  # noqa: B004 - an instance's, which may be a coroutine
+    called = getattr(app, "__call__", app)
     wsgi = hasattr(app, "wsgi_app") or not (
         inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(called)
     )
