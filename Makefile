@@ -5,7 +5,7 @@ BIN := .venv/bin
 BUILD_FILES := pyproject.toml setup.py $(wildcard src/*.pyx src/*.pxi)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint bench bench-server gates clean
+.PHONY: help demo test lint bench bench-server gates sanitize clean
 
 help:
 	@echo "make demo   the chat page, answered from the handbook: no key, no network"
@@ -14,6 +14,7 @@ help:
 	@echo "make bench  gaistream and its peers measured in one run"
 	@echo "make bench-server  what a server spends on an event, beside its peers' (minutes)"
 	@echo "make gates  instructions a call, beside the commit before (needs valgrind and gcc)"
+	@echo "make sanitize  the core's tests under ASan and UBSan (needs gcc)"
 	@echo "make clean  remove everything that was built"
 
 demo: .venv/demo.stamp
@@ -46,6 +47,10 @@ bench-server: .venv/bench.stamp
 gates: .venv/test.stamp
 	@echo "Counting: instructions of the hot paths, beside another commit's ..."
 	@$(BIN)/python benchmarks/gates.py $(ARGS)
+
+sanitize: .venv/test.stamp
+	@echo "Sanitizing: the core's tests under ASan and UBSan ..."
+	@PYTHONPATH=tests/support $(BIN)/python tests/memory/sanitize.py $(ARGS)
 
 .venv/made.stamp:
 	@echo "Setting up: a virtual environment in .venv ($(PYTHON)) ..."
