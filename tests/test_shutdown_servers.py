@@ -20,7 +20,10 @@ import gaistream
 
 ASGI_APP = """
 import anyio
+from gaistream import SSEOptions
 from gaistream.asgi import DrainMiddleware, SSEResponse
+
+silent = SSEOptions(heartbeat_interval=None)  # a client that is not told of the end gives up
 
 async def source():
     yield "hello"
@@ -33,7 +36,7 @@ async def app(scope, receive, send):
             await send({"type": phase + ".complete"})
             if phase == "lifespan.shutdown":
                 return
-    await SSEResponse(source())(scope, receive, send)
+    await SSEResponse(source(), silent)(scope, receive, send)
 
 app = DrainMiddleware(app, 0.4, retry_ms=2000)
 """
