@@ -64,7 +64,7 @@ gates: .venv/test.stamp
 .venv/test.stamp: .venv/made.stamp $(BUILD_FILES)
 	@echo "Setting up: building gaistream's core and installing what the tests need ..."
 	@PYTHONWARNINGS=ignore:Editable GAISTREAM_BUILD=native \
-		$(BIN)/pip install -q -e '.[demo]' --group test
+		$(BIN)/pip install -q -e '.[cli,demo]' --group test
 	@touch $@ .venv/demo.stamp
 
 .venv/lint.stamp: .venv/test.stamp
