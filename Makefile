@@ -3,9 +3,10 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 BUILD_FILES := pyproject.toml setup.py $(wildcard src/*.pyx src/*.pxi)
+COMMITS ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint bench bench-server gates clean
+.PHONY: help demo test lint bench bench-server gates asv clean
 
 help:
 	@echo "make demo   the chat page, answered from the handbook: no key, no network"
@@ -14,6 +15,7 @@ help:
 	@echo "make bench  gaistream and its peers measured in one run"
 	@echo "make bench-server  what a server spends on an event, beside its peers' (minutes)"
 	@echo "make gates  instructions a call, beside the commit before (needs valgrind and gcc)"
+	@echo "make asv    the benchmarks over the last commits, as pages to open (needs git; minutes)"
 	@echo "make clean  remove everything that was built"
 
 demo: .venv/demo.stamp
@@ -46,6 +48,13 @@ bench-server: .venv/bench.stamp
 gates: .venv/test.stamp
 	@echo "Counting: instructions of the hot paths, beside another commit's ..."
 	@$(BIN)/python benchmarks/gates.py $(ARGS)
+
+asv: .venv/test.stamp
+	@echo "Measuring: the last $(COMMITS) commits, each built in a virtual environment of its own ..."
+	@$(BIN)/asv machine --yes >/dev/null
+	@$(BIN)/asv run --skip-existing-commits $(ARGS) "HEAD -$(COMMITS)"
+	@$(BIN)/asv publish --no-pull
+	@$(BIN)/python benchmarks/offline.py build/asv/html
 
 .venv/made.stamp:
 	@echo "Setting up: a virtual environment in .venv ($(PYTHON)) ..."
