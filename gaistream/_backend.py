@@ -18,6 +18,7 @@ if _choice not in ("auto", "native", "pure"):
     raise ImportError(f"GAISTREAM_BACKEND must be auto, native or pure, not {_choice!r}")
 
 backend = "pure"
+"""Which twin runs: "native" or "pure"."""
 if not TYPE_CHECKING and _choice != "pure":
     try:
         from ._core import *  # noqa: F403
