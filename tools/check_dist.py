@@ -50,6 +50,7 @@ def wrong_in_wheel(path: Path, *, release: bool) -> Iterator[str]:
     *_, platform = path.stem.split("-")
     with zipfile.ZipFile(path) as held:
         names = {name for name in held.namelist() if ".dist-info/" not in name}
+    names = {name for name in names if not name.endswith("/")}  # folders, of auditwheel
     compiled = {name for name in names if is_any(name, CORE)}
     for name in sorted(package_files() - names):
         yield f"{name} is missing"
