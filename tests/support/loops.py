@@ -103,7 +103,7 @@ class Connection:
         """Do with a stream what a server does, and give its outcome."""
         try:
             await stream.start()
-            await stream.send_all(self.begin, self.send, self.finish)
+            await stream.send_all(self)
         finally:
             await stream.close()
         return stream.outcome
