@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -89,8 +89,8 @@ class Block:
     language: str
     title: str | None
     mark: str | None
-    code: str
-    before: Block | None
+    code: str = field(repr=False)
+    before: Block | None = field(repr=False)
 
     def __str__(self) -> str:
         return f"{self.page}:{self.line}"
