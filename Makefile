@@ -3,9 +3,10 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 BUILD_FILES := pyproject.toml setup.py $(wildcard src/*.pyx src/*.pxi)
+COMMITS ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint docs bench bench-server gates clean
+.PHONY: help demo test lint docs bench bench-server gates sanitize asv clean
 
 help:
 	@echo "make demo   the chat page, answered from the handbook: no key, no network"
@@ -15,6 +16,8 @@ help:
 	@echo "make bench  gaistream and its peers measured in one run"
 	@echo "make bench-server  what a server spends on an event, beside its peers' (minutes)"
 	@echo "make gates  instructions a call, beside the commit before (needs valgrind and gcc)"
+	@echo "make sanitize  the core's tests under ASan and UBSan (needs gcc)"
+	@echo "make asv    the benchmarks over the last commits, as pages to open (needs git; minutes)"
 	@echo "make clean  remove everything that was built"
 
 demo: .venv/demo.stamp
@@ -53,6 +56,17 @@ bench-server: .venv/bench.stamp
 gates: .venv/test.stamp
 	@echo "Counting: instructions of the hot paths, beside another commit's ..."
 	@$(BIN)/python benchmarks/gates.py $(ARGS)
+
+sanitize: .venv/test.stamp
+	@echo "Sanitizing: the core's tests under ASan and UBSan ..."
+	@PYTHONPATH=tests/support $(BIN)/python tests/memory/sanitize.py $(ARGS)
+
+asv: .venv/test.stamp
+	@echo "Measuring: the last $(COMMITS) commits, each built in a virtual environment of its own ..."
+	@$(BIN)/asv machine --yes >/dev/null
+	@$(BIN)/asv run --skip-existing-commits $(ARGS) "HEAD -$(COMMITS)"
+	@$(BIN)/asv publish --no-pull
+	@$(BIN)/python benchmarks/offline.py build/asv/html
 
 .venv/made.stamp:
 	@echo "Setting up: a virtual environment in .venv ($(PYTHON)) ..."

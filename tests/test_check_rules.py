@@ -171,6 +171,15 @@ def test_every_rule_is_broken_by_a_test():
     assert {level for level, _ in RULES.values()} == set(LEVELS)
 
 
+def test_what_a_check_holds_is_bounded_however_long_the_stream():
+    texts, objects = b"data: oops\n\n" * 30, GOOD * 31
+    assert len(found(SSECheck(), [texts + objects])) == 10
+    checked = SSECheck()
+    found(checked, [b"event: e%d\ndata: 1\n\n" % number for number in range(70)])
+    assert len(checked.events.names) == 51
+    assert checked.events.names["others"] == 20
+
+
 @pytest.mark.parametrize("check", [SSECheck, NDJSONCheck])
 def test_a_line_beyond_the_limit_stops_the_check(check):
     checked = check()

@@ -103,6 +103,10 @@ def test_a_command_needs_only_its_own_extra(missing, arguments):
     assert without(missing, *arguments).returncode == 0
 
 
+def test_a_fault_of_our_own_is_not_taken_for_a_missing_extra():
+    assert "gaistream.chat" in without("gaistream.chat", "demo").stderr.splitlines()[-1]
+
+
 def without(missing: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command where a package cannot be imported."""
     program = f"import sys; sys.modules[{missing!r}] = None; from gaistream.cli import main; main()"

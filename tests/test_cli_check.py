@@ -112,12 +112,14 @@ def test_what_is_wrong_with_an_answers_headers_and_its_end_is_reported():
 
 
 def test_a_stream_without_end_is_checked_for_a_time_and_not_at_its_end():
-    beat = GOOD_HEAD + b'data: {"object":"chat.completion.chunk"}\n\n'
-    with scripted(stalled(beat)) as server:
-        ran = run("check", "--for", "0.3", server.url)
-    assert ran.status == 0, ran.out
-    assert "1 event (message ×1)" in ran.out
-    assert ran.out.endswith("The stream went on: its end was not checked.\n")
+    event = b'data: {"object":"chat.completion.chunk"}\n\n'
+    chunked = cut(event).replace(HEAD[: HEAD.index(b"Conn")], GOOD_HEAD[: GOOD_HEAD.index(b"Conn")])
+    for said in (GOOD_HEAD + event, chunked):
+        with scripted(stalled(said)) as server:
+            ran = run("check", "--for", "0.3", server.url)
+        assert ran.status == 0, ran.out
+        assert "1 event (message ×1)" in ran.out
+        assert ran.out.endswith("The stream went on: its end was not checked.\n")
 
 
 def test_an_interrupt_shows_the_report_so_far():
@@ -166,6 +168,34 @@ def test_a_capture_cannot_control_the_terminal(tmp_path):
     assert "\\x1b[31mred" in shown
     assert "\x1b[31mred" not in shown
     assert "\x07" not in shown
+
+
+def test_beyond_the_limit_the_end_is_not_checked_and_memory_is_bounded():
+    ran = run("check", "--json", said=b"data: " + b"x" * 17 * 2**20)
+    finding, last = [json.loads(line) for line in ran.out.splitlines()]
+    assert (finding["rule"], ran.status) == ("too-large", 1)
+    assert last["summary"]["complete"] is False
+
+
+def test_the_suffix_of_a_file_and_the_option_count_for_more_than_its_content(tmp_path):
+    capture = tmp_path / "a.ndjson"
+    capture.write_bytes(b"data: 1\n\n")
+    assert "[not-json]" in run("check", str(capture)).out
+    assert run("check", "--format", "sse", str(capture)).status == 0
+
+
+def test_the_format_of_an_answer_may_be_said():
+    with scripted(GOOD_HEAD + b'{"a":1}\n') as server:
+        ran = run("check", "--format", "ndjson", server.url)
+    assert "the content type is text/event-stream, not application/x-ndjson" in ran.out
+    assert "A reader gets 1 event" in ran.out
+
+
+def test_an_answer_without_content_is_nothing_to_check():
+    with scripted(b"HTTP/1.1 204 No Content\r\n\r\n") as server:
+        ran = run("check", server.url)
+    assert ran.status == 2
+    assert "HTTP 204 No Content: there is no stream to check" in ran.errors
 
 
 WRONG = [

@@ -77,6 +77,14 @@ def test_broken_input_is_converted_as_far_as_it_goes_and_has_status_1(
     assert told in ran.errors
 
 
+def test_input_that_cannot_be_converted_ends_it_though_more_may_come():
+    process = start("convert")
+    process.stdin.write(b'{"data":\n')
+    process.stdin.flush()
+    assert process.wait(DEADLINE) == 1
+    assert b"wrong: line 1" in end(process).errors.encode()
+
+
 def test_a_wrong_call_has_status_2_and_touches_no_file(tmp_path):
     capture = tmp_path / "a.sse"
     capture.write_bytes(SSE)
@@ -102,7 +110,10 @@ def test_a_full_disk_is_said_and_has_status_2():
         process = start("convert", stdout=full)
         process.stdin.write(SSE)
         ran = end(process)
-    assert (ran.status, ran.errors) == (2, "Error: cannot write: No space left on device\n")
+    assert (ran.status, ran.errors) == (2, "Error: No space left on device\n")
+    with device.open("wb") as full:
+        ran = end(start("check", "--rules", stdout=full))
+    assert (ran.status, ran.errors) == (2, "Error: No space left on device\n")
 
 
 def test_a_reader_that_goes_early_ends_it_quietly():

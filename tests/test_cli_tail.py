@@ -120,6 +120,8 @@ def test_the_status_and_a_word_tell_how_the_stream_ended(step, expected, told):
         ran = run("tail", server.url)
     assert ran.status == expected
     assert told in ran.errors
+    if "line 2" in told:
+        assert '{"a":1}' in ran.out
     if b"one" in (step if isinstance(step, bytes) else b""):
         assert ("one" in ran.out) == (expected != 2)
 
@@ -145,6 +147,32 @@ def test_it_comes_back_and_resumes_where_that_is_asked_for():
     assert [json.loads(line)["data"] for line in ran.out.splitlines()] == ["one", "two", "{}"]
     assert server.ids == [None, "1"]
     assert re.search(r"reconnecting in .* \(attempt 1\), behind #1: ", ran.errors)
+
+
+def test_coming_back_has_limits_and_says_which():
+    timed = ("--timeout", "0.2")
+    first = HEAD + b"retry: 1\nid: 1\ndata: one\n\n"
+    with scripted(stalled(first), status(b"404 Not Found")) as server:
+        ran = run("tail", "--reconnect", *timed, server.url)
+    assert (ran.status, "one" in ran.out) == (1, True)
+    assert "404" in ran.errors
+    moved = b"HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n"
+    for step, told in ((status(b"403 Forbidden"), "403"), (moved, "302")):
+        with scripted(step) as server:
+            ran = run("tail", "--reconnect", server.url)
+        assert ran.status == 2
+        assert told in ran.errors
+
+
+def test_a_refusal_that_does_not_end_is_shown_without_waiting_for_more():
+    def refused(said):
+        return stalled(b"HTTP/1.1 500 Oh\r\nContent-Length: 9999\r\n\r\n" + said)
+
+    with scripted(refused(b"x" * 300)) as server:
+        assert run("tail", server.url).errors == f"Error: HTTP 500 Oh: {'x' * 300}\n"
+    with scripted(refused(b"short")) as server:
+        ran = run("tail", "--timeout", "0.2", server.url)
+    assert ran.errors == "Error: HTTP 500 Oh: short\n"
 
 
 def test_a_reader_that_goes_early_ends_it_quietly():

@@ -9,8 +9,11 @@ from typing import Any
 
 DEADLINE = 60  # seconds after which a command that hangs fails its test
 COMMAND = [sys.executable, "-m", "gaistream"]
-# what would change colours and widths from one machine to the next
-_UNSET = {"NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "COLUMNS", "LINES"}
+# what would change colours, widths and flushing from one machine to the next
+_UNSET = {
+    "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "COLUMNS", "LINES",
+    "PYTHONUNBUFFERED",
+}  # fmt: skip
 PLAIN = {name: value for name, value in os.environ.items() if name not in _UNSET}
 
 
