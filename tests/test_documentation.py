@@ -258,4 +258,4 @@ def test_llms_txt_lists_every_page_and_every_name_of_the_reference() -> None:
     for page in pages.site_pages():
         assert pages.title_of(pages.read_page(page)) in whole
     assert "\n:::" not in whole
-    assert "--8<--" not in whole
+    assert "\n--8<--" not in whole
