@@ -138,8 +138,7 @@ def test_a_stream_passes_a_proxy_with_these_settings_event_by_event(
 
     async def answer() -> AsyncIterator[str]:
         yield "one"
-        await asyncio.to_thread(go_on.wait, SECONDS)
-        yield "two"
+        yield "two" if await asyncio.to_thread(go_on.wait, SECONDS) else "too late"
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await SSEResponse(answer())(scope, receive, send)
