@@ -77,6 +77,11 @@ def test_every_program_of_the_readme_is_run_by_its_own_test() -> None:
         assert f"PROGRAMS[{number}]" in tests_of("test_readme.py")
 
 
+def test_scripts_stand_where_chromium_runs_them() -> None:
+    scripts = {block.page for block in BLOCKS if block.language == "js"}
+    assert scripts == {"README.md", "gaistream/handbook/browser.md"}
+
+
 BROKEN = {
     "python": "import gaistream\ngaistream.no_such_name\n",
     "pycon": ">>> 1 + 1\n3\n",
