@@ -60,12 +60,19 @@ def _included(path: str, heading: str | None) -> str:
 
 def title_of(markdown: str) -> str:
     """Give the page's title."""
-    return re.search(r"^# (.+)$", markdown, re.MULTILINE)[1].replace("`", "")
+    return _first(r"^# (.+)$", markdown).replace("`", "")
+
+
+def _first(pattern: str, markdown: str) -> str:
+    found = re.search(pattern, markdown, re.MULTILINE)
+    if found is None:
+        raise ValueError(f"no {pattern} in {markdown[:60]!r}")
+    return found[1]
 
 
 def summary_of(markdown: str) -> str:
     """Give the first sentence under the title, in one line and without links."""
-    paragraph = re.search(r"^# .+\n+((?:.+\n)+)", markdown, re.MULTILINE)[1]
+    paragraph = _first(r"^# .+\n+((?:.+\n)+)", markdown)
     text = re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", " ".join(paragraph.split()))
     return re.split(r"(?<=\.) ", text, maxsplit=1)[0].rstrip(":")
 
