@@ -6,13 +6,14 @@ BUILD_FILES := pyproject.toml setup.py $(wildcard src/*.pyx src/*.pxi)
 COMMITS ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint bench bench-server gates sanitize asv \
-	wheels wheels-new wheels-aarch64 wheels-pyodide clean
+.PHONY: help demo test lint bench bench-server gates \
+	sanitize asv wheels wheels-new wheels-aarch64 wheels-pyodide docs clean
 
 help:
 	@echo "make demo   the chat page, answered from the handbook: no key, no network"
 	@echo "make test   the tests, on both twins side by side, then on the pure one alone"
 	@echo "make lint   ruff and mypy"
+	@echo "make docs   the documentation site, into build/site, and what must be true of it"
 	@echo "make bench  gaistream and its peers measured in one run"
 	@echo "make bench-server  what a server spends on an event, beside its peers' (minutes)"
 	@echo "make gates  instructions a call, beside the commit before (needs valgrind and gcc)"
@@ -38,6 +39,12 @@ lint: .venv/lint.stamp
 	@echo "Linting: ruff, then mypy --strict ..."
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+
+docs: .venv/docs.stamp
+	@echo "Building: the documentation site, in build/site ..."
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo "Checking: the site that was built ..."
+	@GAISTREAM_BACKEND=native $(BIN)/pytest -q -p no:cacheprovider tests/site/check_*.py $(ARGS)
 
 bench: .venv/bench.stamp
 	@echo "Measuring: each case beside its peers, in one run; compare within a group ..."
@@ -96,6 +103,11 @@ wheels-new wheels-aarch64 wheels-pyodide: .venv/test.stamp
 .venv/lint.stamp: .venv/test.stamp
 	@echo "Setting up: ruff and mypy ..."
 	@$(BIN)/pip install -q --group lint
+	@touch $@
+
+.venv/docs.stamp: .venv/test.stamp
+	@echo "Setting up: what builds the documentation site ..."
+	@$(BIN)/pip install -q --group docs
 	@touch $@
 
 .venv/bench.stamp: .venv/test.stamp
