@@ -5,7 +5,7 @@ BIN := .venv/bin
 BUILD_FILES := pyproject.toml setup.py $(wildcard src/*.pyx src/*.pxi)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint bench bench-server gates sanitize clean
+.PHONY: help demo test lint bench bench-server gates sanitize grind clean
 
 help:
 	@echo "make demo   the chat page, answered from the handbook: no key, no network"
@@ -15,6 +15,7 @@ help:
 	@echo "make bench-server  what a server spends on an event, beside its peers' (minutes)"
 	@echo "make gates  instructions a call, beside the commit before (needs valgrind and gcc)"
 	@echo "make sanitize  the core's tests under ASan and UBSan (needs gcc)"
+	@echo "make grind  every public name of the core under valgrind (needs valgrind and gcc)"
 	@echo "make clean  remove everything that was built"
 
 demo: .venv/demo.stamp
@@ -51,6 +52,10 @@ gates: .venv/test.stamp
 sanitize: .venv/test.stamp
 	@echo "Sanitizing: the core's tests under ASan and UBSan ..."
 	@PYTHONPATH=tests/support $(BIN)/python tests/memory/sanitize.py $(ARGS)
+
+grind: .venv/test.stamp
+	@echo "Grinding: every public name of the core under valgrind ..."
+	@PYTHONPATH=tests/support $(BIN)/python tests/memory/grind.py $(ARGS)
 
 .venv/made.stamp:
 	@echo "Setting up: a virtual environment in .venv ($(PYTHON)) ..."

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-
 SHARE = float(os.environ.get("GAISTREAM_EXAMPLES", "1"))  # of the examples, for slow builds
 
 
