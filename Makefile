@@ -5,7 +5,7 @@ BIN := .venv/bin
 BUILD_FILES := pyproject.toml setup.py $(wildcard src/*.pyx src/*.pxi)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint bench bench-server gates sanitize grind clean
+.PHONY: help demo test lint bench bench-server gates sanitize grind fuzz clean
 
 help:
 	@echo "make demo   the chat page, answered from the handbook: no key, no network"
@@ -16,6 +16,7 @@ help:
 	@echo "make gates  instructions a call, beside the commit before (needs valgrind and gcc)"
 	@echo "make sanitize  the core's tests under ASan and UBSan (needs gcc)"
 	@echo "make grind  every public name of the core under valgrind (needs valgrind and gcc)"
+	@echo "make fuzz   the instrumented core beside its twin, for minutes (needs clang)"
 	@echo "make clean  remove everything that was built"
 
 demo: .venv/demo.stamp
@@ -57,6 +58,10 @@ grind: .venv/test.stamp
 	@echo "Grinding: every public name of the core under valgrind ..."
 	@PYTHONPATH=tests/support $(BIN)/python tests/memory/grind.py $(ARGS)
 
+fuzz: .venv/fuzz.stamp
+	@echo "Fuzzing: the instrumented core beside its pure twin ..."
+	@PYTHONPATH=tests/support $(BIN)/python tests/fuzz/run.py $(ARGS)
+
 .venv/made.stamp:
 	@echo "Setting up: a virtual environment in .venv ($(PYTHON)) ..."
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -85,6 +90,11 @@ grind: .venv/test.stamp
 .venv/bench.stamp: .venv/test.stamp
 	@echo "Setting up: the peers to measure beside ..."
 	@$(BIN)/pip install -q --group bench
+	@touch $@
+
+.venv/fuzz.stamp: .venv/test.stamp
+	@echo "Setting up: atheris ..."
+	@$(BIN)/pip install -q --group fuzz
 	@touch $@
 
 clean:

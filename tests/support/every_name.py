@@ -14,7 +14,7 @@ from typing import Any
 
 WIDE = "é\u2028\x85😀\x00\"\\ \u0391" * 9
 LINES = "one\ntwo\r\nthree\r" * 40
-HOSTILE = b"\xef\xbb\xbfid: 7\r\ndata: \xff\xe2\x82\r\rretry:12\ndata\ndata:x\n\nevent: e\n: c\ndata: y\n\n"
+HOSTILE = b"\xef\xbb\xbfid: 7\r\ndata: \xff\xe2\x82\r\rretry:12\ndata\ndata:x\n\nevent: e\n: c\n\n"
 ERRORS = (ValueError, TypeError, BufferError, ArithmeticError, AttributeError, LookupError)
 Use = Callable[[ModuleType], Any]
 
