@@ -6,13 +6,14 @@ BUILD_FILES := pyproject.toml setup.py $(wildcard src/*.pyx src/*.pxi)
 COMMITS ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint bench bench-server gates asv clean
+.PHONY: help demo test lint bench peers bench-server gates asv clean
 
 help:
 	@echo "make demo   the chat page, answered from the handbook: no key, no network"
 	@echo "make test   the tests, on both twins side by side, then on the pure one alone"
 	@echo "make lint   ruff and mypy"
-	@echo "make bench  gaistream and its peers measured in one run"
+	@echo "make bench  functions, called as a program calls them, under pytest-benchmark"
+	@echo "make peers  gaistream and its peers in one run: the README's numbers (minutes)"
 	@echo "make bench-server  what a server spends on an event, beside its peers' (minutes)"
 	@echo "make gates  instructions a call, beside the commit before (needs valgrind and gcc)"
 	@echo "make asv    the benchmarks over the last commits, as pages to open (needs git; minutes)"
@@ -36,10 +37,10 @@ bench: .venv/bench.stamp
 	@echo "Measuring: each case beside its peers, in one run; compare within a group ..."
 	@GAISTREAM_BACKEND=native $(BIN)/pytest -q tests/bench/bench_*.py --benchmark-only \
 		--benchmark-group-by=group --benchmark-columns=min,median,ops --benchmark-sort=min $(ARGS)
-	@echo "Measuring: the same as expressions, without the call around them ..."
-	@GAISTREAM_BACKEND=native $(BIN)/python benchmarks/expressions.py
-	@echo "Measuring: what reading takes, and how it grows ..."
-	@GAISTREAM_BACKEND=native $(BIN)/python benchmarks/reading.py
+
+peers: .venv/bench.stamp
+	@echo "Measuring: gaistream and its peers, as the README tells of them, in one run (minutes) ..."
+	@GAISTREAM_BACKEND=native $(BIN)/python benchmarks/peers.py $(ARGS)
 
 bench-server: .venv/bench.stamp
 	@echo "Measuring: servers under load, in one run; compare within a table ..."
