@@ -6,7 +6,7 @@ BUILD_FILES := pyproject.toml setup.py $(wildcard src/*.pyx src/*.pxi)
 COMMITS ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint bench peers bench-server gates asv clean
+.PHONY: help demo test lint bench peers bench-server gates sanitize asv clean
 
 help:
 	@echo "make demo   the chat page, answered from the handbook: no key, no network"
@@ -16,6 +16,7 @@ help:
 	@echo "make peers  gaistream and its peers in one run: the README's numbers (minutes)"
 	@echo "make bench-server  what a server spends on an event, beside its peers' (minutes)"
 	@echo "make gates  instructions a call, beside the commit before (needs valgrind and gcc)"
+	@echo "make sanitize  the core's tests under ASan and UBSan (needs gcc)"
 	@echo "make asv    the benchmarks over the last commits, as pages to open (needs git; minutes)"
 	@echo "make clean  remove everything that was built"
 
@@ -50,6 +51,10 @@ gates: .venv/test.stamp
 	@echo "Counting: instructions of the hot paths, beside another commit's ..."
 	@$(BIN)/python benchmarks/gates.py $(ARGS)
 
+sanitize: .venv/test.stamp
+	@echo "Sanitizing: the core's tests under ASan and UBSan ..."
+	@PYTHONPATH=tests/support $(BIN)/python tests/memory/sanitize.py $(ARGS)
+
 asv: .venv/test.stamp
 	@echo "Measuring: the last $(COMMITS) commits, each built in a virtual environment of its own ..."
 	@$(BIN)/asv machine --yes >/dev/null
@@ -74,7 +79,7 @@ asv: .venv/test.stamp
 .venv/test.stamp: .venv/made.stamp $(BUILD_FILES)
 	@echo "Setting up: building gaistream's core and installing what the tests need ..."
 	@PYTHONWARNINGS=ignore:Editable GAISTREAM_BUILD=native \
-		$(BIN)/pip install -q -e '.[demo]' --group test
+		$(BIN)/pip install -q -e '.[cli,demo]' --group test
 	@touch $@ .venv/demo.stamp
 
 .venv/lint.stamp: .venv/test.stamp

@@ -1,62 +1,113 @@
-"""The command `gaistream`: at present the demo, a chat page that is answered token by token.
+"""The command `gaistream`: the list of its commands, each imported when it is asked for.
 
-Needs the extra "demo". Without it the command says so instead of failing at an import.
+Guaranteed: a command needs only what it uses itself; where an extra is missing, that command says
+which, and the others work. A reader that goes early (`| head`) ends a command quietly.
+
+How: a command stands in a file of `gaistream.commands` as `command`; here are only its name, the
+extra that it needs and the line that `--help` shows.
 """
 
 from __future__ import annotations
 
 import os
+import sys
+from importlib import import_module
+from typing import Any, NoReturn
+
+from . import __version__
+
+# name: (what it needs, what --help says)
+COMMANDS = {
+    "check": ("cli", "Say what is wrong with a stream: a capture, or a URL."),
+    "convert": ("cli", "Convert between Server-Sent Events and NDJSON."),
+    "demo": ("demo", "Serve the chat page."),
+    "tail": ("cli", "Show the events of a URL as they come."),
+}
+UNUSABLE = 2  # as click says it of a wrong call
+INTERRUPTED = 130  # as a shell says it of Ctrl-C
+BROKEN_PIPE = 141  # what a shell says of a program that SIGPIPE has ended
+
+
+def _need(what: str, error: ImportError, extra: str) -> NoReturn:
+    """Say which extra is missing, and end; one of our own is a fault, and raised."""
+    missing = (error.name or "gaistream").partition(".")[0]
+    if missing == "gaistream":
+        raise error
+    print(f"{what} needs {missing}: pip install 'gaistream[{extra}]'", file=sys.stderr)
+    raise SystemExit(UNUSABLE) from None
+
 
 try:
     import click
-
-    from .demo.app import serve
 except ImportError as error:
-    missing = (error.name or "gaistream").partition(".")[0]
-    if missing == "gaistream":
-        raise
-    raise SystemExit(
-        f"the command gaistream needs {missing}: pip install 'gaistream[demo]'"
-    ) from None
-
-from . import __version__
-from .chat import Provider
-from .providers.docs import DocsProvider
-from .providers.openai import OpenAIProvider
+    _need("the command gaistream", error, "cli")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """A group whose commands are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Give the names of all commands, those without their extra too."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import a command, or end the program where its extra is missing."""
+        if cmd_name not in COMMANDS:
+            return None
+        extra, _ = COMMANDS[cmd_name]
+        try:
+            module = import_module(f".commands.{cmd_name}", __package__)
+        except ImportError as error:
+            _need(f"gaistream {cmd_name}", error, extra)
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table of commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][1]) for name in self.list_commands(ctx)])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; click itself would end an early reader and Ctrl-C with status 1."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            return BROKEN_PIPE
+        except KeyboardInterrupt:
+            return INTERRUPTED
+        except OSError as error:  # of stdout or stdin: what a command opens it answers for itself
+            print(f"Error: {error.strerror or error}", file=sys.stderr)
+            return UNUSABLE
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="gaistream")
-def main() -> None:
+def group() -> None:
     """Streams of AI events over HTTP, as Server-Sent Events and NDJSON."""
 
 
-@main.command(context_settings={"show_default": True})
-@click.option("--host", default="127.0.0.1", help="Address to listen on.")
-@click.option("--port", default=8000, type=click.IntRange(0, 65535), help="Port; 0: a free one.")
-@click.option(
-    "--provider",
-    default="docs",
-    type=click.Choice(["docs", "openai"]),
-    help="Who answers: the handbook (no key, no network), or an OpenAI-compatible endpoint.",
-)
-@click.option("--base-url", default="https://api.openai.com/v1", help="Of the endpoint.")
-@click.option("--model", help="The endpoint's model. The key is read from OPENAI_API_KEY.")
-@click.option(
-    "--rate",
-    default=40.0,
-    type=click.FloatRange(min=0, min_open=True),
-    help="Tokens per second of the handbook's answers.",
-)
-def demo(
-    host: str, port: int, provider: str, base_url: str, model: str | None, rate: float
-) -> None:
-    """Serve the chat page."""
-    answering: Provider
-    if provider == "openai":
-        if model is None:
-            raise click.UsageError("--provider openai needs --model")
-        answering = OpenAIProvider(base_url, api_key=os.environ.get("OPENAI_API_KEY"), model=model)
-    else:
-        answering = DocsProvider(rate=rate)
-    serve(answering, host, port)
+def main() -> None:
+    """Run the command, and exit with the status that it gives: None is 0."""
+    try:
+        status = group.main(standalone_mode=False) or 0
+    except click.ClickException as error:
+        error.show()
+        status = UNUSABLE
+    except click.Abort:  # Ctrl-C before a command has begun
+        status = INTERRUPTED
+    raise SystemExit(_flushed(status))
+
+
+def _flushed(status: int) -> int:
+    """Flush what was written; where it cannot be, the status says so, and the exit is quiet."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            status = BROKEN_PIPE
+        elif not status:
+            print(f"Error: {error.strerror}", file=sys.stderr)
+            status = UNUSABLE
+        # else the interpreter would complain at its own flush
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return status

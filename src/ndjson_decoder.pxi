@@ -55,7 +55,7 @@ cdef class NDJSONDecoder:
         if not (on_error == "raise" or on_error == "skip" or callable(on_error)):
             raise FrameError(f"on_error must be 'raise', 'skip' or callable, not {on_error!r}")
         self.own_loads = loads is Ellipsis
-        self.loads = json_loads if loads is Ellipsis else loads
+        self.loads = loads
         self.on_error = on_error
         self.strict = bool(strict)
         cut(self.pending, 0)
@@ -201,7 +201,7 @@ cdef class NDJSONDecoder:
                 self.values.append(whole)
                 return 0
             self.line = whole
-        value = self.loads(self.line)
+        value = json_loads(self.line) if self.own_loads else self.loads(self.line)
         self.line = None
         self.values.append(value)
         return 0

@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+SHARE = float(os.environ.get("GAISTREAM_EXAMPLES", "1"))  # of the examples, for slow builds
+
 
 def examples(count):
     return settings(
-        max_examples=count,
+        max_examples=max(1, int(count * SHARE)),
         deadline=None,
         derandomize=bool(os.environ.get("CI")),
         suppress_health_check=list(HealthCheck),

@@ -1,0 +1,69 @@
+"""What the commands share at the terminal: text that cannot control it, colour, and statuses.
+
+Guaranteed: bytes of a server never reach a terminal as control characters; there is no colour
+where stdout is no terminal, where NO_COLOR is set, or where TERM is dumb.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import BinaryIO
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+OK, WRONG, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+class UnusableError(click.ClickException):
+    """The input cannot be opened, or the server cannot be asked: status 2."""
+
+    exit_code = UNUSABLE
+
+
+def console(stderr: bool = False) -> Console:
+    """Give the console of stdout or stderr, which wraps nothing and marks up nothing."""
+    (sys.stderr if stderr else sys.stdout).reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+def clean(text: str) -> str:
+    """Give text whose control characters are written out, tabs and line feeds apart."""
+    return _CONTROLS.sub(lambda match: ascii(match[0])[1:-1], text)
+
+
+def show(out: Console, *parts: tuple[str, str]) -> None:
+    """Write a line at once, of pairs of text and style."""
+    if out.is_terminal:
+        out.print(Text.assemble(*((clean(text), style) for text, style in parts)))
+    else:
+        out.file.write("".join(clean(text) for text, _ in parts) + "\n")
+        out.file.flush()
+
+
+def show_json(out: Console, line: str) -> None:
+    """Write a line of JSON at once; on a terminal what would control it is escaped."""
+    if out.is_terminal:
+        line = _CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", line)
+    out.file.write(line + "\n")
+    out.file.flush()
+
+
+def seconds(value: float) -> str:
+    """Write a time so that it can be read: 3.2 ms, 0.12 s, 61 s."""
+    if value < 0.1:
+        return f"{value * 1000:.1f} ms"
+    return f"{value:.2f} s" if value < 10 else f"{value:.0f} s"
+
+
+def open_input(name: str) -> BinaryIO:
+    """Open a file to read, or give stdin for `-`; both give bytes, as they come."""
+    if name == "-":
+        return sys.stdin.buffer
+    try:
+        return open(name, "rb")  # noqa: PTH123 - the caller closes it
+    except OSError as error:
+        raise UnusableError(f"cannot read {name}: {error.strerror}") from None

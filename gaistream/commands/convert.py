@@ -1,0 +1,128 @@
+"""`gaistream convert`: Server-Sent Events to NDJSON and back, files or pipes, in bounded memory."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
+
+from ._conversions import Conversion
+from ._sniff import format_of_name, format_of_start
+from ._terminal import INTERRUPTED, OK, WRONG, UnusableError, console, open_input, show
+
+_LARGE = 16 * 2**20  # bytes of a file from which on there is a bar
+_FORMATS = click.Choice(["sse", "ndjson"])
+
+
+@click.command()
+@click.argument("source", default="-", metavar="[INPUT|-]")
+@click.argument("target", default="-", metavar="[OUTPUT|-]")
+@click.option("--from", "source_format", type=_FORMATS, help="What the input is, where unclear.")
+@click.option("--to", "target_format", type=_FORMATS, help="The other format, unless given.")
+@click.option(
+    "--dialect", default="envelope", show_default=True,
+    type=click.Choice(["envelope", "gai", "json"]), help="How a line says an event; see below.",
+)  # fmt: skip
+@click.option("-q", "--quiet", is_flag=True, help="No word of what was converted and lost.")
+def command(
+    source: str, target: str, source_format: str | None, target_format: str | None,
+    dialect: str, quiet: bool,
+) -> int:  # fmt: skip
+    """Convert between Server-Sent Events and NDJSON.
+
+    INPUT and OUTPUT are files or - (stdin, stdout). Formats are known by suffix (.sse, .ndjson,
+    .jsonl), else by the first bytes.
+
+    \b
+    Dialects:
+      envelope  {"event","data","id","retry"} a line; nothing but comments is lost
+      gai       the protocol of gaistream, as it is in each format
+      json      a line is the data of an event; names, ids and retry are lost
+
+    What is lost is told on stderr. Status: 0 converted, 1 the input is not what it should be or was
+    cut (what could be converted is written), 2 a file cannot be read or written, 130 Ctrl-C.
+    """
+    if source == "-" and sys.stdin.isatty() and target == "-":
+        raise click.UsageError("there is no input: give a file, or pipe something in")
+    if target != "-" and source != "-" and _is_same(source, target):
+        raise click.UsageError("input and output are the same file")
+    with open_input(source) as file:
+        format, chunks = format_of_start(file, source, source_format)
+        other = "sse" if format == "ndjson" else "ndjson"
+        written = target_format or format_of_name(target) or other
+        if written == format:
+            raise click.UsageError(f"input and output are both {format}")
+        conversion = Conversion(format, dialect)
+        interrupted = False
+        with _output(target) as out:
+            try:
+                for chunk in _shown(file, chunks, target):
+                    _write(out, conversion.feed(chunk))
+                    if conversion.failure:
+                        break
+                _write(out, conversion.close())
+            except KeyboardInterrupt:
+                interrupted = True
+    _tell(conversion, format, quiet)
+    if interrupted:
+        return INTERRUPTED
+    return WRONG if conversion.failure or conversion.wrong else OK
+
+
+def _is_same(source: str, target: str) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(source).samefile(target)
+    return False
+
+
+@contextlib.contextmanager
+def _output(name: str) -> Iterator[BinaryIO]:
+    if name == "-":
+        yield sys.stdout.buffer
+        return
+    try:
+        file = open(name, "wb")  # noqa: PTH123, SIM115 - it is closed below
+    except OSError as error:
+        raise UnusableError(f"cannot write {name}: {error.strerror}") from None
+    with file:
+        yield file
+
+
+def _write(out: BinaryIO, data: bytes) -> None:
+    """Write at once: what comes through a pipe slowly must not wait."""
+    if not data:
+        return
+    out.write(data)
+    out.flush()
+
+
+def _shown(file: BinaryIO, chunks: Iterator[bytes], target: str) -> Iterator[bytes]:
+    """Give the chunks, and show a bar for a large file where it disturbs nobody."""
+    size = os.fstat(file.fileno()).st_size
+    if size < _LARGE or not sys.stderr.isatty() or (target == "-" and sys.stdout.isatty()):
+        yield from chunks
+        return
+    columns = (BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=size)
+        for chunk in chunks:
+            yield chunk
+            progress.advance(task, len(chunk))
+
+
+def _tell(conversion: Conversion, format: str, quiet: bool) -> None:
+    """Tell on stderr what was converted, what was lost, and what is wrong."""
+    lost = ", ".join(f"{what} ×{count}" for what, count in sorted(conversion.lost.items()))
+    events = f"{conversion.count} event{'s' * (conversion.count != 1)}"
+    told = f"{events} from {format}" + (f"; lost: {lost}" if lost else "; nothing was lost")
+    errors = console(stderr=True)
+    if not quiet:
+        show(errors, (told, "dim"))
+    if problem := conversion.failure or conversion.wrong:
+        show(errors, ("wrong: ", "bold red"), (problem, ""))
