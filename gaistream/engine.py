@@ -91,19 +91,19 @@ class Stream:
         "_clock",
         "_closing",
         "_drained",
+        "_due",
         "_ending",
         "_events_at_heartbeat",
         "_finished",
-        "_first_taken",
         "_flush_after",
         "_flush_size",
         "_frames",
         "_gone",
         "_heartbeat",
+        "_held",
         "_idle_since",
         "_interrupted",
         "_loop",
-        "_oldest",
         "_room",
         "_send_timeout",
         "_sending",
@@ -127,7 +127,7 @@ class Stream:
         self._heartbeat: float | None = options.heartbeat_interval or None
         self._at_once: bool = options.flush_after_write
         self._flush_size: int = options.buffer_size
-        self._flush_after: float = 0.9 * options.flush_interval  # the clock rounds up
+        self._flush_after: float = options.flush_interval
         self._send_timeout = send_timeout
         self.due: float | None = None  # the clock's
         self.events = 0
@@ -137,8 +137,8 @@ class Stream:
         self._begun = False  # the source's task has run
         self._closing = False  # the source is being closed, which nothing may break off
         self._finished = False  # the source has ended, and the end is written
-        self._first_taken = False  # the first event, that is
-        self._oldest: float | None = None  # since when bytes wait, where they may
+        self._due = True  # what is pending is to be sent; the first event always is
+        self._held = False  # what is pending waits for `flush`
         self._idle_since = 0.0
         self._sending_since: float | None = None
         self._waiter: Future | None = None  # the sender's
@@ -190,12 +190,11 @@ class Stream:
 
     def _take(self) -> bytes:
         """Take what is to be sent now; nothing where it may wait, or the stream was cut."""
-        if self._interrupted or not (self._at_once or self._is_due()):
+        if self._interrupted or not self._due:
             return b""
         chunk: bytes = self._frames.take()
         if chunk:
-            self._first_taken = self.events > 0
-            self._oldest = None
+            self._due = self._at_once or not self.events
             self.bytes += len(chunk)
             self._idle_since = self._time()
             if self._room is not None:
@@ -278,7 +277,7 @@ class Stream:
         """End the stream now, but whole: what waits is sent, a retry hint, the end of the body."""
         if self._interrupted or self._finished or self._frames.ended:
             return  # it ends by itself
-        self._drained = self._finished = True
+        self._drained = self._finished = self._due = True
         if retry_ms is not None and hasattr(self._frames.options, "retry_ms"):
             self._frames.write_frame(retry=retry_ms)
         self._cancel()
@@ -341,16 +340,6 @@ class Stream:
     def _over(self) -> bool:
         return self._finished or self._interrupted is not None
 
-    def _is_due(self) -> bool:
-        return (
-            self._at_once
-            or not self._first_taken
-            or self._finished
-            or self._oldest is None
-            or self._frames.pending >= self._flush_size
-            or self._oldest + self._flush_after - self._time() <= 0  # as tick reckons
-        )
-
     async def _wait(self) -> None:
         """Wait to be woken."""
         self._waiter = self._loop.create_future()
@@ -396,12 +385,12 @@ class Stream:
                 _log_failure(self.failure)
             return
         write_end(self._frames, self.failure)
-        self._finished = True
+        self._finished = self._due = True
         self._wake()
 
     async def _write_events(self) -> None:
         frames = self._frames
-        write, at_once = frames.write, self._at_once
+        write = frames.write
         clock_time = time.perf_counter
         turn = clock_time()
         turn_bytes = frames.pending + TURN_BYTES
@@ -410,8 +399,8 @@ class Stream:
                 break
             write(item)
             events = self.events = self.events + 1
-            if not at_once and self._first_taken:
-                self._let_wait()
+            if not self._due:
+                self._hold()
             elif (waiter := self._waiter) is not None:  # as _wake, but no call for each event
                 self._waiter = None
                 if not waiter.done():
@@ -436,17 +425,24 @@ class Stream:
             finally:
                 self._room = None
 
-    def _let_wait(self) -> None:
+    def _hold(self) -> None:
         """Wake the sender only where enough waits; else see to it that nothing waits too long."""
         if self._frames.pending >= self._flush_size:
+            self._due = True
             self._wake()
-        elif self._oldest is None:
-            self._oldest = self._time()
+        elif not self._held:
+            self._held = True
             assert self._clock is not None
-            if self.due is None or self.due > self._oldest + self._flush_after:
-                self._clock.call(self, self._flush_after)
+            self._clock.flush(self, self._flush_after)
 
     # ---- the clock ----
+
+    def flush(self) -> None:
+        """Have sent what was held; also what a full buffer has begun to send meanwhile."""
+        self._held = False
+        if self._frames.pending:
+            self._due = True
+            self._wake()
 
     def _set_clock(self) -> None:
         assert self._clock is not None
@@ -455,7 +451,7 @@ class Stream:
             self._clock.call(self, delay)
 
     def tick(self, now: float) -> float | None:
-        """Do what is due: break off a stalled send, flush what has waited, write a heartbeat."""
+        """Do what is due: break off a stalled send, write a heartbeat."""
         if self._interrupted:
             return None
         delays = []
@@ -467,12 +463,6 @@ class Stream:
             delays.append(left)
         elif self._send_timeout is not None:
             delays.append(self._send_timeout)
-        if self._oldest is not None:
-            left = self._oldest + self._flush_after - now
-            if left <= 0:
-                self._wake()
-            else:
-                delays.append(left)
         if self._heartbeat is not None:
             left = self._idle_since + self._heartbeat - now
             over = self._finished or self._frames.ended  # though its source may still clean up
@@ -482,6 +472,7 @@ class Stream:
                     self._events_at_heartbeat = self.events
                     self._silent_at_heartbeat = self._idle_since
                 self._frames.write_heartbeat()
+                self._due = True
                 self._wake()
             delays.append(left if left > 0 else self._heartbeat)
         return max(min(delays), 0.001) if delays else None
