@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextvars import ContextVar
 from types import ModuleType
@@ -196,27 +195,27 @@ def test_a_thread_is_not_pulled_far_ahead_of_who_reads(gs: ModuleType, run: Run)
 def test_no_item_is_lost_between_the_thread_and_the_loop_however_they_take_turns(
     gs: ModuleType, run: Run
 ) -> None:
-    count = 3 * gs.sources._MOST_AHEAD
-
-    def items() -> Iterator[int]:
-        for number in range(count):
-            if number % 7 == 0:
-                time.sleep(0)  # the other thread's turn, in the midst of a batch
-            yield number
+    """The thread yields just when the loop looks for the last time before it waits."""
+    count = 3000
 
     async def main() -> None:
+        taken = threading.Semaphore(0)
+
+        def items() -> Iterator[int]:
+            for number in range(count):
+                yield number
+                assert taken.acquire(timeout=10)
+
         source = gs.sources.open_source(items())
         for number in range(count):
-            assert await anext(source) == number
-            if number % 11 == 0:
-                await asyncio.sleep(0)
+            assert await asyncio.wait_for(anext(source), 10) == number
+            taken.release()
         assert await read(source) == []
 
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
-        for _ in range(5):
-            run(main())
+        run(main())
     finally:
         sys.setswitchinterval(interval)
 
