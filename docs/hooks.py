@@ -6,12 +6,15 @@ the site; only where they are published differs.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import llms
 import pages
 from mkdocs.structure.files import File, Files
+
+os.environ["GAISTREAM_BACKEND"] = "pure"  # whose signatures llms.py shows; nothing else is imported
 
 
 def on_files(files: Files, config: Any) -> Files:
