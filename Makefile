@@ -6,7 +6,8 @@ BUILD_FILES := pyproject.toml setup.py $(wildcard src/*.pyx src/*.pxi)
 COMMITS ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint docs bench bench-server gates sanitize asv clean
+.PHONY: help demo test lint bench bench-server gates sanitize \
+	asv wheels wheels-new wheels-aarch64 wheels-pyodide docs grind fuzz clean
 
 help:
 	@echo "make demo   the chat page, answered from the handbook: no key, no network"
@@ -18,6 +19,13 @@ help:
 	@echo "make gates  instructions a call, beside the commit before (needs valgrind and gcc)"
 	@echo "make sanitize  the core's tests under ASan and UBSan (needs gcc)"
 	@echo "make asv    the benchmarks over the last commits, as pages to open (needs git; minutes)"
+	@echo "make wheels an sdist in dist/, wheels from it for 3.11 to 3.13 and a pure one, each tested by"
+	@echo "            the core's suite in a fresh environment; ARGS=\"--python 3.12\", ARGS=all: whole suite"
+	@echo "make wheels-new      the same for 3.14 and 3.15, in a Debian of their own (as root)"
+	@echo "make wheels-aarch64  cross-compiled by zig, tested under qemu (as root)"
+	@echo "make wheels-pyodide  the pure wheel on WebAssembly (needs node and npm)"
+	@echo "make grind  every public name of the core under valgrind (needs valgrind and gcc)"
+	@echo "make fuzz   the instrumented core beside its twin, for minutes (needs clang)"
 	@echo "make clean  remove everything that was built"
 
 demo: .venv/demo.stamp
@@ -68,6 +76,20 @@ asv: .venv/test.stamp
 	@$(BIN)/asv publish --no-pull
 	@$(BIN)/python benchmarks/offline.py build/asv/html
 
+wheels: .venv/test.stamp
+	@$(BIN)/python tools/build_wheels.py $(ARGS)
+
+wheels-new wheels-aarch64 wheels-pyodide: .venv/test.stamp
+	@$(BIN)/python tools/build_$(subst -,_,$@).py $(ARGS)
+
+grind: .venv/test.stamp
+	@echo "Grinding: every public name of the core under valgrind ..."
+	@PYTHONPATH=tests/support $(BIN)/python tests/memory/grind.py $(ARGS)
+
+fuzz: .venv/fuzz.stamp
+	@echo "Fuzzing: the instrumented core beside its pure twin ..."
+	@PYTHONPATH=tests/support $(BIN)/python tests/fuzz/run.py $(ARGS)
+
 .venv/made.stamp:
 	@echo "Setting up: a virtual environment in .venv ($(PYTHON)) ..."
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -101,6 +123,11 @@ asv: .venv/test.stamp
 .venv/bench.stamp: .venv/test.stamp
 	@echo "Setting up: the peers to measure beside ..."
 	@$(BIN)/pip install -q --group bench
+	@touch $@
+
+.venv/fuzz.stamp: .venv/test.stamp
+	@echo "Setting up: atheris ..."
+	@$(BIN)/pip install -q --group fuzz
 	@touch $@
 
 clean:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from frames import DONE, INTERNAL, PRELUDE, said
-from loops import LOOPS, Connection, Run
+from loops import LOOPS, Connection, Run, eager_task_factory
 
 variable: ContextVar[str] = ContextVar("variable", default="nothing")
 
@@ -311,15 +311,7 @@ def test_eager_tasks_change_nothing(gs: ModuleType, run: Run) -> None:
             closings.append("closed")
 
     async def main() -> None:
-        loop = asyncio.get_running_loop()
-        loop.set_task_factory(asyncio.eager_task_factory)
-        probe = asyncio.sleep(0)
-        try:
-            await loop.create_task(probe)
-        except TypeError as error:  # of uvloop 0.23 on Python 3.13.0 to 3.13.2
-            probe.close()
-            loop.set_task_factory(None)
-            pytest.skip(f"this loop does not fit this Python's eager tasks: {error}")
+        asyncio.get_running_loop().set_task_factory(eager_task_factory)
         start = PRELUDE + said("a") + said("b") + said("c")
         assert (await streamed(gs, source()))[0] == start + DONE
         assert (await streamed(gs, source(ValueError())))[0] == start + INTERNAL
