@@ -14,7 +14,13 @@ import llms
 import pages
 from mkdocs.structure.files import File, Files
 
-os.environ["GAISTREAM_BACKEND"] = "pure"  # whose signatures llms.py shows; nothing else is imported
+os.environ["GAISTREAM_BACKEND"] = "pure"  # whose signatures llms.py shows
+from gaistream import __version__  # noqa: E402 - which reads that variable
+
+
+def on_config(config: Any) -> None:
+    """Say at the foot of each page which version it is about."""
+    config.copyright = f"gaistream {__version__}. Apache-2.0."
 
 
 def on_files(files: Files, config: Any) -> Files:
