@@ -15,7 +15,7 @@ import pages
 from mkdocs.structure.files import File, Files
 
 os.environ["GAISTREAM_BACKEND"] = "pure"  # whose signatures llms.py shows
-from gaistream import __version__  # noqa: E402 - which reads that variable
+from gaistream import __version__
 
 
 def on_config(config: Any) -> None:
