@@ -56,7 +56,7 @@ def test_every_name_of_the_reference_can_be_linked_to() -> None:
 
 
 def test_the_text_for_machines_is_there() -> None:
-    links = re.findall(r"^- \[.+\]\((.+)\): ", (SITE / "llms.txt").read_text(), re.MULTILINE)
+    links = re.findall(r"^- \[.+?\]\((.+?)\): ", (SITE / "llms.txt").read_text(), re.MULTILINE)
     assert sorted(links) == sorted(f"{place}.md" for place in PAGES.values())
     for link in links:
         assert (SITE / link).read_text().startswith("# ")

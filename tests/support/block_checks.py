@@ -25,6 +25,7 @@ import json
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tomllib
@@ -44,7 +45,12 @@ from gaistream.events import Done, TextDelta
 def check_python(block: Block) -> None:
     """Run a program; ask its application; where its output follows, compare that."""
     namespace: dict[str, Any] = {"__name__": "documentation"}
-    exec(compile(block.code, str(block), "exec"), namespace)
+    handlers = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        exec(compile(block.code, str(block), "exec"), namespace)
+    finally:
+        for each, handler in handlers.items():
+            signal.signal(each, handler)
     asked = (block.mark or "").startswith("asked: ")
     assert asked is ("app" in namespace), f"{block}: an app needs a mark that tells how it is asked"
     if asked:
