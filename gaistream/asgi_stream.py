@@ -95,6 +95,7 @@ class StreamApp:
         self._hold_headers = hold_headers
         self._on_close = on_close
         self._used = False
+        self._answered = False  # in the stream's place
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request; RuntimeError where it is not the first."""
@@ -125,7 +126,7 @@ class StreamApp:
                 stream.interrupt("drained")
                 await send_answer(send, _error_answer(refused, headers))
                 return
-            client.watch(lambda: stream.interrupt("client_gone"))
+            client.watch(self._client_goes)
             await self._run(headers, send)
         finally:
             try:
@@ -134,6 +135,10 @@ class StreamApp:
                 with event_loop().shielded():
                     await self._tell(stream.outcome)
 
+    def _client_goes(self) -> None:
+        if not self._answered:  # the stream has failed, then, and nothing of it is sent
+            self._stream.interrupt("client_gone")
+
     async def _run(self, headers: dict[str, str], send: Send) -> None:
         stream = self._stream
         await stream.start()
@@ -141,6 +146,7 @@ class StreamApp:
             await stream.wait_for_event()
         if stream.failed_unsaid:
             assert stream.failure is not None
+            self._answered = True
             await send_answer(send, _error_answer(stream.failure, headers))
             return
 
