@@ -6,7 +6,7 @@ work for a client that has gone is broken off in that very task, where its conte
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any, TypeVar
 
 from . import http
@@ -82,7 +82,7 @@ class Client:
                 self._failure = error
                 self._read_body()
         except self._loop.cancelled:
-            if self._task is None or self._task.cancelling():
+            if self._task is not None and self._task.cancelling():  # None: it is an eager task
                 raise  # by `close`
             self._go()  # by the server, which is done with this client
         else:
@@ -120,8 +120,11 @@ class Client:
         if self.gone:
             on_gone()
 
-    async def unless_gone(self, work: Awaitable[_T]) -> _T:
+    async def unless_gone(self, work: Coroutine[Any, Any, _T]) -> _T:
         """Do work in this very task, and break it off with Gone when the client goes."""
+        if self.gone:
+            work.close()
+            raise Gone
         with self._loop.breakable() as block:
             self._on_gone = block.break_off
             try:

@@ -120,6 +120,7 @@ class StreamApp:
         self._hold_headers = hold_headers
         self._on_close = on_close
         self._used = False
+        self._answered = False  # in the stream's place
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request; RuntimeError where it is not the first."""
@@ -165,17 +166,22 @@ class StreamApp:
             stream.interrupt("drained")
             answer = _error_answer(refused, headers)
         else:
-            client.watch(stream.client_gone)
+            client.watch(self._client_goes)
             await stream.start()
             if self._hold_headers:
                 await stream.wait_for_event()
             if stream.failed_unsaid:
                 assert stream.failure is not None
+                self._answered = True
                 answer = _error_answer(stream.failure, headers)
         if answer is None:
             return _Connection(send, self._status, headers)
         await send_answer(send, answer)
         return None
+
+    def _client_goes(self) -> None:
+        if not self._answered:  # the stream has failed, then, and nothing of it is sent
+            self._stream.interrupt("client_gone")
 
     async def _tell(self, outcome: Outcome) -> None:
         if self._on_close is None:

@@ -251,10 +251,6 @@ class Stream:
         finally:
             self._sending_since = self._sending = None
 
-    def client_gone(self) -> None:
-        """End the stream, for nobody reads it any more."""
-        self.interrupt("client_gone")
-
     def interrupt(self, kind: OutcomeKind) -> None:
         """End the stream at once: cancel the source, wake the sender, break off its send."""
         sending = self._sending_since is not None
