@@ -54,8 +54,10 @@ def run(target: str, folder: Path, seconds: int, inputs: list[str]) -> tuple[str
         ASAN_OPTIONS="detect_leaks=0",
     )
     env["PYTHONPATH"] += f":{HERE}"
-    command = [sys.executable, str(HERE / f"fuzz_{target}.py"), "-print_final_stats=1",
-               "-max_len=4096", "-timeout=30", f"-artifact_prefix={found}/{target}-", *limits]  # fmt: skip
+    command = [
+        sys.executable, str(HERE / f"fuzz_{target}.py"), "-print_final_stats=1", "-max_len=4096",
+        "-timeout=30", f"-artifact_prefix={found}/{target}-", *limits,
+    ]  # fmt: skip
     ran = subprocess.run(command, env=env, text=True, errors="replace", check=False,
                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # fmt: skip
     return target, ran.returncode, ran.stdout
