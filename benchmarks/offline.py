@@ -35,7 +35,9 @@ $.ajaxTransport("json", function (options) {
   var name = decodeURIComponent(options.url.split("?")[0]);
   if (!(name in figures)) return;
   return {
-    send: function (_, done) { done(200, "OK", {json: figures[name]}); },
+    send: function (_, done) {
+      setTimeout(function () { done(200, "OK", {json: figures[name]}); });
+    },
     abort: function () {}
   };
 });

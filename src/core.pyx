@@ -15,6 +15,7 @@ include "template.pxi"
 include "ndjson.pxi"
 include "lines.pxi"
 include "encoder.pxi"
+include "writer.pxi"
 include "decoder.pxi"
 include "ndjson_decoder.pxi"
 
@@ -30,6 +31,7 @@ __all__ = [
     "Finish",
     "FinishStep",
     "FrameTemplate",
+    "FrameWriter",
     "LineSplitter",
     "NDJSONDecoder",
     "NDJSONFrames",

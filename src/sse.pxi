@@ -340,6 +340,24 @@ cdef inline bytes plain_frame(object data, object event):
     return result
 
 
+cdef inline bytes json_frame(object payload, object event):
+    """Give the frame of a payload and a plain name or None, without the general way."""
+    cdef bytes line = json_bytes(payload, True, False)
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(line)
+    cdef Py_ssize_t name_size = 0 if event is None else PyUnicode_GET_LENGTH(event) + 8
+    cdef bytes result = new_bytes(name_size + size + 7)
+    cdef char* out = PyBytes_AS_STRING(result)
+    if event is not None:
+        memcpy(out, b"event: ", 7)
+        memcpy(out + 7, PyUnicode_DATA(event), name_size - 8)
+        out += name_size
+        (out - 1)[0] = 0x0A
+    memcpy(out, b"data: ", 6)
+    memcpy(out + 6, PyBytes_AS_STRING(line), size)
+    out[size + 6] = 0x0A
+    return result
+
+
 def encode_sse(
     data=None, event=None, *, id=None, retry=None, comment=None, json=..., errors="strict"
 ):
@@ -350,9 +368,13 @@ def encode_sse(
     """
     if (
         errors is STRICT and id is None and retry is None and comment is None
-        and json is Ellipsis and plain(data, False) and (event is None or plain(event, True))
+        and (event is None or plain(event, True))
     ):
-        return plain_frame(data, event)
+        if json is not Ellipsis:
+            if data is None:
+                return json_frame(json, event)
+        elif plain(data, False):
+            return plain_frame(data, event)
     return emit(data, event, id, retry, comment, json, check_errors(errors), TO_BYTES, None, None)
 
 

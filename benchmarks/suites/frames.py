@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import collections
+
 import payloads
 
 import gaistream
@@ -10,10 +12,11 @@ from gaistream.events import TextDelta
 from . import TWINS, Timed, allocations, must, sizes
 
 ROW_LINE = b'{"id":1234567,"name":"benchmark","score":0.75,"ok":true}\n'
+HUNDRED = (None,) * 100
 
 
 class Small(Timed):
-    """One small frame, by each way to it."""
+    """One small frame, by each way to it; a hundred times, for a call of ASV's costs as much."""
 
     params = tuple(TWINS)
     param_names = ("twin",)
@@ -22,18 +25,24 @@ class Small(Timed):
         core = TWINS[twin]
         self.encode, self.row = core.encode_sse, core.encode_ndjson
         self.render = core.FrameTemplate(b'event: text_delta\ndata: {"text":"', b'"}\n\n').render
-        must(self.time_encode_sse(twin), payloads.SMALL_FRAME)
-        must(self.time_render(twin), payloads.TOKEN_FRAME)
-        must(self.time_encode_ndjson(twin), ROW_LINE)
+        must(self.encode(payloads.SMALL_DATA, payloads.SMALL_EVENT), payloads.SMALL_FRAME)
+        must(self.render(payloads.TOKEN), payloads.TOKEN_FRAME)
+        must(self.row(payloads.ROW), ROW_LINE)
 
-    def time_encode_sse(self, twin: str) -> bytes:  # noqa: ARG002
-        return self.encode(payloads.SMALL_DATA, payloads.SMALL_EVENT)
+    def time_encode_sse(self, twin: str) -> None:  # noqa: ARG002
+        encode, data, event = self.encode, payloads.SMALL_DATA, payloads.SMALL_EVENT
+        for _ in HUNDRED:
+            encode(data, event)
 
-    def time_render(self, twin: str) -> bytes:  # noqa: ARG002
-        return self.render(payloads.TOKEN)
+    def time_render(self, twin: str) -> None:  # noqa: ARG002
+        render, token = self.render, payloads.TOKEN
+        for _ in HUNDRED:
+            render(token)
 
-    def time_encode_ndjson(self, twin: str) -> bytes:  # noqa: ARG002
-        return self.row(payloads.ROW)
+    def time_encode_ndjson(self, twin: str) -> None:  # noqa: ARG002
+        encode, row = self.row, payloads.ROW
+        for _ in HUNDRED:
+            encode(row)
 
 
 class Sizes(Timed):
@@ -83,7 +92,7 @@ class Bulk(Timed):
 
 
 class Writers(Timed):
-    """A token through the encoder, and through the writer to its sink."""
+    """A hundred tokens through the encoder, and through the writer to its sink, one by one."""
 
     params = ("sse", "ndjson")
     param_names = ("format",)
@@ -96,14 +105,20 @@ class Writers(Timed):
         }  # fmt: skip
         encoder, writer, frame = kinds[format]
         self.token, self.encoder, sent = TextDelta(payloads.TOKEN), encoder(), []
-        must(self.time_encoder(), frame)
-        writer(sent.append).write(self.token)
-        must(sent, [frame])
-        self.writer = writer(lambda _: None)
-
-    def time_encoder(self, *_: object) -> bytes:
         self.encoder.write(self.token)
-        return self.encoder.take()
+        must(self.encoder.take(), frame)
+        self.writer = writer(sent.append)
+        self.time_writer()
+        must(sent, [frame] * 100)
+        self.writer = writer(collections.deque(maxlen=0).append)
+
+    def time_encoder(self, *_: object) -> None:
+        write, take, token = self.encoder.write, self.encoder.take, self.token
+        for _each in HUNDRED:
+            write(token)
+            take()
 
     def time_writer(self, *_: object) -> None:
-        self.writer.write(self.token)
+        write, token = self.writer.write, self.token
+        for _each in HUNDRED:
+            write(token)
