@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 PARTS = ["asgi", "asgi_client", "buffer", "chat", "decoder*", "dialects", "encoder*", "engine*",
          "events", "golden", "http", "imports", "json_depth", "lines", "ndjson_decoder", "options",
          "read_events", "sources*", "sse", "stateful", "streams*", "template", "threads", "trio*",
-         "twins*", "writer*", "wsgi"]
+         "twins*", "writer", "writer_end", "writer_threads", "wsgi"]
 BESIDE = ["tests", "benchmarks", "examples", "README.md", "pyproject.toml"]
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 PROBE = """
