@@ -2,8 +2,8 @@
 
 `python tools/build_wheels.py [--python 3.11 ...] [PART ...]`: a compiled wheel for each Python, by
 default 3.11, 3.12 and 3.13, and a pure one, which is tested on the first of them. The parts of the
-suite are those of tools/test_wheel.py; `all` takes a quarter of an hour for each Python. Nothing of
-the source tree is on the path of the tests.
+suite are those of tools/test_wheel.py; `all` takes a quarter of an hour for each Python. The tests
+are the sdist's own, so that nothing of the source tree takes part.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from local import (
     run_tests,
     say,
     table,
+    unpacked,
 )
 
 DIST = ROOT / "dist"
@@ -48,16 +49,16 @@ def build_wheel(python: Path, sdist: Path, *, pure: bool) -> Path:
     return Path(shutil.copy(wheel, DIST))
 
 
-def test_wheel(python: Path, wheel: Path, parts: list[str]) -> str:
-    """Install a wheel and test it, and give what the tests said at their end."""
+def test_wheel(python: Path, wheel: Path, source: Path, parts: list[str]) -> str:
+    """Install a wheel, test it by the tests of an sdist, and give what they said at their end."""
     pure = wheel.name.endswith("-any.whl")
     say(f"testing {wheel.name} on {python.name}")
     tester = environment(python, WORK / f"test-{python.name}{'-pure' * pure}")
     group = "test" if "all" in parts else "wheel"
     what = f"{wheel}[cli,demo]" if "all" in parts else wheel
-    run(tester, "-m", "pip", "install", "-q", what, "--group", f"{ROOT / 'pyproject.toml'}:{group}",
-        cwd=WORK)
-    return run_tests(tester, ROOT / "tools" / "test_wheel.py", "--backend",
+    run(tester, "-m", "pip", "install", "-q", what, "--group", f"pyproject.toml:{group}",
+        cwd=source)
+    return run_tests(tester, source / "tools" / "test_wheel.py", "--backend",
                      "pure" if pure else "native", *parts, cwd=WORK)
 
 
@@ -73,7 +74,8 @@ def main() -> None:
     wheels = [(python, build_wheel(python, sdist, pure=False)) for python in pythons]
     wheels.append((pythons[0], pure))
     check(sdist, *(wheel for _, wheel in wheels), release=sys.platform == "linux")
-    rows = [(wheel, test_wheel(python, wheel, chosen.parts)) for python, wheel in wheels]
+    source = unpacked(sdist, WORK / "source")
+    rows = [(wheel, test_wheel(python, wheel, source, chosen.parts)) for python, wheel in wheels]
     table([(sdist, "checked"), *rows])
 
 

@@ -12,12 +12,11 @@ import argparse
 import platform
 import shutil
 import sys
-import tarfile
 import tomllib
 from pathlib import Path
 
 from debian_root import inside, installed_root
-from local import ROOT, WORK, build_sdist, check, run, run_tests, say, table
+from local import ROOT, WORK, build_sdist, check, run, run_tests, say, table, unpacked
 
 PACKAGES = ["gcc", *(f"python{version}{part}" for version in ("3.14", "3.15")
                      for part in ("", "-dev", "-venv"))]
@@ -45,10 +44,7 @@ def build_and_test(root: Path, version: str, sdist: Path, parts: list[str]) -> t
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
     download(version, place / "house")
-    with tarfile.open(sdist) as held:
-        held.extractall(place, filter="data")
-    (source,) = place.glob("gaistream-*")
-    source.rename(place / "source")
+    unpacked(sdist, place / "source")
     say(f"wheel of python{version}, native")
     here = f"/{PLACE}/{version}"
     offline = ["--no-index", f"--find-links={here}/house", "-q"]
