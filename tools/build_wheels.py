@@ -1,6 +1,6 @@
 """Build an sdist and wheels from it into dist/, and test each in a fresh environment.
 
-`python tools/build_wheels.py [--python 3.11 ...] [PART ...]`: a compiled wheel for each Python, by
+`python tools/build_wheels.py [--python 3.11,...] [PART ...]`: a compiled wheel for each Python, by
 default 3.11, 3.12 and 3.13, and a pure one, which is tested on the first of them. The parts of the
 suite are those of tools/test_wheel.py; `all` takes a quarter of an hour for each Python. The tests
 are the sdist's own, so that nothing of the source tree takes part.
@@ -65,9 +65,9 @@ def test_wheel(python: Path, wheel: Path, source: Path, parts: list[str]) -> str
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("parts", nargs="*", metavar="PART", help="of the suite, or all of it")
-    parser.add_argument("--python", nargs="+", default=["3.11", "3.12", "3.13"], metavar="X.Y")
+    parser.add_argument("--python", default="3.11,3.12,3.13", metavar="X.Y,...")
     chosen = parser.parse_args()
-    pythons = [interpreter(version) for version in chosen.python]
+    pythons = [interpreter(version) for version in chosen.python.split(",")]
     WORK.mkdir(parents=True, exist_ok=True)
     sdist = build_sdist(DIST)
     pure = build_wheel(pythons[0], sdist, pure=True)
