@@ -147,8 +147,8 @@ def test_over_http2_a_close_from_another_thread_waits_for_the_next_byte_and_harm
     authority: Path,
 ) -> None:
     trusting = ssl.create_default_context(cafile=str(authority / "trusted"))
-    app = App(0.05)
-    with serve_hypercorn(app, authority) as url, httpx.Client(http2=True, verify=trusting) as client:
+    app, http2 = App(0.05), httpx.Client(http2=True, verify=trusting)
+    with serve_hypercorn(app, authority) as url, http2 as client:
         named: dict[str, Any] = {"client": client, "read_timeout": SECONDS, "reconnect": ONCE}
         with connect_sse(f"{url}/other", **named) as other:
             assert next(other).json() == {"text": "hello"}
