@@ -296,6 +296,11 @@ cdef inline bint holds_break(const char* text, Py_ssize_t size, bint name) noexc
     cdef uint64_t word, line_feed, carriage_return, found
     cdef Py_ssize_t index = 0
     cdef unsigned char code
+    if size >= 128:  # where calls cost less than they save
+        return (
+            memchr(text, 0x0A, size) != NULL or memchr(text, 0x0D, size) != NULL
+            or (name and memchr(text, 0, size) != NULL)
+        )
     while index + 8 <= size:
         memcpy(&word, text + index, 8)
         line_feed = word ^ 0x0A0A0A0A0A0A0A0AULL
