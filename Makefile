@@ -6,19 +6,28 @@ BUILD_FILES := pyproject.toml setup.py $(wildcard src/*.pyx src/*.pxi)
 COMMITS ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint bench peers bench-server gates sanitize asv clean
+.PHONY: help demo test lint bench bench-server gates sanitize asv \
+	wheels wheels-new wheels-aarch64 wheels-pyodide docs grind fuzz peers clean
 
 help:
-	@echo "make demo   the chat page, answered from the handbook: no key, no network"
-	@echo "make test   the tests, on both twins side by side, then on the pure one alone"
-	@echo "make lint   ruff and mypy"
-	@echo "make bench  functions, called as a program calls them, under pytest-benchmark"
-	@echo "make peers  gaistream and its peers in one run: the README's numbers (minutes)"
-	@echo "make bench-server  what a server spends on an event, beside its peers' (minutes)"
-	@echo "make gates  instructions a call, beside the commit before (needs valgrind and gcc)"
-	@echo "make sanitize  the core's tests under ASan and UBSan (needs gcc)"
-	@echo "make asv    the benchmarks over the last commits, as pages to open (needs git; minutes)"
-	@echo "make clean  remove everything that was built"
+	@echo "make demo            the chat page, answered from the handbook: no key, no network"
+	@echo "make test            the tests, on both twins side by side, then on the pure one alone"
+	@echo "make lint            ruff and mypy"
+	@echo "make docs            the documentation site, into build/site, and what must be true of it"
+	@echo "make peers           gaistream and its peers in one run: the README's numbers (minutes)"
+	@echo "make bench           functions, called as a program calls them, under pytest-benchmark"
+	@echo "make bench-server    what a server spends on an event, beside its peers' (minutes)"
+	@echo "make asv             the benchmarks over the last commits, as pages to open (minutes)"
+	@echo "make gates           instructions a call, beside the commit before (valgrind, gcc)"
+	@echo "make sanitize        the core's tests under ASan and UBSan (gcc)"
+	@echo "make grind           every public name of the core under valgrind (valgrind, gcc)"
+	@echo "make fuzz            the instrumented core beside its twin, for minutes (clang)"
+	@echo "make wheels          an sdist in dist/, wheels from it for 3.11 to 3.13 and a pure one, each"
+	@echo "                     tested in a fresh environment; ARGS=all: by the whole suite"
+	@echo "make wheels-new      the same for 3.14 and 3.15, in a Debian of their own (as root)"
+	@echo "make wheels-aarch64  cross-compiled by zig, tested under qemu (as root)"
+	@echo "make wheels-pyodide  the pure wheel on WebAssembly (node, npm)"
+	@echo "make clean           remove everything that was built"
 
 demo: .venv/demo.stamp
 	@$(BIN)/gaistream demo $(ARGS)
@@ -33,6 +42,12 @@ lint: .venv/lint.stamp
 	@echo "Linting: ruff, then mypy --strict ..."
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+
+docs: .venv/docs.stamp
+	@echo "Building: the documentation site, in build/site ..."
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo "Checking: the site that was built ..."
+	@GAISTREAM_BACKEND=native $(BIN)/pytest -q -p no:cacheprovider tests/site/check_*.py $(ARGS)
 
 bench: .venv/bench.stamp
 	@echo "Measuring: each case beside its peers, in one run; compare within a group ..."
@@ -62,6 +77,20 @@ asv: .venv/test.stamp
 	@$(BIN)/asv publish --no-pull
 	@$(BIN)/python benchmarks/offline.py build/asv/html
 
+wheels: .venv/test.stamp
+	@$(BIN)/python tools/build_wheels.py $(ARGS)
+
+wheels-new wheels-aarch64 wheels-pyodide: .venv/test.stamp
+	@$(BIN)/python tools/build_$(subst -,_,$@).py $(ARGS)
+
+grind: .venv/test.stamp
+	@echo "Grinding: every public name of the core under valgrind ..."
+	@PYTHONPATH=tests/support $(BIN)/python tests/memory/grind.py $(ARGS)
+
+fuzz: .venv/fuzz.stamp
+	@echo "Fuzzing: the instrumented core beside its pure twin ..."
+	@PYTHONPATH=tests/support $(BIN)/python tests/fuzz/run.py $(ARGS)
+
 .venv/made.stamp:
 	@echo "Setting up: a virtual environment in .venv ($(PYTHON)) ..."
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -87,9 +116,19 @@ asv: .venv/test.stamp
 	@$(BIN)/pip install -q --group lint
 	@touch $@
 
+.venv/docs.stamp: .venv/test.stamp
+	@echo "Setting up: what builds the documentation site ..."
+	@$(BIN)/pip install -q --group docs
+	@touch $@
+
 .venv/bench.stamp: .venv/test.stamp
 	@echo "Setting up: the peers to measure beside ..."
 	@$(BIN)/pip install -q --group bench
+	@touch $@
+
+.venv/fuzz.stamp: .venv/test.stamp
+	@echo "Setting up: atheris ..."
+	@$(BIN)/pip install -q --group fuzz
 	@touch $@
 
 clean:

@@ -6,12 +6,21 @@ the site; only where they are published differs.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import llms
 import pages
 from mkdocs.structure.files import File, Files
+
+os.environ["GAISTREAM_BACKEND"] = "pure"  # whose signatures llms.py shows
+from gaistream import __version__
+
+
+def on_config(config: Any) -> None:
+    """Say at the foot of each page which version it is about."""
+    config.copyright = f"gaistream {__version__}. Apache-2.0."
 
 
 def on_files(files: Files, config: Any) -> Files:

@@ -11,6 +11,7 @@ import importlib
 import inspect
 import re
 from collections.abc import Iterator
+from types import FunctionType
 from typing import Any
 
 import pages
@@ -76,26 +77,51 @@ def _plain(markdown: str) -> str:
 def _described(name: str) -> str:
     module, _, attribute = name.rpartition(".")
     thing = getattr(importlib.import_module(module), attribute)
-    if not callable(thing):
-        return f"### {name}\n\n{thing!r}\n" if isinstance(thing, str) else f"### {name}\n"
+    if isinstance(thing, str):
+        return f"### {name}\n\n"
     told = inspect.getdoc(thing) or ""
     lines = [f"### {name}", "", f"`{attribute}{_signature(thing)}`", "", told]
-    if inspect.isclass(thing):
-        for each, member in inspect.getmembers_static(thing):
-            documented = getattr(thing, each, None) if not each.startswith("_") else None
-            if isinstance(member, property):
-                lines += ["", f"`{each}`: {_first_line(member)}"]
-            elif callable(documented):
-                lines += ["", f"`{each}{_signature(documented)}`: {_first_line(documented)}"]
-    return "\n".join([*lines, ""])
+    for each in _members(thing) if inspect.isclass(thing) else ():
+        member = getattr(thing, each)
+        shown = each if isinstance(member, property) else f"{each}{_signature(member)}"
+        first = (inspect.getdoc(member) or "").partition("\n")[0]
+        lines += ["", f"`{shown}`: {first}"]
+    return "\n".join([*lines, "", ""])
 
 
-def _first_line(thing: Any) -> str:
-    return (inspect.getdoc(thing) or "").partition("\n")[0]
+def _members(kind: type) -> list[str]:
+    """Give a class's public methods and properties, but for what it has of Python's own."""
+    found = [
+        name
+        for base in kind.__mro__
+        if base.__module__.startswith("gaistream")
+        for name, member in vars(base).items()
+        if not name.startswith("_") and isinstance(member, property | FunctionType | classmethod)
+    ]
+    return list(dict.fromkeys(found))
+
+
+class _Bare:
+    """An annotation that is shown without quotes."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+def _bare(annotation: Any) -> Any:
+    return _Bare(annotation) if isinstance(annotation, str) else annotation
 
 
 def _signature(thing: Any) -> str:
     try:
-        return str(inspect.signature(thing))
+        signature = inspect.signature(thing)
     except (TypeError, ValueError):
         return "(…)"
+    parameters = [
+        each.replace(annotation=_bare(each.annotation)) for each in signature.parameters.values()
+    ]
+    returned = _bare(signature.return_annotation)
+    return str(signature.replace(parameters=parameters, return_annotation=returned))

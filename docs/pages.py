@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -60,12 +60,19 @@ def _included(path: str, heading: str | None) -> str:
 
 def title_of(markdown: str) -> str:
     """Give the page's title."""
-    return re.search(r"^# (.+)$", markdown, re.MULTILINE)[1].replace("`", "")
+    return _first(r"^# (.+)$", markdown).replace("`", "")
+
+
+def _first(pattern: str, markdown: str) -> str:
+    found = re.search(pattern, markdown, re.MULTILINE)
+    if found is None:
+        raise ValueError(f"no {pattern} in {markdown[:60]!r}")
+    return found[1]
 
 
 def summary_of(markdown: str) -> str:
     """Give the first sentence under the title, in one line and without links."""
-    paragraph = re.search(r"^# .+\n+((?:.+\n)+)", markdown, re.MULTILINE)[1]
+    paragraph = _first(r"^# .+\n+((?:.+\n)+)", markdown)
     text = re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", " ".join(paragraph.split()))
     return re.split(r"(?<=\.) ", text, maxsplit=1)[0].rstrip(":")
 
@@ -89,8 +96,8 @@ class Block:
     language: str
     title: str | None
     mark: str | None
-    code: str
-    before: Block | None
+    code: str = field(repr=False)
+    before: Block | None = field(repr=False)
 
     def __str__(self) -> str:
         return f"{self.page}:{self.line}"

@@ -14,7 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 from ._log import log
 from .clock import LAST_SEND, Clock, clock, clock_of_stream
@@ -50,6 +50,19 @@ class Outcome:
     bytes: int
     seconds: float
     error: BaseException | None = None
+
+
+class Connection(Protocol):
+    """Where a stream is sent to."""
+
+    async def begin(self) -> None:
+        """Send what comes before the first chunk."""
+
+    def send(self, chunk: bytes) -> Awaitable[None]:
+        """Send a chunk."""
+
+    async def finish(self) -> None:
+        """Send what tells that the stream is whole."""
 
 
 def write_end(frames: Any, failure: BaseException | None) -> None:
@@ -201,22 +214,17 @@ class Stream:
                 self._release(self._room)
         return chunk
 
-    async def send_all(
-        self,
-        begin: Callable[[], Awaitable[None]],
-        send: Callable[[bytes], Awaitable[None]],
-        finish: Callable[[], Awaitable[None]],
-    ) -> None:
+    async def send_all(self, connection: Connection) -> None:
         """Begin, send every chunk until the end, and finish unless the stream was cut.
 
         A send beyond the timeout ends the stream, and so does one that raises OSError.
         """
-        frames, create_future = self._frames, self._loop.create_future
+        frames, create_future, send = self._frames, self._loop.create_future, connection.send
         try:
             with self._loop.breakable() as self._sending:
                 if self._interrupted is None:
                     self._sending_since = self._time()
-                    await begin()
+                    await connection.begin()
                 self._sending_since = None
                 while not self._interrupted:
                     if frames.pending and (chunk := self._take()):
@@ -234,7 +242,7 @@ class Stream:
                 if self._interrupted is None:
                     self._ending = True
                     self._sending_since = self._time()
-                    await finish()
+                    await connection.finish()
         except self._loop.cancelled:
             self._interrupted = self._interrupted or "cancelled"
             raise
@@ -366,9 +374,29 @@ class Stream:
         """Write everything that the source yields, then the end; never raises but to cancel."""
         self._begun = True
         clock_of_stream.set(self._clock)
+        frames, clock_time = self._frames, time.perf_counter
+        write = frames.write
+        turn, turn_bytes = clock_time(), frames.pending + TURN_BYTES
         try:
             try:
-                await self._write_events()
+                async for item in self._source:
+                    if self._finished or self._interrupted:  # it may outlive its cancellation
+                        break
+                    write(item)
+                    events = self.events = self.events + 1
+                    if not self._due:
+                        self._hold()
+                    elif (waiter := self._waiter) is not None:  # as _wake, but no call an event
+                        self._waiter = None
+                        if not waiter.done():
+                            waiter.set_result(None)
+                    if frames.ended:
+                        break
+                    if frames.pending >= turn_bytes or (
+                        not events % TURN_EVENTS and clock_time() - turn > TURN_SECONDS
+                    ):
+                        await self._give_turn()
+                        turn, turn_bytes = clock_time(), frames.pending + TURN_BYTES
             finally:
                 self._closing = True
                 with self._loop.shielded():
@@ -380,39 +408,17 @@ class Stream:
                     self._wake()
                 raise
             self.failure = error
-        if self._finished:  # drained: the end was written without the source
+        self._source_ended()
+
+    def _source_ended(self) -> None:
+        """Write the end, unless it was written by a drain, without the source."""
+        if self._finished:
             if self.failure is not None:
                 _log_failure(self.failure)
             return
         write_end(self._frames, self.failure)
         self._finished = self._due = True
         self._wake()
-
-    async def _write_events(self) -> None:
-        frames = self._frames
-        write = frames.write
-        clock_time = time.perf_counter
-        turn = clock_time()
-        turn_bytes = frames.pending + TURN_BYTES
-        async for item in self._source:
-            if self._finished or self._interrupted:  # a source may outlive its cancellation
-                break
-            write(item)
-            events = self.events = self.events + 1
-            if not self._due:
-                self._hold()
-            elif (waiter := self._waiter) is not None:  # as _wake, but no call for each event
-                self._waiter = None
-                if not waiter.done():
-                    waiter.set_result(None)
-            if frames.ended:
-                break
-            if frames.pending >= turn_bytes or (
-                not events % TURN_EVENTS and clock_time() - turn > TURN_SECONDS
-            ):
-                await self._give_turn()
-                turn = clock_time()
-                turn_bytes = frames.pending + TURN_BYTES
 
     async def _give_turn(self) -> None:
         """Let the loop do other work, and wait while the client takes less than is there."""

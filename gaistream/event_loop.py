@@ -163,6 +163,8 @@ class AsyncioLoop:
 
 
 class _AsyncioBreakable:
+    __slots__ = ("_cancelled_before", "_task", "broken")  # one for each stream, while it is sent
+
     def __init__(self) -> None:
         self.broken = False
 

@@ -66,6 +66,8 @@ class CORS:
         """Make it from "*", an origin, several origins, a CORS, or None."""
         if cors is None or isinstance(cors, CORS):
             return cors
+        if cors == "*":
+            return _ANYWHERE  # one for all: every stream holds its own
         return CORS(cors)  # type: ignore[arg-type]  # which makes a tuple of it
 
     def headers(self, origin: str | None) -> dict[str, str]:
@@ -86,6 +88,9 @@ class CORS:
             "Access-Control-Allow-Headers": _ALLOWED_HEADERS,
             "Access-Control-Max-Age": "600",
         }
+
+
+_ANYWHERE: Final = CORS(("*",))
 
 
 def headers(

@@ -167,8 +167,9 @@ cdef inline Mark mark_of(Frames self) noexcept:
 
 
 cdef void restore(Frames self, Mark mark) noexcept:
-    # what was there at the mark is gone where a take came between
-    cut(self.buffer, mark.length if mark.takes == self.takes else 0)
+    # what was there at the mark is gone where a take came between; a write around this one that
+    # failed first, in another thread, has left less
+    cut(self.buffer, min(mark.length, self.buffer.length) if mark.takes == self.takes else 0)
     self.next_id = mark.next_id
     self.id_written = mark.id_written
     self.hint_open = mark.hint_open

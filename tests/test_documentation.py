@@ -77,6 +77,11 @@ def test_every_program_of_the_readme_is_run_by_its_own_test() -> None:
         assert f"PROGRAMS[{number}]" in tests_of("test_readme.py")
 
 
+def test_scripts_stand_where_chromium_runs_them() -> None:
+    scripts = {block.page for block in BLOCKS if block.language == "js"}
+    assert scripts == {"README.md", "gaistream/handbook/browser.md"}
+
+
 BROKEN = {
     "python": "import gaistream\ngaistream.no_such_name\n",
     "pycon": ">>> 1 + 1\n3\n",
@@ -138,8 +143,7 @@ def test_a_stream_passes_a_proxy_with_these_settings_event_by_event(
 
     async def answer() -> AsyncIterator[str]:
         yield "one"
-        await asyncio.to_thread(go_on.wait, SECONDS)
-        yield "two"
+        yield "two" if await asyncio.to_thread(go_on.wait, SECONDS) else "too late"
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await SSEResponse(answer())(scope, receive, send)
@@ -258,4 +262,4 @@ def test_llms_txt_lists_every_page_and_every_name_of_the_reference() -> None:
     for page in pages.site_pages():
         assert pages.title_of(pages.read_page(page)) in whole
     assert "\n:::" not in whole
-    assert "--8<--" not in whole
+    assert "\n--8<--" not in whole

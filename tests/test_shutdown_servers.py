@@ -58,6 +58,46 @@ KEYBOARD = {
 }
 
 
+WSGI_APP = """
+import asyncio, itertools, time
+from gaistream import SSEOptions
+from gaistream.wsgi import SSEResponse, drain_on_signals
+
+drain_on_signals(0.4, retry_ms=2000)
+silent = SSEOptions(heartbeat_interval=None)
+
+async def idle():
+    yield "hello"
+    await asyncio.Event().wait()
+
+def talking():
+    for number in itertools.count():
+        yield "hello" if not number else "more"
+        time.sleep(0.02)
+
+def app(environ, start_response):
+    source = idle() if environ["PATH_INFO"] == "/idle" else talking()
+    return SSEResponse(source, silent)(environ, start_response)
+"""
+WAITRESS = """
+import socket, sys
+import waitress
+
+if __name__ == "__main__":
+    listening = socket.socket(fileno=int(sys.argv[1]))
+    import served
+    waitress.serve(served.app, sockets=[listening], threads=8)
+"""
+
+GUNICORN = ["gunicorn", "served:app", "--bind", "fd://{fd}", "--worker-class"]
+WSGI_SERVERS = {  # with how many streams that are idle, and how many that are not
+    "gunicorn sync": ([*GUNICORN, "sync"], 1, 0),
+    "gunicorn gthread": ([*GUNICORN, "gthread", "--threads", "8"], 4, 4),
+    "gunicorn gevent": ([*GUNICORN, "gevent"], 10, 10),
+    "waitress": (["serve_waitress", "{fd}"], 4, 4),
+}
+
+
 class Process:
     """A server in a process of its own, and of its own group."""
 
@@ -65,9 +105,9 @@ class Process:
         self.process = process
         self.address = address
 
-    def clients(self, count: int) -> list[Client]:
+    def clients(self, count: int, path: str = "/") -> list[Client]:
         """Open streams, each of which has said the first thing that it has to say."""
-        clients = [Client(self.address).ask("/") for _ in range(count)]
+        clients = [Client(self.address).ask(path) for _ in range(count)]
         for client in clients:
             assert client.head()[0] == 200
             client.until(said("hello"))
@@ -82,6 +122,7 @@ class Process:
 def served(home: Path, app: str, command: list[str]) -> Iterator[Process]:
     """Run a server on a socket of ours, or on a free port where it opens its own."""
     (home / "served.py").write_text(app)
+    (home / "serve_waitress.py").write_text(WAITRESS)
     own = any("{port}" in each for each in command)
     with contextlib.ExitStack() as stack:
         kept = stack.enter_context(socket.socket() if own else listen())
@@ -141,3 +182,15 @@ def test_at_the_keyboard_where_every_process_gets_the_signal_streams_end_cleanly
             assert client.rest().endswith(b"retry: 2000\n")
             client.close()
         server.process.wait(SECONDS)
+
+
+@pytest.mark.parametrize("name", WSGI_SERVERS)
+def test_streams_of_wsgi_end_cleanly_at_a_signal(tmp_path: Path, name: str) -> None:
+    command, idle, talking = WSGI_SERVERS[name]
+    with served(tmp_path, WSGI_APP, command) as server:
+        clients = server.clients(idle, "/idle") + server.clients(talking, "/talking")
+        server.process.send_signal(signal.SIGTERM)
+        for client in clients:
+            assert client.rest().endswith(b"retry: 2000\n")
+            client.close()
+        assert server.has_ended()

@@ -140,7 +140,9 @@ class Frames(Stateful):
         return (len(self._buffer), self._takes, self.failed)
 
     def _restore(self, mark: tuple[Any, ...]) -> None:
-        self._buffer.truncate(mark[0] if mark[1] == self._takes else 0)
+        # a write around this one that failed first, in another thread, has left less
+        kept = min(mark[0], len(self._buffer))
+        self._buffer.truncate(kept if mark[1] == self._takes else 0)
         self.failed = mark[2]
         self.ended = False
 

@@ -25,6 +25,7 @@ import json
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tomllib
@@ -44,7 +45,12 @@ from gaistream.events import Done, TextDelta
 def check_python(block: Block) -> None:
     """Run a program; ask its application; where its output follows, compare that."""
     namespace: dict[str, Any] = {"__name__": "documentation"}
-    exec(compile(block.code, str(block), "exec"), namespace)
+    handlers = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        exec(compile(block.code, str(block), "exec"), namespace)
+    finally:
+        for each, handler in handlers.items():
+            signal.signal(each, handler)
     asked = (block.mark or "").startswith("asked: ")
     assert asked is ("app" in namespace), f"{block}: an app needs a mark that tells how it is asked"
     if asked:
@@ -101,10 +107,12 @@ def check_shell(block: Block) -> None:
     subprocess.run(["bash", "-n"], input=block.code, text=True, check=True, timeout=SECONDS)
     for line in block.code.splitlines():
         words = shlex.split(line, comments=True)
-        while words and re.fullmatch(r"[A-Z_]+=\S*", words[0]):
-            words.pop(0)
-        if words:
-            COMMANDS[words[0]](words[1:])
+        while words:
+            end = words.index("|") if "|" in words else len(words)
+            command, words = words[:end], words[end + 1 :]
+            while re.fullmatch(r"[A-Z_]+=\S*", command[0]):
+                command.pop(0)
+            COMMANDS[command[0]](command[1:])
 
 
 def _make(arguments: list[str]) -> None:
@@ -139,7 +147,10 @@ def _server(package: str) -> Callable[[list[str]], None]:
 
 
 def _gaistream(arguments: list[str]) -> None:
-    _help_of("gaistream", *(each for each in arguments if each != "--help"))
+    subcommand = [each for each in arguments[:1] if not each.startswith("-")]
+    known = _help_of("gaistream", *subcommand)
+    for option in arguments:
+        assert not re.match("--?[a-z]", option) or option in known, option
 
 
 @functools.cache
@@ -158,8 +169,10 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "gaistream": _gaistream,
     "gunicorn": _server("gunicorn"),
     "hypercorn": _server("hypercorn"),
+    "jq": _nothing,
     "make": _make,
     "pip": _pip,
+    "printf": _nothing,
     "python": _python,
     "python3": _python,
     "uvicorn": _server("uvicorn"),

@@ -1,0 +1,301 @@
+"""A use of every public name: what valgrind runs, what leaks are counted of, what threads share.
+
+`CORE` is of the names that both twins have, `PACKAGE` of what is built upon them. A use takes the
+package, has all that is its own, its errors among it, and gives what came out, which is the same
+each time. tests/test_leaks.py asserts that no name is left out.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+WIDE = "é\u2028\x85😀\x00\"\\ \u0391" * 9
+LINES = "one\ntwo\r\nthree\r" * 40
+HOSTILE = b"\xef\xbb\xbfid: 7\r\ndata: \xff\xe2\x82\r\rretry:12\ndata\ndata:x\n\nevent: e\n: c\n\n"
+ERRORS = (ValueError, TypeError, BufferError, ArithmeticError, AttributeError, LookupError)
+Use = Callable[[ModuleType], Any]
+
+
+def refused(call: Callable[..., Any], *args: Any, **named: Any) -> tuple[str, str]:
+    """Give the error that a call ends in; it must."""
+    try:
+        call(*args, **named)
+    except ERRORS as error:
+        return type(error).__name__, str(error)
+    raise AssertionError(call)
+
+
+def pieces(text: bytes, size: int) -> list[bytes]:
+    return [text[at : at + size] for at in range(0, len(text), size)]
+
+
+# ---- events ----
+
+EVENTS: dict[str, tuple[Any, ...]] = {
+    "Start": ("id", "model"),
+    "TextDelta": (WIDE,),
+    "ReasoningDelta": ("because",),
+    "AudioDelta": (bytearray(b"\x00" * 50),),
+    "ToolCall": ("1", "name", {"x": [1, None]}),
+    "ToolResult": ("1", "name", [WIDE]),
+    "Citations": ([],),
+    "Safety": ("category", "action", 0.5, "note"),
+    "FinishStep": (3,),
+    "Finish": (None, "stop"),
+    "Error": ("message", "code", 2.5),
+    "Done": (),
+    "Raw": ({"any": 1},),
+    "Usage": (1, 2),
+    "Citation": ("uri", 1, 2, "title"),
+    "AudioFormat": ("audio/pcm", 24000, 1, 16),
+}
+
+
+def event(name: str) -> Use:
+    """Give the use of a kind of event or value."""
+
+    def use(gs: ModuleType) -> Any:
+        kind = getattr(gs._backend, name)
+        made, again = (kind(*EVENTS[name]) for _ in range(2))
+        rebuild, arguments = made.__reduce__()[:2]
+        return [
+            repr(made), made == again == copy.copy(made) == rebuild(*arguments),
+            refused(hash, made) if name in ("ToolCall", "ToolResult", "Raw") else
+            hash(made) == hash(again),
+            [repr(getattr(made, field)) for field in kind.__match_args__],
+            refused(setattr, made, "text", 1), refused(kind, object(), object(), object(), 5, 6),
+        ]  # fmt: skip
+
+    return use
+
+
+def base_event(gs: ModuleType) -> Any:
+    return issubclass(gs.events.Done, gs._backend.Event)
+
+
+# ---- frames out ----
+
+
+def encode_sse(gs: ModuleType) -> Any:
+    encode = gs.encode_sse
+    return [
+        encode("data", "event"), encode(LINES, "é", id="7", retry=5, comment="a\nb"),
+        encode(WIDE.encode(), id=-(2**63) + 1), encode(bytearray(LINES.encode())),
+        encode(memoryview(b"<\xff>")[1:2], errors="replace"), encode(json={"text": WIDE}),
+        encode("\ud800", errors="replace"), encode(retry=0), encode("x" * 70_000 + "\n" * 80),
+        refused(encode, "\ud800"), refused(encode, "x", "a\nb"), refused(encode),
+        refused(encode, b"\xff"), refused(encode, memoryview(b"abcd")[::2]),
+        refused(encode, id="\0"), refused(encode, retry=2**70), refused(encode, json=object()),
+    ]  # fmt: skip
+
+
+def encode_sse_into(gs: ModuleType) -> Any:
+    room = bytearray(600)
+    into = gs.encode_sse_into
+    return [
+        into(room, 3, LINES[:60], "event"), into(memoryview(room)[100:], 1, WIDE, id=5),
+        into(room, 0, memoryview(room)[2:20], errors="replace"), bytes(room),
+        refused(into, bytearray(3), 0, "too long"), refused(into, b"no", 0, "x"),
+        refused(into, room, 601, "x"), refused(into, room, None, "x"), bytes(room),
+    ]  # fmt: skip
+
+
+def encode_comment(gs: ModuleType) -> Any:
+    return [gs.encode_comment(), gs.encode_comment(LINES + WIDE), refused(gs.encode_comment, 1)]
+
+
+def encode_ndjson(gs: ModuleType) -> Any:
+    deep: Any = []
+    for _ in range(60):
+        deep = [deep]
+    return [gs.encode_ndjson({"a": [1, WIDE, 2.5]}), gs.encode_ndjson(deep), gs.encode_ndjson(WIDE),
+            refused(gs.encode_ndjson, object()), refused(gs.encode_ndjson, "\ud800")]
+
+
+def encode_ndjson_lines(gs: ModuleType) -> Any:
+    return [gs.encode_ndjson_lines([1, WIDE]), gs.encode_ndjson_lines(iter([])),
+            refused(gs.encode_ndjson_lines, [1, object()])]
+
+
+def escape_json(gs: ModuleType) -> Any:
+    escape = gs._backend.escape_json
+    texts = [text[:cut] for text in (WIDE, "x" * 20, "\x01" * 9, "\x80\xff", "\uffff") for cut in
+             (0, 1, 7, 8, 9, 99)]  # fmt: skip
+    return [*map(escape, texts), escape("\ud800", "replace"), refused(escape, "\ud800"),
+            refused(escape, 5), refused(escape, "x", "ignore")]
+
+
+def nests_deeper(gs: ModuleType) -> Any:
+    deeper = gs._backend.nests_deeper
+    return [deeper([[{"a": ()}]], 3), deeper([[{"a": ()}]], 4), deeper({}, 0)]
+
+
+def install_json(gs: ModuleType) -> Any:
+    library = gs._json
+    gs._backend.install_json(
+        library.fast_dumps, library.json_default, library.json_option, library.json_line_option,
+        library.careful_dumps, library.loads,
+    )  # fmt: skip
+    return [gs.encode_ndjson({"a": 1}), gs.ServerSentEvent("[1]").json()]
+
+
+def frame_template(gs: ModuleType) -> Any:
+    template = gs.FrameTemplate(b"data: ", b"\n\n")
+    made = gs.FrameTemplate.of({"text": "SLOT", "n": 1}, "SLOT", event="e")
+    room = bytearray(200)
+    return [
+        template.render(WIDE), template.render_many(["a", WIDE, "b" * 500, "\x01" * 300]),
+        template.render_many(["\ud800"] * 3, "replace"), template.render_into(room, 3, WIDE[:9]),
+        made.render("x"), repr(made), [each.prefix for each in (made, copy.copy(made))],
+        gs.FrameTemplate(b"", b"").render(""), gs.FrameTemplate(b"p" * 33, b"s" * 65).render("x"),
+        refused(template.render_many, ["a", 5]), refused(template.render, "\ud800"),
+        refused(template.render_into, bytearray(2), 0, "x"), refused(gs.FrameTemplate, "", b""),
+        refused(gs.FrameTemplate.of, {"a": "b"}, "SLOT"), refused(setattr, made, "prefix", b""),
+        bytes(room),
+    ]  # fmt: skip
+
+
+def server_sent_event(gs: ModuleType) -> Any:
+    made = gs.ServerSentEvent("[1]", "e", id="5", retry=7, comment="c")
+    (read,) = gs.SSEDecoder().feed(b"id: 1\ndata: \xff\xe2\x82\ndata: x\n\n")
+    seen = [bytes(made), made.json(), repr(made), made.data_bytes, repr(copy.copy(made))]
+    seen += [read.data_bytes, read.data, bytes(read), repr(read), read == copy.copy(read)]
+    made.data, made.id, made.event = None, None, "x"
+    read.data = WIDE
+    return [*seen, bytes(made), read.data_bytes, made == read, refused(made.json),
+            refused(read.json), refused(hash, made)]
+
+
+# ---- what keeps a state ----
+
+
+def buffer(gs: ModuleType) -> Any:
+    made = gs._backend.Buffer(9)
+    made.append(b"x" * 30_000)
+    made.append(memoryview(bytearray(WIDE.encode())))
+    view = made.view()
+    seen = [len(made), bytes(view[:3]), refused(made.append, b"y"), refused(made.take)]
+    del view
+    made.truncate(50)
+    room = bytearray(60)
+    seen += [refused(made.take_into, bytearray(3)), made.take_into(room, 5), bytes(room)]
+    made.append(b"left")
+    seen += [made.take(), made.take(), refused(made.truncate, 1), refused(gs._backend.Buffer, 0)]
+    gs._backend.Buffer(100_000).append(b"1")  # and goes with it
+    return seen
+
+
+def line_splitter(gs: ModuleType) -> Any:
+    splitter = gs.LineSplitter(max_line_bytes=90)
+    text = LINES.encode() + b"left"
+    seen = [splitter.feed(piece) for piece in (*pieces(text, 7), memoryview(text), b"\r", b"\n")]
+    other = gs.LineSplitter(max_line_bytes=5)
+    return [seen, splitter.feed(b"end"), splitter.close(), other.feed(b"a\nbcd"),
+            refused(other.feed, b"efg"), refused(other.feed, b""), refused(splitter.feed, b"")]
+
+
+def sse_decoder(gs: ModuleType) -> Any:
+    seen: list[Any] = []
+    for size in (1, 3, 1000):
+        decoder = gs.SSEDecoder(last_event_id="before")
+        for piece in pieces(HOSTILE * 3, size):
+            seen += [(repr(each), bytes(each)) for each in decoder.feed(piece)]
+        seen += [decoder.last_event_id, decoder.retry, decoder.close(), refused(decoder.feed, b"")]
+    small = gs.SSEDecoder(max_event_bytes=20)
+    small.feed(bytearray(b"data: a\ndata: b"))
+    return [seen, refused(small.feed, b"y" * 20), refused(small.feed, b"")]
+
+
+def ndjson_decoder(gs: ModuleType) -> Any:
+    text = b'{"a": [1]}\r\n\n"\xc3\xa9"\n[2\n' + b'["' + b"x" * 70_000 + b'"]\n7'
+    decoder = gs.NDJSONDecoder()
+    seen = [refused(decoder.feed, text), repr(decoder.feed(b"")), decoder.close()]
+    told: list[Any] = []
+    for named in ({"loads": None}, {"on_error": "skip"}, {"on_error": told.append}, {"loads": len}):
+        decoder = gs.NDJSONDecoder(**named)
+        seen += [len(decoder.feed(piece)) for piece in pieces(text, 5000)] + [decoder.close()]
+    strict = gs.NDJSONDecoder(strict=True, max_line_bytes=8)
+    seen += [refused(strict.feed, b"\n1\n"), refused(strict.feed, b"123456789")]
+    return seen, [(str(each), each.line, each.column) for each in told]
+
+
+class Scripted:
+    """A dialect that writes what it is given, and refuses numbers."""
+
+    def __init__(self, gs: ModuleType) -> None:
+        self.text_template = gs.FrameTemplate(b"data: ", b"\n\n")
+        self.reasoning_template = None
+
+    def write(self, frames: Any, item: Any) -> None:
+        frames.write_ready(b"id: before\n\n")
+        if isinstance(item, int):
+            raise LookupError(item)
+        frames.write_ready(repr(item).encode())
+
+    fail = write
+
+    def finish(self, frames: Any) -> None:
+        frames.write_ready(b"end\n\n")
+
+
+def common(gs: ModuleType, frames: Any) -> list[Any]:
+    """Use what both framings have."""
+    room = bytearray(4000)
+    frames.write("text")
+    frames.write(gs.events.TextDelta(WIDE))
+    frames.write_many(["a", gs.events.Done(), gs.events.ReasoningDelta("b")])
+    seen = [refused(frames.write, 5), refused(frames.write_many, ["c", 6]), frames.pending]
+    frames.write_heartbeat()
+    seen += [refused(frames.take_into, bytearray(2)), frames.take_into(room, 3), bytes(room)]
+    frames.write("x" * 20_000)
+    seen += [frames.take(), refused(frames.fail, 7)]
+    frames.finish()
+    return [*seen, frames.ended, frames.failed, refused(frames.write, "x"), frames.take()]
+
+
+def sse_frames(gs: ModuleType) -> Any:
+    frames = gs._backend.SSEFrames(Scripted(gs), 16, "replace", True)
+    frames.write_prelude(5000)
+    frames.write_comment("a\nb")
+    frames.write_frame(WIDE, "event", retry=5)
+    frames.write_frame(json=[1], id="own")
+    frames.write_event("name", {"a": 1})
+    frames.write_event("name", "text")
+    frames.write_sse_event(gs.ServerSentEvent("data", id="1"))
+    seen = [refused(frames.write_frame, "x", "a\nb"), frames.last_id]
+    return seen + common(gs, frames)
+
+
+def ndjson_frames(gs: ModuleType) -> Any:
+    frames = gs._backend.NDJSONFrames(Scripted(gs))
+    frames.write_line({"a": WIDE})
+    frames.write_text_line('{"ready":1}')
+    other = gs._backend.NDJSONFrames(Scripted(gs), 8, "strict", lambda _: b"dumped")
+    other.write_line(1)
+    return [refused(frames.write_text_line, "a\nb"), refused(frames.write_line, object()),
+            common(gs, frames), other.take(), refused(other.write, "\ud800")]
+
+
+CORE: dict[str, Use] = {
+    **{name: event(name) for name in EVENTS},
+    "Buffer": buffer,
+    "Event": base_event,
+    "FrameTemplate": frame_template,
+    "LineSplitter": line_splitter,
+    "NDJSONDecoder": ndjson_decoder,
+    "NDJSONFrames": ndjson_frames,
+    "SSEDecoder": sse_decoder,
+    "SSEFrames": sse_frames,
+    "ServerSentEvent": server_sent_event,
+    "encode_comment": encode_comment,
+    "encode_ndjson": encode_ndjson,
+    "encode_ndjson_lines": encode_ndjson_lines,
+    "encode_sse": encode_sse,
+    "encode_sse_into": encode_sse_into,
+    "escape_json": escape_json,
+    "install_json": install_json,
+    "nests_deeper": nests_deeper,
+}
