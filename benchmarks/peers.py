@@ -15,7 +15,6 @@ import argparse
 import importlib.metadata
 import platform
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -153,13 +152,15 @@ def machine() -> str:
 
 def versions() -> str:
     """Name gaistream's version and those of the peers that were measured."""
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=HERE, check=False,
-                            capture_output=True, text=True).stdout.strip()  # fmt: skip
+    try:
+        commit = f"{other_languages.run(['git', 'describe', '--always'], HERE).strip()}, "
+    except (Missing, OSError):
+        commit = ""
     names = {name for name, _ in peer_writers.peers().values()}
     names |= {name for name, _ in (peer_readers.peers() | peer_readers.line_peers()).values()}
     there = [f"{name} {importlib.metadata.version(name)}"
              for name in sorted({*names, "orjson", "pydantic"})]  # fmt: skip
-    own = f"gaistream {gaistream.__version__} ({commit}, {gaistream.backend})"
+    own = f"gaistream {gaistream.__version__} ({commit}{gaistream.backend})"
     return ", ".join([own, *there])
 
 
@@ -204,6 +205,17 @@ def aims(groups: list[Group]) -> Iterator[str]:
     yield ""
 
 
+def missed(groups: list[Group]) -> str:
+    """Say in a sentence what was aimed at and missed."""
+    costs = costs_of(groups)
+    said = [
+        f"{name.removeprefix('the ')} at most {ratio(most)} of {beside} ({title}), is {ratio(mine)}"
+        for title, name, beside, most in AIMS
+        if (mine := costs[title, name] / costs.get((title, beside), 1e9)) > most
+    ]
+    return f"Aimed at and missed: {'; '.join(said)}." if said else "Nothing aimed at was missed."
+
+
 OURS = ("encode_", "SSE", "NDJSON", "FrameTemplate", "LineSplitter", "TextDelta")
 
 
@@ -243,7 +255,7 @@ def write(groups: list[Group], text: str) -> None:
     (HERE / "peers.md").write_text(f"# What `make peers` printed\n\n{text}\n")
     peers_plot.plot(groups, HERE / "peers.svg")
     readme = README.read_text()
-    lines = "\n".join([*summary(groups), *aims(groups)])
+    lines = "\n".join([*summary(groups), missed(groups), ""])
     readme, count = re.subn(r"(?s)(<!-- peers -->\n).*?(<!-- /peers -->)",
                             lambda found: f"{found[1]}{lines}{found[2]}", readme)  # fmt: skip
     if count != 1:
