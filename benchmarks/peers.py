@@ -209,7 +209,7 @@ def missed(groups: list[Group]) -> str:
     """Say in a sentence what was aimed at and missed."""
     costs = costs_of(groups)
     said = [
-        f"{name.removeprefix('the ')} at most {ratio(most)} of {beside} ({title}), is {ratio(mine)}"
+        f"{title}, {name} at most {ratio(most)} of {beside}: is {ratio(mine)}"
         for title, name, beside, most in AIMS
         if (mine := costs[title, name] / costs.get((title, beside), 1e9)) > most
     ]
@@ -223,14 +223,20 @@ def is_ours(row: Row) -> bool:
     return row.name.startswith(OURS) and "joined" not in row.name
 
 
+def is_peer(row: Row) -> bool:
+    """Tell whether a row stands for another way to the same: not ours, nor a floor, nor more."""
+    more = ("the floor", "the pure twin", "the Go original, a token")
+    return not is_ours(row) and not row.name.startswith(more)
+
+
 def summary(groups: list[Group]) -> Iterator[str]:
     """Give one line a group for the README: its first row, gaistream's, the fastest peer's."""
     yield "| | beside | gaistream | the pure twin | fastest other |"
     yield "|---|---|---|---|---|"
     for group in groups:
         rows = [row for row in group.rows if row.ns]
-        ours = [row for row in rows if is_ours(row)]
-        others = [row for row in rows[1:] if not is_ours(row) and "pure twin" not in row.name]
+        ours = [row for row in rows if is_ours(row) and "data_bytes" not in row.name]
+        others = [row for row in rows[1:] if is_peer(row)]
         if not ours or is_ours(rows[0]):
             continue
         first = rows[0]
