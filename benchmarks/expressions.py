@@ -9,10 +9,15 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import importlib
 import json
+import os
+import subprocess
+import sys
 import timeit
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -20,10 +25,11 @@ import payloads
 import peer_writers
 
 import gaistream
-from gaistream import encode_events, encode_ndjson, encode_ndjson_lines, encode_sse, pure
+from gaistream import encode_events, encode_ndjson, encode_ndjson_lines, encode_sse
 from gaistream.events import TextDelta
 
-ROUNDS = 15
+HERE = Path(__file__).resolve().parent
+ROUNDS = 100  # of a millisecond each, so that some are not disturbed
 
 
 @dataclass
@@ -52,6 +58,19 @@ def f_string(data: str, event: str | None = None) -> bytes:
     return (f"event: {event}\ndata: {data}\n\n" if event else f"data: {data}\n\n").encode()
 
 
+def floor() -> Any:
+    """Compile floor.pyx, where Cython and a compiler are there."""
+    kept = HERE.parent / "build" / "floor"
+    kept.mkdir(parents=True, exist_ok=True)
+    source = kept / "floor.pyx"
+    source.write_text((HERE / "floor.pyx").read_text())
+    command = [sys.executable, "-m", "Cython.Build.Cythonize", "-q", "-i", str(source)]
+    subprocess.run(command, cwd=kept, check=True, capture_output=True,
+                   env={**os.environ, "CFLAGS": "-O3"})  # fmt: skip
+    sys.path.append(str(kept))
+    return importlib.import_module("floor").copy
+
+
 TOKEN_TEMPLATE = gaistream.FrameTemplate(b'event: text_delta\ndata: {"text":"', b'"}\n\n')
 CHUNK_TEMPLATE = gaistream.FrameTemplate.of(payloads.openai_chunk("THE TEXT"), "THE TEXT")
 encoder = gaistream.SSEEncoder()
@@ -70,6 +89,7 @@ NAMES: dict[str, Any] = {
     "large": payloads.LARGE_ROW,
     "rows": [payloads.ROW] * payloads.TOKENS,
     "payload": payloads.PAYLOAD,
+    "chunk": payloads.openai_chunk(payloads.TOKEN),
     "newline": orjson.OPT_APPEND_NEWLINE,
     "dumps": orjson.dumps,
     "json_dumps": json.dumps,
@@ -79,7 +99,7 @@ NAMES: dict[str, Any] = {
     "encode_events": encode_events,
     "encode_ndjson": encode_ndjson,
     "encode_ndjson_lines": encode_ndjson_lines,
-    "pure": pure,
+    "pure": payloads.pure_twin(),
     "render": TOKEN_TEMPLATE.render,
     "render_many": TOKEN_TEMPLATE.render_many,
     "render_chunk": CHUNK_TEMPLATE.render,
@@ -92,6 +112,8 @@ WRITERS = {name: write for name, (_, write) in peer_writers.peers().items()}
 NAMES |= {f"peer_{index}": write for index, write in enumerate(WRITERS.values())}
 with contextlib.suppress(ImportError):
     NAMES["Chunk"] = payloads.openai_chunk_model()
+with contextlib.suppress(ImportError, OSError, subprocess.CalledProcessError):
+    NAMES["copy"] = floor()
 with contextlib.suppress(ImportError):
     import msgspec
 
@@ -105,6 +127,8 @@ def of_peers(arguments: str) -> list[tuple[str, str]]:
 SMALL, TOKEN, LINES = payloads.SMALL_FRAME, payloads.TOKEN_FRAME, payloads.LINES_FRAME
 ROW_LINE, LARGE_LINE = (orjson.dumps(row) + b"\n" for row in (payloads.ROW, payloads.LARGE_ROW))
 CHUNK = b"data: " + orjson.dumps(payloads.openai_chunk(payloads.TOKEN)) + b"\n\n"
+FLOOR = "the floor: compiled, copies only"
+CHUNK_DICT = "a dict, an OpenAI chunk, to its frame"
 WRITER = "an event through a writer to its sink"
 # title, events an evaluation, expected bytes, then (name, expression), what to compare with first
 GROUPS: list[tuple[str, int, bytes | None, list[tuple[str, str]]]] = [
@@ -112,6 +136,7 @@ GROUPS: list[tuple[str, int, bytes | None, list[tuple[str, str]]]] = [
         ("f-string and encode", r'f"event: {event}\ndata: {data}\n\n".encode()'),
         ("encode_sse, event by keyword", "encode_sse(data, event=event)"),
         ("encode_sse", "encode_sse(data, event)"),
+        (FLOOR, "copy(data, event)"),
         ("the pure twin", "pure.encode_sse(data, event)"),
         *of_peers("data, event"),
     ]),
@@ -147,12 +172,18 @@ GROUPS: list[tuple[str, int, bytes | None, list[tuple[str, str]]]] = [
         ("the pure twin", "pure.encode_sse(long)"),
         *of_peers("long"),
     ]),
-    ("a dict to its frame", 1, b"data: " + orjson.dumps(payloads.PAYLOAD) + b"\n\n", [
-        ("orjson.dumps alone", "dumps(payload)"),
-        ("orjson and concatenation", r'b"data: " + dumps(payload) + b"\n\n"'),
-        ("encode_sse(json=)", "encode_sse(json=payload)"),
-        ("the pure twin", "pure.encode_sse(json=payload)"),
-    ]),
+    *(
+        (title, 1, b"data: " + orjson.dumps(payload) + b"\n\n", [
+            ("orjson.dumps alone", f"dumps({name})"),
+            ("orjson and concatenation", rf'b"data: " + dumps({name}) + b"\n\n"'),
+            ("encode_sse(json=)", f"encode_sse(json={name})"),
+            ("the pure twin", f"pure.encode_sse(json={name})"),
+        ])
+        for title, name, payload in (
+            ("a dict of three fields to its frame", "payload", payloads.PAYLOAD),
+            (CHUNK_DICT, "chunk", payloads.openai_chunk(payloads.TOKEN)),
+        )
+    ),
     ("an OpenAI chunk", 1, CHUNK, [
         ("pydantic, built and dumped",
          r'f"data: {Chunk(**openai_chunk(token)).model_dump_json()}\n\n".encode()'),
@@ -215,7 +246,7 @@ def note_of(name: str) -> str:
 def least(rows: list[tuple[str, str]], rounds: int) -> dict[str, float]:
     """Give the least nanoseconds of an evaluation of each, the loop's own among them."""
     timers = [(name, timeit.Timer(expression, globals=NAMES)) for name, expression in rows]
-    numbers = [max(1, timer.autorange()[0] // 20) for _, timer in timers]
+    numbers = [max(1, timer.autorange()[0] // 200) for _, timer in timers]  # a millisecond each
     found = dict.fromkeys((name for name, _ in rows), float("inf"))
     for _ in range(rounds):
         for (name, timer), number in zip(timers, numbers, strict=True):

@@ -27,8 +27,7 @@ def colour(row: Row) -> str:
 def plot(groups: list[Group], place: Path) -> None:
     """Draw the chosen groups, one axis each, nanoseconds on a logarithmic scale."""
     chosen = [group for title in SHOWN for group in groups if group.title == title]
-    mpl.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "gaistream", "font.size": 9,
-                     "font.family": ["Helvetica", "Arial", "DejaVu Sans"]}  # fmt: skip
+    mpl.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "gaistream", "font.size": 9}
     counts = [sum(row.ns is not None for row in group.rows) for group in chosen]
     figure, axes = pyplot.subplots(
         len(chosen), 1, figsize=(8, 0.24 * sum(counts) + 0.5 * len(chosen)), sharex=True,
@@ -42,9 +41,10 @@ def plot(groups: list[Group], place: Path) -> None:
         axis.bar_label(bars, [f"{cost:,.0f}" for cost in costs], padding=3, fontsize=8)
         axis.set_xscale("log")
         axis.set_title(group.title, loc="left", fontsize=10, fontweight="bold")
-        axis.spines[["top", "right"]].set_visible(False)
+        axis.spines[["top", "right", "bottom"]].set_visible(False)
         axis.tick_params(axis="y", length=0)
+        axis.xaxis.set_visible(False)
         axis.margins(x=0.12)
-    axes[-1, 0].set_xlabel("nanoseconds an event, less is better (logarithmic)")
+    figure.supxlabel("nanoseconds an event, less is better (logarithmic scale)", fontsize=9)
     figure.savefig(place, metadata={"Date": None, "Creator": None}, facecolor="white")
     pyplot.close(figure)

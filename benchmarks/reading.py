@@ -14,18 +14,15 @@ from functools import partial
 from typing import Any
 
 import orjson
+import payloads
 import peer_readers
 
 import gaistream
-from gaistream import _json, pure
 
 Rows = list[tuple[str, Callable[[], Any]]]
 
-pure.install_json(
-    _json.fast_dumps, _json.json_default, _json.json_option, _json.json_line_option,
-    _json.careful_dumps, _json.loads,
-)
-ROUNDS = 15
+pure = payloads.pure_twin()
+ROUNDS = 40
 EVENTS = 2000
 ONE_A_CHUNK = "84-byte events read, one a chunk"
 IN_4_KB = "84-byte events read, in chunks of 4 KB"

@@ -330,15 +330,19 @@ cdef inline bint nests(object payload) noexcept:
 cdef bint deeper(object payload, Py_ssize_t levels) except -1:
     cdef PyObject* value
     cdef Py_ssize_t position = 0
+    if not nests(payload):
+        return False
+    if levels <= 0:
+        return True
     if isinstance(payload, dict):
-        if levels <= 0:
-            return True
         while PyDict_Next(payload, &position, NULL, &value):
             if nests(<object> value) and deeper(<object> value, levels - 1):
                 return True
-    elif isinstance(payload, (list, tuple)):
-        if levels <= 0:
-            return True
+    elif type(payload) is list:
+        for each in <list> payload:
+            if nests(each) and deeper(each, levels - 1):
+                return True
+    else:
         for each in payload:
             if nests(each) and deeper(each, levels - 1):
                 return True

@@ -1,9 +1,11 @@
 # Frames to a sink, from any thread: what every writer does for each event.
 #
-# A write holds the lock until its frames are with the sink. The lock is the interpreter's own,
-# without an object around it; where greenlets stand for threads (the threading module is patched
-# then), it is threading's, by which they wait for each other. What is seldom asked is in
-# gaistream/writer.py, for both twins. Twin of gaistream/pure/writer.py.
+# A write holds the lock until its frames are with the sink. The lock is a field, `owner`, that the
+# GIL guards, and a gate of the interpreter's, closed, at which threads wait for it: whoever lets
+# go while somebody waits opens the gate for one of them. Without the GIL the gate alone is the
+# lock. Where greenlets stand for threads (the threading module is patched then), it is
+# threading's, by which they wait for each other. What is seldom asked is in gaistream/writer.py,
+# for both twins. Twin of gaistream/pure/writer.py.
 
 import threading
 
@@ -24,6 +26,18 @@ cdef extern from "pythread.h":
 cdef extern from "Python.h":
     int PyErr_CheckSignals() except -1
 
+cdef extern from *:
+    """
+    #ifdef Py_GIL_DISABLED
+    #define GAISTREAM_GIL 0
+    #else
+    #define GAISTREAM_GIL 1
+    #endif
+    #define GAISTREAM_HANDED_ON (~0UL)  /* an owner that no thread is: the gate is open */
+    """
+    bint GAISTREAM_GIL
+    unsigned long GAISTREAM_HANDED_ON
+
 
 cdef class FrameWriter:
     """An encoder, its sink and a lock. Thread-safe."""
@@ -34,16 +48,19 @@ cdef class FrameWriter:
     cdef object sink
     cdef bint flush_each, none_is_refusal, sent_first
     cdef Py_ssize_t most
-    cdef PyThread_type_lock lock
-    cdef unsigned long owner  # 0, or the thread that holds the lock
-    cdef object green_lock    # threading's, where greenlets stand for threads
+    cdef PyThread_type_lock gate
+    cdef unsigned long owner   # 0, or the thread that holds the lock
+    cdef Py_ssize_t waiting    # threads that are at the gate
+    cdef object green_lock     # threading's, where greenlets stand for threads
     cdef object green_owner
 
     def __cinit__(self, *_, **__):
         self._closed = True  # until it is made, even if a subclass forgets __init__
-        self.lock = PyThread_allocate_lock()
-        if self.lock == NULL:
+        self.gate = PyThread_allocate_lock()
+        if self.gate == NULL:
             raise MemoryError
+        if GAISTREAM_GIL:
+            PyThread_acquire_lock(self.gate, 0)
         lock = threading.Lock()
         if type(lock).__module__ != "_thread":
             self.green_lock = lock
@@ -57,8 +74,8 @@ cdef class FrameWriter:
         self._closed = False
 
     def __dealloc__(self):
-        if self.lock != NULL:
-            PyThread_free_lock(self.lock)
+        if self.gate != NULL:
+            PyThread_free_lock(self.gate)
 
     def write(self, event):
         """Write an event, or what a source may yield in its place.
@@ -147,7 +164,7 @@ cdef class FrameWriter:
                 return False
             self.green_owner = threading.get_ident()
             return True
-        if not PyThread_acquire_lock(self.lock, 0):
+        if self.owner if GAISTREAM_GIL else not PyThread_acquire_lock(self.gate, 0):
             return False
         self.owner = PyThread_get_thread_ident()
         return True
@@ -191,7 +208,7 @@ cdef inline int acquire(FrameWriter self) except -1:
     me = PyThread_get_thread_ident()
     if self.owner == me:
         raise SinkError("the sink used the writer that was calling it")
-    if not PyThread_acquire_lock(self.lock, 0):
+    if not GAISTREAM_GIL or self.owner:
         wait_for(self)
     self.owner = me
     return 0
@@ -200,12 +217,21 @@ cdef inline int acquire(FrameWriter self) except -1:
 cdef int wait_for(FrameWriter self) except -1:
     """Wait for the lock; an exception out of a signal's handler breaks it off."""
     cdef PyLockStatus status
-    while True:
-        with nogil:
-            status = PyThread_acquire_lock_timed(self.lock, -1, 1)
-        if status == PY_LOCK_ACQUIRED:
-            return 0
-        PyErr_CheckSignals()
+    self.waiting += GAISTREAM_GIL
+    try:
+        while True:
+            with nogil:
+                status = PyThread_acquire_lock_timed(self.gate, -1, 1)
+            if status == PY_LOCK_ACQUIRED:
+                return 0
+            PyErr_CheckSignals()
+    except BaseException:
+        if self.waiting == 1 and self.owner == GAISTREAM_HANDED_ON:
+            PyThread_acquire_lock(self.gate, 0)  # it was opened for us alone
+            self.owner = 0
+        raise
+    finally:
+        self.waiting -= GAISTREAM_GIL
 
 
 cdef int acquire_green(FrameWriter self) except -1:
@@ -222,8 +248,11 @@ cdef inline int release(FrameWriter self) except -1:
         self.green_owner = None
         self.green_lock.release()
         return 0
-    self.owner = 0
-    PyThread_release_lock(self.lock)
+    if GAISTREAM_GIL and not self.waiting:
+        self.owner = 0
+        return 0
+    self.owner = GAISTREAM_HANDED_ON if GAISTREAM_GIL else 0
+    PyThread_release_lock(self.gate)
     return 0
 
 

@@ -9,11 +9,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"runtime"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 const (
@@ -157,26 +159,28 @@ func check(what string, right bool) {
 	}
 }
 
-// measure gives the least of several runs, divided by what one evaluation holds.
+// measure gives the least of many short batches, as the Python side does, divided by what one
+// evaluation holds.
 func measure(each int, run func() error) map[string]any {
-	least := testing.BenchmarkResult{}
-	for round := 0; round < 3; round++ {
-		found := testing.Benchmark(func(b *testing.B) {
-			b.ReportAllocs()
-			for i := 0; i < b.N; i++ {
-				if err := run(); err != nil {
-					b.Fatal(err)
-				}
+	batch := 1
+	least := math.Inf(1)
+	for round := 0; round < 400; round++ {
+		start := time.Now()
+		for i := 0; i < batch; i++ {
+			if err := run(); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
 			}
-		})
-		if round == 0 || found.NsPerOp() < least.NsPerOp() {
-			least = found
+		}
+		took := time.Since(start)
+		least = math.Min(least, float64(took.Nanoseconds())/float64(batch))
+		if took < time.Millisecond && batch < 1<<20 {
+			batch *= 2
 		}
 	}
-	nanoseconds := float64(least.T.Nanoseconds()) / float64(least.N)
 	return map[string]any{
-		"ns":          nanoseconds / float64(each),
-		"allocations": float64(least.AllocsPerOp()) / float64(each),
+		"ns":          least / float64(each),
+		"allocations": testing.AllocsPerRun(100, func() { _ = run() }) / float64(each),
 	}
 }
 

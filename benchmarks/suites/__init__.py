@@ -16,19 +16,12 @@ from typing import Any
 
 os.environ.setdefault("GAISTREAM_BACKEND", "native")
 sys.path.append(str(Path(__file__).resolve().parent.parent))
+
+import payloads
+
 TWINS: dict[str, Any] = {
-    name: importlib.import_module(f"gaistream.{module}")
-    for name, module in (("native", "_core"), ("pure", "pure"))
-}
-
-from gaistream import _json  # noqa: E402
-
-TWINS["pure"].install_json(
-    _json.fast_dumps, _json.json_default, _json.json_option, _json.json_line_option,
-    _json.careful_dumps, _json.loads,
-)  # fmt: skip
-
-
+    "native": importlib.import_module("gaistream._core"), "pure": payloads.pure_twin(),
+}  # fmt: skip
 SMOKE = "GAISTREAM_SMOKE" in os.environ  # only that everything runs is asked
 
 
