@@ -17,11 +17,9 @@ import gaistream
 SOURCE = Path(gaistream.__file__)
 HEAVY = {"asyncio", "concurrent", "dataclasses", "email", "http", "inspect", "json", "logging",
          "orjson", "socket", "ssl", "urllib", "uuid"}
-CORE = {"_backend", "_version", "errors", "_core"} if gaistream.backend == "native" else {
-    "_backend", "_version", "errors", "pure", "pure.buffer", "pure.decoder", "pure.encoder",
-    "pure.events", "pure.lines", "pure.ndjson", "pure.ndjson_decoder", "pure.sse",
-    "pure.template", "pure.text",
-}
+TWIN = {"_core"} if gaistream.backend == "native" else {
+    f"pure.{file.stem}".removesuffix(".__init__") for file in SOURCE.parent.glob("pure/*.py")}
+CORE = {"_backend", "_version", "errors"} | TWIN
 
 
 def child(program: str) -> str:
