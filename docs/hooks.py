@@ -25,6 +25,9 @@ def on_config(config: Any) -> None:
 
 def on_files(files: Files, config: Any) -> Files:
     """Take the pages from where they are; leave the theme's files and the assets alone."""
+    for picture in sorted(pages.ROOT.glob("benchmarks/*.svg")):
+        path = picture.relative_to(pages.ROOT).as_posix()
+        files.append(File(path, str(pages.ROOT), config.site_dir, config.use_directory_urls))
     for path, place in pages.site_pages().items():
         taken = files.get_file_from_path(place)
         if taken is not None:
@@ -38,9 +41,9 @@ def on_files(files: Files, config: Any) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Put in what a page includes."""
-    return pages.expand(markdown)
+    return pages.expand(markdown, page.file.src_uri)
 
 
 def on_post_build(config: Any) -> None:

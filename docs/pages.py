@@ -11,6 +11,7 @@ do with it: tests/test_documentation.py knows them.
 
 from __future__ import annotations
 
+import posixpath
 import re
 import textwrap
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ _ELSEWHERE = {
     "CONTRIBUTING.md": "contributing.md",
 }
 _INCLUDE = re.compile(r'^--8<-- "([^"#]+)(?:#([^"]+))?"$', re.MULTILINE)
+_LINK = re.compile(r"\]\((?!\w+:|#)([^)\s]+)\)")
 _FENCE = re.compile(r"^( *)(`{3,})(.*)$")
 _MARK = re.compile(r"^ *<!-- (.+) -->$")
 
@@ -40,22 +42,29 @@ def site_pages() -> dict[str, str]:
 
 def read_page(path: str) -> str:
     """Give a page's Markdown, with what it includes."""
-    return expand((ROOT / path).read_text("utf-8"))
+    return expand((ROOT / path).read_text("utf-8"), path)
 
 
-def expand(markdown: str) -> str:
+def expand(markdown: str, page: str) -> str:
     """Put files, and sections of files, in the place of the lines that include them."""
-    return _INCLUDE.sub(lambda line: _included(line[1], line[2]), markdown)
+    return _INCLUDE.sub(lambda line: _included(line[1], line[2], page), markdown)
 
 
-def _included(path: str, heading: str | None) -> str:
+def _included(path: str, heading: str | None, page: str) -> str:
     text = (ROOT / path).read_text("utf-8").rstrip("\n")
     if heading is None:
         return text
+    text = _LINK.sub(lambda link: f"]({_moved(link[1], path, page)})", text)
     section = re.search(rf"^(#+) {re.escape(heading)}\n(.*?)(?=^#+ |\Z)", text, re.M | re.S)
     if section is None:
         raise ValueError(f"{path} has no heading {heading!r}")
     return section[2].strip("\n")
+
+
+def _moved(target: str, path: str, page: str) -> str:
+    """Give the target of a relative link of one page, as it is from another."""
+    whole = posixpath.join(posixpath.dirname(path), target)
+    return posixpath.relpath(whole, posixpath.dirname(page) or ".")
 
 
 def title_of(markdown: str) -> str:
@@ -122,7 +131,7 @@ def blocks_of(page: str) -> Iterator[Block]:
         code = textwrap.dedent("\n".join([*lines[first + 1 : number], ""]))
         block = Block(
             page, first + 1, language, title[1] if title else None,
-            mark[1] if mark else None, expand(code), block,
+            mark[1] if mark else None, expand(code, page), block,
         )  # fmt: skip
         yield block
         number += 1

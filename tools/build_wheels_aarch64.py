@@ -47,7 +47,8 @@ def cross_build(root: Path, sdist: Path) -> Path:
     shutil.copytree(root / f"usr/include/{TARGET}/python3.11", headers / TARGET / "python3.11")
     builder = environment(interpreter("3.11"), FOLDER / "build")
     run(builder, "-m", "pip", "install", "-q", "ziglang")
-    compiler = f"{builder} -m ziglang cc -target {TARGET}.2.17"
+    (zig,) = builder.parents[1].glob("lib/python3.11/site-packages/ziglang/zig")
+    compiler = f"{zig} cc -target {TARGET}.2.17"
     run(builder, "-m", "pip", "wheel", "-q", "--no-deps", "--wheel-dir", FOLDER / "made", sdist,
         GAISTREAM_BUILD="native", CC=compiler, LDSHARED=f"{compiler} -shared",
         CFLAGS=f"-I{root}/usr/include/python3.11 -I{headers}",

@@ -7,8 +7,8 @@ it, is run in a copy of the tests that has no package beside it, in child proces
 
 A part is a test file's name without `test_` and `.py`, and may be a pattern. The default are those
 of the data's path, from bytes to ASGI and WSGI, which need nothing but the dependency group
-"wheel"; `all` is the suite, which needs the group "test" (without test_packaging.py, which tests
-the source tree).
+"wheel"; `all` is the suite, which needs the group "test" (without the files that test the source
+tree: its build and its documentation).
 """
 
 from __future__ import annotations
@@ -27,9 +27,11 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 PARTS = ["asgi", "asgi_client", "buffer", "chat", "decoder*", "dialects", "encoder*", "engine*",
          "events", "golden", "http", "imports", "json_depth", "lines", "ndjson_decoder", "options",
-         "read_events", "sources*", "sse", "stateful", "streams*", "template", "trio*", "twins*",
-         "writer*", "wsgi"]
+         "read_events", "sources*", "sse", "stateful", "streams*", "template", "threads", "trio*",
+         "twins*", "writer*", "wsgi"]
 BESIDE = ["tests", "benchmarks", "examples", "README.md", "pyproject.toml"]
+OF_THE_SOURCE_TREE = ["test_packaging.py", "test_dist.py", "test_documentation.py",
+                      "test_tutorial.py", "test_browser_handbook.py"]  # and of its documents
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 PROBE = """
 import json, sys, gaistream
@@ -55,7 +57,7 @@ def tests_alone(folder: Path) -> Path:
     """Copy what the tests read into a folder without the package, and give the tests' own."""
     for name in BESIDE:
         if (ROOT / name).is_dir():
-            ignored = shutil.ignore_patterns("__pycache__", "test_packaging.py")
+            ignored = shutil.ignore_patterns("__pycache__", *OF_THE_SOURCE_TREE)
             shutil.copytree(ROOT / name, folder / name, ignore=ignored)
         elif (ROOT / name).exists():
             shutil.copy(ROOT / name, folder)

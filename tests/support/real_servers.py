@@ -212,12 +212,11 @@ class _Uvicorn(uvicorn.Server):
 
 @contextlib.contextmanager
 def serve_uvicorn(
-    app: Any, http: str, loop: str, *, send_buffer: int | None = None
+    app: Any, http: str, loop: str, *, send_buffer: int | None = None, **more: Any
 ) -> Iterator[Server]:
     """Serve an ASGI app in a thread, with "h11" or "httptools", on "asyncio" or "uvloop"."""
-    config = uvicorn.Config(
-        app, http=http, loop=loop, lifespan="off", log_config=None, access_log=False
-    )
+    settings = {"lifespan": "off", "log_config": None, "access_log": False, **more}
+    config = uvicorn.Config(app, http=http, loop=loop, **settings)
     running = _Uvicorn(config)
     with listen() as listening:
         if send_buffer is not None:  # connections inherit it
