@@ -211,12 +211,12 @@ def aims(groups: list[Group]) -> Iterator[str]:
 
 
 def missed(groups: list[Group]) -> str:
-    """Say in a sentence what was aimed at and missed."""
+    """List what was aimed at and missed."""
     said = [
-        f"{title}, {name} at most {ratio(most)} of {beside}: is {ratio(found)}"
+        f"- {title}: {name} ÷ {beside} was to be at most {ratio(most)}, and is {ratio(found)}"
         for title, name, beside, most, found in outcomes(groups) if found > most
     ]  # fmt: skip
-    return f"Aimed at and missed: {'; '.join(said)}." if said else "Nothing aimed at was missed."
+    return "\n".join(["Aimed at and missed:", "", *said] if said else ["No aim was missed."])
 
 
 OURS = ("encode_", "SSE", "NDJSON", "FrameTemplate", "LineSplitter", "TextDelta")

@@ -108,5 +108,5 @@ def test_what_was_aimed_at_is_said_to_be_met_or_missed():
 
     assert list(peers.aims(groups(250)))[2].endswith("| 3.00 | 2.50 | met |")
     assert list(peers.aims(groups(350)))[2].endswith("| 3.00 | 3.50 | missed |")
-    assert peers.missed(groups(250)) == "Nothing aimed at was missed."
-    assert peers.missed(groups(350)).endswith("at most 3.00 of f-string and encode: is 3.50.")
+    assert peers.missed(groups(250)) == "No aim was missed."
+    assert peers.missed(groups(350)).endswith("was to be at most 3.00, and is 3.50")
