@@ -10,8 +10,10 @@ import json
 import re
 
 import pytest
+from required import once_a_check
 from source_tree import ROOT, tool
 
+once_a_check()
 FOLDER = ROOT / ".github" / "workflows"
 WORKFLOWS = sorted(FOLDER.glob("*.yml"))
 if not WORKFLOWS:

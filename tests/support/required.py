@@ -39,6 +39,12 @@ def need_tool(name: str) -> str:
     return str(path)
 
 
+def once_a_check() -> None:
+    """Go on only where the compiled core is tested: both backends are one check's two runs."""
+    if os.environ.get("GAISTREAM_BACKEND") == "pure":
+        pytest.skip("does not depend on the backend", allow_module_level=True)
+
+
 def _miss(reason: str, *, required: bool) -> None:
     if required:
         pytest.fail(f"{reason}, and GAISTREAM_REQUIRE is set")
