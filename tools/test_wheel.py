@@ -74,7 +74,7 @@ def check(found: dict[str, Any], backend: str) -> None:
         sys.exit(f"that is the source tree, not what was installed: {found}")
 
 
-def run_suite(backend: str, parts: list[str], more: list[str], *, gil: bool) -> int:
+def run_suite(backend: str, parts: list[str], *, gil: bool) -> int:
     """Run these parts of the suite, and give pytest's exit code."""
     environment = {**os.environ, "GAISTREAM_BACKEND": backend, "PYTHONSAFEPATH": "1"}
     environment.pop("PYTHONPATH", None)
@@ -86,7 +86,7 @@ def run_suite(backend: str, parts: list[str], more: list[str], *, gil: bool) -> 
             {str(file) for part in parts for file in tests.glob(f"test_{part}.py")})
         if not chosen and parts != ["all"]:
             sys.exit(f"no test file has such a name: {' '.join(parts)}")
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *more, *chosen]
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *chosen]
         return subprocess.run(command, cwd=folder, env=environment).returncode
 
 
@@ -94,7 +94,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("parts", nargs="*", metavar="PART", help="of the suite, or all of it")
     parser.add_argument("--backend", choices=["native", "pure"], default="native")
-    parser.add_argument("--pytest", action="append", default=[], metavar="ARG", help="for pytest")
     chosen = parser.parse_args()
     found = probe(chosen.backend)
     check(found, chosen.backend)
@@ -103,8 +102,7 @@ def main() -> None:
         python += f", free-threaded, with the GIL {'on' if found['gil'] else 'off'}"
     print(f"gaistream {found['version']} on {python}: the {found['backend']} backend, "
           f"JSON by {found['json']}", flush=True)
-    parts = chosen.parts or PARTS
-    sys.exit(run_suite(chosen.backend, parts, chosen.pytest, gil=found["gil"]))
+    sys.exit(run_suite(chosen.backend, chosen.parts or PARTS, gil=found["gil"]))
 
 
 if __name__ == "__main__":
