@@ -76,7 +76,7 @@ def check(found: dict[str, Any], backend: str) -> None:
 
 def run_suite(backend: str, parts: list[str], *, gil: bool) -> int:
     """Run these parts of the suite, and give pytest's exit code."""
-    environment = {**os.environ, "GAISTREAM_BACKEND": backend, "PYTHONSAFEPATH": "1"}
+    environment = {**os.environ, "GAISTREAM_BACKEND": backend}
     environment.pop("PYTHONPATH", None)
     if FREE_THREADED:  # a core that wants the GIL turns it on, with a warning, unless it is on
         environment["PYTHON_GIL"] = "1" if gil else "0"
