@@ -27,9 +27,12 @@ from .options import NDJSONOptions, SSEOptions
 __all__ = ["NDJSONEncoder", "NDJSONWriter", "SSEEncoder", "SSEWriter", "encode_events"]
 
 
+_DEFAULTS = {kind: kind() for kind in (SSEOptions, NDJSONOptions)}  # frozen, so all may share them
+
+
 def _options(kind: type[Any], options: Any) -> Any:
     if options is None:
-        return kind()
+        return _DEFAULTS[kind]
     if type(options) is not kind:
         expected = kind.__name__
         raise FrameTypeError(f"options must be {expected} or None, not {type(options).__name__}")

@@ -97,5 +97,16 @@ def test_aims_are_of_rows_that_there_are():
     names = {(title, name) for title, _, _, rows in expressions.GROUPS for name, _ in rows}
     for title, name, beside, _ in peers.AIMS:
         assert (title, name) in names
-        if "Go" not in beside and beside not in ("sse-starlette",):
+        if "Go" not in beside and beside not in ("sse-starlette", peers.SMALL):
             assert (title, beside) in names
+
+
+def test_what_was_aimed_at_is_said_to_be_met_or_missed():
+    def groups(twin):
+        rows = [Row("f-string and encode", 100), Row("the pure twin", twin)]
+        return [Group("a small frame", rows)]
+
+    assert list(peers.aims(groups(250)))[2].endswith("| 3.00 | 2.50 | met |")
+    assert list(peers.aims(groups(350)))[2].endswith("| 3.00 | 3.50 | missed |")
+    assert peers.missed(groups(250)) == "No aim was missed."
+    assert peers.missed(groups(350)).endswith("was to be at most 3.00, and is 3.50")
