@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 from gaistream.pure import SSEDecoder
@@ -59,6 +60,8 @@ def _litestar(found: dict[str, tuple[str, Write]]) -> None:
 
 
 def _django_eventstream(found: dict[str, tuple[str, Write]]) -> None:
+    if find_spec("django_eventstream") is None:  # Django is configured once a process
+        raise ImportError("django_eventstream is not installed")
     from django.conf import settings
 
     if not settings.configured:

@@ -61,8 +61,12 @@ def run(*headers: str) -> list[str]:
     return ran.stdout.split()
 
 
-def test_each_chunk_is_a_member_and_who_reads_one_member_sees_one_chunk() -> None:
-    assert run() == ["gzip", "2", "1"]
+def test_where_each_chunk_is_a_member_who_reads_one_member_sees_one_chunk() -> None:
+    import django.utils.text
+
+    # later Djangos make one member of a whole stream, flushed behind each chunk
+    one_member = hasattr(django.utils.text, "acompress_sequence")
+    assert run() == ["gzip", "2", "2" if one_member else "1"]
 
 
 def test_a_stream_that_says_its_encoding_is_left_alone() -> None:
