@@ -3,21 +3,31 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 BUILD_FILES := pyproject.toml setup.py $(wildcard src/*.pyx src/*.pxi)
+COMMITS ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint bench bench-server gates sanitize grind fuzz clean
+.PHONY: help demo test lint bench bench-server gates sanitize asv \
+	wheels wheels-new wheels-aarch64 wheels-pyodide docs grind fuzz peers clean
 
 help:
-	@echo "make demo   the chat page, answered from the handbook: no key, no network"
-	@echo "make test   the tests, on both twins side by side, then on the pure one alone"
-	@echo "make lint   ruff and mypy"
-	@echo "make bench  gaistream and its peers measured in one run"
-	@echo "make bench-server  what a server spends on an event, beside its peers' (minutes)"
-	@echo "make gates  instructions a call, beside the commit before (needs valgrind and gcc)"
-	@echo "make sanitize  the core's tests under ASan and UBSan (needs gcc)"
-	@echo "make grind  every public name of the core under valgrind (needs valgrind and gcc)"
-	@echo "make fuzz   the instrumented core beside its twin, for minutes (needs clang)"
-	@echo "make clean  remove everything that was built"
+	@echo "make demo            the chat page, answered from the handbook: no key, no network"
+	@echo "make test            the tests, on both twins side by side, then on the pure one alone"
+	@echo "make lint            ruff and mypy"
+	@echo "make docs            the documentation site, into build/site, and what must be true of it"
+	@echo "make peers           gaistream and its peers in one run: the README's numbers (minutes)"
+	@echo "make bench           functions, called as a program calls them, under pytest-benchmark"
+	@echo "make bench-server    what a server spends on an event, beside its peers' (minutes)"
+	@echo "make asv             the benchmarks over the last commits, as pages to open (minutes)"
+	@echo "make gates           instructions a call, beside the commit before (valgrind, gcc)"
+	@echo "make sanitize        the core's tests under ASan and UBSan (gcc)"
+	@echo "make grind           every public name of the core under valgrind (valgrind, gcc)"
+	@echo "make fuzz            the instrumented core beside its twin, for minutes (clang)"
+	@echo "make wheels          an sdist in dist/, wheels from it for 3.11 to 3.13 and a pure one, each"
+	@echo "                     tested in a fresh environment; ARGS=all: by the whole suite"
+	@echo "make wheels-new      the same for 3.14 and 3.15, in a Debian of their own (as root)"
+	@echo "make wheels-aarch64  cross-compiled by zig, tested under qemu (as root)"
+	@echo "make wheels-pyodide  the pure wheel on WebAssembly (node, npm)"
+	@echo "make clean           remove everything that was built"
 
 demo: .venv/demo.stamp
 	@$(BIN)/gaistream demo $(ARGS)
@@ -33,14 +43,20 @@ lint: .venv/lint.stamp
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
+docs: .venv/docs.stamp
+	@echo "Building: the documentation site, in build/site ..."
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo "Checking: the site that was built ..."
+	@GAISTREAM_BACKEND=native $(BIN)/pytest -q -p no:cacheprovider tests/site/check_*.py $(ARGS)
+
 bench: .venv/bench.stamp
 	@echo "Measuring: each case beside its peers, in one run; compare within a group ..."
 	@GAISTREAM_BACKEND=native $(BIN)/pytest -q tests/bench/bench_*.py --benchmark-only \
 		--benchmark-group-by=group --benchmark-columns=min,median,ops --benchmark-sort=min $(ARGS)
-	@echo "Measuring: the same as expressions, without the call around them ..."
-	@GAISTREAM_BACKEND=native $(BIN)/python benchmarks/expressions.py
-	@echo "Measuring: what reading takes, and how it grows ..."
-	@GAISTREAM_BACKEND=native $(BIN)/python benchmarks/reading.py
+
+peers: .venv/bench.stamp
+	@echo "Measuring: gaistream and its peers, as the README tells of them, in one run (minutes) ..."
+	@GAISTREAM_BACKEND=native $(BIN)/python benchmarks/peers.py $(ARGS)
 
 bench-server: .venv/bench.stamp
 	@echo "Measuring: servers under load, in one run; compare within a table ..."
@@ -53,6 +69,19 @@ gates: .venv/test.stamp
 sanitize: .venv/test.stamp
 	@echo "Sanitizing: the core's tests under ASan and UBSan ..."
 	@PYTHONPATH=tests/support $(BIN)/python tests/memory/sanitize.py $(ARGS)
+
+asv: .venv/test.stamp
+	@echo "Measuring: the last $(COMMITS) commits, each built in a virtual environment of its own ..."
+	@$(BIN)/asv machine --yes >/dev/null
+	@$(BIN)/asv run --skip-existing-commits $(ARGS) "HEAD -$(COMMITS)"
+	@$(BIN)/asv publish --no-pull
+	@$(BIN)/python benchmarks/offline.py build/asv/html
+
+wheels: .venv/test.stamp
+	@$(BIN)/python tools/build_wheels.py $(ARGS)
+
+wheels-new wheels-aarch64 wheels-pyodide: .venv/test.stamp
+	@$(BIN)/python tools/build_$(subst -,_,$@).py $(ARGS)
 
 grind: .venv/test.stamp
 	@echo "Grinding: every public name of the core under valgrind ..."
@@ -85,6 +114,11 @@ fuzz: .venv/fuzz.stamp
 .venv/lint.stamp: .venv/test.stamp
 	@echo "Setting up: ruff and mypy ..."
 	@$(BIN)/pip install -q --group lint
+	@touch $@
+
+.venv/docs.stamp: .venv/test.stamp
+	@echo "Setting up: what builds the documentation site ..."
+	@$(BIN)/pip install -q --group docs
 	@touch $@
 
 .venv/bench.stamp: .venv/test.stamp

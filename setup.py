@@ -29,11 +29,14 @@ class BuildCore(build_ext):
             ) from error
 
 
+FLAGS = [] if os.name == "nt" else ["-O3", "-fno-semantic-interposition"]
+if FLAGS and "-g" not in os.environ.get("CFLAGS", "").split():
+    FLAGS += ["-g0"]  # what debuggers read makes five times the size: only if it is asked for
 core = Extension(
     "gaistream._core",
     ["src/core.pyx"],  # not through cythonize(): it drops `optional`
     depends=sorted(map(str, Path("src").glob("*.pxi"))),
-    extra_compile_args=[] if os.name == "nt" else ["-O3", "-fno-semantic-interposition"],
+    extra_compile_args=FLAGS,
     optional=MODE == "auto",
 )
 setup(ext_modules=[] if MODE == "pure" else [core], cmdclass={"build_ext": BuildCore})

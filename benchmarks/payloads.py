@@ -14,6 +14,11 @@ LINES = "\n".join(f"{number:03d} {'x' * 98}" for number in range(40))  # 4 KB in
 LINES_FRAME = b"".join(b"data: " + line.encode() + b"\n" for line in LINES.split("\n")) + b"\n"
 
 ROW = {"id": 1234567, "name": "benchmark", "score": 0.75, "ok": True}  # 60 bytes of JSON
+LARGE_ROW = {f"field {number}": f"{number:03d} {'x' * 80}" for number in range(20)}  # 2 KB
+PAYLOAD = {"type": "text_delta", "text": TOKEN, "index": 7}
+
+LONG = "x" * 1_000_000
+LONG_FRAME = b"data: " + LONG.encode() + b"\n\n"
 
 
 def openai_chunk(text: str) -> dict[str, Any]:
@@ -47,3 +52,14 @@ def openai_chunk_model() -> Any:
         choices: list[Choice]
 
     return Chunk
+
+
+def pure_twin() -> Any:
+    """Give the pure twin with a JSON library, as it has where it is the backend."""
+    from gaistream import _json, pure
+
+    pure.install_json(
+        _json.fast_dumps, _json.json_default, _json.json_option, _json.json_line_option,
+        _json.careful_dumps, _json.loads,
+    )  # fmt: skip
+    return pure

@@ -1,6 +1,13 @@
-"""gaistream: streams of AI events over HTTP, as Server-Sent Events and NDJSON."""
+"""gaistream: streams of AI events over HTTP, as Server-Sent Events and NDJSON.
 
-from . import asgi, events, http, wsgi
+Importing the package loads the core and nothing else: no event loop, no JSON library, no HTTP. A
+name beyond the core loads its module when it is first used; `from gaistream import sse` at the top
+of a program does that while it starts, not in its first request.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from ._backend import (
     FrameTemplate,
     LineSplitter,
@@ -14,16 +21,19 @@ from ._backend import (
     encode_sse,
     encode_sse_into,
 )
-from ._json import json_library
 from ._version import __version__
-from .chat import ChatRequest, Provider
 from .errors import GaistreamError, StreamError
-from .ndjson_reader import NDJSONReader
-from .options import NDJSONOptions, SSEOptions
-from .reader import read_events
-from .shutdown import drain, drain_on_signals, draining
-from .streams import ndjson, sse
-from .writer import NDJSONEncoder, NDJSONWriter, SSEEncoder, SSEWriter, encode_events
+
+if TYPE_CHECKING:
+    from . import asgi, events, http, wsgi
+    from ._json import json_library
+    from .chat import ChatRequest, Provider
+    from .ndjson_reader import NDJSONReader
+    from .options import NDJSONOptions, SSEOptions
+    from .reader import read_events
+    from .shutdown import drain, drain_on_signals, draining
+    from .streams import ndjson, sse
+    from .writer import NDJSONEncoder, NDJSONWriter, SSEEncoder, SSEWriter, encode_events
 
 __all__ = [
     "ChatRequest",
@@ -62,3 +72,42 @@ __all__ = [
     "sse",
     "wsgi",
 ]
+
+_MODULES = {  # of the names that are imported when they are first used; a module is its own
+    "ChatRequest": "chat",
+    "NDJSONEncoder": "writer",
+    "NDJSONOptions": "options",
+    "NDJSONReader": "ndjson_reader",
+    "NDJSONWriter": "writer",
+    "Provider": "chat",
+    "SSEEncoder": "writer",
+    "SSEOptions": "options",
+    "SSEWriter": "writer",
+    "asgi": "asgi",
+    "drain": "shutdown",
+    "drain_on_signals": "shutdown",
+    "draining": "shutdown",
+    "encode_events": "writer",
+    "events": "events",
+    "http": "http",
+    "json_library": "_json",
+    "ndjson": "streams",
+    "read_events": "reader",
+    "sse": "streams",
+    "wsgi": "wsgi",
+}
+
+
+if not TYPE_CHECKING:  # else any misspelt name would pass for one of these
+
+    def __getattr__(name: str) -> Any:
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module = import_module(f"{__name__}.{_MODULES[name]}")
+        value = module if _MODULES[name] == name else getattr(module, name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -3,18 +3,22 @@
 GAISTREAM_BACKEND=auto (the default) takes the compiled core where it can be imported, else the
 pure twin; native insists on the compiled one; pure insists on the other. Running pure without
 having asked for it is said once, for pip hides the output of a build that found no compiler.
+
+A twin is handed functions for JSON that import the library with the first payload, for it takes
+longer to import than all else that text needs.
 """
 
 import os
 import sys
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 _choice = os.environ.get("GAISTREAM_BACKEND", "auto")
 if _choice not in ("auto", "native", "pure"):
     raise ImportError(f"GAISTREAM_BACKEND must be auto, native or pure, not {_choice!r}")
 
 backend = "pure"
+"""Which twin runs: "native" or "pure"."""
 if not TYPE_CHECKING and _choice != "pure":
     try:
         from ._core import *  # noqa: F403
@@ -32,3 +36,25 @@ if not TYPE_CHECKING and _choice != "pure":
             )
 if backend == "pure":
     from .pure import *  # noqa: F403
+
+
+def _first_dumps(payload: Any, _default: None, newline: bool) -> bytes:
+    from . import _json  # which installs its own functions in place of these
+
+    option = _json.json_line_option if newline else _json.json_option
+    return _json.fast_dumps(payload, _json.json_default, option)
+
+
+def _first_careful_dumps(payload: Any, newline: bool, errors: str) -> bytes:
+    from . import _json
+
+    return _json.careful_dumps(payload, newline, errors)
+
+
+def _first_loads(data: bytes | bytearray | memoryview | str) -> Any:
+    from . import _json
+
+    return _json.loads(data)
+
+
+install_json(_first_dumps, None, False, True, _first_careful_dumps, _first_loads)  # noqa: F405

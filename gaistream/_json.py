@@ -223,9 +223,12 @@ try:
     library = orjson_library()
 except ImportError:
     library = STANDARD
+json_library = library.name
+"""What encodes payloads: "orjson" where it can be imported, else "json", the standard library's."""
+
 # What the core calls on its hot path: fast_dumps(payload, json_default, json_option), or with
 # json_line_option for an LF; where that raises anything, careful_dumps(payload, newline, errors).
-json_library, fast_dumps, loads = library.name, library.fast_dumps, library.loads
+fast_dumps, loads = library.fast_dumps, library.loads
 json_default, json_option, json_line_option = library.default, library.option, library.line_option
 dumps, careful_dumps = library.dumps, library.careful_dumps
 install_json(fast_dumps, json_default, json_option, json_line_option, careful_dumps, loads)

@@ -99,7 +99,8 @@ class SSEResponse(_Response):
         on_close: called (or awaited) with the Outcome when everything is closed.
 
     Raises:
-        FrameError: an argument that could not be sent; EventError: a stream that is none.
+        FrameError: an argument that could not be sent.
+        EventError: a stream that is none.
     """
 
     _format = "sse"

@@ -6,12 +6,12 @@ work for a client that has gone is broken off in that very task, where its conte
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any, TypeVar
 
 from . import http
 from ._log import log
-from .event_loop import Task, event_loop
+from .event_loop import Event, Task, event_loop
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -32,12 +32,26 @@ class Client:
     `watch` is called: what is read before is kept for `body`, what comes later is not.
     """
 
+    __slots__ = (  # there is one for each stream, while it idles
+        "_body",
+        "_body_is_read",
+        "_body_read",
+        "_failure",
+        "_keeps_body",
+        "_loop",
+        "_on_gone",
+        "_task",
+        "gone",
+        "receive",
+    )
+
     def __init__(self, receive: Receive, *, has_body: bool) -> None:
         self.receive = receive
         self._body = bytearray()
         self._keeps_body = True
         self._loop = event_loop()
-        self._body_read = self._loop.create_event()
+        self._body_is_read = False
+        self._body_read: Event | None = None  # where somebody waits for it
         self._task: Task | None = None
         self._on_gone: Callable[[], object] | None = None
         self._failure: Exception | None = None  # of receive, before the body was whole
@@ -52,27 +66,32 @@ class Client:
     async def _read(self) -> None:
         try:
             while (message := await self.receive())["type"] != "http.disconnect":
-                if self._body_read.is_set():
+                if self._body_is_read:
                     return  # a server that repeats itself, and would do so for ever
                 if self._keeps_body:
                     self._body += message.get("body", b"")
                 too_large = len(self._body) > http.MAX_BODY_BYTES
                 if too_large or not message.get("more_body", False):
-                    self._body_read.set()
+                    self._read_body()
                 if too_large:
                     return
                 await self._loop.sleep(0)  # should it do so without ever suspending
         except Exception as error:
             log.exception("receive raised: that the client goes will be seen by sends alone")
-            if not self._body_read.is_set():
+            if not self._body_is_read:
                 self._failure = error
-                self._body_read.set()
+                self._read_body()
         except self._loop.cancelled:
-            if self._task is None or self._task.cancelling():
+            if self._task is not None and self._task.cancelling():  # None: it is an eager task
                 raise  # by `close`
             self._go()  # by the server, which is done with this client
         else:
             self._go()
+
+    def _read_body(self) -> None:
+        self._body_is_read = True
+        if self._body_read is not None:
+            self._body_read.set()
 
     def _go(self) -> None:
         self.gone = True
@@ -82,7 +101,10 @@ class Client:
     async def body(self) -> bytes:
         """Wait for the whole body; StreamError where it exceeds the limit, or receive's error."""
         self._start()
-        await self._body_read.wait()
+        if not self._body_is_read:
+            if self._body_read is None:
+                self._body_read = self._loop.create_event()
+            await self._body_read.wait()
         if self._failure is not None:
             raise self._failure
         if len(self._body) > http.MAX_BODY_BYTES:
@@ -98,8 +120,11 @@ class Client:
         if self.gone:
             on_gone()
 
-    async def unless_gone(self, work: Awaitable[_T]) -> _T:
+    async def unless_gone(self, work: Coroutine[Any, Any, _T]) -> _T:
         """Do work in this very task, and break it off with Gone when the client goes."""
+        if self.gone:
+            work.close()
+            raise Gone
         with self._loop.breakable() as block:
             self._on_gone = block.break_off
             try:

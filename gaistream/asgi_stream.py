@@ -12,7 +12,7 @@ from typing import Any
 
 from . import http
 from ._log import log
-from .asgi_client import Client, Receive, Scope, Send
+from .asgi_client import Client, Message, Receive, Scope, Send
 from .engine import Outcome, Stream
 from .errors import StreamError
 from .event_loop import event_loop
@@ -65,6 +65,31 @@ async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "websocket.close", "code": 1000})
 
 
+class _Connection:
+    """The response of one stream, as messages of ASGI."""
+
+    __slots__ = ("_send", "_start")
+
+    def __init__(self, send: Send, status: int, headers: Mapping[str, str]) -> None:
+        self._send = send
+        self._start: Message | None = {
+            "type": "http.response.start",
+            "status": status,
+            "headers": _encode(headers),
+        }
+
+    async def begin(self) -> None:
+        start, self._start = self._start, None
+        assert start is not None
+        await self._send(start)
+
+    def send(self, chunk: bytes) -> Awaitable[None]:  # no coroutine of ours for each event
+        return self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+    async def finish(self) -> None:
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
 class StreamApp:
     """A stream as an ASGI app, for one request: what the responses here and the faces are.
 
@@ -95,6 +120,7 @@ class StreamApp:
         self._hold_headers = hold_headers
         self._on_close = on_close
         self._used = False
+        self._answered = False  # in the stream's place
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request; RuntimeError where it is not the first."""
@@ -111,50 +137,51 @@ class StreamApp:
             raise RuntimeError("a response serves one request: make one for each")
         self._used = True
         try:
-            if scope["type"] != "http":
-                await refuse(scope, client.receive, send)
-                return
-            origin = _header(scope, b"origin")
-            own = http.headers(self._format, self._cors, self._dialect, origin=origin)
-            headers = http.merge_headers(own, self._headers)
-            if scope["method"] == "HEAD":
-                await send_answer(send, Answer(self._status, headers))
-                return
-            refused = refusal()
-            if refused is not None:
-                stream.interrupt("drained")
-                await send_answer(send, _error_answer(refused, headers))
-                return
-            client.watch(lambda: stream.interrupt("client_gone"))
-            await self._run(headers, send)
+            connection = await self._connect(scope, client, send)
+            if connection is not None:
+                await stream.send_all(connection)
         finally:
             try:
                 await stream.close()
             finally:
-                with event_loop().shielded():
+                with event_loop().sheltered():
                     await self._tell(stream.outcome)
 
-    async def _run(self, headers: dict[str, str], send: Send) -> None:
+    async def _connect(self, scope: Scope, client: Client, send: Send) -> _Connection | None:
+        """Start the stream, and give where it is to be sent; None: the answer is no stream.
+
+        What it needs for that is gone when it returns: a stream that idles holds nothing of it.
+        """
         stream = self._stream
-        await stream.start()
-        if self._hold_headers:
-            await stream.wait_for_event()
-        if stream.failed_unsaid:
-            assert stream.failure is not None
-            await send_answer(send, _error_answer(stream.failure, headers))
-            return
+        if scope["type"] != "http":
+            await refuse(scope, client.receive, send)
+            return None
+        origin = _header(scope, b"origin")
+        own = http.headers(self._format, self._cors, self._dialect, origin=origin)
+        headers = http.merge_headers(own, self._headers)
+        answer: Answer | None = None
+        if scope["method"] == "HEAD":
+            answer = Answer(self._status, headers)
+        elif (refused := refusal()) is not None:
+            stream.interrupt("drained")
+            answer = _error_answer(refused, headers)
+        else:
+            client.watch(self._client_goes)
+            await stream.start()
+            if self._hold_headers:
+                await stream.wait_for_event()
+            if stream.failed_unsaid:
+                assert stream.failure is not None
+                self._answered = True
+                answer = _error_answer(stream.failure, headers)
+        if answer is None:
+            return _Connection(send, self._status, headers)
+        await send_answer(send, answer)
+        return None
 
-        async def begin() -> None:
-            start = {"status": self._status, "headers": _encode(headers)}
-            await send({"type": "http.response.start", **start})
-
-        def send_chunk(chunk: bytes) -> Awaitable[None]:  # no coroutine of ours for each event
-            return send({"type": "http.response.body", "body": chunk, "more_body": True})
-
-        async def finish() -> None:
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-        await stream.send_all(begin, send_chunk, finish)
+    def _client_goes(self) -> None:
+        if not self._answered:  # the stream has failed, then, and nothing of it is sent
+            self._stream.interrupt("client_gone")
 
     async def _tell(self, outcome: Outcome) -> None:
         if self._on_close is None:

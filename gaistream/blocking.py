@@ -8,11 +8,14 @@ iterator and close the source in every outcome.
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
+from . import thread_clock
 from .engine import Outcome, OutcomeKind, Stream, write_end, write_prelude
+from .event_loop import EventLoop, event_loop
 from .greenlets import Runner
 from .sources import check_iterable, close_blocking
 
@@ -32,7 +35,9 @@ class BlockingStream:
         self._events = 0
         self._bytes = 0
         self._kind: OutcomeKind = "cancelled"  # as long as nothing else is known
-        self._started = time.monotonic()
+        self._started = self._last = time.monotonic()
+        self._ending = False  # a drain has come to it
+        self._retry_ms: int | None = None
         self.failure: BaseException | None = None
 
     @property
@@ -40,35 +45,76 @@ class BlockingStream:
         """Whether the source raised before it yielded anything."""
         return self.failure is not None and not self._events
 
+    def refuse(self) -> None:
+        """Note that it will not be served, for the server is being drained."""
+        self._kind = "drained"
+
     def chunks(self) -> Iterator[bytes]:
         """Give the bytes: a chunk for each item, then the end."""
         frames = self._frames
         write_prelude(frames)
+        own = thread_clock.in_threads
+        own.enter(self)
         try:
-            try:
-                for item in self._source:
-                    frames.write(item)
-                    self._events += 1
-                    if frames.ended:
-                        break
-                    if frames.pending:
-                        yield self._take()
-            except Exception as error:
-                self.failure = error
-            finally:
-                self.close()
-            write_end(frames, self.failure)
+            drained = yield from self._items()
+            self._write_end(drained)
             if frames.pending:
                 yield self._take()
         except GeneratorExit:
             self._kind = "client_gone"
             raise
-        self._kind = "failed" if frames.failed else "completed"
+        finally:
+            own.leave(self)
+        self._kind = "drained" if drained else "failed" if frames.failed else "completed"
+
+    def _items(self) -> Generator[bytes, None, bool]:
+        """Give a chunk for each item, and whether a drain ended them; then close the source."""
+        frames = self._frames
+        try:
+            for item in self._source:
+                frames.write(item)
+                self._events += 1
+                if frames.ended:
+                    break
+                if frames.pending:
+                    yield self._take()
+                if self._ending:
+                    return True
+        except Exception as error:
+            self.failure = error
+        finally:
+            self.close()
+        return False
+
+    def _write_end(self, drained: bool) -> None:
+        frames = self._frames
+        if not drained:
+            write_end(frames, self.failure)
+        elif self._retry_ms is not None and hasattr(frames.options, "retry_ms"):
+            frames.write_frame(retry=self._retry_ms)
 
     def _take(self) -> bytes:
         chunk: bytes = self._frames.take()
         self._bytes += len(chunk)
+        self._last = time.monotonic()
         return chunk
+
+    # ---- what a drain asks of a stream ----
+
+    def silent_since(self) -> float:
+        """Give the time of the last chunk, or of the stream's beginning."""
+        return self._last
+
+    def drain_begins(self) -> None:
+        """Hear that a drain begins: `drain` will follow."""
+
+    def drain(self, retry_ms: int | None) -> None:
+        """Have the stream end when its source has yielded the next time; from any thread."""
+        self._retry_ms = retry_ms
+        self._ending = True
+
+    def interrupt(self, kind: OutcomeKind) -> None:
+        """Have the stream end at once: nothing here could do that."""
 
     def close(self) -> None:
         """Close the source, also where the iterator was never begun."""
@@ -106,6 +152,7 @@ class LoopStream:
         self._hold = hold_headers
         self._begun = False
         self._outcome: Outcome | None = None
+        self._loop: EventLoop | None = None  # once it runs there
 
     @property
     def failure(self) -> BaseException | None:
@@ -117,25 +164,58 @@ class LoopStream:
         """Whether the source raised before it yielded anything."""
         return self._life.failed_unsaid
 
+    def refuse(self) -> None:
+        """Note that it will not be served, for the server is being drained."""
+        self._life.interrupt("drained")
+
     def chunks(self) -> Iterator[bytes]:
         """Give the bytes: whatever is there whenever the source waits, and heartbeats."""
         self._begun = True
         life, run = self._life, self._runner.run
+        own = thread_clock.in_threads
         try:
-            run(self._start())
+            run(self._start(own))
             while (chunk := run(life.next_chunk())) is not None:
                 yield chunk
         except GeneratorExit:
             life.interrupt("client_gone")
             raise
         finally:
-            run(life.close())
+            try:
+                run(life.close())
+            finally:
+                own.leave(self)
             self._outcome = life.outcome
 
-    async def _start(self) -> None:
+    async def _start(self, own: thread_clock.ThreadClock) -> None:
+        self._loop = event_loop()
         await self._life.start()
+        own.enter(self)
         if self._hold:
             await self._life.wait_for_event()
+
+    # ---- what a drain asks of a stream; from any thread ----
+
+    def silent_since(self) -> float:
+        """Give the time of the last event, or of the stream's beginning."""
+        return self._life.silent_since()
+
+    def drain_begins(self) -> None:
+        """Hear that a drain begins: `drain` will follow."""
+        self._tell(self._life.drain_begins)
+
+    def drain(self, retry_ms: int | None) -> None:
+        """End the stream now, but whole."""
+        self._tell(self._life.drain, retry_ms)
+
+    def interrupt(self, kind: OutcomeKind) -> None:
+        """End the stream at once."""
+        self._tell(self._life.interrupt, kind)
+
+    def _tell(self, call: Callable[..., None], *arguments: Any) -> None:
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is over, and so is the stream
+                self._loop.call_soon_threadsafe(call, *arguments)
 
     def close(self) -> None:
         """Close the source, where the iterator was never begun."""

@@ -23,17 +23,18 @@ COMMANDS = {
     "demo": ("demo", "Serve the chat page."),
     "tail": ("cli", "Show the events of a URL as they come."),
 }
+UNUSABLE = 2  # as click says it of a wrong call
 INTERRUPTED = 130  # as a shell says it of Ctrl-C
 BROKEN_PIPE = 141  # what a shell says of a program that SIGPIPE has ended
 
 
 def _need(what: str, error: ImportError, extra: str) -> NoReturn:
-    """Say which extra is missing, and end with status 2; one of ours is a fault, and raised."""
+    """Say which extra is missing, and end; one of our own is a fault, and raised."""
     missing = (error.name or "gaistream").partition(".")[0]
     if missing == "gaistream":
         raise error
     print(f"{what} needs {missing}: pip install 'gaistream[{extra}]'", file=sys.stderr)
-    raise SystemExit(2) from None
+    raise SystemExit(UNUSABLE) from None
 
 
 try:
@@ -74,6 +75,9 @@ class Commands(click.Group):
             return BROKEN_PIPE
         except KeyboardInterrupt:
             return INTERRUPTED
+        except OSError as error:  # of stdout or stdin: what a command opens it answers for itself
+            print(f"Error: {error.strerror or error}", file=sys.stderr)
+            return UNUSABLE
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -88,18 +92,22 @@ def main() -> None:
         status = group.main(standalone_mode=False) or 0
     except click.ClickException as error:
         error.show()
-        status = 2
+        status = UNUSABLE
     except click.Abort:  # Ctrl-C before a command has begun
         status = INTERRUPTED
     raise SystemExit(_flushed(status))
 
 
 def _flushed(status: int) -> int:
-    """Flush what was written; where nobody reads it any more, say so and let the exit be quiet."""
+    """Flush what was written; where it cannot be, the status says so, and the exit is quiet."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
-        status = BROKEN_PIPE
-    if status == BROKEN_PIPE:  # else the interpreter would complain at its own flush
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            status = BROKEN_PIPE
+        elif not status:
+            print(f"Error: {error.strerror}", file=sys.stderr)
+            status = UNUSABLE
+        # else the interpreter would complain at its own flush
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return status

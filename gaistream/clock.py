@@ -1,6 +1,6 @@
 """What all streams of one event loop share: one timer, and that each is known while it is open.
 
-The timer serves heartbeats, stall deadlines and late flushes.
+The timer serves heartbeats, stall deadlines and, on a grid of their own, late flushes.
 
 A stream says when it wants to be called; times are rounded up to a grid whose step is a power of
 two, and all streams on one point of the grid share one timer of the loop, so ten thousand idle
@@ -20,6 +20,7 @@ from .event_loop import EventLoop, Timer, event_loop
 
 LAST_SEND = 1.0  # seconds that a send may go on, once it is only in the way
 _GRID = 16  # points of the grid, at least, within a stream's delay
+_FLUSHES = 4  # points of the grid of flushes within a delay
 
 
 class Ticked(Protocol):
@@ -29,6 +30,13 @@ class Ticked(Protocol):
 
     def tick(self, now: float) -> float | None:
         """Do what is due, and give the seconds until the next call, or None."""
+
+
+class Held(Protocol):
+    """Who holds bytes back."""
+
+    def flush(self) -> None:
+        """Send them."""
 
 
 class Clock:
@@ -45,6 +53,7 @@ class Clock:
         self.streams: set[Any] = set()
         self.draining: Any = None
         self._at: dict[float, tuple[Timer, set[Ticked]]] = {}
+        self._held: dict[float, list[Held]] = {}
 
     def enter(self, stream: Any) -> None:
         """Know a stream; one that comes while the others are being ended is ended at once."""
@@ -78,6 +87,23 @@ class Clock:
         if not streams:
             handle.cancel()
             del self._at[when]
+
+    def flush(self, stream: Held, delay: float) -> None:
+        """Have `stream.flush()` called, once, within `delay` seconds and not before 3/4 of them.
+
+        It cannot be taken back: a stream that holds nothing any more does nothing then.
+        """
+        step = delay / _FLUSHES
+        when = (self.loop.time() + delay) // step * step
+        if when in self._held:
+            self._held[when].append(stream)
+        else:
+            self._held[when] = [stream]
+            self.loop.call_at(when, self._flush, when)
+
+    def _flush(self, when: float) -> None:
+        for stream in self._held.pop(when):
+            stream.flush()
 
     def _strike(self, when: float) -> None:
         _, streams = self._at.pop(when)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 from ._log import log
 from .clock import LAST_SEND, Clock, clock, clock_of_stream
@@ -50,6 +50,19 @@ class Outcome:
     bytes: int
     seconds: float
     error: BaseException | None = None
+
+
+class Connection(Protocol):
+    """Where a stream is sent to."""
+
+    async def begin(self) -> None:
+        """Send what comes before the first chunk."""
+
+    def send(self, chunk: bytes) -> Awaitable[None]:
+        """Send a chunk."""
+
+    async def finish(self) -> None:
+        """Send what tells that the stream is whole."""
 
 
 def write_end(frames: Any, failure: BaseException | None) -> None:
@@ -91,19 +104,19 @@ class Stream:
         "_clock",
         "_closing",
         "_drained",
+        "_due",
         "_ending",
         "_events_at_heartbeat",
         "_finished",
-        "_first_taken",
         "_flush_after",
         "_flush_size",
         "_frames",
         "_gone",
         "_heartbeat",
+        "_held",
         "_idle_since",
         "_interrupted",
         "_loop",
-        "_oldest",
         "_room",
         "_send_timeout",
         "_sending",
@@ -127,7 +140,7 @@ class Stream:
         self._heartbeat: float | None = options.heartbeat_interval or None
         self._at_once: bool = options.flush_after_write
         self._flush_size: int = options.buffer_size
-        self._flush_after: float = 0.9 * options.flush_interval  # the clock rounds up
+        self._flush_after: float = options.flush_interval
         self._send_timeout = send_timeout
         self.due: float | None = None  # the clock's
         self.events = 0
@@ -137,8 +150,8 @@ class Stream:
         self._begun = False  # the source's task has run
         self._closing = False  # the source is being closed, which nothing may break off
         self._finished = False  # the source has ended, and the end is written
-        self._first_taken = False  # the first event, that is
-        self._oldest: float | None = None  # since when bytes wait, where they may
+        self._due = True  # what is pending is to be sent; the first event always is
+        self._held = False  # what is pending waits for `flush`
         self._idle_since = 0.0
         self._sending_since: float | None = None
         self._waiter: Future | None = None  # the sender's
@@ -190,34 +203,28 @@ class Stream:
 
     def _take(self) -> bytes:
         """Take what is to be sent now; nothing where it may wait, or the stream was cut."""
-        if self._interrupted or not (self._at_once or self._is_due()):
+        if self._interrupted or not self._due:
             return b""
         chunk: bytes = self._frames.take()
         if chunk:
-            self._first_taken = self.events > 0
-            self._oldest = None
+            self._due = self._at_once or not self.events
             self.bytes += len(chunk)
             self._idle_since = self._time()
             if self._room is not None:
                 self._release(self._room)
         return chunk
 
-    async def send_all(
-        self,
-        begin: Callable[[], Awaitable[None]],
-        send: Callable[[bytes], Awaitable[None]],
-        finish: Callable[[], Awaitable[None]],
-    ) -> None:
+    async def send_all(self, connection: Connection) -> None:
         """Begin, send every chunk until the end, and finish unless the stream was cut.
 
         A send beyond the timeout ends the stream, and so does one that raises OSError.
         """
-        frames, create_future = self._frames, self._loop.create_future
+        frames, create_future, send = self._frames, self._loop.create_future, connection.send
         try:
             with self._loop.breakable() as self._sending:
                 if self._interrupted is None:
                     self._sending_since = self._time()
-                    await begin()
+                    await connection.begin()
                 self._sending_since = None
                 while not self._interrupted:
                     if frames.pending and (chunk := self._take()):
@@ -235,7 +242,7 @@ class Stream:
                 if self._interrupted is None:
                     self._ending = True
                     self._sending_since = self._time()
-                    await finish()
+                    await connection.finish()
         except self._loop.cancelled:
             self._interrupted = self._interrupted or "cancelled"
             raise
@@ -278,7 +285,7 @@ class Stream:
         """End the stream now, but whole: what waits is sent, a retry hint, the end of the body."""
         if self._interrupted or self._finished or self._frames.ended:
             return  # it ends by itself
-        self._drained = self._finished = True
+        self._drained = self._finished = self._due = True
         if retry_ms is not None and hasattr(self._frames.options, "retry_ms"):
             self._frames.write_frame(retry=retry_ms)
         self._cancel()
@@ -341,16 +348,6 @@ class Stream:
     def _over(self) -> bool:
         return self._finished or self._interrupted is not None
 
-    def _is_due(self) -> bool:
-        return (
-            self._at_once
-            or not self._first_taken
-            or self._finished
-            or self._oldest is None
-            or self._frames.pending >= self._flush_size
-            or self._oldest + self._flush_after - self._time() <= 0  # as tick reckons
-        )
-
     async def _wait(self) -> None:
         """Wait to be woken."""
         self._waiter = self._loop.create_future()
@@ -377,9 +374,29 @@ class Stream:
         """Write everything that the source yields, then the end; never raises but to cancel."""
         self._begun = True
         clock_of_stream.set(self._clock)
+        frames, clock_time = self._frames, time.perf_counter
+        write = frames.write
+        turn, turn_bytes = clock_time(), frames.pending + TURN_BYTES
         try:
             try:
-                await self._write_events()
+                async for item in self._source:
+                    if self._finished or self._interrupted:  # it may outlive its cancellation
+                        break
+                    write(item)
+                    events = self.events = self.events + 1
+                    if not self._due:
+                        self._hold()
+                    elif (waiter := self._waiter) is not None:  # as _wake, but no call an event
+                        self._waiter = None
+                        if not waiter.done():
+                            waiter.set_result(None)
+                    if frames.ended:
+                        break
+                    if frames.pending >= turn_bytes or (
+                        not events % TURN_EVENTS and clock_time() - turn > TURN_SECONDS
+                    ):
+                        await self._give_turn()
+                        turn, turn_bytes = clock_time(), frames.pending + TURN_BYTES
             finally:
                 self._closing = True
                 with self._loop.shielded():
@@ -391,39 +408,17 @@ class Stream:
                     self._wake()
                 raise
             self.failure = error
-        if self._finished:  # drained: the end was written without the source
+        self._source_ended()
+
+    def _source_ended(self) -> None:
+        """Write the end, unless it was written by a drain, without the source."""
+        if self._finished:
             if self.failure is not None:
                 _log_failure(self.failure)
             return
         write_end(self._frames, self.failure)
-        self._finished = True
+        self._finished = self._due = True
         self._wake()
-
-    async def _write_events(self) -> None:
-        frames = self._frames
-        write, at_once = frames.write, self._at_once
-        clock_time = time.perf_counter
-        turn = clock_time()
-        turn_bytes = frames.pending + TURN_BYTES
-        async for item in self._source:
-            if self._finished or self._interrupted:  # a source may outlive its cancellation
-                break
-            write(item)
-            events = self.events = self.events + 1
-            if not at_once and self._first_taken:
-                self._let_wait()
-            elif (waiter := self._waiter) is not None:  # as _wake, but no call for each event
-                self._waiter = None
-                if not waiter.done():
-                    waiter.set_result(None)
-            if frames.ended:
-                break
-            if frames.pending >= turn_bytes or (
-                not events % TURN_EVENTS and clock_time() - turn > TURN_SECONDS
-            ):
-                await self._give_turn()
-                turn = clock_time()
-                turn_bytes = frames.pending + TURN_BYTES
 
     async def _give_turn(self) -> None:
         """Let the loop do other work, and wait while the client takes less than is there."""
@@ -436,17 +431,24 @@ class Stream:
             finally:
                 self._room = None
 
-    def _let_wait(self) -> None:
+    def _hold(self) -> None:
         """Wake the sender only where enough waits; else see to it that nothing waits too long."""
         if self._frames.pending >= self._flush_size:
+            self._due = True
             self._wake()
-        elif self._oldest is None:
-            self._oldest = self._time()
+        elif not self._held:
+            self._held = True
             assert self._clock is not None
-            if self.due is None or self.due > self._oldest + self._flush_after:
-                self._clock.call(self, self._flush_after)
+            self._clock.flush(self, self._flush_after)
 
     # ---- the clock ----
+
+    def flush(self) -> None:
+        """Have sent what was held; also what a full buffer has begun to send meanwhile."""
+        self._held = False
+        if self._frames.pending:
+            self._due = True
+            self._wake()
 
     def _set_clock(self) -> None:
         assert self._clock is not None
@@ -455,7 +457,7 @@ class Stream:
             self._clock.call(self, delay)
 
     def tick(self, now: float) -> float | None:
-        """Do what is due: break off a stalled send, flush what has waited, write a heartbeat."""
+        """Do what is due: break off a stalled send, write a heartbeat."""
         if self._interrupted:
             return None
         delays = []
@@ -467,12 +469,6 @@ class Stream:
             delays.append(left)
         elif self._send_timeout is not None:
             delays.append(self._send_timeout)
-        if self._oldest is not None:
-            left = self._oldest + self._flush_after - now
-            if left <= 0:
-                self._wake()
-            else:
-                delays.append(left)
         if self._heartbeat is not None:
             left = self._idle_since + self._heartbeat - now
             over = self._finished or self._frames.ended  # though its source may still clean up
@@ -482,6 +478,7 @@ class Stream:
                     self._events_at_heartbeat = self.events
                     self._silent_at_heartbeat = self._idle_since
                 self._frames.write_heartbeat()
+                self._due = True
                 self._wake()
             delays.append(left if left > 0 else self._heartbeat)
         return max(min(delays), 0.001) if delays else None

@@ -10,7 +10,6 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -67,6 +66,8 @@ class CORS:
         """Make it from "*", an origin, several origins, a CORS, or None."""
         if cors is None or isinstance(cors, CORS):
             return cors
+        if cors == "*":
+            return _ANYWHERE  # one for all: every stream holds its own
         return CORS(cors)  # type: ignore[arg-type]  # which makes a tuple of it
 
     def headers(self, origin: str | None) -> dict[str, str]:
@@ -87,6 +88,9 @@ class CORS:
             "Access-Control-Allow-Headers": _ALLOWED_HEADERS,
             "Access-Control-Max-Age": "600",
         }
+
+
+_ANYWHERE: Final = CORS(("*",))
 
 
 def headers(
@@ -163,6 +167,8 @@ def retry_after(value: str, now: float) -> float | None:
     try:
         seconds = float(value)
     except ValueError:
+        from email.utils import parsedate_to_datetime  # takes long to import, and few send dates
+
         try:
             date = parsedate_to_datetime(value)
         except ValueError:

@@ -166,8 +166,10 @@ class NDJSONReader(SyncReader[Any], AsyncReader[Any]):
     Args:
         source: bytes; a file, pipe or socket; a response of httpx, aiohttp, requests or urllib3;
             an iterable or async iterable of bytes.
-        max_line_bytes, strict, loads, on_error: as for `NDJSONDecoder`; what a callable
-            `on_error` raises ends the reading.
+        max_line_bytes: as for `NDJSONDecoder`.
+        strict: as for `NDJSONDecoder`.
+        loads: as for `NDJSONDecoder`.
+        on_error: as for `NDJSONDecoder`; what a callable raises ends the reading.
 
     Raises:
         FrameTypeError: the source is none.

@@ -152,8 +152,8 @@ def read_events(
         "invalid_frame", and the last. The source is closed in every outcome.
 
     Raises:
-        FrameError, FrameTypeError: an argument that is none of these. While iterating:
-        EventTooLarge, and whatever the source raises.
+        FrameError, FrameTypeError: an argument that is none of these.
+        EventTooLarge: while iterating; so is whatever the source raises.
     """
     decoder = EventDecoder(format, dialect, max_event_bytes=max_event_bytes)
     chunks = Chunks(source)

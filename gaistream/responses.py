@@ -37,8 +37,8 @@ def iter_events(response: Any, *, max_event_bytes: int = MAX_BYTES) -> EventsOfR
     Raises:
         StatusError: the status is not 200.
         ContentTypeError: the content type is not text/event-stream.
-        FrameTypeError: it is no response, or an asynchronous one. While iterating:
-        EventTooLarge, and what the library raises when the body is cut.
+        FrameTypeError: it is no response, or an asynchronous one.
+        EventTooLarge: while iterating; so is what the library raises when the body is cut.
     """
     chunks = _checked(response)
     if chunks.is_async:

@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import signal
 import threading
 from collections.abc import Callable, Generator, Iterator
-from types import FrameType
 from typing import Any, Final
 
+from . import thread_clock
+from .chained_signals import ChainedSignals
 from .clock import LAST_SEND, Clock, clock, clock_of_stream
 from .errors import StreamError
 from .event_loop import Task
@@ -34,14 +34,19 @@ DEFAULT_GRACE: Final = 5.0
 
 
 class Drain:
-    """The ending of a loop's streams, once begun: await it to go on when the last has ended."""
+    """The ending of a loop's streams, once begun: await it to go on when the last has ended.
+
+    Attributes:
+        ended: the loop's Event; set when the last has ended.
+        ends_at: when the grace time is over, by the loop's clock.
+    """
 
     def __init__(self, own: Clock, retry_ms: int | None) -> None:
         self._clock = own
         self._retry_ms = retry_ms
-        self._ended = own.loop.create_event()
+        self.ended = own.loop.create_event()
         self._timer: Any = None
-        self.ends_at = math.inf  # when the grace time is over
+        self.ends_at = math.inf
 
     @property
     def retry_after(self) -> int:
@@ -65,12 +70,12 @@ class Drain:
         """Note that a stream has left."""
         if not self._clock.streams:
             self._call_at(None)
-            self._ended.set()
+            self.ended.set()
 
     async def wait(self) -> None:
         """Wait until no stream is open."""
         if self._clock.streams:
-            await self._ended.wait()
+            await self.ended.wait()
 
     def __await__(self) -> Generator[Any, Any, None]:
         return self.wait().__await__()
@@ -156,7 +161,7 @@ def drain(grace: float = DEFAULT_GRACE, *, retry_ms: int | None = None) -> Drain
         FrameError: a grace that is no number of seconds, or retry_ms that is no whole number.
     """
     check_drain(grace, retry_ms)
-    return _drain(clock(), grace, retry_ms)
+    return drain_clock(clock(), grace, retry_ms)
 
 
 def check_drain(grace: object, retry_ms: object) -> None:
@@ -166,7 +171,8 @@ def check_drain(grace: object, retry_ms: object) -> None:
         check_whole("retry_ms", retry_ms, 0, LONGEST_RETRY_MS)
 
 
-def _drain(own: Clock, grace: float, retry_ms: int | None) -> Drain:
+def drain_clock(own: Clock, grace: float, retry_ms: int | None) -> Drain:
+    """End the streams that a clock knows."""
     ending: Drain = own.draining or Drain(own, retry_ms)
     own.draining = ending
     ending.begin(grace)
@@ -174,11 +180,13 @@ def _drain(own: Clock, grace: float, retry_ms: int | None) -> Drain:
 
 
 def draining() -> bool:
-    """Whether the streams of this event loop are being ended.
+    """Whether the streams of this event loop, or those of a WSGI server, are being ended.
 
     May be asked by a source, also a blocking one in its helper thread, to say its last words and
     return; and by anything else that runs on the loop.
     """
+    if thread_clock.in_threads.draining is not None:
+        return True
     own = clock_of_stream.get()
     if own is None:
         try:
@@ -188,16 +196,16 @@ def draining() -> bool:
     return own.draining is not None
 
 
-def refusal() -> StreamError | None:
-    """Give why a new request is not served now, or None."""
-    own: Drain | None = clock().draining
-    if own is None:
+def refusal(own: Clock | None = None) -> StreamError | None:
+    """Give why a new request is not served now, or None; by this loop's clock, or another."""
+    ending: Drain | None = (own or clock()).draining
+    if ending is None:
         return None
     return StreamError(
         "the server is shutting down",
         code="shutting_down",
         status=503,
-        retry_after=own.retry_after,
+        retry_after=ending.retry_after,
     )
 
 
@@ -224,52 +232,31 @@ def drain_on_signals(
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    chained = _Chained(own, grace, retry_ms)
+    chained = _LoopSignals(own, grace, retry_ms)
     try:
         yield
     finally:
         chained.restore()
 
 
-class _Chained:
-    """The signals' handlers, in front of those that stood there."""
+class _LoopSignals(ChainedSignals):
+    """Those that drain an event loop."""
 
     def __init__(self, own: Clock, grace: float, retry_ms: int | None) -> None:
         self._clock = own
-        self._grace = grace
         self._retry_ms = retry_ms
-        self._told = False
         self._last: Task | None = None
-        self._before: dict[int, Any] = {}
-        for number in (signal.SIGTERM, signal.SIGINT):
-            before = signal.getsignal(number)
-            # None is not Python's, so that it cannot be called; an ignored signal stays ignored.
-            if before is not None and before is not signal.SIG_IGN:
-                self._before[number] = before
-                signal.signal(number, self._handle)
+        super().__init__(grace, self._tell_loop)
 
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        grace = 0.0 if self._told else self._grace
-        self._told = True
+    def _tell_loop(self, number: int, grace: float) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is over: there is nothing to end
-            self._clock.loop.call_soon_threadsafe(self._tell, number, grace)
-        before = self._before[number]
-        if callable(before):
-            before(number, frame)
+            self._clock.loop.call_soon_threadsafe(self._drain, number, grace)
 
-    def _tell(self, number: int, grace: float) -> None:
-        ended = _drain(self._clock, grace, self._retry_ms)
-        if self._before[number] is signal.SIG_DFL and self._last is None:
+    def _drain(self, number: int, grace: float) -> None:
+        ended = drain_clock(self._clock, grace, self._retry_ms)
+        if self.before[number] is signal.SIG_DFL and self._last is None:
             self._last = self._clock.loop.create_task(self._end_process(number, ended))
 
     async def _end_process(self, number: int, ended: Drain) -> None:
-        """Do, in the end, what the signal does where nobody handles it."""
         await ended.wait()
-        self.restore()
-        os.kill(os.getpid(), number)
-
-    def restore(self) -> None:
-        """Have the former handlers back, unless somebody has set others since."""
-        for number, before in self._before.items():
-            if signal.getsignal(number) == self._handle:
-                signal.signal(number, before)
+        self.repeat(number)

@@ -96,17 +96,22 @@ class _InPlace(AsyncIterator[Any]):
 
 
 class _InThread(AsyncIterator[Any]):
-    """A blocking iterator in a thread of its own, which starts with the first item asked for."""
+    """A blocking iterator in a thread of its own, which starts with the first item asked for.
+
+    There is no lock for each item: one side appends and the other takes, and each tells the other
+    what it did before it looks at what the other told. So an item that is there is always seen, by
+    the loop that looks once more before it waits, or by the thread that sees nobody was told.
+    """
 
     def __init__(self, source: Iterable[Any]) -> None:
         self._owner = source
         self._source = iter(source)
         self._loop: EventLoop | None = None
         self._items: deque[Any] = deque()
-        self._room = threading.Semaphore(_MOST_AHEAD)
+        self._room = threading.Event()  # for the thread, where it is full
+        self._full = False
         self._waiting: Future | None = None
-        self._lock = threading.Lock()  # guards _told, for one wake-up a batch
-        self._told = False
+        self._told = False  # the loop, since it last found nothing: one wake-up a batch
         self._stopping = False
         self._finished = False
         self._error: BaseException | None = None
@@ -115,8 +120,7 @@ class _InThread(AsyncIterator[Any]):
         if self._loop is None:
             self._start()
         while not self._items:
-            with self._lock:
-                self._told = False
+            self._told = False
             finished = self._finished  # looked at first: the last items come before it
             if self._items:
                 break
@@ -131,13 +135,16 @@ class _InThread(AsyncIterator[Any]):
                 await self._waiting
             finally:
                 self._waiting = None
-        self._room.release()
-        return self._items.popleft()
+        item = self._items.popleft()
+        if self._full and len(self._items) <= _MOST_AHEAD // 2:
+            self._full = False
+            self._room.set()
+        return item
 
     async def aclose(self) -> None:
         """Have the source closed: here if it never ran, else in its thread at its next yield."""
         self._stopping = True
-        self._room.release()
+        self._room.set()
         if self._loop is None:
             self._finished = True
             close_blocking(self._source, self._owner)
@@ -150,13 +157,18 @@ class _InThread(AsyncIterator[Any]):
         ).start()
 
     def _run(self) -> None:
+        assert self._loop is not None
+        items, is_closed = self._items, self._loop.is_closed
         try:
             try:
                 for item in self._source:
-                    if not self._wait_for_room():
+                    if len(items) >= _MOST_AHEAD:
+                        self._wait_for_room()
+                    if self._stopping or is_closed():  # nobody will take any more
                         break
-                    self._items.append(item)
-                    self._tell()
+                    items.append(item)
+                    if not self._told:
+                        self._tell()
             finally:
                 close_blocking(self._source, self._owner)
         except BaseException as error:
@@ -165,22 +177,22 @@ class _InThread(AsyncIterator[Any]):
                 log.error("a stream's source failed", exc_info=error)
         finally:
             self._finished = True
-            self._tell(last=True)
+            self._tell()
 
-    def _wait_for_room(self) -> bool:
-        """Wait until an item may be added; False when nobody will take any more."""
+    def _wait_for_room(self) -> None:
+        """Wait until half of the items were taken, or nobody will take any more."""
         assert self._loop is not None
-        while not self._room.acquire(timeout=_PATIENCE):
+        while len(self._items) >= _MOST_AHEAD and not self._stopping:
+            self._room.clear()
+            self._full = True
+            if len(self._items) >= _MOST_AHEAD and not self._stopping:
+                self._room.wait(_PATIENCE)
             if self._loop.is_closed():
-                return False
-        return not (self._stopping or self._loop.is_closed())
-
-    def _tell(self, *, last: bool = False) -> None:
-        """Wake the loop, unless it was told already and has not looked since."""
-        with self._lock:
-            if self._told and not last:
                 return
-            self._told = True
+
+    def _tell(self) -> None:
+        """Wake the loop, which then takes all that is there."""
+        self._told = True
         assert self._loop is not None
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is to be told
             self._loop.call_soon_threadsafe(self._wake)

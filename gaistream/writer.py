@@ -11,26 +11,28 @@ from __future__ import annotations
 import inspect
 import io
 import os
-import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Self
 
 from . import _json
-from ._backend import NDJSONFrames, SSEFrames
+from ._backend import FrameWriter, NDJSONFrames, SSEFrames
 from ._log import log
 from .dialects import create
 from .dialects.items import error_event
-from .errors import ClosedError, FrameError, FrameTypeError, SinkError
+from .errors import FrameError, FrameTypeError, SinkError
 from .flush_timer import flush_later
 from .options import NDJSONOptions, SSEOptions
 
 __all__ = ["NDJSONEncoder", "NDJSONWriter", "SSEEncoder", "SSEWriter", "encode_events"]
 
 
+_DEFAULTS = {kind: kind() for kind in (SSEOptions, NDJSONOptions)}  # frozen, so all may share them
+
+
 def _options(kind: type[Any], options: Any) -> Any:
     if options is None:
-        return kind()
+        return _DEFAULTS[kind]
     if type(options) is not kind:
         expected = kind.__name__
         raise FrameTypeError(f"options must be {expected} or None, not {type(options).__name__}")
@@ -164,53 +166,20 @@ def write_failure(frames: Any, error: BaseException) -> None:
         frames.fail(error_event(Exception()))  # in general words
 
 
-class _Writer:
+class _Writer(FrameWriter):
     """An encoder, a sink and a lock. Thread-safe."""
 
     def __init__(self, sink: Any, encoder: Any) -> None:
         write = getattr(sink, "write", sink)
         if not callable(write):
             raise SinkError(f"a sink is a callable or has write(), {type(sink).__name__} neither")
-        self._sink: Callable[[bytes], Any] = write
-        self._none_is_refusal = isinstance(getattr(write, "__self__", sink), io.RawIOBase)
-        self._encoder = encoder
-        self._lock = threading.Lock()
-        self._owner = 0
-        self._closed = False
-        self._sent_first = False
+        options = encoder.options
+        none_is_refusal = isinstance(getattr(write, "__self__", sink), io.RawIOBase)
+        super().__init__(
+            write, encoder, options.flush_after_write, options.buffer_size, none_is_refusal
+        )
+        self._flush_interval: float = options.flush_interval
         self._flush_scheduled = 0  # in which process: timers stay behind at a fork
-        self._broken: BaseException | None = None
-        self._unreported: BaseException | None = None
-
-    def write(self, event: Any) -> None:
-        """Write an event, or what a source may yield in its place.
-
-        Raises:
-            ClosedError: after close(), after Done, or after the sink failed.
-            EventError, FrameError, EncodeError, UnicodeError: nothing was written.
-            SinkError, or what the sink raised: the writer has ended.
-        """
-        self._run(self._encoder.write, event)
-
-    def write_many(self, events: Iterable[Any]) -> None:
-        """Write many events as one block that no other thread's frames come into."""
-        self._run(self._encoder.write_many, events)
-
-    def write_event(self, event: str, data: Any) -> None:
-        """Write a frame with this name; `data` is text, or any payload, which becomes JSON."""
-        self._run(self._encoder.write_event, event, data)
-
-    def write_frame(self, data: Any = None, event: str | None = None, **fields: Any) -> None:
-        """Write a frame by its fields, as the encoder's write_frame."""
-        self._run(self._encoder.write_frame, data, event, **fields)
-
-    def write_comment(self, text: str = "") -> None:
-        """Write a comment (SSE only)."""
-        self._run(self._encoder.write_comment, text)
-
-    def flush(self) -> None:
-        """Send what waits to the sink (whose own buffer, if any, is its own business)."""
-        self._run(None)
 
     def close(self) -> None:
         """End the stream: write `done` unless it failed, send what waits. The sink stays open.
@@ -250,59 +219,15 @@ class _Writer:
         finally:
             self._release()
 
-    def _run(self, method: Callable[..., None] | None, *args: Any, **fields: Any) -> None:
-        """Do one thing under the lock, then send or let wait as the options say."""
-        self._acquire()
-        try:
-            self._report()
-            if self._closed:
-                raise ClosedError("the writer is closed") from self._broken
-            if method is not None:
-                try:
-                    method(*args, **fields)
-                finally:  # of write_many, events before the one that failed are written
-                    self._after_write()
-            else:
-                self._send()
-        finally:
-            self._release()
-
-    def _acquire(self) -> None:
-        me = threading.get_ident()
-        if self._owner == me:
-            raise SinkError("the sink used the writer that was calling it")
-        self._lock.acquire()
-        self._owner = me
-
-    def _release(self) -> None:
-        self._owner = 0
-        self._lock.release()
-
-    def _report(self) -> None:
-        """Raise, once, what the sink raised while nobody was there to be told."""
-        if self._unreported is not None:
-            error, self._unreported = self._unreported, None
-            raise error
-
-    def _after_write(self) -> None:
-        frames = self._encoder
-        options = frames.options
-        if (
-            options.flush_after_write
-            or not self._sent_first
-            or frames.ended
-            or frames.pending >= options.buffer_size
-        ):
-            self._send()
-        elif frames.pending and self._flush_scheduled != os.getpid():
-            flush_later(self, options.flush_interval)
+    def _flush_soon(self) -> None:
+        if self._flush_scheduled != os.getpid():
+            flush_later(self, self._flush_interval)
             self._flush_scheduled = os.getpid()
 
     def flush_if_due(self) -> bool:
         """Send what has waited; called by the timer. False: the writer was busy, try again."""
-        if not self._lock.acquire(blocking=False):
+        if not self._try_acquire():
             return False
-        self._owner = threading.get_ident()
         try:
             self._flush_scheduled = 0
             if not self._closed:
@@ -313,24 +238,7 @@ class _Writer:
             self._release()
         return True
 
-    def _send(self) -> None:
-        """Send what waits; whatever goes wrong ends the writer."""
-        data = self._encoder.take()
-        if not data:
-            return
-        self._sent_first = True
-        try:
-            while data:
-                data = data[self._accepted(self._sink(data), len(data)) :]
-        except BaseException as error:
-            self._closed = True
-            self._broken = error
-            raise
-
     def _accepted(self, answer: Any, size: int) -> int:
-        """Give how many bytes the sink took, from what it returned."""
-        if answer is None and not self._none_is_refusal:
-            return size
         if answer is None:
             raise BlockingIOError("the sink is a non-blocking file that would block")
         if type(answer) is int and 0 < answer <= size:

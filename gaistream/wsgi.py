@@ -18,6 +18,7 @@ from typing import Any, Final, Unpack
 from . import http
 from ._log import log
 from .blocking import BlockingStream, LoopStream
+from .blocking_shutdown import drain, drain_on_signals, refusal_in_threads
 from .engine import Outcome
 from .greenlets import Runner, new_runner
 from .handling import (
@@ -34,7 +35,15 @@ from .handling import (
 from .options import NDJSONOptions, SSEOptions
 from .writer import NDJSONEncoder, SSEEncoder
 
-__all__ = ["NDJSONResponse", "SSEResponse", "event_handler", "ndjson_handler", "sse_handler"]
+__all__ = [
+    "NDJSONResponse",
+    "SSEResponse",
+    "drain",
+    "drain_on_signals",
+    "event_handler",
+    "ndjson_handler",
+    "sse_handler",
+]
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -124,6 +133,12 @@ class _Response:
         if environ["REQUEST_METHOD"] == "HEAD":
             self._end()
             return _answer(start_response, Answer(self._status, headers))
+        refused = refusal_in_threads()
+        if refused is not None:
+            self._stream.refuse()
+            self._end()
+            extra = kept_in_errors(headers)
+            return _answer(start_response, error_answer(refused, preparing=False, extra=extra))
         chunks = self._stream.chunks()
 
         def close() -> None:
@@ -207,6 +222,8 @@ class _Handler:
         format_ = handling.format_for(path, environ.get("HTTP_ACCEPT"))
         event_id = http.last_event_id(environ)
         answer = handling.early_answer(method, format_, origin, event_id)
+        if answer is None and (refused := refusal_in_threads()) is not None:
+            answer = handling.refusal(refused, preparing=True, origin=origin)
         if answer is not None:
             return _answer(start_response, answer)
         request = http.IncomingRequest(

@@ -26,7 +26,7 @@ from libc.string cimport memchr, memcmp, memcpy, memmove
 
 from gaistream.errors import (
     BufferTooSmall, ClosedError, EventError, EventTooLarge, FrameError, FrameTypeError,
-    NDJSONError,
+    NDJSONError, SinkError,
 )
 
 cdef extern from "Python.h":

@@ -16,6 +16,7 @@ include "template.pxi"
 include "ndjson.pxi"
 include "lines.pxi"
 include "encoder.pxi"
+include "writer.pxi"
 include "decoder.pxi"
 include "ndjson_decoder.pxi"
 
@@ -31,6 +32,7 @@ __all__ = [
     "Finish",
     "FinishStep",
     "FrameTemplate",
+    "FrameWriter",
     "LineSplitter",
     "NDJSONDecoder",
     "NDJSONFrames",

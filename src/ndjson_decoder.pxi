@@ -70,7 +70,7 @@ cdef class NDJSONDecoder:
             self.chunks = []
             self.scratch = bytearray()
             self.values = []
-            self.loads = json_loads if loads is Ellipsis else loads
+            self.loads = loads
             self.on_error = on_error
 
     @cython.critical_section
@@ -211,7 +211,7 @@ cdef class NDJSONDecoder:
                 self.values.append(whole)
                 return 0
             self.line = whole
-        value = self.loads(self.line)
+        value = json_loads(self.line) if self.own_loads else self.loads(self.line)
         self.line = None
         self.values.append(value)
         return 0

@@ -296,6 +296,11 @@ cdef inline bint holds_break(const char* text, Py_ssize_t size, bint name) noexc
     cdef uint64_t word, line_feed, carriage_return, found
     cdef Py_ssize_t index = 0
     cdef unsigned char code
+    if size >= 128:  # where calls cost less than they save
+        return (
+            memchr(text, 0x0A, size) != NULL or memchr(text, 0x0D, size) != NULL
+            or (name and memchr(text, 0, size) != NULL)
+        )
     while index + 8 <= size:
         memcpy(&word, text + index, 8)
         line_feed = word ^ 0x0A0A0A0A0A0A0A0AULL
@@ -324,19 +329,79 @@ cdef inline bint plain(object text, bint name) noexcept:
     )
 
 
+cdef enum:
+    SEARCHED_BLOCK = 8192
+    LONG = 65536
+
+
+cdef inline bint is_long(object text) noexcept:
+    """Tell whether this is an ASCII str that is not searched before it is copied."""
+    return (
+        PyUnicode_CheckExact(text) and PyUnicode_GET_LENGTH(text) >= LONG
+        and PyUnicode_IS_COMPACT_ASCII(text)
+    )
+
+
+cdef inline char* write_name(char* out, object event, Py_ssize_t name_size) noexcept:
+    """Write the line of a plain event, of `name_size` bytes; nothing where that is 0."""
+    if not name_size:
+        return out
+    memcpy(out, b"event: ", 7)
+    memcpy(out + 7, PyUnicode_DATA(event), name_size - 8)
+    out[name_size - 1] = 0x0A
+    return out + name_size
+
+
 cdef inline bytes plain_frame(object data, object event):
     """Give the frame of two plain strings: the usual small frame, without the general way."""
     cdef Py_ssize_t size = PyUnicode_GET_LENGTH(data)
     cdef Py_ssize_t name_size = 0 if event is None else PyUnicode_GET_LENGTH(event) + 8
     cdef bytes result = new_bytes(name_size + size + 8)
-    cdef char* out = PyBytes_AS_STRING(result)
-    if event is not None:
-        memcpy(out, b"event: ", 7)
-        memcpy(out + 7, PyUnicode_DATA(event), name_size - 8)
-        out += name_size
-        (out - 1)[0] = 0x0A
+    cdef char* out = write_name(PyBytes_AS_STRING(result), event, name_size)
     write_line(out, <const char*> PyUnicode_DATA(data), size)
     out[size + 7] = 0x0A
+    return result
+
+
+cdef bytes long_frame(object data, object event):
+    """Give the frame of a long ASCII str and a plain event; None where it has several lines.
+
+    Read once: each block is searched, and copied while the caches hold it.
+    """
+    cdef Py_ssize_t size = PyUnicode_GET_LENGTH(data)
+    cdef Py_ssize_t name_size = 0 if event is None else PyUnicode_GET_LENGTH(event) + 8
+    cdef const char* text = <const char*> PyUnicode_DATA(data)
+    cdef Py_ssize_t at = 0
+    cdef Py_ssize_t length
+    cdef bytes result
+    cdef char* out
+    if holds_break(text, SEARCHED_BLOCK, False):
+        return None  # lines are short as a rule: then nothing was got in vain
+    result = new_bytes(name_size + size + 8)
+    out = write_name(PyBytes_AS_STRING(result), event, name_size)
+    memcpy(out, b"data: ", 6)
+    out += 6
+    while at < size:
+        length = min(size - at, SEARCHED_BLOCK)
+        if holds_break(text + at, length, False):
+            return None
+        memcpy(out + at, text + at, length)
+        at += length
+    out[size] = 0x0A
+    out[size + 1] = 0x0A
+    return result
+
+
+cdef inline bytes json_frame(object payload, object event):
+    """Give the frame of a payload and a plain name or None, without the general way."""
+    cdef bytes line = json_bytes(payload, True, False)
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(line)
+    cdef Py_ssize_t name_size = 0 if event is None else PyUnicode_GET_LENGTH(event) + 8
+    cdef bytes result = new_bytes(name_size + size + 7)
+    cdef char* out = write_name(PyBytes_AS_STRING(result), event, name_size)
+    memcpy(out, b"data: ", 6)
+    memcpy(out + 6, PyBytes_AS_STRING(line), size)
+    out[size + 6] = 0x0A
     return result
 
 
@@ -350,9 +415,17 @@ def encode_sse(
     """
     if (
         errors is STRICT and id is None and retry is None and comment is None
-        and json is Ellipsis and plain(data, False) and (event is None or plain(event, True))
+        and (event is None or plain(event, True))
     ):
-        return plain_frame(data, event)
+        if json is not Ellipsis:
+            if data is None:
+                return json_frame(json, event)
+        elif is_long(data):
+            frame = long_frame(data, event)
+            if frame is not None:
+                return frame
+        elif plain(data, False):
+            return plain_frame(data, event)
     return emit(data, event, id, retry, comment, json, check_errors(errors), TO_BYTES, None, None)
 
 

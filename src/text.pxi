@@ -79,6 +79,13 @@ cdef inline bint is_ascii(const char* data, Py_ssize_t size) noexcept nogil:
     return True
 
 
+cdef inline bint may_separate(const char* data, Py_ssize_t size) noexcept nogil:
+    """Tell whether UTF-8 may hold U+0085 (which begins with C2), U+2028 or U+2029 (with E2)."""
+    if size < 128:  # where two calls cost more
+        return not is_ascii(data, size)
+    return memchr(data, 0xE2, size) != NULL or memchr(data, 0xC2, size) != NULL
+
+
 cdef object hold_text(str field, object data, bint replace, Span* span):
     """Point `span` at the UTF-8 of str or bytes; valid while what is returned lives."""
     cdef object held
@@ -322,21 +329,29 @@ cdef enum:
     DEEPEST_FAST = 48
 
 
+cdef inline bint nests(object payload) noexcept:
+    return isinstance(payload, (dict, list, tuple))
+
+
 cdef bint deeper(object payload, Py_ssize_t levels) except -1:
     cdef PyObject* value
     cdef Py_ssize_t position = 0
+    if not nests(payload):
+        return False
+    if levels <= 0:
+        return True
     if isinstance(payload, dict):
-        if levels <= 0:
-            return True
         with cython.critical_section(payload):
             while PyDict_Next(payload, &position, NULL, &value):
-                if deeper(<object> value, levels - 1):
+                if nests(<object> value) and deeper(<object> value, levels - 1):
                     return True
-    elif isinstance(payload, (list, tuple)):
-        if levels <= 0:
-            return True
+    elif type(payload) is list:
+        for each in <list> payload:
+            if nests(each) and deeper(each, levels - 1):
+                return True
+    else:
         for each in payload:
-            if deeper(each, levels - 1):
+            if nests(each) and deeper(each, levels - 1):
                 return True
     return False
 
@@ -357,7 +372,7 @@ cdef bytes json_bytes(object payload, bint newline, bint replace):
             encoded = json_dumps(payload, json_default, option)
         except Exception:
             encoded = json_careful(payload, newline, REPLACE if replace else STRICT)
-    if is_ascii(PyBytes_AS_STRING(encoded), PyBytes_GET_SIZE(encoded)):
+    if not may_separate(PyBytes_AS_STRING(encoded), PyBytes_GET_SIZE(encoded)):
         return encoded
     # JSON has non-ASCII only inside strings
     for separator, escape in ((b"\xc2\x85", b"\\u0085"), (b"\xe2\x80\xa8", b"\\u2028"),

@@ -36,17 +36,12 @@ def pytest_sessionstart() -> None:
 def load_package(backend: str) -> ModuleType:
     """Import a copy of gaistream on this backend, beside the one that everybody shares."""
     if backend == gaistream.backend:
-        package = gaistream
-        for name in SUBMODULES:
-            importlib.import_module(f"gaistream.{name}")
-        return package
+        return load_all()
     shared = {name: sys.modules.pop(name) for name in _loaded()}
     before = os.environ.get("GAISTREAM_BACKEND")
     os.environ["GAISTREAM_BACKEND"] = backend
     try:
-        package = importlib.import_module("gaistream")
-        for name in SUBMODULES:
-            importlib.import_module(f"gaistream.{name}")
+        package = load_all()
     finally:
         if before is None:
             del os.environ["GAISTREAM_BACKEND"]
@@ -56,6 +51,16 @@ def load_package(backend: str) -> ModuleType:
             del sys.modules[name]
         sys.modules.update(shared)
     assert package.backend == backend
+    return package
+
+
+def load_all() -> ModuleType:
+    """Import the package whole: a name that waits for its first use would get the other copy's."""
+    package = importlib.import_module("gaistream")
+    for name in SUBMODULES:
+        importlib.import_module(f"gaistream.{name}")
+    for name in package.__all__:
+        getattr(package, name)
     return package
 
 

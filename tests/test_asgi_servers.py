@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from types import ModuleType
 from typing import Any
 
@@ -30,6 +31,36 @@ def test_a_disconnect_that_comes_with_the_end_ends_nothing(gs: ModuleType) -> No
         assert connection.body == PRELUDE + text("a") + DONE
         assert connection.is_complete
         assert [outcome.kind for outcome in outcomes] == ["completed"]
+
+    run(test())
+
+
+@pytest.mark.parametrize("format_", ["SSE", "NDJSON"])
+def test_a_disconnect_that_comes_with_a_status_hides_no_failure(
+    gs: ModuleType, format_: str
+) -> None:
+    """As daphne says it, to an app that has answered and not returned yet."""
+
+    async def test() -> None:
+        outcomes: list[Any] = []
+        connection = Connection().hear()
+
+        async def source() -> AsyncIterator[str]:
+            raise gs.StreamError("busy", status=503)
+            yield ""
+
+        async def end_slowly() -> None:
+            connection.leave()
+            for _ in range(10):
+                await asyncio.sleep(0)
+
+        connection.before_send = lambda message: (
+            end_slowly() if message["type"] == "http.response.body" else None
+        )
+        make = getattr(gs.asgi, f"{format_}Response")
+        await connection.serve(make(source(), on_close=outcomes.append))
+        assert connection.sent[0]["status"] == 503
+        assert [(each.kind, each.bytes) for each in outcomes] == [("failed", 0)]
 
     run(test())
 

@@ -7,12 +7,15 @@ import sys
 from pathlib import Path
 
 import pytest
+
+import gaistream
+
+pytest.importorskip("orjson", reason="the peers that are measured beside need orjson")
+
 from load import WrongBytes, body, data_of, events
 from payloads import TOKEN_FRAME
 from rounds import check
 from served import DONE
-
-import gaistream
 
 COMMAND = Path(__file__).parent.parent / "benchmarks" / "server.py"
 HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"

@@ -1,14 +1,16 @@
-"""The rules of `gaistream check`: each is broken by a line of the table, and by nothing else there."""
+"""The rules of `gaistream check`: each is broken by a line of the table, and no other is."""
 
 from __future__ import annotations
 
 import base64
 import json
 import random
+import re
 from pathlib import Path
 
 import pytest
 
+import gaistream
 from gaistream import encode_events
 from gaistream.commands._http_rules import check_headers, format_of
 from gaistream.commands._lines import MAX_BYTES
@@ -169,6 +171,15 @@ def test_every_rule_is_broken_by_a_test():
     assert {level for level, _ in RULES.values()} == set(LEVELS)
 
 
+def test_what_a_check_holds_is_bounded_however_long_the_stream():
+    texts, objects = b"data: oops\n\n" * 30, GOOD * 31
+    assert len(found(SSECheck(), [texts + objects])) == 10
+    checked = SSECheck()
+    found(checked, [b"event: e%d\ndata: 1\n\n" % number for number in range(70)])
+    assert len(checked.events.names) == 51
+    assert checked.events.names["others"] == 20
+
+
 @pytest.mark.parametrize("check", [SSECheck, NDJSONCheck])
 def test_a_line_beyond_the_limit_stops_the_check(check):
     checked = check()
@@ -217,3 +228,9 @@ def test_what_is_said_of_a_browser_is_what_the_standard_demands():
 def test_the_format_of_an_answer_is_that_of_its_type(kind, format):
     assert format_of({"content-type": kind}) == format
     assert format_of({}) is None
+
+
+def test_the_handbook_lists_the_rules():
+    page = (Path(gaistream.__file__).parent / "handbook" / "command-line.md").read_text()
+    rows = re.findall(r"^\| `([a-z0-9-]+)` \| (error|warning|note) \| (.+) \|$", page, re.MULTILINE)
+    assert {name: (level, about) for name, level, about in rows} == RULES

@@ -58,6 +58,14 @@ def test_it_resumes_after_a_cut_an_end_and_a_reset(face, lose):
 
 
 @faces
+@pytest.mark.parametrize("said", [TWO[:2], TWO[:-2], TWO[:-1]])
+def test_what_a_reset_leaves_of_a_frame_is_not_given(face, said):
+    with scripted(reset(HEAD + ONE + said), HEAD + TWO + DONE) as server:
+        assert face(server.url) == [("1", "a"), ("2", "b"), ("3", "{}")]
+    assert server.ids == [None, "1"]
+
+
+@faces
 def test_204_stops_and_gives_no_error(face):
     with scripted(HEAD + ONE, NO_CONTENT) as server:
         assert face(server.url) == [("1", "a")]

@@ -184,3 +184,61 @@ def test_two_loops_in_two_threads_do_not_meet(gs: ModuleType, run: Run) -> None:
         thread.join(20)
     assert not failures
     assert len(set(map(id, clocks.values()))) == 2
+
+
+class Holding:
+    """Holds bytes back, and counts how often it was to send them."""
+
+    def __init__(self) -> None:
+        self.flushes = 0
+
+    def flush(self) -> None:
+        self.flushes += 1
+
+
+class SetLoop:
+    """A loop whose time is the test's."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.timers: list[tuple[float, Callable[[], None]]] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def call_at(self, when: float, callback: Callable[..., Any], *args: Any) -> None:
+        self.timers.append((when, lambda: callback(*args)))
+
+    def strike(self) -> float:
+        """Go on to the next timer."""
+        self.timers.sort(key=lambda timer: timer[0])
+        self.now, callback = self.timers.pop(0)
+        callback()
+        return self.now
+
+
+def test_held_bytes_are_flushed_once_within_the_delay_and_not_before_most_of_it(
+    gs: ModuleType,
+) -> None:
+    loop = SetLoop()
+    clock = gs.clock.Clock(loop)
+    for step in range(200):
+        loop.now += 0.00037 * step
+        began, stream = loop.now, Holding()
+        clock.flush(stream, 0.02)
+        assert 0.75 * 0.02 - 1e-9 <= loop.strike() - began <= 0.02
+        assert stream.flushes == 1
+        assert not loop.timers
+
+
+def test_ten_thousand_streams_that_hold_bytes_share_a_handful_of_timers(gs: ModuleType) -> None:
+    loop = SetLoop()
+    clock = gs.clock.Clock(loop)
+    streams = [Holding() for _ in range(10_000)]
+    for stream in streams:
+        loop.now += 0.02 / len(streams)
+        clock.flush(stream, 0.02)
+    assert len(loop.timers) <= 6
+    while loop.timers:
+        loop.strike()
+    assert [stream.flushes for stream in streams] == [1] * len(streams)

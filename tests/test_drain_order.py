@@ -103,7 +103,7 @@ def test_with_no_open_stream_a_drain_is_over_at_once(gs: ModuleType) -> None:
     loop = Loop()
     ended = gs.shutdown.Drain(gs.clock.Clock(loop), None)
     ended.begin(60.0)
-    assert ended._ended.is_set()
+    assert ended.ended.is_set()
     assert not loop.set
 
 

@@ -148,7 +148,7 @@ def test_an_endless_source_that_never_awaits_does_not_starve_other_tasks(
 
         stream = gs.engine.Stream(source(), gs.SSEEncoder())
         serving = asyncio.create_task(Connection().serve(stream))
-        most = last = 0
+        most, last = 0, produced
         for _ in range(100):
             await asyncio.sleep(0)
             most, last = max(most, produced - last), produced
@@ -178,7 +178,7 @@ def test_a_source_with_small_events_gives_others_a_turn_after_a_while(
         serving = asyncio.create_task(
             Connection().serve(gs.engine.Stream(source(), gs.SSEEncoder()))
         )
-        most = last = 0
+        most, last = 0, produced
         while not serving.done():
             await asyncio.sleep(0)
             most, last = max(most, produced - last), produced

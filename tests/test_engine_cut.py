@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from types import ModuleType
 
 import pytest
-from loops import Connection, Run
+from loops import Connection, Run, turns
 from stuck import Source, Stuck
 
 
@@ -157,13 +157,13 @@ def test_a_source_that_outlives_its_cancellation_ends_at_its_next_yield(
             nonlocal yields
             while True:
                 with contextlib.suppress(asyncio.CancelledError):
-                    await asyncio.sleep(0.01)
+                    await asyncio.Event().wait()
                 yields += 1
                 yield "a"
 
         stream = gs.engine.Stream(source(), gs.SSEEncoder())
         serving = asyncio.create_task(Connection().serve(stream))
-        await asyncio.sleep(0.005)
+        await turns(3)
         stream.interrupt("client_gone")
         assert (await serving).kind == "client_gone"
         assert yields == 1

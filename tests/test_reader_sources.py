@@ -16,6 +16,7 @@ import httpx
 import pytest
 import requests
 import urllib3
+from loops import MODES
 
 LINES = [b'{"a"', b":1}\n2\n", b"[3", b"]"]
 VALUES = [{"a": 1}, 2, [3]]
@@ -382,6 +383,7 @@ def test_a_response_that_was_loaded_is_read(gs, served):
     assert found == [expected(gs)] * 2
 
 
+@pytest.mark.skipif("eager" in MODES, reason="anyio knows no eager tasks")
 def test_httpx_responses_are_read_as_they_come(gs, run, served):
     url, release = served
     with httpx.Client() as client, client.stream("GET", url) as response:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from command_line import run
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -99,3 +100,11 @@ def test_the_client_program_reads_what_the_starlette_program_says(serve):
 def test_every_file_that_readme_links_to_is_there():
     for link in re.findall(r"\]\((?!https?:)([^)#]+)", README):
         assert (ROOT / link).exists(), link
+
+
+def test_the_check_at_a_terminal_says_what_readme_says():
+    said = b"data: 1\n\nevent: x\n\n"
+    assert f"printf {said.decode()!r} | gaistream check" in README
+    ran = run("check", said=said)
+    assert ran.status == 1
+    assert f"```\n{ran.out}```" in README

@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
-import sys
-import textwrap
 import threading
 from collections.abc import AsyncIterator, Iterator
 from types import ModuleType
@@ -16,7 +13,7 @@ from typing import Any
 import pytest
 from frames import DONE, PRELUDE, said
 from loops import Connection, Run, turns
-from real_servers import SECONDS, Client, listen
+from real_servers import SECONDS
 
 
 class Idle:
@@ -352,67 +349,3 @@ def test_a_second_signal_of_either_kind_ends_everything_at_once(gs: ModuleType, 
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-# ---- real servers, real signals ----
-
-APP = """
-import anyio
-from gaistream.asgi import DrainMiddleware, SSEResponse
-
-async def source():
-    yield "hello"
-    await anyio.sleep_forever()
-
-async def app(scope, receive, send):
-    if scope["type"] == "lifespan":
-        while True:
-            phase = (await receive())["type"]
-            await send({"type": phase + ".complete"})
-            if phase == "lifespan.shutdown":
-                return
-    await SSEResponse(source())(scope, receive, send)
-
-app = DrainMiddleware(app, 0.4, retry_ms=2000)
-"""
-
-
-SERVERS = {
-    "uvicorn": ["uvicorn", "served:app", "--fd", "{}"],
-    "hypercorn asyncio": ["hypercorn", "served:app", "--workers", "0", "--bind", "fd://{}"],
-    "hypercorn trio": [
-        *["hypercorn", "served:app", "--workers", "0", "--bind", "fd://{}"],
-        *["--worker-class", "trio"],
-    ],
-}
-
-
-@pytest.mark.parametrize("server_name", SERVERS)
-def test_a_hundred_idle_streams_end_cleanly_at_a_signal(tmp_path: Any, server_name: str) -> None:
-    (tmp_path / "served.py").write_text(textwrap.dedent(APP))
-    listening = listen()
-    arguments = [each.format(listening.fileno()) for each in SERVERS[server_name]]
-    command = [sys.executable, "-m", *arguments]
-    path = os.pathsep.join([str(tmp_path), *sys.path])
-    server = subprocess.Popen(
-        command,
-        pass_fds=[listening.fileno()],
-        env={**os.environ, "PYTHONPATH": path},
-        stderr=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-    )
-    try:
-        clients = [Client(listening.getsockname()).ask("/") for _ in range(100)]
-        for client in clients:
-            assert client.head()[0] == 200
-            client.until(said("hello"))
-        listening.close()
-        server.send_signal(signal.SIGTERM)
-        for client in clients:
-            assert client.rest().endswith(b"retry: 2000\n")  # it fails on a body that is cut
-            client.close()
-        assert server.wait(SECONDS) in (0, -signal.SIGTERM)
-    finally:
-        if server.poll() is None:
-            server.kill()
-            server.wait()

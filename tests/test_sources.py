@@ -192,6 +192,34 @@ def test_a_thread_is_not_pulled_far_ahead_of_who_reads(gs: ModuleType, run: Run)
     run(main())
 
 
+def test_no_item_is_lost_between_the_thread_and_the_loop_however_they_take_turns(
+    gs: ModuleType, run: Run
+) -> None:
+    """The thread yields just when the loop looks for the last time before it waits."""
+    count = 3000
+
+    async def main() -> None:
+        taken = threading.Semaphore(0)
+
+        def items() -> Iterator[int]:
+            for number in range(count):
+                yield number
+                assert taken.acquire(timeout=10)
+
+        source = gs.sources.open_source(items())
+        for number in range(count):
+            assert await asyncio.wait_for(anext(source), 10) == number
+            taken.release()
+        assert await read(source) == []
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        run(main())
+    finally:
+        sys.setswitchinterval(interval)
+
+
 def test_a_thread_runs_in_a_copy_of_the_callers_context(gs: ModuleType, run: Run) -> None:
     def items() -> Iterator[str]:
         yield variable.get()

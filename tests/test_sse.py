@@ -275,3 +275,16 @@ def test_a_subclass_of_str_cannot_lie_about_its_text(gs, text):
     written = f"data: {text[0]}\ndata: b\n\n".encode()
     assert gs.encode_sse(Breakout(text)) == written
     assert gs.encode_sse(comment=Breakout(text)) == written.replace(b"data:", b":")
+
+
+@pytest.mark.parametrize("size", [65_535, 65_536, 81_920, 200_000])
+@pytest.mark.parametrize("end", ["", "\n", "\r", "\r\n"])
+def test_a_long_text_is_as_a_short_one_wherever_its_line_ends(gs, size, end):
+    for at in (0, 8191, 8192, 65_535, size):
+        text = "x" * min(at, size) + end + "y" * max(size - at, 0)
+        lines = text.splitlines() if end else [text]
+        if end and text.endswith(end):
+            lines.append("")
+        expected = b"".join(b"data: " + line.encode() + b"\n" for line in lines) + b"\n"
+        assert gs.encode_sse(text) == expected
+        assert gs.encode_sse(text, "name") == b"event: name\n" + expected

@@ -158,6 +158,13 @@ class WriterMachine(TwinMachine):
     def write_frame(self, data, event):
         self.outcomes(lambda gs, writer: writer.write_frame(data, event))
 
+    @rule(
+        data=st.one_of(st.text(max_size=50), st.none(), st.binary(max_size=9), st.just([1])),
+        event=st.one_of(st.text(max_size=5), st.just("name"), st.none(), st.just(5)),
+    )
+    def write_event(self, data, event):
+        self.outcomes(lambda gs, writer: writer.write_event(event, data))
+
     @rule(texts=st.lists(st.one_of(st.text(max_size=9), st.just(object)), max_size=5))
     def write_many(self, texts):
         self.outcomes(lambda gs, writer: writer.write_many(texts))

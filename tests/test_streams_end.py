@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import sys
 from collections.abc import AsyncIterator
 from types import ModuleType
 from typing import Any
@@ -244,7 +245,7 @@ def test_a_source_that_ends_within_a_task_group_ends_as_any_other(
             yield last
             yield "b"
 
-    # the group raises the GeneratorExit of its closing, grouped
+    # until Python 3.15 the group raises the GeneratorExit of its closing, grouped
     assert run(whole(gs.sse(source(gs.events.Done())))) == PRELUDE + said("a") + DONE
     assert run(whole(gs.sse(source(5)))) == PRELUDE + said("a") + INTERNAL
-    assert len(caplog.records) == 3
+    assert len(caplog.records) == (3 if sys.version_info < (3, 15) else 1)

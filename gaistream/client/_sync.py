@@ -32,7 +32,11 @@ class EventSource(Source):
     Args:
         url: an http or https URL.
         method: GET, or POST where there is a body, unless given.
-        params, headers, content, data, json: as httpx takes them; `content` must be whole.
+        params: of the query, as httpx takes them.
+        headers: as httpx takes them; they win over those that a client of streams sends.
+        content: the body: bytes or str, whole, so that it can be sent again.
+        data: the body as a form, as httpx takes it.
+        json: the body as JSON, as httpx takes it.
         auth: as httpx takes it: a pair, an `httpx.Auth`, a function of the request; asked at each
             attempt.
         client: an `httpx.Client` to use (`httpx.AsyncClient` for the async face), which stays open;

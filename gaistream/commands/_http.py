@@ -134,9 +134,10 @@ def _refusal(response: httpx.Response) -> str:
     if response.has_redirect_location:
         return f"{told}, to {response.headers['location']}, which is not followed"
     body = b""
-    for chunk in response.iter_bytes():
-        body += chunk
-        if len(body) >= _EXCERPT:
-            break
+    with contextlib.suppress(httpx.RequestError):  # the status is what matters
+        for chunk in response.iter_bytes():
+            body += chunk
+            if len(body) >= _EXCERPT:
+                break
     text = body[:_EXCERPT].decode(errors="replace").strip()
     return f"{told}: {text}" if text else told

@@ -98,13 +98,8 @@ def _write(out: BinaryIO, data: bytes) -> None:
     """Write at once: what comes through a pipe slowly must not wait."""
     if not data:
         return
-    try:
-        out.write(data)
-        out.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise UnusableError(f"cannot write: {error.strerror}") from None
+    out.write(data)
+    out.flush()
 
 
 def _shown(file: BinaryIO, chunks: Iterator[bytes], target: str) -> Iterator[bytes]:

@@ -32,6 +32,7 @@ from .ndjson_decoder import NDJSONDecoder
 from .sse import ServerSentEvent, encode_comment, encode_sse, encode_sse_into
 from .template import FrameTemplate
 from .text import escape_json, install_json, nests_deeper
+from .writer import FrameWriter
 
 __all__ = [
     "AudioDelta",
@@ -45,6 +46,7 @@ __all__ = [
     "Finish",
     "FinishStep",
     "FrameTemplate",
+    "FrameWriter",
     "LineSplitter",
     "NDJSONDecoder",
     "NDJSONFrames",

@@ -26,6 +26,8 @@ _ESCAPES: Final = {
 
 # orjson (3.13 and before) writes beyond its buffer where nesting is much deeper than this.
 DEEPEST_FAST: Final = 48
+_NESTING: Final = (dict, list, tuple)
+_FLAT: Final = frozenset({str, int, float, bool, type(None)})
 
 
 def check_errors(errors: object) -> bool:
@@ -127,12 +129,14 @@ def install_json(
 
 def nests_deeper(payload: object, levels: int = DEEPEST_FAST) -> bool:
     """Tell whether dicts, lists and tuples stand in each other more than so many levels deep."""
-    if not isinstance(payload, dict | list | tuple):
+    if not isinstance(payload, _NESTING):
         return False
     if levels <= 0:
         return True
-    held = payload.values() if isinstance(payload, dict) else payload
-    return any(nests_deeper(each, levels - 1) for each in held)
+    for each in payload.values() if isinstance(payload, dict) else payload:
+        if type(each) not in _FLAT and nests_deeper(each, levels - 1):
+            return True
+    return False
 
 
 def json_bytes(payload: Any, newline: bool, replace: bool) -> bytes:

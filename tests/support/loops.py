@@ -1,15 +1,23 @@
-"""Event loops for tests, each watched: what a test leaves on it, or has it complain of, fails."""
+"""Event loops for tests, each watched: what a test leaves on it, or has it complain of, fails.
+
+GAISTREAM_LOOP_MODES="debug eager", or one of them, has all tests run so.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import gc
+import os
+import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from typing import Any
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
+
+MODES = os.environ.get("GAISTREAM_LOOP_MODES", "").split()
+HAS_EAGER = sys.version_info >= (3, 12)
 
 DEADLINE = 10.0  # seconds: against hanging, nothing else
 HELPER = "gaistream-source"
@@ -21,9 +29,24 @@ with contextlib.suppress(ImportError):
     LOOPS["uvloop"] = uvloop.new_event_loop
 
 
+def eager_task_factory(loop: Any, coro: Any, *, eager_start: Any = None, **more: Any) -> Any:
+    """Make tasks that run at once, also on a uvloop that asks factories not to, or cannot ask."""
+    del eager_start
+    return asyncio.eager_task_factory(loop, coro, **more)
+
+
+def set_modes(loop: asyncio.AbstractEventLoop, modes: Iterable[str]) -> None:
+    """Have a loop run in its debug mode, or its tasks begin at once."""
+    if "debug" in modes:
+        loop.set_debug(True)
+        loop.slow_callback_duration = DEADLINE  # nothing is said of what is slow
+    if "eager" in modes:
+        loop.set_task_factory(eager_task_factory)
+
+
 @contextlib.contextmanager
-def watched_loop(name: str) -> Iterator[Run]:
-    """Give `run(coroutine)` on this kind of loop.
+def watched_loop(name: str, modes: Iterable[str] = MODES) -> Iterator[Run]:
+    """Give `run(coroutine)` on this kind of loop, in these modes.
 
     After each run no task and no pending future may be left; at the end no helper thread, nor
     any complaint to the loop's exception handler.
@@ -34,6 +57,7 @@ def watched_loop(name: str) -> Iterator[Run]:
         async def bounded() -> Any:
             loop = asyncio.get_running_loop()
             loop.set_exception_handler(lambda _, context: complaints.append(context))
+            set_modes(loop, modes)
             async with asyncio.timeout(DEADLINE):
                 result = await main
             assert asyncio.all_tasks() == {asyncio.current_task()}
@@ -103,7 +127,7 @@ class Connection:
         """Do with a stream what a server does, and give its outcome."""
         try:
             await stream.start()
-            await stream.send_all(self.begin, self.send, self.finish)
+            await stream.send_all(self)
         finally:
             await stream.close()
         return stream.outcome

@@ -211,13 +211,16 @@ class _Uvicorn(uvicorn.Server):
 
 
 @contextlib.contextmanager
-def serve_uvicorn(app: Any, http: str, loop: str) -> Iterator[Server]:
+def serve_uvicorn(
+    app: Any, http: str, loop: str, *, send_buffer: int | None = None, **more: Any
+) -> Iterator[Server]:
     """Serve an ASGI app in a thread, with "h11" or "httptools", on "asyncio" or "uvloop"."""
-    config = uvicorn.Config(
-        app, http=http, loop=loop, lifespan="off", log_config=None, access_log=False
-    )
+    settings = {"lifespan": "off", "log_config": None, "access_log": False, **more}
+    config = uvicorn.Config(app, http=http, loop=loop, **settings)
     running = _Uvicorn(config)
     with listen() as listening:
+        if send_buffer is not None:  # connections inherit it
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         server = Server(f"uvicorn {http} {loop}", "asgi", listening)
         thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()

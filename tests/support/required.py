@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +28,14 @@ def need_program(name: str) -> str:
     path = shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin")))
     if path is None:
         _miss(f"the program {name} is not installed", required=name in REQUIRED)
+    return str(path)
+
+
+def need_tool(name: str) -> str:
+    """Go on only with this program of the test group, and give its path."""
+    path = shutil.which(name, path=str(Path(sys.executable).parent))
+    if path is None:
+        _miss(f"{name} is not installed", required=bool(REQUIRED))
     return str(path)
 
 

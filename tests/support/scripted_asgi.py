@@ -7,6 +7,8 @@ import gc
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
+from loops import MODES, set_modes
+
 PRELUDE = b":\n\n"
 DONE = b'event: done\ndata: {"finished":true}\n\n'
 INTERNAL = b'event: error\nretry: 5000\ndata: {"error":"internal error","code":"internal"}\n\n'
@@ -30,6 +32,7 @@ def run(test: Coroutine[Any, Any, None]) -> None:
     async def guarded() -> None:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: unseen.append(context))
+        set_modes(loop, MODES)
         async with asyncio.timeout(20):
             await test
         assert asyncio.all_tasks() == {asyncio.current_task()}

@@ -1,0 +1,3 @@
+module gaistream/benchmarks
+
+go 1.19

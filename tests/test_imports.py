@@ -1,0 +1,143 @@
+"""What `import gaistream` loads, and what each name loads when it is first used.
+
+Each case is a child process, for this one has loaded everything. Modules are counted, not time.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import gaistream
+
+SOURCE = Path(gaistream.__file__)
+HEAVY = {"asyncio", "concurrent", "dataclasses", "email", "http", "inspect", "json", "logging",
+         "orjson", "socket", "ssl", "urllib", "uuid"}
+CORE = {"_backend", "_version", "errors", "_core"} if gaistream.backend == "native" else {
+    "_backend", "_version", "errors", "pure", "pure.buffer", "pure.decoder", "pure.encoder",
+    "pure.events", "pure.lines", "pure.ndjson", "pure.ndjson_decoder", "pure.sse",
+    "pure.template", "pure.text",
+}
+
+
+def child(program: str) -> str:
+    done = subprocess.run([sys.executable, "-W", "error", "-c", program], text=True,
+                          capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def loaded_by(program: str) -> set[str]:
+    before = "import sys; before = {*sys.modules}\n"
+    return set(child(before + program + "\nprint(*{*sys.modules} - before)").split())
+
+
+def ours(modules: set[str]) -> set[str]:
+    return {name.removeprefix("gaistream.") for name in modules if name.startswith("gaistream.")}
+
+
+def test_importing_the_package_loads_the_core_and_nothing_heavy():
+    modules = loaded_by("import gaistream; gaistream.backend; dir(gaistream)")
+    assert ours(modules) == CORE
+    others = {name.partition(".")[0] for name in modules} - {"gaistream"}
+    assert others & HEAVY == set()
+    others = {name for name in others if not name.lstrip("_").startswith("cython")}
+    assert others <= sys.stdlib_module_names
+
+
+@pytest.mark.parametrize("use", [
+    "encode_sse('x', 'text')",
+    "encode_sse_into(bytearray(99), 0, 'x')",
+    "encode_comment()",
+    "FrameTemplate(b'data: ', b'\\n\\n').render('x')",
+    "SSEDecoder().feed(b'data: x\\n\\n')",
+    "LineSplitter().feed(b'x\\n')",
+    "events.TextDelta('x')",
+])
+def test_what_needs_no_json_loads_no_json_library(use):
+    modules = loaded_by(f"import gaistream; gaistream.{use}")
+    assert ours(modules) - CORE <= {"events"}
+    assert {"json", "orjson"} & modules == set()
+
+
+@pytest.mark.parametrize(("use", "value"), [
+    ("encode_ndjson({'a': 'é'})", "{'a': 'é'}"),
+    ("encode_ndjson([float('nan')])", "[None]"),
+    ("encode_ndjson(" + "[" * 60 + "]" * 60 + ")", "[" * 60 + "]" * 60),  # not for orjson
+])
+def test_the_first_payload_loads_the_json_library_and_is_encoded_as_any(use, value):
+    program = (f"import json, gaistream; first = gaistream.{use}; "
+               f"print(first == gaistream.{use}, json.loads(first))")
+    assert child(program) == f"True {value}\n"
+
+
+def test_the_first_frame_with_a_payload_and_the_first_refusal_are_as_any():
+    assert child("import gaistream; print(gaistream.encode_sse(json=[1]))") == repr(
+        b"data: [1]\n\n") + "\n"
+    program = """if True:
+        import gaistream
+        said = []
+        for _ in range(2):
+            try:
+                gaistream.encode_ndjson({"a": [object()]})
+            except gaistream.GaistreamError as error:
+                said.append((type(error).__name__, str(error)))
+        assert said[0] == said[1], said
+        print(*said[0])
+    """
+    assert child(program) == "EncodeError cannot encode object at $.a[0]\n"
+
+
+@pytest.mark.parametrize("use", [
+    "gaistream.ServerSentEvent('[1]').json()",
+    "gaistream.SSEDecoder().feed(b'data: [1]\\n\\n')[0].json()",
+    "gaistream.NDJSONDecoder().feed(b'[1]\\n')[0]",
+])
+def test_the_first_value_that_is_read_loads_the_json_library(use):
+    assert child(f"import gaistream; print({use})") == "[1]\n"
+
+
+def test_a_decoder_made_before_the_json_library_was_loaded_calls_the_library_itself():
+    program = """if True:
+        import sys, gaistream
+        decoder = gaistream.NDJSONDecoder()
+        decoder.feed(b"1\\n")
+        called = []
+        sys.setprofile(lambda frame, event, _: called.append(frame.f_code.co_name))
+        decoder.feed(b"2\\n")
+        sys.setprofile(None)
+        print("_first_loads" in called)
+    """
+    assert child(program) == "False\n"
+
+
+@pytest.mark.parametrize("name", sorted(gaistream.__all__))
+def test_a_name_can_be_imported_by_itself_and_used_as_an_attribute(name):
+    program = (f"from gaistream import {name} as first; import gaistream; "
+               f"print(gaistream.{name} is first)")
+    assert child(program) == "True\n"
+
+
+def test_a_star_import_gives_every_name():
+    program = "from gaistream import *; import gaistream; print({*gaistream.__all__} <= {*dir()})"
+    assert child(program) == "True\n"
+
+
+def test_the_names_are_listed_before_they_are_loaded():
+    assert child("import gaistream; print({*gaistream.__all__} <= {*dir(gaistream)})") == "True\n"
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'gaistream' has no attribute 'see'"):
+        gaistream.see
+
+
+def test_what_is_loaded_later_is_what_the_type_checker_sees():
+    (checked,) = (node for node in ast.parse(SOURCE.read_text()).body
+                  if isinstance(node, ast.If) and isinstance(node.test, ast.Name))
+    seen = {name.name: node.module or name.name for node in checked.body for name in node.names}
+    assert seen == gaistream._MODULES

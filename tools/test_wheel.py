@@ -1,0 +1,111 @@
+"""Test the gaistream that is installed: `python tools/test_wheel.py [--backend pure] [PART ...]`.
+
+First that it is what was meant: installed, not a source tree beside it; on the compiled core, or
+with `--backend pure` on its twin; its JSON by orjson where that is required, else by the standard
+library; on a free-threaded Python with the GIL as the core wants it. Then the suite, or parts of
+it, is run in a copy of the tests that has no package beside it, in child processes too.
+
+A part is a test file's name without `test_` and `.py`, and may be a pattern. The default are those
+of the data's path, from bytes to ASGI and WSGI, which need nothing but the dependency group
+"wheel"; `all` is the suite, which needs the group "test" (without the files that test the source
+tree: its build and its documentation).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+PARTS = ["asgi", "asgi_client", "buffer", "chat", "decoder*", "dialects", "encoder*", "engine*",
+         "events", "golden", "http", "imports", "json_depth", "lines", "ndjson_decoder", "options",
+         "read_events", "sources*", "sse", "stateful", "streams*", "template", "threads", "trio*",
+         "twins*", "writer", "writer_end", "writer_threads", "wsgi"]
+BESIDE = ["tests", "benchmarks", "examples", "README.md", "pyproject.toml"]
+OF_THE_SOURCE_TREE = ["test_packaging.py", "test_dist.py", "test_wheel_tools.py",  # its build
+                      "test_documentation.py", "test_tutorial.py", "test_browser_handbook.py"]
+FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+PROBE = """
+import json, sys, gaistream
+print(json.dumps({
+    "file": gaistream.__file__, "version": gaistream.__version__, "backend": gaistream.backend,
+    "json": gaistream.json_library, "gil": getattr(sys, "_is_gil_enabled", lambda: True)(),
+}))
+"""
+
+
+def probe(backend: str) -> dict[str, Any]:
+    """Give what the installed package says of itself, in a process and folder of its own."""
+    environment = {**os.environ, "GAISTREAM_BACKEND": backend}
+    command = [sys.executable, "-P", "-W", "ignore", "-c", PROBE]
+    with tempfile.TemporaryDirectory() as elsewhere:
+        said = subprocess.run(command, cwd=elsewhere, env=environment, stdout=subprocess.PIPE,
+                              text=True, check=True)
+    found: dict[str, Any] = json.loads(said.stdout)
+    return found
+
+
+def tests_alone(folder: Path) -> Path:
+    """Copy what the tests read into a folder without the package, and give the tests' own."""
+    for name in BESIDE:
+        if (ROOT / name).is_dir():
+            ignored = shutil.ignore_patterns("__pycache__", *OF_THE_SOURCE_TREE)
+            shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+        elif (ROOT / name).exists():
+            shutil.copy(ROOT / name, folder)
+    return folder / "tests"
+
+
+def check(found: dict[str, Any], backend: str) -> None:
+    """Raise unless the installed package is what was meant."""
+    required = sys.implementation.name == "cpython" and sys.version_info < (3, 14)
+    wanted = "orjson" if required else found["json"]
+    if (found["backend"], found["json"]) != (backend, wanted):
+        sys.exit(f"meant were {backend} and {wanted}: {found}")
+    if Path(found["file"]).parent == ROOT / "gaistream":
+        sys.exit(f"that is the source tree, not what was installed: {found}")
+
+
+def run_suite(backend: str, parts: list[str], more: list[str], *, gil: bool) -> int:
+    """Run these parts of the suite, and give pytest's exit code."""
+    environment = {**os.environ, "GAISTREAM_BACKEND": backend, "PYTHONSAFEPATH": "1"}
+    environment.pop("PYTHONPATH", None)
+    if FREE_THREADED:  # a core that wants the GIL turns it on, with a warning, unless it is on
+        environment["PYTHON_GIL"] = "1" if gil else "0"
+    with tempfile.TemporaryDirectory() as folder:
+        tests = tests_alone(Path(folder))
+        chosen = [] if parts == ["all"] else sorted(
+            {str(file) for part in parts for file in tests.glob(f"test_{part}.py")})
+        if not chosen and parts != ["all"]:
+            sys.exit(f"no test file has such a name: {' '.join(parts)}")
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *more, *chosen]
+        return subprocess.run(command, cwd=folder, env=environment).returncode
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("parts", nargs="*", metavar="PART", help="of the suite, or all of it")
+    parser.add_argument("--backend", choices=["native", "pure"], default="native")
+    parser.add_argument("--pytest", action="append", default=[], metavar="ARG", help="for pytest")
+    chosen = parser.parse_args()
+    found = probe(chosen.backend)
+    check(found, chosen.backend)
+    python = f"Python {sys.version.split()[0]}"
+    if FREE_THREADED:
+        python += f", free-threaded, with the GIL {'on' if found['gil'] else 'off'}"
+    print(f"gaistream {found['version']} on {python}: the {found['backend']} backend, "
+          f"JSON by {found['json']}", flush=True)
+    parts = chosen.parts or PARTS
+    sys.exit(run_suite(chosen.backend, parts, chosen.pytest, gil=found["gil"]))
+
+
+if __name__ == "__main__":
+    main()
