@@ -7,7 +7,7 @@ COMMITS ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help demo test lint bench bench-server gates sanitize asv \
-	wheels wheels-new wheels-aarch64 wheels-pyodide docs grind fuzz peers clean
+	wheels wheels-new wheels-aarch64 wheels-pyodide docs grind fuzz watch peers clean
 
 help:
 	@echo "make demo            the chat page, answered from the handbook: no key, no network"
@@ -22,6 +22,7 @@ help:
 	@echo "make sanitize        the core's tests under ASan and UBSan (gcc)"
 	@echo "make grind           every public name of the core under valgrind (valgrind, gcc)"
 	@echo "make fuzz            the instrumented core beside its twin, for minutes (clang)"
+	@echo "make watch           the four above, short and two at a time: as CI does"
 	@echo "make wheels          an sdist in dist/, wheels from it for 3.11 to 3.13 and a pure one, each"
 	@echo "                     tested in a fresh environment; ARGS=all: by the whole suite"
 	@echo "make wheels-new      the same for 3.14 and 3.15, in a Debian of their own (as root)"
@@ -90,6 +91,10 @@ grind: .venv/test.stamp
 fuzz: .venv/fuzz.stamp
 	@echo "Fuzzing: the instrumented core beside its pure twin ..."
 	@PYTHONPATH=tests/support $(BIN)/python tests/fuzz/run.py $(ARGS)
+
+watch: .venv/fuzz.stamp
+	@echo "Watching the core: gates, sanitize, grind and fuzz, short ..."
+	@$(MAKE) --no-print-directory -j2 -O sanitize fuzz gates grind ARGS=--quick
 
 .venv/made.stamp:
 	@echo "Setting up: a virtual environment in .venv ($(PYTHON)) ..."

@@ -36,12 +36,12 @@ cdef extern from "Python.h":
 cdef extern from *:
     """
     #ifdef Py_GIL_DISABLED
-    #define GAISTREAM_NO_GIL 1
+    #define GAISTREAM_GIL 0
     #else
-    #define GAISTREAM_NO_GIL 0
+    #define GAISTREAM_GIL 1
     #endif
     """
-    bint GAISTREAM_NO_GIL
+    bint GAISTREAM_GIL
 
 cdef enum:
     POOL = 16  # blocks at most
@@ -68,7 +68,7 @@ def allocations():
 cdef inline bytes new_bytes(Py_ssize_t size):
     """Get bytes of exactly this size, to be filled before anybody sees them."""
     global bytes_calls
-    if not GAISTREAM_NO_GIL:
+    if GAISTREAM_GIL:
         bytes_calls += 1
     return PyBytes_FromStringAndSize(NULL, size)
 
@@ -97,7 +97,7 @@ cdef object readable(str field, object data, str expected="bytes, bytearray or m
     view = PyMemoryView_FromObject(data)
     if not PyBuffer_IsContiguous(PyMemoryView_GET_BUFFER(view), b"C"):
         raise FrameError(f"{field} must be contiguous, not a memoryview with gaps")
-    if GAISTREAM_NO_GIL:
+    if not GAISTREAM_GIL:
         # another thread may write to it meanwhile: what was measured must be what is written
         return bytes_of(span_of(view))
     return view
@@ -256,7 +256,7 @@ cdef char* grow(Buffer self, Py_ssize_t extra) except NULL:
         raise MemoryError
     if self.data == NULL and self.size <= POOL_BLOCK and extra <= POOL_BLOCK:
         capacity = POOL_BLOCK
-        if not GAISTREAM_NO_GIL and pool_count:
+        if GAISTREAM_GIL and pool_count:
             pool_count -= 1
             self.data = pool_blocks[pool_count]
             self.capacity = capacity
@@ -268,7 +268,7 @@ cdef char* grow(Buffer self, Py_ssize_t extra) except NULL:
     data = <char*> PyMem_Realloc(self.data, capacity)
     if data == NULL:
         raise MemoryError
-    if not GAISTREAM_NO_GIL:
+    if GAISTREAM_GIL:
         memory_calls += 1
     self.data = data
     self.capacity = capacity
@@ -280,7 +280,7 @@ cdef void give_back(Buffer self) noexcept:
     global pool_count
     if self.data == NULL:
         return
-    if not GAISTREAM_NO_GIL and self.capacity == POOL_BLOCK and pool_count < POOL:
+    if GAISTREAM_GIL and self.capacity == POOL_BLOCK and pool_count < POOL:
         pool_blocks[pool_count] = self.data
         pool_count += 1
     else:

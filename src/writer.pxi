@@ -28,14 +28,8 @@ cdef extern from "Python.h":
 
 cdef extern from *:
     """
-    #ifdef Py_GIL_DISABLED
-    #define GAISTREAM_GIL 0
-    #else
-    #define GAISTREAM_GIL 1
-    #endif
     #define GAISTREAM_HANDED_ON (~0UL)  /* an owner that no thread is: the gate is open */
     """
-    bint GAISTREAM_GIL
     unsigned long GAISTREAM_HANDED_ON
 
 

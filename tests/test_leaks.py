@@ -1,126 +1,93 @@
 """Nothing is kept: after many uses a process holds as many blocks and bytes as after few.
 
-Each case runs in a process of its own, on one twin: blocks of Python's allocator count the
-references that are not given back, the resident set the memory that the core takes elsewhere.
+Every public name is used, one after the other, in one process a twin: blocks of Python's allocator
+count the references that are not given back, the resident set the memory that the core takes
+elsewhere.
 """
 
+import functools
 import json
 import os
 import subprocess
 import sys
-import textwrap
+from pathlib import Path
 
 import pytest
+from every_name import CORE
+from package_uses import PACKAGE
 
+import gaistream
+from gaistream import pure
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 TWINS = ["pure"] if os.environ.get("GAISTREAM_BACKEND") == "pure" else ["native", "pure"]
-CASES = {
-    "frames": """
-        gs.encode_sse("a\\nb" * 50, "e", id="7", retry=5)
-        gs.encode_sse(json={"text": "é" * 40})
-        gs.encode_ndjson({"a": [1, 2, "x"]})
-        refused(gs.encode_sse, "\\ud800")
-        refused(gs.encode_sse, "x", "a\\nb")
-        refused(gs.encode_sse_into, bytearray(3), 0, "too long for it")
-    """,
-    "templates": """
-        template = gs.FrameTemplate(b"data: ", b"\\n\\n")
-        template.render("é\\u2028" * 20)
-        template.render_many(["a", "b" * 500])
-        refused(template.render_many, ["a", 5])
-        refused(template.render, "\\ud800")
-    """,
-    "encoders": """
-        encoder = gs.SSEEncoder()
-        encoder.write("text")
-        encoder.write(gs.events.ToolCall("1", "name", {"x": 1}))
-        encoder.take()
-        encoder.write("x" * 20_000)
-        refused(encoder.write, object())
-        refused(encoder.take_into, bytearray(2))
-    """,
-    "writers": """
-        with gs.SSEWriter(lambda data: None) as writer:
-            writer.write_many(["a", "b"])
-            refused(writer.write, object())
-        broken = gs.NDJSONWriter(lambda data: 1 / 0)
-        refused(broken.write, "a")
-        broken.close()
-    """,
-    "decoders": """
-        decoder = gs.SSEDecoder(max_event_bytes=3000)
-        for piece in (b"id: 1\\nda", b"ta: x\\r", b"\\n\\n", b"data: " + b"y" * 2000):
-            decoder.feed(piece)
-        refused(decoder.feed, b"z" * 2000)
-        lines = gs.NDJSONDecoder()
-        lines.feed(b'{"a": [1]}\\n[2')
-        refused(lines.feed, b"}\\n1\\n")
-        gs.LineSplitter(max_line_bytes=90).feed(b"a\\nb")
-    """,
-    "views": """
-        buffer = gs._backend.Buffer(9)
-        buffer.append(b"x" * 30_000)
-        view = buffer.view()
-        refused(buffer.append, b"y")
-        del view
-    """,
-}
+SUPPORT = Path(__file__).parent / "support"
+# values, a protocol; CORE has each event
+NOT_USED = {"Provider", "__version__", "backend", "events", "json_library"}
+TIMES = 600
+LEAKS = {"a block": "kept.append([])", "memory": "kept.append(bytes(9000))"}
 SCRIPT = """
 import gc, json, sys
 import gaistream as gs
+from every_name import CORE
+from package_uses import PACKAGE
 
-def refused(call, *args):
-    try:
-        call(*args)
-    except (ValueError, TypeError, BufferError, ArithmeticError, gs.errors.GaistreamError):
-        return
-    raise AssertionError(call)
-
-def use():
-{body}
+kept = []
 
 def resident():
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * 4096
 
-def held(times):
+def held(use, times):
     for _ in range(times):
-        use()
+        use(gs)
     gc.collect()
     return sys.getallocatedblocks(), resident()
 
-held(300)
-before = held(1)
-after = held(int(sys.argv[1]))
-print(json.dumps([after[0] - before[0], after[1] - before[1], gs.backend]))
+def grown(use):
+    held(use, 1000)  # caches of all kinds fill
+    before = held(use, 1)
+    after = held(use, int(sys.argv[1]))
+    return after[0] - before[0], after[1] - before[1]
+
+uses = {**CORE, **PACKAGE} if sys.argv[2] == "all" else {"": lambda gs: exec(sys.argv[2])}
+found = {name: grown(use) for name, use in uses.items()}
+print(json.dumps([gs.backend, found]))
 """
-TIMES = 3000
 
 
-def grown(body, twin):
-    """Give by how many blocks and bytes a process has grown in TIMES uses."""
-    script = SCRIPT.format(body=textwrap.indent(textwrap.dedent(body), "    "))
+@functools.cache
+def grown(twin, what="all"):
+    """Give by how many blocks and bytes a process has grown in TIMES uses of each name."""
+    path = [str(SUPPORT), *filter(None, [os.environ.get("PYTHONPATH")])]
     ran = subprocess.run(
-        [sys.executable, "-c", script, str(TIMES)], capture_output=True, text=True, timeout=300,
-        env={**os.environ, "GAISTREAM_BACKEND": twin, "PYTHONHASHSEED": "0"}, check=False,
+        [sys.executable, "-c", SCRIPT, str(TIMES), what], capture_output=True, text=True,
+        timeout=600, check=False,
+        env={**os.environ, "GAISTREAM_BACKEND": twin, "PYTHONHASHSEED": "0",
+             "PYTHONPATH": os.pathsep.join(path)},
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
-    blocks, size, backend = json.loads(ran.stdout)
+    backend, found = json.loads(ran.stdout)
     assert backend == twin
-    return blocks, size
+    return found
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 @pytest.mark.parametrize("twin", TWINS)
-@pytest.mark.parametrize("case", CASES)
-def test_many_uses_hold_no_more_than_few(case, twin):
-    blocks, size = grown(CASES[case], twin)
-    assert blocks < TIMES / 10  # one block a use would be TIMES
-    assert size < 2**20  # half a KB a use would be more
+@pytest.mark.parametrize("name", [*CORE, *PACKAGE])
+def test_many_uses_hold_no_more_than_few(name, twin):
+    blocks, size = grown(twin)[name]
+    assert blocks < TIMES / 3  # one block a use would be TIMES
+    assert size < 2**20  # a few KB a use would be more
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-def test_a_leak_would_be_seen():
-    blocks, _ = grown("globals().setdefault('kept', []).append([])", TWINS[0])
+@pytest.mark.parametrize("leak", LEAKS)
+def test_a_leak_would_be_seen(leak):
+    blocks, size = grown(TWINS[0], LEAKS[leak])[""]
     assert blocks >= TIMES
-    _, size = grown("globals().setdefault('kept', []).append(bytes(900))", TWINS[0])
-    assert size > 2**20
+    assert (size > 2**20) is (leak == "memory")
+
+
+def test_no_public_name_is_left_out():
+    assert set(CORE) == set(pure.__all__)
+    assert set(gaistream.__all__) - NOT_USED <= set(CORE) | set(PACKAGE)
+    assert set(gaistream.events.__all__) <= set(CORE)

@@ -279,11 +279,24 @@ def ndjson_frames(gs: ModuleType) -> Any:
             common(gs, frames), other.take(), refused(other.write, "\ud800")]
 
 
+def frame_writer(gs: ModuleType) -> Any:
+    sent: list[bytes] = []
+    writer = gs.SSEWriter(sent.append)
+    writer.write_event("event", WIDE)
+    writer.write_event("event", "plain")
+    writer.write_many(["a", gs.events.TextDelta(WIDE)])
+    seen = [refused(writer.write, object), refused(writer.write_frame, "x", "a\nb")]
+    writer.close()
+    broken = gs.SSEWriter(lambda _: 1 / 0)
+    return [*seen, refused(writer.write, "x"), refused(broken.write, "x"), sent]
+
+
 CORE: dict[str, Use] = {
     **{name: event(name) for name in EVENTS},
     "Buffer": buffer,
     "Event": base_event,
     "FrameTemplate": frame_template,
+    "FrameWriter": frame_writer,
     "LineSplitter": line_splitter,
     "NDJSONDecoder": ndjson_decoder,
     "NDJSONFrames": ndjson_frames,
