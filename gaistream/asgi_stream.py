@@ -144,7 +144,7 @@ class StreamApp:
             try:
                 await stream.close()
             finally:
-                with event_loop().shielded():
+                with event_loop().sheltered():
                     await self._tell(stream.outcome)
 
     async def _connect(self, scope: Scope, client: Client, send: Send) -> _Connection | None:

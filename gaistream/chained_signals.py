@@ -44,8 +44,11 @@ class ChainedSignals:
             before(number, frame)
 
     def repeat(self, number: int) -> None:
-        """Do, in the end, what the signal does where nobody handles it."""
-        self.restore()
+        """Do, in the end, what the signal does where nobody handles it.
+
+        Whoever has set a handler in front of ours since has been called, and called ours.
+        """
+        signal.signal(number, self.before[number])
         os.kill(os.getpid(), number)
 
     def restore(self) -> None:

@@ -119,6 +119,9 @@ class EventLoop(Protocol):
     def shielded(self) -> contextlib.AbstractContextManager[Any]:
         """Make a block whose awaits go on in a task that was cancelled before."""
 
+    def sheltered(self) -> contextlib.AbstractContextManager[Any]:
+        """Make a block that no scope around it cancels; not for what has scopes of its own."""
+
     def is_closed(self) -> bool:
         """Whether it will never run again."""
 
@@ -145,10 +148,17 @@ class AsyncioLoop:
         self.shielded = contextlib.nullcontext  # a task is cancelled once, not for ever
 
     @staticmethod
+    def sheltered() -> contextlib.AbstractContextManager[Any]:
+        """Make a block that no scope around it cancels: those of anyio do so for ever."""
+        anyio = sys.modules.get("anyio")
+        return contextlib.nullcontext() if anyio is None else anyio.CancelScope(shield=True)
+
+    @staticmethod
     async def ended(task: Any) -> None:
         """Wait for a task's end, whatever it was."""
         try:
-            await asyncio.wait([task])
+            with AsyncioLoop.sheltered():
+                await asyncio.wait([task])
         finally:
             if task.done() and not task.cancelled():
                 task.exception()  # what it raises has ended the loop: no need to log it

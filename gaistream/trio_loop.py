@@ -38,6 +38,8 @@ class TrioLoop:
         """Make a block whose awaits go on in a task that was cancelled before."""
         return trio.CancelScope(shield=True)
 
+    sheltered = shielded
+
     @staticmethod
     async def ended(task: Any) -> None:
         """Wait for a task's end, whatever it was."""

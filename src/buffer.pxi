@@ -4,6 +4,12 @@
 # Guarantees: bytes are written once, at the end; memory is held only while there is something in
 # the buffer (blocks of the usual size wait in a small pool, so that a steady stream allocates
 # nothing); while a view that was handed out lives, every change raises BufferError.
+#
+# Threads, here and in all parts: what has a state belongs to one task, but misuse by many threads
+# must not corrupt memory. Without the GIL a critical section holds a public object while its
+# pointers and references are used. It lasts, as the GIL does, until something is called that may
+# run Python code; so whoever does that looks anew at what it goes on with. The functions of cdef
+# lock nothing: their caller holds the object, and a buffer that nobody else sees is held with it.
 # Twin of gaistream/pure/buffer.py.
 
 cimport cython
@@ -30,34 +36,40 @@ cdef extern from "Python.h":
 cdef extern from *:
     """
     #ifdef Py_GIL_DISABLED
-    #define GAISTREAM_POOL 0  /* shared without a lock: only where the GIL guards it */
+    #define GAISTREAM_NO_GIL 1
     #else
-    #define GAISTREAM_POOL 16
+    #define GAISTREAM_NO_GIL 0
     #endif
     """
-    int GAISTREAM_POOL
+    bint GAISTREAM_NO_GIL
 
 cdef enum:
+    POOL = 16  # blocks at most
     POOL_BLOCK = 8192
     QUICK_GROWTH = 262144
 
 MAX_INT = 2**63 - 1
 
-cdef char* pool_blocks[16]
+# Shared by all threads without a lock: used only where there is a GIL.
+cdef char* pool_blocks[POOL]
 cdef int pool_count = 0
 cdef long long memory_calls = 0
 cdef long long bytes_calls = 0
 
 
 def allocations():
-    """Count the calls of the core's allocator so far: (memory blocks, bytes objects)."""
+    """Count the calls of the core's allocator so far: (memory blocks, bytes objects).
+
+    Without a GIL nothing is counted.
+    """
     return memory_calls, bytes_calls
 
 
 cdef inline bytes new_bytes(Py_ssize_t size):
     """Get bytes of exactly this size, to be filled before anybody sees them."""
     global bytes_calls
-    bytes_calls += 1
+    if not GAISTREAM_NO_GIL:
+        bytes_calls += 1
     return PyBytes_FromStringAndSize(NULL, size)
 
 
@@ -85,6 +97,9 @@ cdef object readable(str field, object data, str expected="bytes, bytearray or m
     view = PyMemoryView_FromObject(data)
     if not PyBuffer_IsContiguous(PyMemoryView_GET_BUFFER(view), b"C"):
         raise FrameError(f"{field} must be contiguous, not a memoryview with gaps")
+    if GAISTREAM_NO_GIL:
+        # another thread may write to it meanwhile: what was measured must be what is written
+        return bytes_of(span_of(view))
     return view
 
 
@@ -164,9 +179,10 @@ cdef class Buffer:
         number = PyLong_AsLongLongAndOverflow(size, &overflow)  # of a subclass too
         if overflow or not 1 <= number <= 2**30:
             raise FrameError(f"size must be from 1 to {2**30} bytes, not {shown(int(size))}")
-        check_exports(self)
-        cut(self, 0)
-        self.size = number
+        with cython.critical_section(self):
+            check_exports(self)
+            cut(self, 0)
+            self.size = number
 
     def __dealloc__(self):
         give_back(self)
@@ -175,38 +191,40 @@ cdef class Buffer:
         return self.length
 
     def __getbuffer__(self, Py_buffer* view, int flags):
-        cdef char* start = self.data if self.data != NULL else <char*> b""
-        PyBuffer_FillInfo(view, self, start, self.length, 1, flags)
-        self.exports += 1
+        with cython.critical_section(self):
+            PyBuffer_FillInfo(
+                view, self, self.data if self.data != NULL else <char*> b"", self.length, 1, flags
+            )
+            self.exports += 1
 
     def __releasebuffer__(self, Py_buffer* view):
-        self.exports -= 1
+        with cython.critical_section(self):
+            self.exports -= 1
 
     def append(self, data):
         """Add bytes at the end; BufferError while a view lives."""
         held = readable("data", data)
-        cdef Span span = span_of(held)
-        if span.size:
-            memcpy(reserve(self, span.size), span.data, span.size)
-            self.length += span.size
+        with cython.critical_section(self):
+            append_span(self, span_of(held))
 
+    @cython.critical_section
     def truncate(self, length):
         """Keep the first `length` bytes (from 0 to the length now)."""
         cdef Py_ssize_t kept = check_offset(length, self.length)
         if kept < self.length:
             check_exports(self)
-            self.length = kept
-            if not kept:
-                give_back(self)
+            cut(self, kept)
 
     def view(self):
         """Give a read-only view; while it lives every change raises BufferError."""
         return PyMemoryView_FromObject(self)
 
+    @cython.critical_section
     def take(self):
         """Give everything as bytes and become empty; BufferError while a view lives."""
         return take(self)
 
+    @cython.critical_section
     def take_into(self, buffer, offset=0):
         """Move everything into a writable buffer and give the offset behind it.
 
@@ -238,7 +256,7 @@ cdef char* grow(Buffer self, Py_ssize_t extra) except NULL:
         raise MemoryError
     if self.data == NULL and self.size <= POOL_BLOCK and extra <= POOL_BLOCK:
         capacity = POOL_BLOCK
-        if pool_count:
+        if not GAISTREAM_NO_GIL and pool_count:
             pool_count -= 1
             self.data = pool_blocks[pool_count]
             self.capacity = capacity
@@ -250,7 +268,8 @@ cdef char* grow(Buffer self, Py_ssize_t extra) except NULL:
     data = <char*> PyMem_Realloc(self.data, capacity)
     if data == NULL:
         raise MemoryError
-    memory_calls += 1
+    if not GAISTREAM_NO_GIL:
+        memory_calls += 1
     self.data = data
     self.capacity = capacity
     return data + self.length
@@ -261,7 +280,7 @@ cdef void give_back(Buffer self) noexcept:
     global pool_count
     if self.data == NULL:
         return
-    if self.capacity == POOL_BLOCK and pool_count < GAISTREAM_POOL:
+    if not GAISTREAM_NO_GIL and self.capacity == POOL_BLOCK and pool_count < POOL:
         pool_blocks[pool_count] = self.data
         pool_count += 1
     else:
@@ -275,6 +294,18 @@ cdef void cut(Buffer self, Py_ssize_t length) noexcept:
     self.length = length
     if not length:
         give_back(self)
+
+
+cdef inline int append_span(Buffer buffer, Span span) except -1:
+    if span.size:
+        memcpy(reserve(buffer, span.size), span.data, span.size)
+        buffer.length += span.size
+    return 0
+
+
+cdef int append(Buffer buffer, object data) except -1:
+    held = readable("data", data)
+    return append_span(buffer, span_of(held))
 
 
 cdef bytes take(Buffer self):

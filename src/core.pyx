@@ -1,5 +1,6 @@
 # cython: language_level=3
 # cython: boundscheck=False, wraparound=False, initializedcheck=False
+# cython: freethreading_compatible=True
 # cython: binding=False, embedsignature=True, embedsignature.format=clinic
 """The compiled twin of gaistream.pure: same names, same bytes, same errors.
 

@@ -47,20 +47,24 @@ cdef class SSEDecoder:
         self.data = Buffer.__new__(Buffer)
 
     def __init__(self, *, max_event_bytes=16777216, last_event_id=""):
-        self.limit = check_limit("max_event_bytes", max_event_bytes)
-        self.after_cr = False
-        self.closed = False
-        self.first = True
-        self.own_id = False
-        self.pending.most = self.limit
-        self.data.most = self.limit
-        self.name = ""
-        self.id = checked_id(last_event_id)
-        self.last_event_id = self.id
-        self.retry = None
-        cut(self.pending, 0)
-        self.reset()
+        cdef Py_ssize_t limit = check_limit("max_event_bytes", max_event_bytes)
+        cdef str id = checked_id(last_event_id)
+        with cython.critical_section(self):
+            self.limit = limit
+            self.after_cr = False
+            self.closed = False
+            self.first = True
+            self.own_id = False
+            self.pending.most = limit
+            self.data.most = limit
+            self.name = ""
+            self.id = id
+            self.last_event_id = id
+            self.retry = None
+            cut(self.pending, 0)
+            self.reset()
 
+    @cython.critical_section
     def feed(self, data):
         """Take a chunk and give the events that it completes.
 
@@ -97,6 +101,7 @@ cdef class SSEDecoder:
         self.keep(&alone)
         return events
 
+    @cython.critical_section
     def close(self):
         """End the input. An event without its blank line is not given, as the standard demands."""
         self.closed = True

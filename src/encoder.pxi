@@ -2,7 +2,8 @@
 #
 # Text and reasoning go through the dialect's template straight into the buffer; everything else
 # goes to `dialect.write(frames, item)`, which calls back. A write that raises leaves nothing
-# behind: neither bytes nor a used id. After the end nothing can be written. Belongs to one task.
+# behind: neither bytes nor a used id. After the end nothing can be written. Belongs to one task:
+# each def holds the object, and a dialect that is asked may let another thread come between.
 # Twin of gaistream/pure/encoder.py.
 
 
@@ -37,24 +38,32 @@ cdef class Frames:
         self.buffer = Buffer.__new__(Buffer)  # there, even if a subclass forgets __init__
 
     def __init__(self, dialect, size, errors):
-        self.buffer = Buffer(size)
-        self.ended = self.failed = self.id_written = self.hint_open = False
-        self.takes = 0
-        self.replace = check_errors(errors)
-        self.dialect = dialect
-        self.text = dialect.text_template
-        self.reasoning = dialect.reasoning_template
+        cdef Buffer buffer = Buffer(size)
+        cdef bint replace = check_errors(errors)
+        cdef FrameTemplate text = dialect.text_template
+        cdef FrameTemplate reasoning = dialect.reasoning_template
+        with cython.critical_section(self):
+            self.buffer = buffer
+            self.ended = self.failed = self.id_written = self.hint_open = False
+            self.takes = 0
+            self.replace = replace
+            self.text = text
+            self.reasoning = reasoning
+            self.dialect = dialect
 
     @property
     def pending(self):
         """Bytes that wait to be taken."""
-        return self.buffer.length
+        with cython.critical_section(self):
+            return self.buffer.length
 
+    @cython.critical_section
     def take(self):
         """Give all that waits."""
         self.takes += 1
         return take(self.buffer)
 
+    @cython.critical_section
     def take_into(self, buffer, offset=0):
         """Move all that waits into a writable buffer and give the offset behind it.
 
@@ -70,7 +79,8 @@ cdef class Frames:
         Raises ClosedError after the end, EventError for what is no event, FrameError, EncodeError
         or UnicodeError for one that cannot be written.
         """
-        write_item(self, item)
+        with cython.critical_section(self):
+            write_item(self, item)
 
     def write_many(self, items):
         """Write many events; what follows Done is left out.
@@ -79,39 +89,26 @@ cdef class Frames:
         """
         check_open(self)
         for item in items:
-            write_item(self, item)
+            with cython.critical_section(self):
+                write_item(self, item)
             if self.ended:
                 break
 
+    @cython.critical_section
     def write_ready(self, frame):
         """Write bytes as they are: frames that somebody else has made."""
         check_open(self)
-        self.buffer.append(frame)
+        append(self.buffer, frame)
 
+    @cython.critical_section
     def fail(self, error):
         """Write the dialect's error frame; nothing may follow."""
-        cdef Mark mark
-        check_open(self)
-        mark = mark_of(self)
-        try:
-            self.dialect.fail(self, error)
-        except BaseException:
-            restore(self, mark)
-            raise
-        self.ended = True
-        self.failed = True
+        write_end(self, True, error)
 
+    @cython.critical_section
     def finish(self):
         """Write the dialect's end of a stream that succeeded; nothing may follow."""
-        cdef Mark mark
-        check_open(self)
-        mark = mark_of(self)
-        try:
-            self.dialect.finish(self)
-        except BaseException:
-            restore(self, mark)
-            raise
-        self.ended = True
+        write_end(self, False, None)
 
 
 cdef inline int check_open(Frames self) except -1:
@@ -155,6 +152,24 @@ cdef int ask_dialect(Frames self, object item) except -1:
     return 0
 
 
+cdef int write_end(Frames self, bint failed, object error) except -1:
+    cdef Mark mark
+    check_open(self)
+    mark = mark_of(self)
+    try:
+        if failed:
+            self.dialect.fail(self, error)
+        else:
+            self.dialect.finish(self)
+    except BaseException:
+        restore(self, mark)
+        raise
+    self.ended = True
+    if failed:
+        self.failed = True
+    return 0
+
+
 cdef inline Mark mark_of(Frames self) noexcept:
     cdef Mark mark
     mark.length = self.buffer.length
@@ -189,6 +204,7 @@ cdef class SSEFrames(Frames):
         """The number of the last numbered frame; 0 before the first."""
         return max(self.next_id - 1, 0)
 
+    @cython.critical_section
     def write_event(self, event, data):
         """Write a frame with this name; `data` is text, or any payload, which becomes JSON."""
         if data is None or isinstance(data, (str, bytes, bytearray, memoryview)):
@@ -196,6 +212,7 @@ cdef class SSEFrames(Frames):
         else:
             write_fields(self, None, event, None, None, None, data)
 
+    @cython.critical_section
     def write_frame(
         self, data=None, event=None, *, id=None, retry=None, comment=None, json=...
     ):
@@ -207,20 +224,22 @@ cdef class SSEFrames(Frames):
 
     def write_sse_event(self, ServerSentEvent event not None):
         """Write a ServerSentEvent."""
-        write_fields(
-            self, event.data, written_event(event), event.id if event.own_id else None,
-            event.retry, event.comment, ...,
-        )
+        data, name, id, retry, comment = written_fields(event)
+        with cython.critical_section(self):
+            write_fields(self, data, name, id, retry, comment, ...)
 
+    @cython.critical_section
     def write_ready(self, frame):
         """Write bytes as they are: frames that somebody else has made."""
-        Frames.write_ready(self, frame)
+        check_open(self)
+        append(self.buffer, frame)
         held = bytes(frame)
         if held.startswith(b"id:") or b"\nid:" in held:
             self.id_written = True
         if held:
             self.hint_open = not held.endswith(b"\n\n")
 
+    @cython.critical_section
     def write_comment(self, text=""):
         """Write a comment block.
 
@@ -230,10 +249,12 @@ cdef class SSEFrames(Frames):
         """
         write_fields(self, None, None, None, None, text, ...)
 
+    @cython.critical_section
     def write_heartbeat(self):
         """Write a keep-alive comment."""
         write_fields(self, None, None, None, None, "keep-alive", ...)
 
+    @cython.critical_section
     def write_prelude(self, retry=None):
         """Write the first bytes of a stream, and a reconnection time in milliseconds if given."""
         check_open(self)
@@ -241,7 +262,7 @@ cdef class SSEFrames(Frames):
         if retry is not None:
             hint = emit(None, None, None, retry, None, ..., False, TO_BYTES, None, None)
         quiet = self.id_written or self.hint_open
-        self.buffer.append((b":\n" if quiet else b":\n\n") + hint)
+        append(self.buffer, (b":\n" if quiet else b":\n\n") + hint)
         self.hint_open = retry is not None
 
 
@@ -278,18 +299,15 @@ cdef class NDJSONFrames(Frames):
 
     def __init__(self, dialect, size=8192, errors="replace", dumps=None):
         Frames.__init__(self, dialect, size, errors)
-        self.dumps = dumps
+        with cython.critical_section(self):
+            self.dumps = dumps
 
+    @cython.critical_section
     def write_line(self, payload):
         """Write one payload as one line."""
-        check_open(self)
-        if self.dumps is None:
-            line = json_bytes(payload, True, self.replace)
-        else:
-            line = self.dumps(payload) + b"\n"
-        self.buffer.append(line)
-        self.failed = False
+        write_payload(self, payload)
 
+    @cython.critical_section
     def write_text_line(self, data):
         """Write a line that is JSON already; CR and LF within it are refused."""
         cdef Span span
@@ -310,8 +328,20 @@ cdef class NDJSONFrames(Frames):
         self.buffer.length += span.size + 1
         self.failed = False
 
+    @cython.critical_section
     def write_heartbeat(self):
         """Write a ping line."""
         cdef bint failed = self.failed
-        self.write_line({"type": "ping"})
+        write_payload(self, {"type": "ping"})
         self.failed = failed
+
+
+cdef int write_payload(NDJSONFrames self, object payload) except -1:
+    check_open(self)
+    if self.dumps is None:
+        line = json_bytes(payload, True, self.replace)
+    else:
+        line = self.dumps(payload) + b"\n"
+    append(self.buffer, line)
+    self.failed = False
+    return 0

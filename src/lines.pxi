@@ -61,13 +61,6 @@ cdef Py_ssize_t check_limit(str name, object limit) except -1:
     return size
 
 
-cdef inline int append_span(Buffer buffer, Span span) except -1:
-    if span.size:
-        memcpy(reserve(buffer, span.size), span.data, span.size)
-        buffer.length += span.size
-    return 0
-
-
 cdef class LineSplitter:
     """An incremental line splitter over bytes. Belongs to one task.
 
@@ -83,12 +76,15 @@ cdef class LineSplitter:
         self.pending = Buffer.__new__(Buffer)  # there, even if a subclass forgets __init__
 
     def __init__(self, *, max_line_bytes=16777216):
-        self.limit = check_limit("max_line_bytes", max_line_bytes)
-        self.pending.most = self.limit
-        self.after_cr = False
-        self.closed = False
-        cut(self.pending, 0)
+        cdef Py_ssize_t limit = check_limit("max_line_bytes", max_line_bytes)
+        with cython.critical_section(self):
+            self.limit = limit
+            self.pending.most = limit
+            self.after_cr = False
+            self.closed = False
+            cut(self.pending, 0)
 
+    @cython.critical_section
     def feed(self, data):
         """Take a chunk and give the lines that it completes, without their ends.
 
@@ -116,6 +112,7 @@ cdef class LineSplitter:
             append_span(self.pending, line)
         return lines
 
+    @cython.critical_section
     def close(self):
         """End the input and give the last line, if one was left without its end."""
         self.closed = True

@@ -3,7 +3,8 @@
 # Search is memchr for LF; a line is copied once, into bytes of its own, which `loads` is called
 # with, or, for our own JSON library, into one bytearray that serves for all usual lines. An
 # unfinished line is appended to a buffer and never rescanned. All of our state is right before
-# foreign code (`loads`, `on_error`) runs. Twin of gaistream/pure/ndjson_decoder.py.
+# foreign code (`loads`, `on_error`) runs, and nobody else comes to it then: `busy` refuses them.
+# Twin of gaistream/pure/ndjson_decoder.py.
 
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_Resize
 
@@ -47,27 +48,32 @@ cdef class NDJSONDecoder:
         self.closed = True
 
     def __init__(self, *, max_line_bytes=16777216, strict=False, loads=..., on_error="raise"):
+        cdef Py_ssize_t limit
         self.enter()
-        self.limit = check_limit("max_line_bytes", max_line_bytes)
-        self.pending.most = self.limit
+        limit = check_limit("max_line_bytes", max_line_bytes)
         if not (loads is Ellipsis or loads is None or callable(loads)):
             raise FrameTypeError(f"loads must be callable or None, not {type(loads).__name__}")
         if not (on_error == "raise" or on_error == "skip" or callable(on_error)):
             raise FrameError(f"on_error must be 'raise', 'skip' or callable, not {on_error!r}")
-        self.own_loads = loads is Ellipsis
-        self.loads = loads
-        self.on_error = on_error
-        self.strict = bool(strict)
-        cut(self.pending, 0)
-        self.line_number = 0
-        self.chunks = []
-        self.line = None
-        self.scratch = bytearray()
-        self.at = 0
-        self.values = []
-        self.closed = False
-        self.busy = False
+        cdef bint is_strict = bool(strict)
+        with cython.critical_section(self):
+            self.enter()  # again: what was called may have run code
+            self.limit = limit
+            self.pending.most = limit
+            self.own_loads = loads is Ellipsis
+            self.strict = is_strict
+            cut(self.pending, 0)
+            self.line_number = 0
+            self.at = 0
+            self.closed = False
+            self.line = None
+            self.chunks = []
+            self.scratch = bytearray()
+            self.values = []
+            self.loads = loads
+            self.on_error = on_error
 
+    @cython.critical_section
     def feed(self, data):
         """Take a chunk and give the values of the lines that it completes.
 
@@ -79,9 +85,13 @@ cdef class NDJSONDecoder:
             raise ClosedError("the decoder is closed")
         self.enter()
         held = readable("data", data)
-        self.chunks.append(held if type(held) is bytes else bytes_of(span_of(held)))
+        if type(held) is not bytes:
+            held = bytes_of(span_of(held))
+        self.enter()  # again: getting the bytes may have run code
+        self.chunks.append(held)
         return self.work(False)
 
+    @cython.critical_section
     def close(self):
         """End the input and give the value of a last line that had no end.
 

@@ -469,6 +469,7 @@ cdef class ServerSentEvent:
         self.comment = comment
 
     @property
+    @cython.critical_section
     def data(self):
         """The text, or what was given for it, or None."""
         if self.set_data is None and self.raw is not None:
@@ -478,6 +479,7 @@ cdef class ServerSentEvent:
         return self.set_data
 
     @data.setter
+    @cython.critical_section
     def data(self, data):
         self.set_data = data
         self.raw = None
@@ -485,38 +487,47 @@ cdef class ServerSentEvent:
     @property
     def data_bytes(self):
         """The data as it came over the wire, no str made of it; else the UTF-8 of `data`."""
-        if self.raw is not None or self.set_data is None:
-            return self.raw
-        if isinstance(self.set_data, str):
-            return utf8(self.set_data, False)
-        return bytes_of(span_of(readable("data", self.set_data)))
+        cdef bytes raw
+        with cython.critical_section(self):
+            raw = self.raw
+            data = self.set_data
+        if raw is not None or data is None:
+            return raw
+        if isinstance(data, str):
+            return utf8(data, False)
+        held = readable("data", data)
+        return bytes_of(span_of(held))
 
     @property
+    @cython.critical_section
     def id(self):
         """The id; one that is set here is written, one that was inherited is not."""
         return self.own_or_inherited_id
 
     @id.setter
+    @cython.critical_section
     def id(self, id):
         self.own_or_inherited_id = id
         self.own_id = True
 
     def json(self):
         """Read `data` as JSON; ValueError where it is none."""
-        if self.raw is not None:
+        cdef bytes raw
+        with cython.critical_section(self):
+            raw = self.raw
+        if raw is not None:
             try:
-                return json_loads(self.raw)
+                return json_loads(raw)
             except ValueError:
                 pass  # not UTF-8, perhaps: let the text tell
-        if self.data is None:
+        data = self.data
+        if data is None:
             raise ValueError("the event has no data")
-        return json_loads(self.data)
+        return json_loads(data)
 
     def __bytes__(self):
-        return emit(
-            self.data, written_event(self), self.id if self.own_id else None, self.retry,
-            self.comment, ..., False, TO_BYTES, None, None,
-        )
+        data, name, id, retry, comment = written_fields(self)
+        return emit(data, name, id, retry, comment, ..., False, TO_BYTES, None, None)
 
     def __eq__(self, other):
         if type(other) is not ServerSentEvent:
@@ -535,11 +546,18 @@ cdef class ServerSentEvent:
 
 
 cdef tuple fields_of(ServerSentEvent event):
-    return (event.data, event.event, event.id, event.retry, event.comment)
+    data = event.data
+    with cython.critical_section(event):
+        return (data, event.event, event.own_or_inherited_id, event.retry, event.comment)
 
 
-cdef object written_event(ServerSentEvent event):
-    return None if event.event == "message" else event.event
+cdef tuple written_fields(ServerSentEvent event):
+    """Give what is written of an event: neither the usual name nor an inherited id."""
+    data = event.data
+    with cython.critical_section(event):
+        name, retry, comment = event.event, event.retry, event.comment
+        id = event.own_or_inherited_id if event.own_id else None
+    return data, None if name == "message" else name, id, retry, comment
 
 
 cdef inline ServerSentEvent read_event(bytes data, object event, object id, object retry, bint own_id):

@@ -307,9 +307,15 @@ cdef object json_careful = not_installed
 cdef object json_loads = not_installed
 
 
+cdef list installed = []  # for ever: without the GIL another thread may be about to use them
+
+
 def install_json(dumps, default, option, line_option, careful, loads):
     """Install the JSON library: `dumps(obj, default, option)`, and `careful` where that fails."""
     global json_dumps, json_default, json_option, json_line_option, json_careful, json_loads
+    library = (dumps, default, option, line_option, careful, loads)
+    if library not in installed:
+        installed.append(library)
     json_dumps = dumps
     json_default = default
     json_option = option
@@ -335,9 +341,10 @@ cdef bint deeper(object payload, Py_ssize_t levels) except -1:
     if levels <= 0:
         return True
     if isinstance(payload, dict):
-        while PyDict_Next(payload, &position, NULL, &value):
-            if nests(<object> value) and deeper(<object> value, levels - 1):
-                return True
+        with cython.critical_section(payload):
+            while PyDict_Next(payload, &position, NULL, &value):
+                if nests(<object> value) and deeper(<object> value, levels - 1):
+                    return True
     elif type(payload) is list:
         for each in <list> payload:
             if nests(each) and deeper(each, levels - 1):

@@ -10,6 +10,7 @@ import importlib.util
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tarfile
 import zipfile
@@ -18,6 +19,8 @@ from pathlib import Path
 import pytest
 from required import need_package
 from source_tree import ROOT, build, copy_of_tree, tool
+
+import gaistream
 
 need_package("Cython")
 spec = importlib.util.spec_from_file_location("check_dist", ROOT / "tools" / "check_dist.py")
@@ -148,3 +151,17 @@ def test_an_sdist_with_generated_files_or_without_its_own_is_named(sdist, tmp_pa
     assert "x.tar.gz: src/core.c is generated" in found
     if check_dist.tracked_files():  # an unpacked sdist knows not what it should hold
         assert "x.tar.gz: src/sse.pxi is missing" in found
+
+
+@pytest.mark.parametrize(("options", "code", "said"), [
+    (["--count", "2"], 0, "2 files checked, 0 faults"),
+    (["--count", "3"], 1, "3 files were expected"),
+    (["--tag", ""], 0, "2 files checked, 0 faults"),
+    (["--tag", f"v{gaistream.__version__}"], 0, "2 files checked, 0 faults"),
+    (["--tag", "v9.9"], 1, "-py3-none-any.whl: not of version 9.9"),
+])
+def test_files_too_few_or_of_another_version_are_refused(sdist, pure, options, code, said):
+    done = subprocess.run([sys.executable, check_dist.__file__, *options, sdist, pure], text=True,
+                          capture_output=True, timeout=60)
+    assert (done.returncode, done.stderr) == (code, "")
+    assert said in done.stdout

@@ -5,8 +5,6 @@ from __future__ import annotations
 import ast
 import asyncio
 import dataclasses
-import doctest
-import importlib.util
 import pkgutil
 import re
 from importlib import resources
@@ -250,26 +248,6 @@ def test_links_of_the_handbook_lead_somewhere(document: str) -> None:
         name, _, anchor = target.partition("#")
         assert name in HANDBOOK, target
         assert not anchor or anchor in anchors(name), target
-
-
-@pytest.mark.parametrize("document", HANDBOOK)
-def test_python_examples_run_as_far_as_their_imports_are_here(document: str) -> None:
-    for code in fences(HANDBOOK[document], "python"):
-        compiled = compile(code, document, "exec")
-        roots = re.findall(r"^(?:from|import) (\w+)", code, re.MULTILINE)
-        if all(importlib.util.find_spec(root) for root in roots):
-            exec(compiled, {"__name__": __name__})
-
-
-@pytest.mark.parametrize("document", HANDBOOK)
-def test_interactive_examples_give_what_they_say(document: str) -> None:
-    parser, runner = doctest.DocTestParser(), doctest.DocTestRunner(verbose=False)
-    for number, block in enumerate(fences(HANDBOOK[document], "pycon")):
-        example = parser.get_doctest(block, {}, f"{document} {number}", document, 0)
-        assert example.examples
-        complaints: list[str] = []
-        runner.run(example, out=complaints.append)
-        assert not complaints, "".join(complaints)
 
 
 @pytest.mark.parametrize("document", HANDBOOK)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import subprocess
 import sys
@@ -42,6 +43,40 @@ def test_the_other_backend_is_not_taken_for_the_one_that_was_meant():
     """], text=True, capture_output=True, timeout=60, cwd=ROOT)
     assert child.returncode == 1
     assert child.stderr.startswith(f"meant were {gaistream.backend} and ")
+
+
+ALONE = """
+import sys
+sys.path.insert(0, {tools!r})
+import test_wheel
+
+BROUGHT = {{*"attr attrs hypothesis idna iniconfig orjson outcome packaging pluggy py pygments "
+             "pytest sniffio sortedcontainers tests trio".split()}}
+
+class Only:
+    def find_spec(self, name, path=None, target=None):
+        top = name.partition(".")[0]
+        found = any((test_wheel.ROOT / folder / f"{{top}}.py").exists()
+                    for folder in ("benchmarks", "tests", "tests/support"))
+        if not (found or top in sys.stdlib_module_names or top in BROUGHT
+                or top.lstrip("_").startswith(("gaistream", "hypothesis", "pytest", "cython"))):
+            raise ModuleNotFoundError(f"the group brings no {{top}}", name=name)
+
+sys.meta_path.insert(0, Only())
+import pytest
+files = {{str(file) for part in test_wheel.PARTS
+          for file in test_wheel.ROOT.glob(f"tests/test_{{part}}.py")}}
+sys.exit(pytest.main(["--collect-only", "-qq", "-p", "no:cacheprovider", *sorted(files)]))
+"""
+
+
+def test_the_parts_of_the_suite_need_what_their_dependency_group_brings():
+    more = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "GAISTREAM_BACKEND": gaistream.backend}
+    if "PYTHONPATH" in os.environ:
+        more["PYTHONPATH"] = os.environ["PYTHONPATH"]
+    done = subprocess.run([sys.executable, "-c", ALONE.format(tools=str(TOOLS))], cwd=ROOT,
+                          env=environment(**more), text=True, capture_output=True, timeout=120)
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr
 
 
 @pytest.mark.parametrize("script", [TOOLS / "test_wheel.py", *SCRIPTS], ids=lambda path: path.stem)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from types import ModuleType
@@ -278,3 +280,25 @@ def test_outside_of_the_main_thread_there_are_no_signals(gs: ModuleType) -> None
     thread.start()
     thread.join()
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+TWICE = """
+import os, signal
+from gaistream.wsgi import drain_on_signals
+drain_on_signals(0.05)
+drain_on_signals(0.05)
+os.kill(os.getpid(), signal.{name})
+signal.pause()
+while True:
+    signal.pause()
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_the_signal_ends_the_process_also_where_drains_were_installed_twice(name: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", TWICE.format(name=name)], text=True, capture_output=True,
+        timeout=SECONDS, check=False,
+    )  # fmt: skip
+    assert ran.returncode == -getattr(signal, name)
+    assert ran.stderr.endswith("KeyboardInterrupt\n") if name == "SIGINT" else not ran.stderr

@@ -1,6 +1,6 @@
 """Build and test wheels for Pythons that this machine has not, in a Debian of its own.
 
-`python tools/build_wheels_new.py [--python 3.14 ...] [PART ...]`, by default 3.14 and 3.15, which
+`python tools/build_wheels_new.py [--python 3.14,...] [PART ...]`, by default 3.14 and 3.15, which
 Debian's unstable suite has (with the GIL; it has no free-threaded ones). Root is needed, and
 debootstrap. There is no network inside: what the build and the tests need is downloaded outside.
 The wheels want the C library of that suite, so they are for the test alone and not for dist/.
@@ -12,12 +12,11 @@ import argparse
 import platform
 import shutil
 import sys
-import tarfile
 import tomllib
 from pathlib import Path
 
 from debian_root import inside, installed_root
-from local import ROOT, WORK, build_sdist, check, run, run_tests, say, table
+from local import ROOT, WORK, build_sdist, check, run, run_tests, say, table, unpacked
 
 PACKAGES = ["gcc", *(f"python{version}{part}" for version in ("3.14", "3.15")
                      for part in ("", "-dev", "-venv"))]
@@ -45,10 +44,7 @@ def build_and_test(root: Path, version: str, sdist: Path, parts: list[str]) -> t
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
     download(version, place / "house")
-    with tarfile.open(sdist) as held:
-        held.extractall(place, filter="data")
-    (source,) = place.glob("gaistream-*")
-    source.rename(place / "source")
+    unpacked(sdist, place / "source")
     say(f"wheel of python{version}, native")
     here = f"/{PLACE}/{version}"
     offline = ["--no-index", f"--find-links={here}/house", "-q"]
@@ -69,11 +65,12 @@ def build_and_test(root: Path, version: str, sdist: Path, parts: list[str]) -> t
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("parts", nargs="*", metavar="PART", help="of the suite")
-    parser.add_argument("--python", nargs="+", default=["3.14", "3.15"], metavar="X.Y")
+    parser.add_argument("--python", default="3.14,3.15", metavar="X.Y,...")
     chosen = parser.parse_args()
     root = installed_root("debian-unstable", "unstable", PACKAGES)
     sdist = build_sdist(FOLDER)
-    rows = [build_and_test(root, version, sdist, chosen.parts) for version in chosen.python]
+    versions = chosen.python.split(",")
+    rows = [build_and_test(root, version, sdist, chosen.parts) for version in versions]
     check(*(wheel for wheel, _ in rows), release=False)
     table(rows)
 

@@ -104,10 +104,15 @@ def main() -> None:
     parser.add_argument("files", nargs="+", type=Path)
     parser.add_argument("--release", action="store_true", help="as an index would take them")
     parser.add_argument("--count", type=int, metavar="N", help="so many files must there be")
+    parser.add_argument("--tag", metavar="vX.Y.Z", help="of this version must they be, if given")
     chosen = parser.parse_args()
     found = list(wrong(chosen.files, release=chosen.release))
     if chosen.count is not None and len(chosen.files) != chosen.count:
         found.append(f"{chosen.count} files were expected")
+    if version := (chosen.tag or "").removeprefix("v"):
+        names = f"gaistream-{version}-", f"gaistream-{version}.tar.gz"
+        found += [f"{path.name}: not of version {version}" for path in chosen.files
+                  if not path.name.startswith(names)]
     print(*found, sep="\n", end="\n" if found else "")
     print(f"{len(chosen.files)} files checked, {len(found)} faults")
     sys.exit(bool(found))

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 
@@ -66,6 +67,16 @@ def build_sdist(folder: Path) -> Path:
     run(sys.executable, "-m", "build", "--sdist", "--outdir", folder)
     (sdist,) = folder.glob("*.tar.gz")
     return sdist
+
+
+def unpacked(sdist: Path, folder: Path) -> Path:
+    """Unpack the sdist into a folder, which is made anew, and give the folder."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(sdist) as held:
+        held.extractall(folder.parent, filter="data")
+    (folder.parent / sdist.name.removesuffix(".tar.gz")).rename(folder)
+    return folder
 
 
 def check(*files: Path, release: bool = True) -> None:

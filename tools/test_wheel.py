@@ -28,10 +28,10 @@ ROOT = Path(__file__).parents[1]
 PARTS = ["asgi", "asgi_client", "buffer", "chat", "decoder*", "dialects", "encoder*", "engine*",
          "events", "golden", "http", "imports", "json_depth", "lines", "ndjson_decoder", "options",
          "read_events", "sources*", "sse", "stateful", "streams*", "template", "threads", "trio*",
-         "twins*", "writer*", "wsgi"]
+         "twins*", "writer", "writer_end", "writer_threads", "wsgi"]
 BESIDE = ["tests", "benchmarks", "examples", "README.md", "pyproject.toml"]
-OF_THE_SOURCE_TREE = ["test_packaging.py", "test_dist.py", "test_documentation.py",
-                      "test_tutorial.py", "test_browser_handbook.py"]  # and of its documents
+OF_THE_SOURCE_TREE = ["test_packaging.py", "test_dist.py", "test_wheel_tools.py",  # its build
+                      "test_documentation.py", "test_tutorial.py", "test_browser_handbook.py"]
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 PROBE = """
 import json, sys, gaistream

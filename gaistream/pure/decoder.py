@@ -57,11 +57,12 @@ class SSEDecoder(Stateful):
     def __init__(
         self, *, max_event_bytes: int = MAX_EVENT_BYTES, last_event_id: str = ""
     ) -> None:
-        self._limit = check_limit("max_event_bytes", max_event_bytes)
+        limit, own_id = check_limit("max_event_bytes", max_event_bytes), checked_id(last_event_id)
+        self._limit = limit
         self._splitter = LineSplitter(max_line_bytes=2**62)  # the limit is checked here
         self._first = True
         self._closed = False
-        self._id = checked_id(last_event_id)
+        self._id = own_id
         self.last_event_id = self._id
         self.retry: int | None = None
         self._own_id = False  # set since the last event that was given

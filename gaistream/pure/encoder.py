@@ -40,12 +40,14 @@ class Frames(Stateful):
     )
 
     def __init__(self, dialect: Any, size: int, errors: str) -> None:
-        self._buffer = Buffer(size)
-        self._replace = check_errors(errors)
+        buffer, replace = Buffer(size), check_errors(errors)
+        text, reasoning = dialect.text_template, dialect.reasoning_template
+        self._buffer = buffer
+        self._replace = replace
         self._dialect = dialect
         self._takes = 0
-        self._text: FrameTemplate | None = dialect.text_template
-        self._reasoning: FrameTemplate | None = dialect.reasoning_template
+        self._text: FrameTemplate | None = text
+        self._reasoning: FrameTemplate | None = reasoning
         self.ended = False
         self.failed = False
 

@@ -66,14 +66,16 @@ class NDJSONDecoder(Stateful):
         on_error: str | Callable[[NDJSONError], object] = "raise",
     ) -> None:
         self._enter()
-        self._limit = check_limit("max_line_bytes", max_line_bytes)
+        limit = check_limit("max_line_bytes", max_line_bytes)
         if not (loads is ... or loads is None or callable(loads)):
             raise FrameTypeError(f"loads must be callable or None, not {type(loads).__name__}")
         if not (on_error == "raise" or on_error == "skip" or callable(on_error)):
             raise FrameError(f"on_error must be 'raise', 'skip' or callable, not {on_error!r}")
+        is_strict = bool(strict)
+        self._limit = limit
         self._loads = json_value if isinstance(loads, EllipsisType) else loads
         self._on_error = on_error
-        self._strict = bool(strict)
+        self._strict = is_strict
         self._pending = bytearray()
         self._line_number = 0  # lines begun and ended so far
         self._chunks: list[bytes] = []  # not read yet: of the first, what is behind `_at`

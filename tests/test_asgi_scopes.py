@@ -1,0 +1,80 @@
+"""Responses in a scope of anyio that is cancelled: as middlewares do, and for ever, not once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+from loops import Run, turns
+
+import gaistream
+
+anyio = pytest.importorskip("anyio")
+
+
+class Cleaning:
+    """A source that takes its time when it is closed."""
+
+    def __init__(self) -> None:
+        self.waits = asyncio.Event()
+        self.told: list[str] = []
+
+    async def __call__(self) -> AsyncIterator[str]:
+        try:
+            yield "first"
+            self.waits.set()
+            await asyncio.Event().wait()
+        finally:
+            for _ in range(5):
+                await asyncio.sleep(0)
+            self.told.append("closed")
+
+    async def on_close(self, outcome: Any) -> None:
+        await asyncio.sleep(0)
+        self.told.append(outcome.kind)
+
+    async def serve(self, app: Any, scope: Any) -> None:
+        """Serve an app until the scope around it is cancelled, in the middle of a send or not."""
+        never = asyncio.Event()
+
+        async def receive() -> Any:
+            await self.waits.wait()
+            await turns(3)
+            scope.cancel()
+            await never.wait()
+
+        async def send(message: Any) -> None:
+            if b"first" in message.get("body", b""):
+                await never.wait()
+
+        request = {"type": "http", "method": "GET", "headers": []}
+        with scope:
+            await app(request, receive, send)
+
+
+@pytest.mark.parametrize("face", ["asgi", "starlette", "EventSourceResponse"])
+def test_the_source_is_closed_and_the_outcome_told_before_the_app_is_over(
+    gs: ModuleType, run: Run, face: str
+) -> None:
+    async def main() -> None:
+        source, scope = Cleaning(), anyio.CancelScope()
+        if face == "asgi":
+            app = gs.asgi.SSEResponse(source(), on_close=source.on_close)
+        elif gs is not gaistream:
+            return  # the face is of the package that everybody shares
+        else:
+            from gaistream.frameworks import starlette as faces
+
+            if face == "starlette":
+                app = faces.SSEResponse(source(), on_close=source.on_close)
+            else:
+                app = faces.EventSourceResponse(source())
+        await source.serve(app, scope)
+        assert scope.cancelled_caught
+        told = ["closed"] if face == "EventSourceResponse" else ["closed", "cancelled"]
+        assert source.told == told
+
+    run(main())
