@@ -58,6 +58,7 @@ def paths() -> dict[str, tuple[int, Callable[[], Any], Any]]:
         "SSEEncoder, a tool call": (60, lambda: wrote(sse, call), None),
         "NDJSONEncoder, a token": (150, lambda: wrote(lines, token), None),
         "SSEWriter, a token": (150, lambda: sink.write(token), None),
+        "SSEWriter, a named frame": (150, lambda: sink.write_event(event, data), None),
         "SSEDecoder, 20 events": (
             20, lambda: len(decoder.feed(payloads.TOKEN_FRAME * 20)), 20),
         "NDJSONDecoder, 40 lines": (20, lambda: len(values.feed(rows)), 40),

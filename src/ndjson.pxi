@@ -15,7 +15,7 @@ def encode_ndjson_lines(objs):
     cdef bytes line
     for obj in objs:
         # copied at once: a JSON library's bytes are cut from larger blocks, and many of them that
-        # are held together cost the heap ten times what they cost one by one
+        # are held together may cost the heap ten times what they cost one by one
         line = json_bytes(obj, True, False)
         memcpy(reserve(buffer, PyBytes_GET_SIZE(line)), PyBytes_AS_STRING(line),
                PyBytes_GET_SIZE(line))

@@ -4,8 +4,9 @@
 # GIL guards, and a gate of the interpreter's, closed, at which threads wait for it: whoever lets
 # go while somebody waits opens the gate for one of them. Without the GIL the gate alone is the
 # lock. Where greenlets stand for threads (the threading module is patched then), it is
-# threading's, by which they wait for each other. What is seldom asked is in gaistream/writer.py,
-# for both twins. Twin of gaistream/pure/writer.py.
+# threading's, by which they wait for each other. Whoever holds it holds the encoder too, which
+# nobody else uses. What is seldom asked is in gaistream/writer.py, for both twins.
+# Twin of gaistream/pure/writer.py.
 
 import threading
 
@@ -53,19 +54,23 @@ cdef class FrameWriter:
         self.gate = PyThread_allocate_lock()
         if self.gate == NULL:
             raise MemoryError
-        if GAISTREAM_GIL:
+        if not GAISTREAM_NO_GIL:
             PyThread_acquire_lock(self.gate, 0)
         lock = threading.Lock()
         if type(lock).__module__ != "_thread":
             self.green_lock = lock
 
     def __init__(self, sink, Frames encoder not None, flush_each, most, none_is_refusal):
-        self._encoder = encoder
-        self.sink = sink
-        self.flush_each = flush_each
-        self.most = most
-        self.none_is_refusal = none_is_refusal
-        self._closed = False
+        acquire(self)
+        try:
+            self._encoder = encoder
+            self.sink = sink
+            self.flush_each = flush_each
+            self.most = most
+            self.none_is_refusal = none_is_refusal
+            self._closed = False
+        finally:
+            release(self)
 
     def __dealloc__(self):
         if self.gate != NULL:
@@ -158,7 +163,7 @@ cdef class FrameWriter:
                 return False
             self.green_owner = threading.get_ident()
             return True
-        if self.owner if GAISTREAM_GIL else not PyThread_acquire_lock(self.gate, 0):
+        if not PyThread_acquire_lock(self.gate, 0) if GAISTREAM_NO_GIL else self.owner:
             return False
         self.owner = PyThread_get_thread_ident()
         return True
@@ -202,7 +207,7 @@ cdef inline int acquire(FrameWriter self) except -1:
     me = PyThread_get_thread_ident()
     if self.owner == me:
         raise SinkError("the sink used the writer that was calling it")
-    if not GAISTREAM_GIL or self.owner:
+    if GAISTREAM_NO_GIL or self.owner:
         wait_for(self)
     self.owner = me
     return 0
@@ -211,7 +216,7 @@ cdef inline int acquire(FrameWriter self) except -1:
 cdef int wait_for(FrameWriter self) except -1:
     """Wait for the lock; an exception out of a signal's handler breaks it off."""
     cdef PyLockStatus status
-    self.waiting += GAISTREAM_GIL
+    self.waiting += not GAISTREAM_NO_GIL
     try:
         while True:
             with nogil:
@@ -225,7 +230,7 @@ cdef int wait_for(FrameWriter self) except -1:
             self.owner = 0
         raise
     finally:
-        self.waiting -= GAISTREAM_GIL
+        self.waiting -= not GAISTREAM_NO_GIL
 
 
 cdef int acquire_green(FrameWriter self) except -1:
@@ -242,10 +247,10 @@ cdef inline int release(FrameWriter self) except -1:
         self.green_owner = None
         self.green_lock.release()
         return 0
-    if GAISTREAM_GIL and not self.waiting:
+    if not GAISTREAM_NO_GIL and not self.waiting:
         self.owner = 0
         return 0
-    self.owner = GAISTREAM_HANDED_ON if GAISTREAM_GIL else 0
+    self.owner = 0 if GAISTREAM_NO_GIL else GAISTREAM_HANDED_ON
     PyThread_release_lock(self.gate)
     return 0
 
