@@ -54,7 +54,7 @@ cdef class FrameWriter:
         self.gate = PyThread_allocate_lock()
         if self.gate == NULL:
             raise MemoryError
-        if not GAISTREAM_NO_GIL:
+        if GAISTREAM_GIL:
             PyThread_acquire_lock(self.gate, 0)
         lock = threading.Lock()
         if type(lock).__module__ != "_thread":
@@ -163,7 +163,7 @@ cdef class FrameWriter:
                 return False
             self.green_owner = threading.get_ident()
             return True
-        if not PyThread_acquire_lock(self.gate, 0) if GAISTREAM_NO_GIL else self.owner:
+        if self.owner if GAISTREAM_GIL else not PyThread_acquire_lock(self.gate, 0):
             return False
         self.owner = PyThread_get_thread_ident()
         return True
@@ -207,7 +207,7 @@ cdef inline int acquire(FrameWriter self) except -1:
     me = PyThread_get_thread_ident()
     if self.owner == me:
         raise SinkError("the sink used the writer that was calling it")
-    if GAISTREAM_NO_GIL or self.owner:
+    if not GAISTREAM_GIL or self.owner:
         wait_for(self)
     self.owner = me
     return 0
@@ -216,7 +216,7 @@ cdef inline int acquire(FrameWriter self) except -1:
 cdef int wait_for(FrameWriter self) except -1:
     """Wait for the lock; an exception out of a signal's handler breaks it off."""
     cdef PyLockStatus status
-    self.waiting += not GAISTREAM_NO_GIL
+    self.waiting += GAISTREAM_GIL
     try:
         while True:
             with nogil:
@@ -230,7 +230,7 @@ cdef int wait_for(FrameWriter self) except -1:
             self.owner = 0
         raise
     finally:
-        self.waiting -= not GAISTREAM_NO_GIL
+        self.waiting -= GAISTREAM_GIL
 
 
 cdef int acquire_green(FrameWriter self) except -1:
@@ -247,10 +247,10 @@ cdef inline int release(FrameWriter self) except -1:
         self.green_owner = None
         self.green_lock.release()
         return 0
-    if not GAISTREAM_NO_GIL and not self.waiting:
+    if GAISTREAM_GIL and not self.waiting:
         self.owner = 0
         return 0
-    self.owner = 0 if GAISTREAM_NO_GIL else GAISTREAM_HANDED_ON
+    self.owner = GAISTREAM_HANDED_ON if GAISTREAM_GIL else 0
     PyThread_release_lock(self.gate)
     return 0
 
