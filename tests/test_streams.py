@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from frames import DONE, INTERNAL, PRELUDE, said
-from loops import Run, collect
+from loops import Run, collect, turns
 
 
 async def whole(chunks: AsyncIterator[bytes]) -> bytes:
@@ -114,24 +114,43 @@ def test_the_first_event_is_never_delayed(gs: ModuleType, run: Run, form: str) -
     run(main())
 
 
-def test_without_flush_after_write_bytes_wait_for_the_size_or_the_interval(
-    gs: ModuleType, run: Run
-) -> None:
+def test_without_flush_after_write_bytes_wait_for_the_size(gs: ModuleType, run: Run) -> None:
     async def main() -> None:
         size = 3 * len(said("b"))
         options = gs.SSEOptions(
-            flush_after_write=False, flush_interval=0.05, heartbeat_interval=60, buffer_size=size
+            flush_after_write=False, flush_interval=60, heartbeat_interval=None, buffer_size=size
         )
         source = Tokens("a")
         chunks = gs.sse(source, options)
         assert await anext(chunks) == PRELUDE + said("a")
-        for _ in range(3):
+        asked = asyncio.ensure_future(anext(chunks))
+        for _ in range(2):
             source.more.put_nowait("b")
-        assert await anext(chunks) == 3 * said("b")
-        before = asyncio.get_running_loop().time()
-        source.more.put_nowait("c")
-        assert await anext(chunks) == said("c")
-        assert 0.04 <= asyncio.get_running_loop().time() - before
+        await turns(20)
+        assert not asked.done()
+        source.more.put_nowait("b")
+        assert await asked == 3 * said("b")
+        await chunks.aclose()
+
+    run(main())
+
+
+def test_without_flush_after_write_bytes_wait_for_the_interval(gs: ModuleType, run: Run) -> None:
+    """tests/test_clock.py tells how long that is."""
+
+    async def main() -> None:
+        options = gs.SSEOptions(
+            flush_after_write=False, flush_interval=0.2, heartbeat_interval=None
+        )
+        source = Tokens("a")
+        chunks = gs.sse(source, options)
+        assert await anext(chunks) == PRELUDE + said("a")
+        for _ in range(2):
+            asked = asyncio.ensure_future(anext(chunks))
+            source.more.put_nowait("b")
+            await turns(5)
+            source.more.put_nowait("c")
+            assert await asked == said("b") + said("c")
         await chunks.aclose()
 
     run(main())
