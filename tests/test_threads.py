@@ -8,7 +8,9 @@ and the thing works on. Run under sanitizers too (tests/memory/).
 from __future__ import annotations
 
 import itertools
+import subprocess
 import sys
+import sysconfig
 import threading
 from collections.abc import Callable, Iterator
 from types import ModuleType
@@ -73,6 +75,13 @@ def hammer(gs: ModuleType, work: Callable[[int], Any], rounds: int = ROUNDS) -> 
         if failure is not None:
             raise failure
     return given
+
+
+@pytest.mark.skipif(not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="Python has the GIL")
+def test_the_import_does_not_turn_the_gil_on(native: ModuleType) -> None:
+    ask = "import gaistream._core, sys; print(sys._is_gil_enabled())"
+    ran = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+    assert ran.stdout == "False\n"
 
 
 # ---- each thread with its own ----
