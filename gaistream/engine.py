@@ -1,18 +1,20 @@
 """The life of one stream: source task, sender, heartbeat, deadline, end.
 
-The source runs in a task of its own and fills the encoder's buffer; the connection's coroutine
-sends everything that is there exactly when it can, and otherwise waits to be woken. So a source
-that does not suspend is merged (up to a budget, for fairness), one fed token by token goes out
-token by token, and what arrives while a send is blocked goes out in the next. Guarantees: the
-source is closed in every outcome; frames go out whole and in order through one sender; at the end
-stands `done` or `error`, never both; nothing is left running. Per event there is no lock, scope,
-queue or timer. Flow, in order: start, next_chunk (until None), close. Runs on asyncio and trio.
+The source runs in a task of its own and fills the encoder's buffer; whenever it blocks, everything
+that is there is sent, in the name of the connection's coroutine, which waits meanwhile (see
+handover.py) and goes on with a send that has to wait. So a source that does not suspend is merged
+(up to a budget, for fairness), one fed token by token goes out token by token, and what arrives
+while a send is blocked goes out in the next. Guarantees: the source is closed in every outcome;
+frames go out whole and in order through one sender; at the end stands `done` or `error`, never
+both; nothing is left running. Per event there is no lock, scope, queue, timer or wake-up. Flow, in
+order: start, next_chunk (until None) or send_all, close. Runs on asyncio and trio.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+import types
+from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol
 
@@ -20,6 +22,7 @@ from ._log import log
 from .clock import LAST_SEND, Clock, clock, clock_of_stream
 from .errors import StreamError
 from .event_loop import Breakable, EventLoop, Future, Task
+from .handover import Rest, Sender
 from .sources import close_source, open_source
 from .writer import write_failure
 
@@ -27,7 +30,7 @@ OutcomeKind = Literal["completed", "failed", "client_gone", "stalled", "cancelle
 
 TURN_BYTES: Final = 64 * 1024  # after so much of one stream's work the loop gets a turn,
 TURN_SECONDS: Final = 0.002  # or after so long,
-TURN_EVENTS: Final = 64  # looked at every so many events
+TURN_EVENTS: Final = 8  # looked at every so many events
 MOST_PENDING: Final = 256 * 1024  # bytes beyond which the source is paused
 
 
@@ -117,8 +120,10 @@ class Stream:
         "_idle_since",
         "_interrupted",
         "_loop",
+        "_rest",
         "_room",
         "_send_timeout",
+        "_sender",
         "_sending",
         "_sending_since",
         "_silent_at_heartbeat",
@@ -126,6 +131,7 @@ class Stream:
         "_started",
         "_task",
         "_time",
+        "_turn",
         "_waiter",
         "bytes",
         "due",
@@ -158,6 +164,9 @@ class Stream:
         self._room: Future | None = None  # the source's
         self._task: Task | None = None
         self._sending: Breakable | None = None
+        self._sender: Sender | None = None  # while chunks are sent
+        self._rest: Rest | None = None  # of a send that was begun while the sender waited
+        self._turn: float | None = None  # since when the source has not blocked, once it was asked
         self._ending = False  # the server is told of the end
         self._gone = False  # the client has gone meanwhile
         self._drained = False
@@ -179,7 +188,7 @@ class Stream:
         write_prelude(self._frames)
         self._clock.enter(self)
         if self._interrupted is None and not self._finished:
-            self._task = loop.create_task(self._read())
+            self._task = loop.create_task(self._run())
         await loop.sleep(0)
         self._set_clock()
 
@@ -219,13 +228,14 @@ class Stream:
 
         A send beyond the timeout ends the stream, and so does one that raises OSError.
         """
-        frames, create_future, send = self._frames, self._loop.create_future, connection.send
+        frames, send = self._frames, connection.send
         try:
             with self._loop.breakable() as self._sending:
                 if self._interrupted is None:
                     self._sending_since = self._time()
                     await connection.begin()
                 self._sending_since = None
+                self._sender = self._loop.sender(send)
                 while not self._interrupted:
                     if frames.pending and (chunk := self._take()):
                         self._sending_since = self._idle_since
@@ -233,12 +243,8 @@ class Stream:
                         self._sending_since = None
                     elif self._finished:
                         break
-                    else:  # as _wait, but one coroutine less to go through for each event
-                        self._waiter = waiter = create_future()
-                        try:
-                            await waiter
-                        finally:
-                            self._waiter = None
+                    else:
+                        await self._wait()
                 if self._interrupted is None:
                     self._ending = True
                     self._sending_since = self._time()
@@ -249,7 +255,7 @@ class Stream:
         except OSError:  # how servers say that the client is gone
             self._end("client_gone")
         finally:
-            self._sending_since = self._sending = None
+            self._sending_since = self._sending = self._sender = None
 
     def interrupt(self, kind: OutcomeKind) -> None:
         """End the stream at once: cancel the source, wake the sender, break off its send."""
@@ -349,12 +355,20 @@ class Stream:
         return self._finished or self._interrupted is not None
 
     async def _wait(self) -> None:
-        """Wait to be woken."""
+        """Wait to be woken, and go on with a send that was begun meanwhile."""
         self._waiter = self._loop.create_future()
         try:
             await self._waiter
+        except BaseException as error:
+            if self._rest is None:
+                raise
+            self._rest.throw(error)
         finally:
             self._waiter = None
+        if self._rest is not None:
+            rest, self._rest = self._rest, None
+            await rest
+            self._sending_since = None
 
     def _wake(self) -> None:
         waiter = self._waiter
@@ -370,13 +384,53 @@ class Stream:
 
     # ---- the source's task ----
 
+    @types.coroutine
+    def _run(self) -> Generator[Any, Any, None]:
+        """Read the source, and send what there is whenever it blocks."""
+        reading = self._read()
+        frames, send, throw = self._frames, reading.send, reading.throw
+        try:
+            waits_for = send(None)
+            while True:
+                self._turn = None
+                if self._due and frames.pending:
+                    self._send_now(self._task)
+                try:
+                    value = yield waits_for
+                except BaseException as error:
+                    waits_for = throw(error)
+                else:
+                    waits_for = send(value)
+        except StopIteration:
+            return
+
+    def _send_now(self, running: Task | None = None) -> None:
+        """Send what is due: begun right here where the sender waits, else it is woken.
+
+        Args:
+            running: the task that runs at the moment; None in a callback of the loop.
+        """
+        waiter, sender = self._waiter, self._sender
+        if sender is None or waiter is None or waiter.done():
+            self._wake()
+        elif chunk := self._take():
+            self._waiter = None  # it sends
+            self._sending_since = self._idle_since
+            self._rest = sender.begin(chunk, running)
+            if self._rest is None:
+                self._sending_since = None
+            if self._rest is not None or self._over:
+                self._release(waiter)
+            else:
+                self._waiter = waiter
+
     async def _read(self) -> None:
         """Write everything that the source yields, then the end; never raises but to cancel."""
         self._begun = True
         clock_of_stream.set(self._clock)
-        frames, clock_time = self._frames, time.perf_counter
+        frames = self._frames
         write = frames.write
-        turn, turn_bytes = clock_time(), frames.pending + TURN_BYTES
+        turn_bytes = frames.pending + TURN_BYTES
         try:
             try:
                 async for item in self._source:
@@ -386,17 +440,13 @@ class Stream:
                     events = self.events = self.events + 1
                     if not self._due:
                         self._hold()
-                    elif (waiter := self._waiter) is not None:  # as _wake, but no call an event
-                        self._waiter = None
-                        if not waiter.done():
-                            waiter.set_result(None)
                     if frames.ended:
                         break
                     if frames.pending >= turn_bytes or (
-                        not events % TURN_EVENTS and clock_time() - turn > TURN_SECONDS
+                        not events % TURN_EVENTS and self._turn_is_over()
                     ):
                         await self._give_turn()
-                        turn, turn_bytes = clock_time(), frames.pending + TURN_BYTES
+                        turn_bytes = frames.pending + TURN_BYTES
             finally:
                 self._closing = True
                 with self._loop.shielded():
@@ -420,9 +470,15 @@ class Stream:
         self._finished = self._due = True
         self._wake()
 
+    def _turn_is_over(self) -> bool:
+        """Whether the source has not blocked for long, since this was first asked."""
+        now = time.perf_counter()
+        if self._turn is None:
+            self._turn = now
+        return now - self._turn > TURN_SECONDS
+
     async def _give_turn(self) -> None:
         """Let the loop do other work, and wait while the client takes less than is there."""
-        self._wake()
         await self._loop.sleep(0)
         while self._frames.pending >= MOST_PENDING:
             self._room = self._loop.create_future()
@@ -432,10 +488,9 @@ class Stream:
                 self._room = None
 
     def _hold(self) -> None:
-        """Wake the sender only where enough waits; else see to it that nothing waits too long."""
+        """Have enough sent when the source blocks; see to it that less does not wait too long."""
         if self._frames.pending >= self._flush_size:
             self._due = True
-            self._wake()
         elif not self._held:
             self._held = True
             assert self._clock is not None
@@ -448,7 +503,7 @@ class Stream:
         self._held = False
         if self._frames.pending:
             self._due = True
-            self._wake()
+            self._send_now()
 
     def _set_clock(self) -> None:
         assert self._clock is not None
@@ -479,6 +534,6 @@ class Stream:
                     self._silent_at_heartbeat = self._idle_since
                 self._frames.write_heartbeat()
                 self._due = True
-                self._wake()
+                self._send_now()
             delays.append(left if left > 0 else self._heartbeat)
         return max(min(delays), 0.001) if delays else None

@@ -15,6 +15,8 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol, Self
 
+from .handover import Sender
+
 
 class Future(Protocol):
     """Something to wait for, once."""
@@ -116,6 +118,9 @@ class EventLoop(Protocol):
     def breakable(self) -> Breakable:
         """Make a block that may be broken off."""
 
+    def sender(self, send: Callable[[bytes], Awaitable[None]]) -> Sender | None:
+        """Give what begins sends for the task that runs, or None where nothing can."""
+
     def shielded(self) -> contextlib.AbstractContextManager[Any]:
         """Make a block whose awaits go on in a task that was cancelled before."""
 
@@ -136,6 +141,7 @@ class AsyncioLoop:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.identity: object = loop
+        self._loop = loop
         self.time = loop.time
         self.create_future: Callable[[], Any] = loop.create_future
         self.call_at: Callable[..., Any] = loop.call_at
@@ -146,6 +152,10 @@ class AsyncioLoop:
         self.create_task: Callable[[Coroutine[Any, Any, Any]], Task] = loop.create_task
         self.breakable: Callable[[], Breakable] = _AsyncioBreakable
         self.shielded = contextlib.nullcontext  # a task is cancelled once, not for ever
+
+    def sender(self, send: Callable[[bytes], Awaitable[None]]) -> Sender:
+        """Give what begins sends for the task that runs."""
+        return Sender(self._loop, send)
 
     @staticmethod
     def sheltered() -> contextlib.AbstractContextManager[Any]:

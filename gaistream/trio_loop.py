@@ -34,6 +34,10 @@ class TrioLoop:
         self.breakable = _Breakable
 
     @staticmethod
+    def sender(_: object) -> None:
+        """Give nothing: a task's steps are made by trio alone."""
+
+    @staticmethod
     def shielded() -> contextlib.AbstractContextManager[Any]:
         """Make a block whose awaits go on in a task that was cancelled before."""
         return trio.CancelScope(shield=True)
