@@ -12,25 +12,24 @@ order: start, next_chunk (until None) or send_all, close. Runs on asyncio and tr
 
 from __future__ import annotations
 
-import time
 import types
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Generator
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol
 
+from ._backend import FrameSender
 from ._log import log
 from .clock import LAST_SEND, Clock, clock, clock_of_stream
 from .errors import StreamError
-from .event_loop import Breakable, EventLoop, Future, Task
-from .handover import Rest, Sender
+from .event_loop import Breakable, EventLoop, Task
+from .handover import Rest
 from .sources import close_source, open_source
 from .writer import write_failure
 
 OutcomeKind = Literal["completed", "failed", "client_gone", "stalled", "cancelled", "drained"]
 
 TURN_BYTES: Final = 64 * 1024  # after so much of one stream's work the loop gets a turn,
-TURN_SECONDS: Final = 0.002  # or after so long,
-TURN_EVENTS: Final = 8  # looked at every so many events
+TURN_SECONDS: Final = 0.002  # or after so long
 MOST_PENDING: Final = 256 * 1024  # bytes beyond which the source is paused
 
 
@@ -92,7 +91,7 @@ def write_prelude(frames: Any) -> None:
         frames.write_prelude(retry)
 
 
-class Stream:
+class Stream(FrameSender):
     """One stream. Belongs to the task that starts it.
 
     Args:
@@ -102,71 +101,46 @@ class Stream:
     """
 
     __slots__ = (  # fewer bytes an idle stream, and quicker than a dict of so many names
-        "_at_once",
         "_begun",
         "_clock",
         "_closing",
         "_drained",
-        "_due",
         "_ending",
         "_events_at_heartbeat",
-        "_finished",
         "_flush_after",
-        "_flush_size",
-        "_frames",
         "_gone",
         "_heartbeat",
-        "_held",
-        "_idle_since",
-        "_interrupted",
         "_loop",
-        "_rest",
-        "_room",
         "_send_timeout",
-        "_sender",
         "_sending",
-        "_sending_since",
         "_silent_at_heartbeat",
         "_source",
         "_started",
         "_task",
-        "_time",
-        "_turn",
-        "_waiter",
-        "bytes",
         "due",
-        "events",
         "failure",
     )
 
     def __init__(self, source: Any, encoder: Any, *, send_timeout: float | None = None) -> None:
         self._source = open_source(source)
-        self._frames = encoder
         options = encoder.options
+        super().__init__(
+            encoder,
+            options.flush_after_write,
+            options.buffer_size,
+            TURN_BYTES,
+            TURN_SECONDS,
+            MOST_PENDING,
+        )
         self._heartbeat: float | None = options.heartbeat_interval or None
-        self._at_once: bool = options.flush_after_write
-        self._flush_size: int = options.buffer_size
         self._flush_after: float = options.flush_interval
         self._send_timeout = send_timeout
         self.due: float | None = None  # the clock's
-        self.events = 0
-        self.bytes = 0
         self.failure: BaseException | None = None
-        self._interrupted: OutcomeKind | None = None
         self._begun = False  # the source's task has run
         self._closing = False  # the source is being closed, which nothing may break off
-        self._finished = False  # the source has ended, and the end is written
-        self._due = True  # what is pending is to be sent; the first event always is
-        self._held = False  # what is pending waits for `flush`
-        self._idle_since = 0.0
-        self._sending_since: float | None = None
-        self._waiter: Future | None = None  # the sender's
-        self._room: Future | None = None  # the source's
         self._task: Task | None = None
         self._sending: Breakable | None = None
-        self._sender: Sender | None = None  # while chunks are sent
-        self._rest: Rest | None = None  # of a send that was begun while the sender waited
-        self._turn: float | None = None  # since when the source has not blocked, once it was asked
         self._ending = False  # the server is told of the end
         self._gone = False  # the client has gone meanwhile
         self._drained = False
@@ -174,7 +148,6 @@ class Stream:
         self._silent_at_heartbeat = 0.0
         self._clock: Clock | None = None
         self._loop: EventLoop
-        self._time: Callable[[], float] = time.monotonic  # until it has a loop
         self._started = 0.0
 
     # ---- the connection's side ----
@@ -210,19 +183,6 @@ class Stream:
             await self._wait()
         return chunk
 
-    def _take(self) -> bytes:
-        """Take what is to be sent now; nothing where it may wait, or the stream was cut."""
-        if self._interrupted or not self._due:
-            return b""
-        chunk: bytes = self._frames.take()
-        if chunk:
-            self._due = self._at_once or not self.events
-            self.bytes += len(chunk)
-            self._idle_since = self._time()
-            if self._room is not None:
-                self._release(self._room)
-        return chunk
-
     async def send_all(self, connection: Connection) -> None:
         """Begin, send every chunk until the end, and finish unless the stream was cut.
 
@@ -235,7 +195,7 @@ class Stream:
                     self._sending_since = self._time()
                     await connection.begin()
                 self._sending_since = None
-                self._sender = self._loop.sender(send)
+                self._loop.lend(self, send)
                 while not self._interrupted:
                     if frames.pending and (chunk := self._take()):
                         self._sending_since = self._idle_since
@@ -362,25 +322,13 @@ class Stream:
         except BaseException as error:
             if self._rest is None:
                 raise
-            self._rest.throw(error)
+            self._rest = *self._rest[:2], error  # which is the send's, that has begun
         finally:
             self._waiter = None
         if self._rest is not None:
             rest, self._rest = self._rest, None
-            await rest
+            await Rest(*rest)
             self._sending_since = None
-
-    def _wake(self) -> None:
-        waiter = self._waiter
-        if waiter is not None:
-            self._waiter = None
-            if not waiter.done():
-                waiter.set_result(None)
-
-    @staticmethod
-    def _release(future: Future) -> None:
-        if not future.done():
-            future.set_result(None)
 
     # ---- the source's task ----
 
@@ -388,13 +336,11 @@ class Stream:
     def _run(self) -> Generator[Any, Any, None]:
         """Read the source, and send what there is whenever it blocks."""
         reading = self._read()
-        frames, send, throw = self._frames, reading.send, reading.throw
+        send, throw, send_now = reading.send, reading.throw, self._send_now
         try:
             waits_for = send(None)
             while True:
-                self._turn = None
-                if self._due and frames.pending:
-                    self._send_now(self._task)
+                send_now(self._task)
                 try:
                     value = yield waits_for
                 except BaseException as error:
@@ -404,49 +350,21 @@ class Stream:
         except StopIteration:
             return
 
-    def _send_now(self, running: Task | None = None) -> None:
-        """Send what is due: begun right here where the sender waits, else it is woken.
-
-        Args:
-            running: the task that runs at the moment; None in a callback of the loop.
-        """
-        waiter, sender = self._waiter, self._sender
-        if sender is None or waiter is None or waiter.done():
-            self._wake()
-        elif chunk := self._take():
-            self._waiter = None  # it sends
-            self._sending_since = self._idle_since
-            self._rest = sender.begin(chunk, running)
-            if self._rest is None:
-                self._sending_since = None
-            if self._rest is not None or self._over:
-                self._release(waiter)
-            else:
-                self._waiter = waiter
-
     async def _read(self) -> None:
         """Write everything that the source yields, then the end; never raises but to cancel."""
         self._begun = True
         clock_of_stream.set(self._clock)
-        frames = self._frames
-        write = frames.write
-        turn_bytes = frames.pending + TURN_BYTES
+        accept = self._accept
         try:
             try:
                 async for item in self._source:
-                    if self._finished or self._interrupted:  # it may outlive its cancellation
-                        break
-                    write(item)
-                    events = self.events = self.events + 1
-                    if not self._due:
-                        self._hold()
-                    if frames.ended:
-                        break
-                    if frames.pending >= turn_bytes or (
-                        not events % TURN_EVENTS and self._turn_is_over()
-                    ):
-                        await self._give_turn()
-                        turn_bytes = frames.pending + TURN_BYTES
+                    if accept(item):
+                        if self._over or self._frames.ended:  # it may outlive its cancellation
+                            break
+                        if self._due or self._held:
+                            await self._give_turn()
+                        else:
+                            self._hold()
             finally:
                 self._closing = True
                 with self._loop.shielded():
@@ -470,13 +388,6 @@ class Stream:
         self._finished = self._due = True
         self._wake()
 
-    def _turn_is_over(self) -> bool:
-        """Whether the source has not blocked for long, since this was first asked."""
-        now = time.perf_counter()
-        if self._turn is None:
-            self._turn = now
-        return now - self._turn > TURN_SECONDS
-
     async def _give_turn(self) -> None:
         """Let the loop do other work, and wait while the client takes less than is there."""
         await self._loop.sleep(0)
@@ -488,13 +399,10 @@ class Stream:
                 self._room = None
 
     def _hold(self) -> None:
-        """Have enough sent when the source blocks; see to it that less does not wait too long."""
-        if self._frames.pending >= self._flush_size:
-            self._due = True
-        elif not self._held:
-            self._held = True
-            assert self._clock is not None
-            self._clock.flush(self, self._flush_after)
+        """See to it that what waits does not wait too long."""
+        self._held = True
+        assert self._clock is not None
+        self._clock.flush(self, self._flush_after)
 
     # ---- the clock ----
 

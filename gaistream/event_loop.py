@@ -15,7 +15,8 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol, Self
 
-from .handover import Sender
+from ._backend import FrameSender
+from .handover import lend
 
 
 class Future(Protocol):
@@ -118,8 +119,8 @@ class EventLoop(Protocol):
     def breakable(self) -> Breakable:
         """Make a block that may be broken off."""
 
-    def sender(self, send: Callable[[bytes], Awaitable[None]]) -> Sender | None:
-        """Give what begins sends for the task that runs, or None where nothing can."""
+    def lend(self, sender: FrameSender, send: Callable[[bytes], Awaitable[None]]) -> None:
+        """Have sends begun in the name of the task that runs, where that can be."""
 
     def shielded(self) -> contextlib.AbstractContextManager[Any]:
         """Make a block whose awaits go on in a task that was cancelled before."""
@@ -141,7 +142,6 @@ class AsyncioLoop:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.identity: object = loop
-        self._loop = loop
         self.time = loop.time
         self.create_future: Callable[[], Any] = loop.create_future
         self.call_at: Callable[..., Any] = loop.call_at
@@ -151,11 +151,8 @@ class AsyncioLoop:
         self.create_event: Callable[[], Event] = asyncio.Event
         self.create_task: Callable[[Coroutine[Any, Any, Any]], Task] = loop.create_task
         self.breakable: Callable[[], Breakable] = _AsyncioBreakable
+        self.lend = lend
         self.shielded = contextlib.nullcontext  # a task is cancelled once, not for ever
-
-    def sender(self, send: Callable[[bytes], Awaitable[None]]) -> Sender:
-        """Give what begins sends for the task that runs."""
-        return Sender(self._loop, send)
 
     @staticmethod
     def sheltered() -> contextlib.AbstractContextManager[Any]:

@@ -17,85 +17,58 @@ import asyncio
 import contextvars
 from asyncio.tasks import _enter_task, _leave_task
 from collections.abc import Awaitable, Callable, Generator
-from typing import Any, Final
+from typing import Any
 
-_SENT: Final = object()
+from ._backend import FrameSender
 
 
 class Rest:
-    """What is left of a send whose first step was made: to be awaited by the task of its name."""
+    """What is left of a send whose first step was made: to be awaited by the task of its name.
+
+    Args:
+        steps: the send, as an iterator; None where its first step raised.
+        waits_for: what it waits for.
+        error: what is to be raised where it waits, or what its first step raised.
+    """
 
     __slots__ = ("_error", "_steps", "_waits_for")
 
-    def __init__(self, steps: Any, waits_for: Any, error: BaseException | None = None) -> None:
+    def __init__(self, steps: Any, waits_for: Any, error: BaseException | None) -> None:
         self._steps = steps
         self._waits_for = waits_for
         self._error = error
 
-    def throw(self, error: BaseException) -> None:
-        """Have this raised where the send waits, as soon as it is awaited."""
-        self._error = error
-
     def __await__(self) -> Generator[Any, Any, None]:
-        """Go on, as if the send had been awaited from the start (PEP 380)."""
+        """Go on, as if the send had been awaited by this task from the start (PEP 380)."""
+        steps, waits_for, error = self._steps, self._waits_for, self._error
+        if isinstance(error, asyncio.CancelledError) and asyncio.isfuture(waits_for):
+            # a task that is cancelled cancels what it waits for, which then raises in it
+            error = None if waits_for.cancel() else error
         while True:
-            if self._error is not None:
-                throw = getattr(self._steps, "throw", None)
+            if error is not None:
+                throw = getattr(steps, "throw", None)
                 if throw is None:
-                    raise self._error
+                    raise error
                 try:
-                    self._waits_for = throw(self._error)
+                    waits_for = throw(error)
                 except StopIteration:
                     return
             try:
-                yield self._waits_for
-            except BaseException as error:
-                self._error = error
+                yield waits_for
+            except BaseException as raised:
+                error = raised
             else:
-                yield from self._steps
+                yield from steps
                 return
 
 
-class Sender:
-    """Begins the sends of a connection for the task that makes this, while that waits.
-
-    Args:
-        loop: the running event loop of asyncio.
-        send: what gives an awaitable for a chunk.
-    """
-
-    __slots__ = ("_loop", "_run", "_send", "_task")
-
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, send: Callable[[bytes], Awaitable[None]]
-    ) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._loop = loop
-        self._task = task
-        self._run = contextvars.copy_context().run
-        self._send = send
-
-    def begin(self, chunk: bytes, running: Any) -> Rest | None:
-        """Make the first step of a send; gives what is left of it, or None where it is done.
-
-        It never raises: what the send raises is the Rest's.
-
-        Args:
-            chunk: what is to be sent.
-            running: the task that runs at the moment; None in a callback of the loop.
-        """
-        loop, task = self._loop, self._task
-        if running is not None:
-            _leave_task(loop, running)
-        _enter_task(loop, task)
-        try:
-            steps = self._send(chunk).__await__()
-            waits_for = self._run(next, steps, _SENT)
-            return None if waits_for is _SENT else Rest(steps, waits_for)
-        except BaseException as error:
-            return Rest(None, None, error)
-        finally:
-            _leave_task(loop, task)
-            if running is not None:
-                _enter_task(loop, running)
+def lend(sender: FrameSender, send: Callable[[bytes], Awaitable[None]]) -> None:
+    """Have the sends of a stream begun in the name of the task that runs, while it waits."""
+    sender._lend(
+        send,
+        asyncio.get_running_loop(),
+        asyncio.current_task(),
+        contextvars.copy_context(),
+        _enter_task,
+        _leave_task,
+    )

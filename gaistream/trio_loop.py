@@ -34,8 +34,8 @@ class TrioLoop:
         self.breakable = _Breakable
 
     @staticmethod
-    def sender(_: object) -> None:
-        """Give nothing: a task's steps are made by trio alone."""
+    def lend(*_: object) -> None:
+        """Do nothing: a task's steps are made by trio alone, and the task is woken for them."""
 
     @staticmethod
     def shielded() -> contextlib.AbstractContextManager[Any]:

@@ -17,6 +17,7 @@ include "ndjson.pxi"
 include "lines.pxi"
 include "encoder.pxi"
 include "writer.pxi"
+include "sender.pxi"
 include "decoder.pxi"
 include "ndjson_decoder.pxi"
 
@@ -31,6 +32,7 @@ __all__ = [
     "Event",
     "Finish",
     "FinishStep",
+    "FrameSender",
     "FrameTemplate",
     "FrameWriter",
     "LineSplitter",

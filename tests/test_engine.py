@@ -183,7 +183,7 @@ def test_a_source_with_small_events_gives_others_a_turn_after_a_while(
             await asyncio.sleep(0)
             most, last = max(most, produced - last), produced
         assert produced == 10_000
-        assert most <= 2 * gs.engine.TURN_EVENTS  # one look begins the turn, the next ends it
+        assert most <= 16  # it is looked every eight: one look begins the turn, the next ends it
 
     run(main())
 

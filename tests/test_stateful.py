@@ -4,7 +4,10 @@ Hypothesis looks for a sequence of steps after which one twin differs from the o
 from its model, the bytes that went in. The sink takes as much as it is told to, or fails.
 """
 
+from contextvars import copy_context
+
 import pytest
+from every_name import Promise, Suspended
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -204,6 +207,130 @@ class WriterMachine(TwinMachine):
             self.the_sinks_hold_one_thing()
 
 
-@pytest.mark.parametrize("machine", [BufferMachine, WriterMachine])
+class SenderMachine(TwinMachine):
+    """Senders of both twins beside each other, with connections that do the same."""
+
+    @initialize(
+        at_once=st.booleans(),
+        sizes=st.tuples(*3 * [st.sampled_from([1, 90, 1000])]),
+        seconds=st.sampled_from([-1.0, 3600.0]),
+    )
+    def make(self, at_once, sizes, seconds):
+        flush_size, turn_bytes, most_pending = sizes
+        self.how, self.logs, self.senders = "whole", [], []
+        for gs in self.twins:
+            sender = gs._backend.FrameSender(
+                gs.SSEEncoder(), at_once, flush_size, turn_bytes, seconds, most_pending
+            )
+            sender._time = lambda: 7.5
+            self.senders.append(sender)
+            self.logs.append([])
+
+    def outcomes(self, step):
+        """Do a step on each twin; what it gave or raised, and what it left, must be one thing."""
+        seen = []
+        for gs, sender, log in zip(self.twins, self.senders, self.logs, strict=True):
+            try:
+                answer = step(gs, sender, log)
+            except (ValueError, TypeError, RuntimeError, gs.errors.GaistreamError) as error:
+                answer = type(error).__name__, str(error)
+            rest = sender._rest and (sender._rest[1], repr(sender._rest[2]))
+            waiters = [each and each.results for each in (sender._waiter, sender._room)]
+            seen.append((answer, rest, waiters, sender.events, sender.bytes, sender._due,
+                         sender._held, sender._finished, sender._interrupted, sender._idle_since,
+                         sender._sending_since, sender._frames.pending, log))  # fmt: skip
+        assert all(each == seen[0] for each in seen), seen
+        return seen[0]
+
+    def send(self, log):
+        """Give what begins sends that do as `how` says."""
+
+        async def wait():
+            log.append("steps")
+            if self.how == "waits":
+                await Suspended()
+            if self.how == "fails":
+                raise RuntimeError("a send that fails")
+
+        def send(chunk):
+            log.append(chunk)
+            if self.how == "refuses":
+                raise ValueError("no send at all")
+            return wait() if self.how != "is no coroutine" else Suspended()
+
+        return send
+
+    @rule()
+    def lend(self):
+        def step(_, sender, log):
+            def named(what):
+                return lambda *of: log.append((what, *of))
+
+            sender._lend(
+                self.send(log), "loop", "sender", copy_context(), named("enter"), named("leave")
+            )
+
+        self.outcomes(step)
+
+    @rule(how=st.sampled_from(["whole", "waits", "fails", "refuses", "is no coroutine"]))
+    def sends_do(self, how):
+        self.how = how
+
+    @rule(item=st.one_of(st.text(max_size=40), st.just(object), st.just("x" * 120)))
+    def accept(self, item):
+        self.outcomes(lambda gs, sender, log: sender._accept(item))
+
+    @rule(count=st.integers(1, 20))
+    def accept_several(self, count):
+        self.outcomes(lambda gs, sender, log: [sender._accept("x") for _ in range(count)])
+
+    @rule(running=st.sampled_from([None, "reader"]))
+    def send_now(self, running):
+        self.outcomes(lambda gs, sender, log: sender._send_now(running))
+
+    @rule()
+    def send_now_in_a_callback(self):
+        self.outcomes(lambda gs, sender, log: sender._send_now())
+
+    @rule()
+    def take(self):
+        self.outcomes(lambda gs, sender, log: sender._take())
+
+    @rule()
+    def wake(self):
+        self.outcomes(lambda gs, sender, log: sender._wake())
+
+    @rule(which=st.sampled_from(["_waiter", "_room"]), done=st.booleans())
+    def wait(self, which, done):
+        def step(_, sender, log):
+            future = Promise()
+            if done:
+                future.set_result(None)
+            setattr(sender, which, future)
+            sender._rest = sender._sending_since = None
+
+        self.outcomes(step)
+
+    @rule(which=st.sampled_from(["_due", "_held"]), value=st.booleans())
+    def say(self, which, value):
+        self.outcomes(lambda gs, sender, log: setattr(sender, which, value))
+
+    @precondition(lambda self: self.senders[0].events > 3)
+    @rule(how=st.sampled_from(["done", "finished", "interrupted"]))
+    def end(self, how):
+        def step(gs, sender, log):
+            if how == "done":
+                return sender._accept(gs.events.Done())
+            return setattr(sender, *{"finished": ("_finished", True),
+                                     "interrupted": ("_interrupted", "cut")}[how])  # fmt: skip
+
+        self.outcomes(step)
+
+    def teardown(self):
+        for sender in getattr(self, "senders", ()):
+            sender._rest = None
+
+
+@pytest.mark.parametrize("machine", [BufferMachine, WriterMachine, SenderMachine])
 def test_no_sequence_of_steps_tells_a_twin_from_the_other_or_from_the_model(both, machine):
     run_state_machine_as_test(lambda: machine(both), settings=examples(80))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from contextvars import copy_context
 from types import ModuleType
 from typing import Any
 
@@ -291,10 +292,65 @@ def frame_writer(gs: ModuleType) -> Any:
     return [*seen, refused(writer.write, "x"), refused(broken.write, "x"), sent]
 
 
+class Promise:
+    """A future, as far as a sender asks."""
+
+    def __init__(self) -> None:
+        self.results: list[None] = []
+
+    def done(self) -> bool:
+        return bool(self.results)
+
+    def set_result(self, result: None) -> None:
+        self.results.append(result)
+
+
+class Suspended:
+    """What lets a coroutine wait."""
+
+    def __await__(self) -> Any:
+        yield "waits"
+
+
+def frame_sender(gs: ModuleType) -> Any:
+    frames, log = gs._backend.SSEFrames(Scripted(gs), 16), []
+    sender = gs._backend.FrameSender(frames, True, 64, 200, 3600.0, 400)
+
+    def send(chunk: bytes) -> Any:
+        async def sending() -> None:
+            log.append(chunk)
+            if b"waits" in chunk:
+                await Suspended()
+            if b"fails" in chunk:
+                raise LookupError("a send that fails")
+
+        return sending()
+
+    def named(what: str) -> Callable[..., None]:
+        return lambda *of: log.append((what, *of))
+
+    sender._lend(send, "loop", "sender", copy_context(), named("enter"), named("leave"))
+    seen: list[Any] = [sender._take(), refused(sender._accept, 5)]
+    for item in ("a", WIDE * 9, "waits", "fails"):
+        sender._waiter = waiter = Promise()
+        seen.append(sender._accept(item))
+        sender._send_now("reader")
+        rest, sender._rest = sender._rest, None
+        if rest is not None and rest[0] is not None:
+            rest[0].close()
+        seen.append((waiter.done(), rest and (rest[1], repr(rest[2]))))
+    sender._room = room = Promise()
+    sender._send_now()
+    sender._interrupted = "cut"
+    return [*seen, sender._accept("b"), sender._take(), room.done(), sender.events, sender.bytes,
+            log]
+
+
 CORE: dict[str, Use] = {
     **{name: event(name) for name in EVENTS},
     "Buffer": buffer,
     "Event": base_event,
+    "FrameSender": frame_sender,
     "FrameTemplate": frame_template,
     "FrameWriter": frame_writer,
     "LineSplitter": line_splitter,

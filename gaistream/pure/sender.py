@@ -1,0 +1,219 @@
+"""From a source to a connection: what a stream does for each event and for each send.
+
+The reader of a source has every item accepted, and looks up only where it is told to. Whenever the
+source blocks, what is due is sent: begun right there while the sender waits, else the sender is
+woken. The rest of a stream's life is in gaistream/engine.py, for both twins. Twin of
+src/sender.pxi.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from contextvars import Context
+from typing import Any, Final
+
+from .buffer import Stateful
+
+_Rest = tuple[Any, Any, BaseException | None]  # of a send: steps, what they wait for, or raise
+_SENT: Final = object()
+TURN_EVENTS: Final = 8  # after so many events of a turn it is looked how long it has lasted
+
+
+class FrameSender(Stateful):
+    """Frames on their way from a source to a connection. Belongs to one event loop.
+
+    Args:
+        frames: what writes them.
+        at_once: that all is due whenever the source blocks; else when `flush_size` bytes wait, or
+            when somebody says so.
+        turn_bytes, turn_seconds: after how much the source is to give the loop a turn.
+        most_pending: bytes beyond which the source is to wait for room.
+
+    Attributes:
+        events: what was accepted.
+        bytes: what was taken.
+    """
+
+    __slots__ = (
+        "_at_once",
+        "_due",
+        "_finished",
+        "_flush_size",
+        "_frames",
+        "_held",
+        "_idle_since",
+        "_interrupted",
+        "_lent",
+        "_most_pending",
+        "_rest",
+        "_room",
+        "_sender",
+        "_sending_since",
+        "_time",
+        "_turn",
+        "_turn_bytes",
+        "_turn_events",
+        "_turn_seconds",
+        "_turn_size",
+        "_waiter",
+        "bytes",
+        "events",
+    )
+
+    def __init__(
+        self,
+        frames: Any,
+        at_once: bool,
+        flush_size: int,
+        turn_bytes: int,
+        turn_seconds: float,
+        most_pending: int,
+    ) -> None:
+        self._frames: Any = frames
+        self._at_once = at_once
+        self._flush_size = flush_size
+        self._turn_bytes = turn_bytes
+        self._turn_seconds = turn_seconds
+        self._most_pending = most_pending
+        self._turn_size = 0  # bytes since the source has blocked
+        self._turn_events = 0  # and events
+        self._turn = 0.0  # when that was looked at first
+        self.events = 0
+        self.bytes = 0
+        self._due = True  # what is pending is to be sent; the first event always is
+        self._held = False  # what is pending waits for somebody to say that it is due
+        self._finished = False  # the source has ended, and the end is written
+        self._interrupted: Any = None  # why the stream was cut
+        self._time: Callable[[], float] = time.monotonic
+        self._idle_since = 0.0  # when something was taken
+        self._sending_since: float | None = None
+        self._sender: Any = None  # the task in whose name a send may be begun
+        self._rest: _Rest | None = None  # of one that was begun
+        self._lent: Any = None  # what begins it
+        self._waiter: Any = None  # the sender's future, while it waits
+        self._room: Any = None  # the source's, while it waits for room
+
+    def _accept(self, item: Any) -> bool:
+        """Write what the source yielded; tells whether its reader is to look up.
+
+        That is where the stream is over (and nothing was written), its end was written, nobody
+        has been asked yet to say when what waits is due, the loop is to be given a turn, or the
+        source has to wait for room.
+        """
+        frames = self._frames
+        if self._finished or self._interrupted is not None:
+            return True
+        before = frames.pending
+        frames.write(item)
+        pending = frames.pending
+        self.events += 1
+        self._turn_events += 1
+        self._turn_size += pending - before
+        if not self._due:
+            if pending >= self._flush_size:
+                self._due = True
+            elif not self._held:
+                return True
+        return frames.ended or pending >= self._most_pending or self._turn_is_over()
+
+    def _turn_is_over(self) -> bool:
+        if self._turn_size >= self._turn_bytes:
+            return True
+        if self._turn_events % TURN_EVENTS:
+            return False
+        now = time.perf_counter()
+        if self._turn_events == TURN_EVENTS:
+            self._turn = now
+        return now - self._turn > self._turn_seconds
+
+    def _take(self) -> bytes:
+        """Take what is to be sent now; nothing where it may wait, or the stream was cut."""
+        if self._interrupted is not None or not self._due:
+            return b""
+        chunk: bytes = self._frames.take()
+        if chunk:
+            self._due = self._at_once or not self.events
+            self.bytes += len(chunk)
+            self._idle_since = self._time()
+            room = self._room
+            if room is not None and not room.done():
+                room.set_result(None)
+        return chunk
+
+    def _send_now(self, running: Any = None) -> None:
+        """Send what is due: begun right here while the sender waits, else it is woken.
+
+        With this another turn of the source begins.
+
+        Args:
+            running: the task that runs at the moment; None in a callback of the loop.
+        """
+        if self._due and self._frames.pending:
+            waiter = self._waiter
+            if self._sender is None or waiter is None or waiter.done():
+                self._wake()
+            elif chunk := self._take():
+                self._waiter = None  # it sends
+                self._sending_since = self._idle_since
+                self._rest = self._begin(chunk, running)
+                if self._rest is None:
+                    self._sending_since = None
+                self._waiter = waiter
+                if self._rest is not None or self._finished or self._interrupted is not None:
+                    self._wake()
+        self._turn_events = self._turn_size = 0
+
+    def _lend(
+        self,
+        send: Callable[[bytes], Awaitable[None]],
+        loop: Any,
+        sender: Any,
+        context: Context,
+        enter: Callable[[Any, Any], None],
+        leave: Callable[[Any, Any], None],
+    ) -> None:
+        """From now on begin sends in the name of the sender, while it waits.
+
+        Args:
+            send: gives an awaitable for a chunk.
+            loop, sender: the event loop, and the sender's task.
+            context: that its sends are begun in.
+            enter, leave: make a task the loop's current one, and none.
+        """
+        self._lent = send, loop, context, enter, leave
+        self._sender = sender
+
+    def _begin(self, chunk: bytes, running: Any) -> _Rest | None:
+        """Make the first step of a send; nothing is left where it was the whole.
+
+        Else gives the steps that are left, what they wait for, and what was raised instead.
+        """
+        sender = self._sender
+        send, loop, context, enter, leave = self._lent
+        if running is not None:
+            leave(loop, running)
+        enter(loop, sender)
+        try:
+            rest: _Rest | None = context.run(_first_step, send, chunk)
+            return rest
+        except BaseException as error:
+            return None, None, error
+        finally:
+            leave(loop, sender)
+            if running is not None:
+                enter(loop, running)
+
+    def _wake(self) -> None:
+        """Wake the sender, if it waits."""
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+
+def _first_step(
+    send: Callable[[bytes], Awaitable[None]], chunk: bytes
+) -> _Rest | None:
+    steps = send(chunk).__await__()
+    waits_for = next(steps, _SENT)
+    return None if waits_for is _SENT else (steps, waits_for, None)

@@ -1,0 +1,222 @@
+# From a source to a connection: what a stream does for each event and for each send.
+#
+# The reader of a source has every item accepted, and looks up only where it is told to. Whenever
+# the source blocks, what is due is sent: begun right there while the sender waits, else the sender
+# is woken. Fields of C where nobody else asks for them, so that an event costs no lookup. The rest
+# of a stream's life is in gaistream/engine.py, for both twins. Belongs to one event loop.
+# Twin of gaistream/pure/sender.py.
+
+import time
+
+from cpython.contextvars cimport PyContext_Enter, PyContext_Exit
+from cpython.ref cimport Py_XDECREF
+
+cdef extern from "Python.h":
+    ctypedef enum PySendResult:
+        PYGEN_RETURN
+        PYGEN_ERROR
+        PYGEN_NEXT
+    PySendResult PyIter_Send(object steps, object value, PyObject** given) except PYGEN_ERROR
+    bint PyCoro_CheckExact(object value)
+
+cdef object perf_counter = time.perf_counter
+cdef object monotonic = time.monotonic
+
+cdef enum:
+    TURN_EVENTS = 8  # after so many events of a turn it is looked how long it has lasted
+
+
+cdef class FrameSender:
+    """Frames on their way from a source to a connection. Belongs to one event loop."""
+
+    cdef readonly Frames _frames
+    cdef public bint _due, _held, _finished
+    cdef public Py_ssize_t events, bytes
+    cdef public object _interrupted, _time, _idle_since, _sending_since
+    cdef public object _sender, _rest, _waiter, _room
+    cdef object send, loop, context, enter, leave
+    cdef bint at_once
+    cdef Py_ssize_t flush_size, most_pending, turn_bytes, turn_size, turn_events
+    cdef double turn, turn_seconds
+
+    def __cinit__(self, *_, **__):
+        self._frames = Frames.__new__(Frames)  # there, even if a subclass forgets __init__
+
+    def __init__(
+        self, Frames frames not None, at_once, flush_size, turn_bytes, turn_seconds, most_pending
+    ):
+        self._frames = frames
+        self.at_once = at_once
+        self.flush_size = flush_size
+        self.turn_bytes = turn_bytes
+        self.turn_seconds = turn_seconds
+        self.most_pending = most_pending
+        self.turn_size = 0
+        self.turn_events = 0
+        self.turn = 0
+        self.events = 0
+        self.bytes = 0
+        self._due = True
+        self._held = False
+        self._finished = False
+        self._interrupted = None
+        self._time = monotonic
+        self._idle_since = 0.0
+        self._sending_since = None
+        self._sender = self._rest = self._waiter = self._room = None
+
+    def _accept(self, item):
+        """Write what the source yielded; tells whether its reader is to look up.
+
+        That is where the stream is over (and nothing was written), its end was written, nobody
+        has been asked yet to say when what waits is due, the loop is to be given a turn, or the
+        source has to wait for room.
+        """
+        cdef Frames frames = self._frames
+        cdef Py_ssize_t before, pending
+        if self._finished or self._interrupted is not None:
+            return True
+        with cython.critical_section(frames):
+            before = frames.buffer.length
+            write_item(frames, item)
+            pending = frames.buffer.length
+        self.events += 1
+        self.turn_events += 1
+        self.turn_size += pending - before
+        if not self._due:
+            if pending >= self.flush_size:
+                self._due = True
+            elif not self._held:
+                return True
+        return frames.ended or pending >= self.most_pending or turn_is_over(self)
+
+    def _take(self):
+        """Take what is to be sent now; nothing where it may wait, or the stream was cut."""
+        return take_due(self)
+
+    def _send_now(self, running=None):
+        """Send what is due: begun right here while the sender waits, else it is woken.
+
+        With this another turn of the source begins. `running`: the task that runs at the moment;
+        None in a callback of the loop.
+        """
+        if self._due and self._frames.buffer.length:
+            send_due(self, running)
+        self.turn_events = self.turn_size = 0
+
+    def _lend(self, send, loop, sender, context, enter, leave):
+        """From now on begin sends in the name of the sender, while it waits.
+
+        `send` gives an awaitable for a chunk; `loop` and `sender` are the event loop and the
+        sender's task, `context` is what its sends are begun in; `enter` and `leave` make a task
+        the loop's current one, and none.
+        """
+        self.send = send
+        self.loop = loop
+        self.context = context
+        self.enter = enter
+        self.leave = leave
+        self._sender = sender
+
+    def _wake(self):
+        """Wake the sender, if it waits."""
+        wake(self)
+
+
+cdef bint turn_is_over(FrameSender self) except -1:
+    cdef double now
+    if self.turn_size >= self.turn_bytes:
+        return True
+    if self.turn_events % TURN_EVENTS:
+        return False
+    now = perf_counter()
+    if self.turn_events == TURN_EVENTS:
+        self.turn = now
+    return now - self.turn > self.turn_seconds
+
+
+cdef bytes take_due(FrameSender self):
+    cdef Frames frames = self._frames
+    cdef bytes chunk
+    if self._interrupted is not None or not self._due:
+        return b""
+    with cython.critical_section(frames):
+        frames.takes += 1
+        chunk = take(frames.buffer)
+    if chunk:
+        self._due = self.at_once or not self.events
+        self.bytes += len(chunk)
+        self._idle_since = self._time()
+        settle(self._room)
+    return chunk
+
+
+cdef int send_due(FrameSender self, object running) except -1:
+    cdef object waiter = self._waiter
+    cdef bytes chunk
+    if self._sender is None or waiter is None or waiter.done():
+        return wake(self)
+    chunk = take_due(self)
+    if not chunk:
+        return 0
+    self._waiter = None  # it sends
+    self._sending_since = self._idle_since
+    self._rest = begin(self, chunk, running)
+    if self._rest is None:
+        self._sending_since = None
+    self._waiter = waiter
+    if self._rest is not None or self._finished or self._interrupted is not None:
+        wake(self)
+    return 0
+
+
+cdef object begin(FrameSender self, bytes chunk, object running):
+    """Make the first step of a send; gives what is left of it, None where it was the whole."""
+    cdef object loop = self.loop
+    cdef object sender = self._sender
+    if running is not None:
+        self.leave(loop, running)
+    self.enter(loop, sender)
+    try:
+        return step_in_context(self, chunk)
+    except BaseException as error:
+        return None, None, error
+    finally:
+        self.leave(loop, sender)
+        if running is not None:
+            self.enter(loop, running)
+
+
+cdef object step_in_context(FrameSender self, bytes chunk):
+    cdef object context = self.context
+    PyContext_Enter(context)
+    try:
+        return first_step(self.send(chunk))
+    finally:
+        PyContext_Exit(context)
+
+
+cdef object first_step(object send):
+    cdef PyObject* given = NULL
+    cdef PySendResult how
+    cdef bint is_coroutine = PyCoro_CheckExact(send)  # and is stepped as it is, without its wrapper
+    if not is_coroutine:
+        send = send.__await__()
+    how = PyIter_Send(send, None, &given)
+    waits_for = <object> given
+    Py_XDECREF(given)
+    if how == PYGEN_RETURN:
+        return None
+    return send.__await__() if is_coroutine else send, waits_for, None
+
+
+cdef int wake(FrameSender self) except -1:
+    cdef object waiter = self._waiter
+    self._waiter = None
+    return settle(waiter)
+
+
+cdef int settle(object future) except -1:
+    if future is not None and not future.done():
+        future.set_result(None)
+    return 0
