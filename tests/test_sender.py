@@ -1,0 +1,249 @@
+"""The part of a stream that runs for each event and each send, on each twin."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar, copy_context
+from types import ModuleType
+from typing import Any
+
+import pytest
+from every_name import Promise, Suspended
+from frames import said
+
+MANY = 10**9
+variable: ContextVar[str] = ContextVar("variable")
+TOKEN = said("x")
+
+
+def sender_of(gs: ModuleType, **settings: Any) -> Any:
+    """Give a sender; nothing limits it but what the settings do."""
+    limits = {"at_once": True, "flush_size": MANY, "turn_bytes": MANY, "turn_seconds": 3600.0,
+              "most_pending": MANY, **settings}  # fmt: skip
+    return gs._backend.FrameSender(gs.SSEEncoder(), *limits.values())
+
+
+def lend(sender: Any, send: Any) -> list[tuple[str, Any, Any]]:
+    """Have sends begun, and give the list of what becomes the current task, and what stops to."""
+    log: list[tuple[str, Any, Any]] = []
+    sender._lend(
+        send, "loop", "sender", copy_context(),
+        lambda *of: log.append(("enter", *of)), lambda *of: log.append(("leave", *of)),
+    )  # fmt: skip
+    return log
+
+
+# ---- what the reader is told ----
+
+
+@pytest.mark.parametrize(("seconds", "looks"), [(3600.0, 0), (-1.0, 5)])
+def test_a_turn_is_looked_at_every_eight_events(
+    gs: ModuleType, seconds: float, looks: int
+) -> None:
+    sender = sender_of(gs, turn_seconds=seconds)
+    told = [sender._accept("x") for _ in range(40)]
+    assert [number for number, each in enumerate(told, 1) if each] == [8, 16, 24, 32, 40][:looks]
+
+
+def test_a_source_that_blocks_begins_its_turn_anew(gs: ModuleType) -> None:
+    sender = sender_of(gs, turn_seconds=-1.0, turn_bytes=7 * len(TOKEN) + 1)
+    for _ in range(20):
+        assert [sender._accept("x") for _ in range(7)] == [False] * 7
+        sender._send_now()
+    assert [sender._accept("x") for _ in range(8)] == [False] * 7 + [True]
+
+
+@pytest.mark.parametrize("name", ["turn_bytes", "most_pending"])
+def test_the_reader_looks_up_where_exactly_as_many_bytes_have_come(
+    gs: ModuleType, name: str
+) -> None:
+    sender = sender_of(gs, **{name: 3 * len(TOKEN)})
+    assert [sender._accept("x") for _ in range(4)] == [False, False, True, True]
+
+
+def test_most_pending_counts_what_waits_and_a_turn_what_was_written(gs: ModuleType) -> None:
+    waits = sender_of(gs, most_pending=2 * len(TOKEN))
+    turn = sender_of(gs, turn_bytes=2 * len(TOKEN))
+    told: list[list[bool]] = [[], []]
+    for _ in range(3):
+        for sender, seen in zip((waits, turn), told, strict=True):
+            seen.append(sender._accept("x"))
+            sender._take()
+    assert told == [[False] * 3, [False, True, True]]
+
+
+def test_what_is_held_asks_for_a_time_once_and_is_due_when_it_is_enough(gs: ModuleType) -> None:
+    sender = sender_of(gs, at_once=False, flush_size=4 * len(TOKEN))
+    assert not sender._accept("x")  # the first event is due at once
+    assert sender._take() == TOKEN
+    assert sender._accept("x")  # somebody is to say when
+    assert sender._accept("x")  # as nobody does
+    sender._held = True
+    assert not sender._accept("x")
+    assert sender._take() == b""
+    assert not sender._due
+    assert not sender._accept("x")
+    assert sender._due
+    assert sender._take() == 4 * TOKEN
+    assert not sender._due
+
+
+def test_before_the_first_event_all_is_due(gs: ModuleType) -> None:
+    sender = sender_of(gs, at_once=False)
+    for _ in range(2):
+        sender._frames.write_heartbeat()
+        assert sender._take()
+    assert not sender._accept("x")
+    assert sender._take() == TOKEN
+
+
+@pytest.mark.parametrize("how", ["finished", "interrupted", "done"])
+def test_a_stream_that_is_over_is_said_and_nothing_is_written(gs: ModuleType, how: str) -> None:
+    sender = sender_of(gs)
+    if how == "finished":
+        sender._finished = True
+    elif how == "interrupted":
+        sender._interrupted = "client_gone"
+    else:
+        assert sender._accept(gs.events.Done())
+        with pytest.raises(gs.errors.ClosedError):
+            sender._accept("x")
+        assert sender.events == 1
+        return
+    assert sender._accept("x")
+    assert (sender.events, sender._frames.pending) == (0, 0)
+
+
+# ---- what is sent, and by whom ----
+
+
+async def sent_at_once() -> None:
+    pass
+
+
+async def suspended() -> None:
+    await Suspended()
+
+
+def test_a_send_is_begun_in_the_context_that_was_lent(gs: ModuleType) -> None:
+    sender, seen = sender_of(gs), []
+
+    def send(_: bytes) -> Any:
+        seen.append(variable.get())
+        variable.set("the send's")
+        return sent_at_once()
+
+    variable.set("the sender's")
+    lend(sender, send)
+    variable.set("the reader's")
+    for _ in range(2):
+        sender._waiter = Promise()
+        sender._accept("x")
+        sender._send_now()
+    assert seen == ["the sender's", "the send's"]
+    assert variable.get() == "the reader's"
+
+
+def test_a_send_is_begun_as_the_sender_and_the_reader_goes_on(gs: ModuleType) -> None:
+    sender = sender_of(gs)
+    chunks: list[bytes] = []
+    log = lend(sender, lambda chunk: chunks.append(chunk) or sent_at_once())
+    sender._waiter = waiter = Promise()
+    sender._accept("x")
+    sender._send_now("reader")
+    sender._accept("x")
+    sender._send_now()
+    assert chunks == [TOKEN, TOKEN]
+    assert sender._waiter is waiter
+    assert not waiter.done()
+    assert (sender._rest, sender._sending_since, sender.bytes) == (None, None, 2 * len(TOKEN))
+    within = [("enter", "loop", "sender"), ("leave", "loop", "sender")]
+    assert log == [("leave", "loop", "reader"), *within, ("enter", "loop", "reader"), *within]
+
+
+@pytest.mark.parametrize("how", ["suspends", "raises", "is none"])
+def test_a_send_that_is_not_whole_wakes_the_sender_once_and_is_its_own(
+    gs: ModuleType, how: str
+) -> None:
+    failure = LookupError("a fault")
+
+    async def raises() -> None:
+        raise failure
+
+    sends: dict[str, Any] = {"suspends": suspended, "raises": raises, "is none": lambda: None}
+    sender = sender_of(gs)
+    log = lend(sender, lambda _: sends[how]())
+    sender._waiter = waiter = Promise()
+    sender._idle_since = None
+    sender._accept("x")
+    sender._send_now("reader")
+    assert waiter.results == [None]
+    assert sender._waiter is None
+    assert sender._sending_since == sender._idle_since
+    assert sender._idle_since is not None
+    steps, waits_for, error = sender._rest
+    assert (waits_for, steps is None) == (("waits", False) if how == "suspends" else (None, True))
+    if how == "raises":
+        assert error is failure
+    elif how == "is none":
+        assert isinstance(error, AttributeError)
+    if how == "suspends":
+        with pytest.raises(StopIteration):
+            next(steps)
+    assert [what for what, _, _ in log] == ["leave", "enter", "leave", "enter"]
+    sender._accept("x")
+    sender._send_now("reader")  # while the sender goes on
+    assert sender._frames.pending == len(TOKEN)
+
+
+def test_nothing_is_begun_within_a_send_of_the_same_stream(gs: ModuleType) -> None:
+    sender = sender_of(gs)
+    chunks: list[bytes] = []
+
+    def send(chunk: bytes) -> Any:
+        chunks.append(chunk)
+        sender._accept("y")
+        sender._send_now()
+        return sent_at_once()
+
+    lend(sender, send)
+    sender._waiter = Promise()
+    sender._accept("x")
+    sender._send_now()
+    assert chunks == [TOKEN]
+    assert sender._frames.pending == len(said("y"))
+
+
+@pytest.mark.parametrize("how", ["_finished", "_interrupted"])
+def test_a_stream_that_ends_within_a_send_wakes_its_sender(gs: ModuleType, how: str) -> None:
+    sender = sender_of(gs)
+    lend(sender, lambda _: setattr(sender, how, True) or sent_at_once())
+    sender._waiter = waiter = Promise()
+    sender._accept("x")
+    sender._send_now()
+    assert waiter.results == [None]
+    assert sender._rest is None
+
+
+@pytest.mark.parametrize("why", ["nobody lent its name", "it was cancelled"])
+def test_where_nothing_can_be_begun_who_waits_is_woken(gs: ModuleType, why: str) -> None:
+    sender = sender_of(gs)
+    sender._waiter = waiter = Promise()
+    if why == "it was cancelled":
+        lend(sender, None)  # which would fail
+        waiter.set_result(None)
+    sender._accept("x")
+    sender._send_now("reader")
+    assert waiter.results == [None]
+    assert sender._waiter is None
+    assert sender._take() == TOKEN
+
+
+def test_taking_tells_a_source_that_waits_for_room(gs: ModuleType) -> None:
+    sender = sender_of(gs)
+    sender._room = room = Promise()
+    assert sender._take() == b""
+    assert not room.done()
+    for _ in range(2):
+        sender._accept("x")
+        sender._take()
+    assert room.results == [None]
