@@ -215,7 +215,7 @@ class Stream(FrameSender):
         except OSError:  # how servers say that the client is gone
             self._end("client_gone")
         finally:
-            self._sending_since = self._sending = self._sender = None
+            self._sending_since = self._sending = None
 
     def interrupt(self, kind: OutcomeKind) -> None:
         """End the stream at once: cancel the source, wake the sender, break off its send."""
@@ -404,7 +404,7 @@ class Stream(FrameSender):
         assert self._clock is not None
         self._clock.flush(self, self._flush_after)
 
-    # ---- the clock ----
+    # ---- the clock, which calls from the loop, while no task runs ----
 
     def flush(self) -> None:
         """Have sent what was held; also what a full buffer has begun to send meanwhile."""

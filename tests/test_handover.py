@@ -219,6 +219,30 @@ def test_a_send_that_waits_goes_on_when_it_may_and_the_next_one_has_all_that_cam
     run(main())
 
 
+def test_a_send_that_has_waited_is_not_taken_for_one_that_stalls(
+    gs: ModuleType, run: Run
+) -> None:
+    async def main() -> None:
+        fed = Fed()
+
+        async def step(_: bytes) -> None:
+            await asyncio.sleep(0)
+
+        connection = Sending(step)
+        stream = stream_of(gs, fed)
+        serving = asyncio.create_task(connection.serve(stream))
+        await turns(5)
+        await fed.feed("a")
+        assert connection.body == PRELUDE + said("a")
+        loop, ticks = asyncio.get_running_loop(), []
+        loop.call_soon(lambda: ticks.append(stream.tick(loop.time() + 61)))
+        await fed.feed("b", None)
+        assert ticks[0] is not None
+        assert (await serving).kind == "completed"
+
+    run(main())
+
+
 @pytest.mark.parametrize("scope", ["asyncio", "anyio"])
 def test_a_time_out_within_a_send_is_the_sends_own(gs: ModuleType, run: Run, scope: str) -> None:
     async def main() -> None:
