@@ -12,16 +12,15 @@ order: start, next_chunk (until None) or send_all, close. Runs on asyncio and tr
 
 from __future__ import annotations
 
-import types
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol
 
-from ._backend import FrameSender
+from ._backend import FrameSender, SourceReader
 from ._log import log
 from .clock import LAST_SEND, Clock, clock, clock_of_stream
 from .errors import StreamError
-from .event_loop import Breakable, EventLoop, Task
+from .event_loop import Breakable, EventLoop
 from .handover import Rest
 from .sources import close_source, open_source
 from .writer import write_failure
@@ -116,7 +115,6 @@ class Stream(FrameSender):
         "_silent_at_heartbeat",
         "_source",
         "_started",
-        "_task",
         "due",
         "failure",
     )
@@ -139,7 +137,6 @@ class Stream(FrameSender):
         self.failure: BaseException | None = None
         self._begun = False  # the source's task has run
         self._closing = False  # the source is being closed, which nothing may break off
-        self._task: Task | None = None
         self._sending: Breakable | None = None
         self._ending = False  # the server is told of the end
         self._gone = False  # the client has gone meanwhile
@@ -161,7 +158,7 @@ class Stream(FrameSender):
         write_prelude(self._frames)
         self._clock.enter(self)
         if self._interrupted is None and not self._finished:
-            self._task = loop.create_task(self._run())
+            self._task = loop.create_task(SourceReader(self, self._read()))
         await loop.sleep(0)
         self._set_clock()
 
@@ -331,24 +328,6 @@ class Stream(FrameSender):
             self._sending_since = None
 
     # ---- the source's task ----
-
-    @types.coroutine
-    def _run(self) -> Generator[Any, Any, None]:
-        """Read the source, and send what there is whenever it blocks."""
-        reading = self._read()
-        send, throw, send_now = reading.send, reading.throw, self._send_now
-        try:
-            waits_for = send(None)
-            while True:
-                send_now(self._task)
-                try:
-                    value = yield waits_for
-                except BaseException as error:
-                    waits_for = throw(error)
-                else:
-                    waits_for = send(value)
-        except StopIteration:
-            return
 
     async def _read(self) -> None:
         """Write everything that the source yields, then the end; never raises but to cancel."""

@@ -44,6 +44,7 @@ __all__ = [
     "SSEFrames",
     "Safety",
     "ServerSentEvent",
+    "SourceReader",
     "Start",
     "TextDelta",
     "ToolCall",

@@ -1,9 +1,10 @@
 # From a source to a connection: what a stream does for each event and for each send.
 #
 # The reader of a source has every item accepted, and looks up only where it is told to. Whenever
-# the source blocks, what is due is sent: begun right there while the sender waits, else the sender
-# is woken. Fields of C where nobody else asks for them, so that an event costs no lookup. The rest
-# of a stream's life is in gaistream/engine.py, for both twins. Belongs to one event loop.
+# the source blocks (that is: whenever its reader's coroutine suspends), what is due is sent: begun
+# right there while the sender waits, else the sender is woken. Fields of C where nobody else asks
+# for them, so that an event costs no lookup, and no frame of Python between a task and the reader.
+# The rest of a stream's life is in gaistream/engine.py, for both twins. Belongs to one event loop.
 # Twin of gaistream/pure/sender.py.
 
 import time
@@ -33,7 +34,7 @@ cdef class FrameSender:
     cdef public bint _due, _held, _finished
     cdef public Py_ssize_t events, bytes
     cdef public object _interrupted, _time, _idle_since, _sending_since
-    cdef public object _sender, _rest, _waiter, _room
+    cdef public object _sender, _rest, _waiter, _room, _task
     cdef object send, loop, context, enter, leave
     cdef bint at_once
     cdef Py_ssize_t flush_size, most_pending, turn_bytes, turn_size, turn_events
@@ -63,7 +64,7 @@ cdef class FrameSender:
         self._time = monotonic
         self._idle_since = 0.0
         self._sending_since = None
-        self._sender = self._rest = self._waiter = self._room = None
+        self._sender = self._rest = self._waiter = self._room = self._task = None
 
     def _accept(self, item):
         """Write what the source yielded; tells whether its reader is to look up.
@@ -100,9 +101,7 @@ cdef class FrameSender:
         With this another turn of the source begins. `running`: the task that runs at the moment;
         None in a callback of the loop.
         """
-        if self._due and self._frames.buffer.length:
-            send_due(self, running)
-        self.turn_events = self.turn_size = 0
+        send_now(self, running)
 
     def _lend(self, send, loop, sender, context, enter, leave):
         """From now on begin sends in the name of the sender, while it waits.
@@ -149,6 +148,13 @@ cdef bytes take_due(FrameSender self):
         self._idle_since = self._time()
         settle(self._room)
     return chunk
+
+
+cdef int send_now(FrameSender self, object running) except -1:
+    if self._due and self._frames.buffer.length:
+        send_due(self, running)
+    self.turn_events = self.turn_size = 0
+    return 0
 
 
 cdef int send_due(FrameSender self, object running) except -1:
@@ -220,3 +226,74 @@ cdef int settle(object future) except -1:
     if future is not None and not future.done():
         future.set_result(None)
     return 0
+
+
+cdef class SourceReader:
+    """A coroutine that reads a source; whenever it suspends, its sender sends what is due."""
+
+    cdef FrameSender sender
+    cdef object coroutine
+
+    def __init__(self, FrameSender sender not None, coroutine):
+        self.sender = sender
+        self.coroutine = coroutine
+
+    def __await__(self):
+        """Give what is stepped."""
+        return self
+
+    def __iter__(self):
+        """Give what is stepped."""
+        return self
+
+    def __next__(self):
+        """Step."""
+        return read_on(self, None)
+
+    def send(self, value):
+        """Step, with what a suspended step is answered."""
+        return read_on(self, value)
+
+    def throw(self, *error):
+        """Step, by raising an error where the coroutine waits."""
+        try:
+            waits_for = self.coroutine.throw(*error)
+        except BaseException:
+            self.sender = None
+            raise
+        return send_and_wait(self, waits_for)
+
+    def close(self):
+        """End the coroutine where it waits."""
+        self.sender = None
+        self.coroutine.close()
+
+    def __getattr__(self, name):
+        """Give what else is asked of a coroutine, such as its frame."""
+        return getattr(self.coroutine, name)
+
+
+cdef object read_on(SourceReader self, object value):
+    cdef PyObject* given = NULL
+    cdef PySendResult how
+    try:
+        how = PyIter_Send(self.coroutine, value, &given)
+    except BaseException:
+        self.sender = None  # it has ended: no cycle is to be left
+        raise
+    waits_for = <object> given
+    Py_XDECREF(given)
+    if how == PYGEN_RETURN:
+        self.sender = None
+        raise StopIteration(waits_for)
+    return send_and_wait(self, waits_for)
+
+
+cdef object send_and_wait(SourceReader self, object waits_for):
+    cdef FrameSender sender = self.sender
+    if sender is not None:
+        try:
+            send_now(sender, sender._task)
+        except BaseException as error:
+            return self.throw(error)
+    return waits_for

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextvars import ContextVar
 from types import ModuleType
@@ -507,6 +508,31 @@ def test_a_drain_that_begins_within_a_send_ends_the_stream_whole(gs: ModuleType,
         assert (await serving).kind == "drained"
         assert connection.body == PRELUDE + said("last") + b"retry: 1500\n"
         assert connection.log[-1] == "finish"
+
+    run(main())
+
+
+def test_a_stream_that_is_over_is_freed_without_the_collector(gs: ModuleType, run: Run) -> None:
+    async def main() -> None:
+        freed = []
+
+        class Noted(gs.engine.Stream):
+            def __del__(self) -> None:
+                freed.append(self)
+
+        async def source() -> AsyncIterator[str]:
+            for _ in range(3):
+                yield "x"
+                await asyncio.sleep(0)
+
+        gc.disable()
+        try:
+            await Connection().serve(Noted(source(), gs.SSEEncoder()))
+            await turns(3)
+            assert freed
+            freed.clear()
+        finally:
+            gc.enable()
 
     run(main())
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+import time
+import weakref
+from collections.abc import Coroutine
 from contextvars import ContextVar, copy_context
 from types import ModuleType
 from typing import Any
@@ -247,3 +251,102 @@ def test_taking_tells_a_source_that_waits_for_room(gs: ModuleType) -> None:
         sender._accept("x")
         sender._take()
     assert room.results == [None]
+
+
+# ---- the coroutine that reads ----
+
+
+def reader_of(gs: ModuleType, sender: Any, log: list[Any]) -> Any:
+    """Give a reader that writes a token before each of its steps, and notes what it is told."""
+
+    async def reading() -> str:
+        try:
+            for _ in range(3):
+                sender._accept("x")
+                try:
+                    await Suspended()
+                except LookupError as error:
+                    log.append(error)
+        finally:
+            log.append("ends")
+        return "read"
+
+    return gs._backend.SourceReader(sender, reading())
+
+
+def test_whenever_the_reader_waits_its_sender_sends_in_the_readers_absence(gs: ModuleType) -> None:
+    sender, log, chunks = sender_of(gs), [], []
+    tasks = lend(sender, lambda chunk: chunks.append(chunk) or sent_at_once())
+    sender._task, sender._waiter = "reader", Promise()
+    reader = reader_of(gs, sender, log)
+    failure = LookupError("thrown")
+    assert [next(reader), reader.send(None), reader.throw(failure)] == ["waits"] * 3
+    assert chunks == [TOKEN] * 3
+    assert log == [failure]
+    within = [("enter", "loop", "sender"), ("leave", "loop", "sender")]
+    assert tasks == 3 * [("leave", "loop", "reader"), *within, ("enter", "loop", "reader")]
+    with pytest.raises(StopIteration) as ended:
+        reader.send(None)
+    assert ended.value.value == "read"
+    assert log == [failure, "ends"]
+    with pytest.raises(RuntimeError, match="cannot reuse already awaited coroutine"):
+        next(reader)
+
+
+@pytest.mark.parametrize("how", ["returns", "raises", "is closed", "was closed before"])
+def test_a_reader_that_has_ended_keeps_its_sender_no_longer(gs: ModuleType, how: str) -> None:
+    class Sender(gs._backend.FrameSender):  # which may be referred to weakly
+        pass
+
+    sender = Sender(gs.SSEEncoder(), True, MANY, MANY, 3600.0, MANY)
+    kept = weakref.ref(sender)
+
+    async def reading() -> None:
+        if how != "returns":
+            await Suspended()
+
+    reader = gs._backend.SourceReader(sender, reading())
+    sender._task = reader
+    if how == "returns":
+        with pytest.raises(StopIteration):
+            next(reader)
+    elif how == "raises":
+        next(reader)
+        with pytest.raises(LookupError):
+            reader.throw(LookupError())
+    else:
+        if how == "is closed":
+            next(reader)
+        reader.close()
+    del sender
+    assert kept() is None
+
+
+def test_what_is_raised_in_place_of_a_send_is_thrown_into_the_reader(gs: ModuleType) -> None:
+    sender, log = sender_of(gs), []
+    failure = LookupError("the clock is broken")
+
+    def broken() -> float:
+        sender._time = time.monotonic
+        raise failure
+
+    sender._time, sender._waiter = broken, Promise()
+    lend(sender, lambda _: sent_at_once())
+    reader = reader_of(gs, sender, log)
+    assert next(reader) == "waits"
+    assert log == [failure]
+    reader.close()
+
+
+def test_a_reader_is_a_coroutine_to_who_asks(gs: ModuleType) -> None:
+    reader = reader_of(gs, sender_of(gs), [])
+    assert inspect.iscoroutine(reader) is False
+    assert isinstance(reader, Coroutine)
+    assert inspect.getcoroutinestate(reader) == inspect.CORO_CREATED
+    next(reader)
+    assert inspect.getcoroutinestate(reader) == inspect.CORO_SUSPENDED
+    assert reader.__qualname__.endswith("reading")
+    reader.close()
+    assert inspect.getcoroutinestate(reader) == inspect.CORO_CLOSED
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = reader.nothing

@@ -29,7 +29,7 @@ from .events import (
 from .lines import LineSplitter
 from .ndjson import encode_ndjson, encode_ndjson_lines
 from .ndjson_decoder import NDJSONDecoder
-from .sender import FrameSender
+from .sender import FrameSender, SourceReader
 from .sse import ServerSentEvent, encode_comment, encode_sse, encode_sse_into
 from .template import FrameTemplate
 from .text import escape_json, install_json, nests_deeper
@@ -58,6 +58,7 @@ __all__ = [
     "SSEFrames",
     "Safety",
     "ServerSentEvent",
+    "SourceReader",
     "Start",
     "TextDelta",
     "ToolCall",

@@ -1,17 +1,17 @@
 """From a source to a connection: what a stream does for each event and for each send.
 
 The reader of a source has every item accepted, and looks up only where it is told to. Whenever the
-source blocks, what is due is sent: begun right there while the sender waits, else the sender is
-woken. The rest of a stream's life is in gaistream/engine.py, for both twins. Twin of
-src/sender.pxi.
+source blocks (that is: whenever its reader's coroutine suspends), what is due is sent: begun right
+there while the sender waits, else the sender is woken. The rest of a stream's life is in
+gaistream/engine.py, for both twins. Twin of src/sender.pxi.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from .buffer import Stateful
 
@@ -50,6 +50,7 @@ class FrameSender(Stateful):
         "_room",
         "_sender",
         "_sending_since",
+        "_task",
         "_time",
         "_turn",
         "_turn_bytes",
@@ -93,6 +94,7 @@ class FrameSender(Stateful):
         self._lent: Any = None  # what begins it
         self._waiter: Any = None  # the sender's future, while it waits
         self._room: Any = None  # the source's, while it waits for room
+        self._task: Any = None  # that its reader runs in
 
     def _accept(self, item: Any) -> bool:
         """Write what the source yielded; tells whether its reader is to look up.
@@ -217,3 +219,59 @@ def _first_step(
     steps = send(chunk).__await__()
     waits_for = next(steps, _SENT)
     return None if waits_for is _SENT else (steps, waits_for, None)
+
+
+class SourceReader(Stateful):
+    """A coroutine that reads a source; whenever it suspends, its sender sends what is due.
+
+    Args:
+        sender: whose `_task` runs this.
+        coroutine: what reads.
+    """
+
+    __slots__ = ("_coroutine", "_sender")
+
+    def __init__(self, sender: FrameSender, coroutine: Coroutine[Any, Any, Any]) -> None:
+        self._sender: FrameSender | None = sender
+        self._coroutine = coroutine
+
+    def __await__(self) -> Self:
+        """Give what is stepped."""
+        return self
+
+    __iter__ = __await__
+
+    def __next__(self) -> Any:
+        """Step."""
+        return self._step(self._coroutine.send, None)
+
+    def send(self, value: Any) -> Any:
+        """Step, with what a suspended step is answered."""
+        return self._step(self._coroutine.send, value)
+
+    def throw(self, *error: Any) -> Any:
+        """Step, by raising an error where the coroutine waits."""
+        return self._step(self._coroutine.throw, *error)
+
+    def close(self) -> None:
+        """End the coroutine where it waits."""
+        self._sender = None
+        self._coroutine.close()
+
+    def _step(self, step: Callable[..., Any], *what: Any) -> Any:
+        try:
+            waits_for = step(*what)
+        except BaseException:
+            self._sender = None  # it has ended: no cycle is to be left
+            raise
+        sender = self._sender
+        if sender is not None:
+            try:
+                sender._send_now(sender._task)
+            except BaseException as error:
+                return self.throw(error)
+        return waits_for
+
+    def __getattr__(self, name: str) -> Any:
+        """Give what else is asked of a coroutine, such as its frame."""
+        return getattr(self._coroutine, name)

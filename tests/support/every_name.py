@@ -346,6 +346,33 @@ def frame_sender(gs: ModuleType) -> Any:
             log]
 
 
+def source_reader(gs: ModuleType) -> Any:
+    frames = gs._backend.SSEFrames(Scripted(gs), 16)
+    sender = gs._backend.FrameSender(frames, True, 64, 200, 3600.0, 400)
+
+    async def reading() -> str:
+        for number in range(3):
+            sender._accept(f"{number}")
+            try:
+                await Suspended()
+            except LookupError as error:
+                sender._accept(str(error))
+        return "read"
+
+    reader = gs._backend.SourceReader(sender, reading())
+    sender._waiter = waiter = Promise()
+    seen = [reader.__await__() is reader, next(reader), reader.cr_running, waiter.done()]
+    seen += [reader.send(None), reader.throw(LookupError("thrown")), frames.take()]
+    try:
+        reader.send(None)
+    except StopIteration as end:
+        seen.append(end.value)
+    other = gs._backend.SourceReader(sender, reading())
+    seen.append(next(other))
+    other.close()
+    return [*seen, refused(getattr, other, "nothing")]
+
+
 CORE: dict[str, Use] = {
     **{name: event(name) for name in EVENTS},
     "Buffer": buffer,
@@ -359,6 +386,7 @@ CORE: dict[str, Use] = {
     "SSEDecoder": sse_decoder,
     "SSEFrames": sse_frames,
     "ServerSentEvent": server_sent_event,
+    "SourceReader": source_reader,
     "encode_comment": encode_comment,
     "encode_ndjson": encode_ndjson,
     "encode_ndjson_lines": encode_ndjson_lines,
