@@ -150,7 +150,7 @@ class _Handler:
         )
         try:
             response = await client.unless_gone(self._respond(request, format_, origin))
-            await response.serve(scope, client, send)
+            await response(scope, receive, send, client=client)
         except Gone:
             return
         finally:
@@ -181,7 +181,8 @@ class _Refusal:
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
 
-    async def serve(self, scope: Scope, client: Client, send: Send) -> None:  # noqa: ARG002
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, **_: Client) -> None:
+        del scope, receive
         await send_answer(send, self._answer)
 
 

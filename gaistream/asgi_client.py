@@ -19,6 +19,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 _T = TypeVar("_T")
+_NOTHING = bytearray()  # for all whose body is not kept
 
 
 class Gone(Exception):
@@ -61,7 +62,7 @@ class Client:
 
     def _start(self) -> None:
         if self._task is None:
-            self._task = self._loop.create_task(self._read())
+            self._task = self._loop.create_task(self._read(), name="gaistream client")
 
     async def _read(self) -> None:
         try:
@@ -115,7 +116,7 @@ class Client:
         """From now on call `on_gone` when the client goes; the body is not kept any more."""
         self._on_gone = on_gone
         self._keeps_body = False
-        self._body.clear()
+        self._body = _NOTHING
         self._start()
         if self.gone:
             on_gone()

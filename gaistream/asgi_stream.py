@@ -122,30 +122,37 @@ class StreamApp:
         self._used = False
         self._answered = False  # in the stream's place
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request; RuntimeError where it is not the first."""
-        client = Client(receive, has_body=True)  # which is read when there is a stream
-        try:
-            await self.serve(scope, client, send)
-        finally:
-            await client.close()
+    async def __call__(
+        self, scope: Scope, receive: Receive, send: Send, *, client: Client | None = None
+    ) -> None:
+        """Answer the request; RuntimeError where it is not the first.
 
-    async def serve(self, scope: Scope, client: Client, send: Send) -> None:
-        """Answer the request of this client."""
-        stream = self._stream
+        Args:
+            scope, receive, send: see ASGI.
+            client: what reads `receive` already, and is closed by who made it.
+        """
         if self._used:
             raise RuntimeError("a response serves one request: make one for each")
         self._used = True
+        reader = Client(receive, has_body=True) if client is None else client
         try:
-            connection = await self._connect(scope, client, send)
+            connection = await self._connect(scope, reader, send)
             if connection is not None:
-                await stream.send_all(connection)
+                await self._stream.send_all(connection)
+        finally:
+            await self._close(reader if client is None else None)
+
+    async def _close(self, client: Client | None) -> None:
+        """Close the stream, tell how it ended, and read no more from the client."""
+        try:
+            await self._stream.close()
         finally:
             try:
-                await stream.close()
-            finally:
                 with event_loop().sheltered():
-                    await self._tell(stream.outcome)
+                    await self._tell(self._stream.outcome)
+            finally:
+                if client is not None:
+                    await client.close()
 
     async def _connect(self, scope: Scope, client: Client, send: Send) -> _Connection | None:
         """Start the stream, and give where it is to be sent; None: the answer is no stream.

@@ -20,7 +20,7 @@ from ._backend import FrameSender, SourceReader
 from ._log import log
 from .clock import LAST_SEND, Clock, clock, clock_of_stream
 from .errors import StreamError
-from .event_loop import Breakable, EventLoop
+from .event_loop import Breakable, EventLoop, Future
 from .handover import Rest
 from .sources import close_source, open_source
 from .writer import write_failure
@@ -158,14 +158,16 @@ class Stream(FrameSender):
         write_prelude(self._frames)
         self._clock.enter(self)
         if self._interrupted is None and not self._finished:
-            self._task = loop.create_task(SourceReader(self, self._read()))
+            self._task = loop.create_task(
+                SourceReader(self, self._read()), name="gaistream source"
+            )
         await loop.sleep(0)
         self._set_clock()
 
     async def wait_for_event(self) -> None:
         """Wait until the source has yielded, or ended."""
         while not (self.events or self._over):
-            await self._wait()
+            await self._until_woken()
 
     @property
     def failed_unsaid(self) -> bool:
@@ -177,7 +179,7 @@ class Stream(FrameSender):
         while not (chunk := self._take()):
             if self._over:
                 return None
-            await self._wait()
+            await self._until_woken()
         return chunk
 
     async def send_all(self, connection: Connection) -> None:
@@ -200,8 +202,15 @@ class Stream(FrameSender):
                         self._sending_since = None
                     elif self._finished:
                         break
-                    else:
-                        await self._wait()
+                    else:  # no coroutine of its own, for here it idles
+                        try:
+                            await self._until_woken()
+                        except BaseException as error:
+                            if self._rest is None:
+                                raise
+                            self._rest = *self._rest[:2], error  # for a send that has begun
+                        if self._rest is not None:
+                            await self._go_on()
                 if self._interrupted is None:
                     self._ending = True
                     self._sending_since = self._time()
@@ -311,21 +320,18 @@ class Stream(FrameSender):
     def _over(self) -> bool:
         return self._finished or self._interrupted is not None
 
-    async def _wait(self) -> None:
-        """Wait to be woken, and go on with a send that was begun meanwhile."""
-        self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        except BaseException as error:
-            if self._rest is None:
-                raise
-            self._rest = *self._rest[:2], error  # which is the send's, that has begun
-        finally:
-            self._waiter = None
-        if self._rest is not None:
-            rest, self._rest = self._rest, None
-            await Rest(*rest)
-            self._sending_since = None
+    def _until_woken(self) -> Future:
+        """Give what to wait for."""
+        waiter: Future = self._loop.create_future()
+        self._waiter = waiter
+        return waiter
+
+    async def _go_on(self) -> None:
+        """Go on with a send that was begun while the sender waited."""
+        rest, self._rest = self._rest, None
+        assert rest is not None
+        await Rest(*rest)
+        self._sending_since = None
 
     # ---- the source's task ----
 
@@ -414,7 +420,8 @@ class Stream(FrameSender):
         if self._heartbeat is not None:
             left = self._idle_since + self._heartbeat - now
             over = self._finished or self._frames.ended  # though its source may still clean up
-            idle = self._waiter is not None and not self._frames.pending and not over
+            waits = self._waiter is not None and not self._waiter.done()
+            idle = waits and not self._frames.pending and not over
             if left <= 0 and idle:
                 if self.events != self._events_at_heartbeat:
                     self._events_at_heartbeat = self.events

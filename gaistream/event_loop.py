@@ -110,8 +110,8 @@ class EventLoop(Protocol):
     def create_event(self) -> Event:
         """Make an Event."""
 
-    def create_task(self, main: Coroutine[Any, Any, Any]) -> Task:
-        """Run a coroutine in a task of its own."""
+    def create_task(self, main: Coroutine[Any, Any, Any], *, name: str) -> Task:
+        """Run a coroutine in a task of its own; `name` is for who looks at tasks."""
 
     async def ended(self, task: Task) -> None:
         """Wait for a task's end, whatever it was."""
@@ -149,7 +149,7 @@ class AsyncioLoop:
         self.is_closed = loop.is_closed
         self.sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep
         self.create_event: Callable[[], Event] = asyncio.Event
-        self.create_task: Callable[[Coroutine[Any, Any, Any]], Task] = loop.create_task
+        self.create_task: Callable[..., Task] = loop.create_task
         self.breakable: Callable[[], Breakable] = _AsyncioBreakable
         self.lend = lend
         self.shielded = contextlib.nullcontext  # a task is cancelled once, not for ever

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final, Literal, TypedDict
 
 from . import _json
@@ -24,6 +25,9 @@ OnReconnect = Literal["end", "rerun"]
 PrepareRequest = Callable[[Any], Any]
 
 
+_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})  # of all streams without any
+
+
 class ResponseSettings(TypedDict, total=False):
     """The keywords that responses and handlers share; see SSEResponse."""
 
@@ -34,13 +38,15 @@ class ResponseSettings(TypedDict, total=False):
     on_close: Callable[[Outcome], Any] | None
 
 
-def check_settings(status: object, headers: object, on_close: object) -> dict[str, str]:
+def check_settings(status: object, headers: object, on_close: object) -> Mapping[str, str]:
     """Refuse settings of a response that would fail only when it is sent; give its headers."""
     if not isinstance(status, int) or not 200 <= status <= 599:
         raise FrameError(f"status must be an int from 200 to 599, not {status!r}")
     if on_close is not None and not callable(on_close):
         raise FrameTypeError(f"on_close must be callable or None, not {_kind(on_close)}")
-    given: dict[Any, Any] = dict(headers or {})  # type: ignore[call-overload]
+    if not headers:
+        return _NO_HEADERS
+    given: dict[Any, Any] = dict(headers)  # type: ignore[call-overload]
     for name, value in given.items():
         if not isinstance(name, str) or not isinstance(value, str):
             raise FrameTypeError(f"headers must be str, not {name!r}: {value!r}")

@@ -255,7 +255,9 @@ class _LoopSignals(ChainedSignals):
     def _drain(self, number: int, grace: float) -> None:
         ended = drain_clock(self._clock, grace, self._retry_ms)
         if self.before[number] is signal.SIG_DFL and self._last is None:
-            self._last = self._clock.loop.create_task(self._end_process(number, ended))
+            self._last = self._clock.loop.create_task(
+                self._end_process(number, ended), name="gaistream drain"
+            )
 
     async def _end_process(self, number: int, ended: Drain) -> None:
         await ended.wait()

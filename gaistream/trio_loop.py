@@ -88,11 +88,11 @@ class _Future:
 class _Task:
     """As asyncio's."""
 
-    def __init__(self, main: Coroutine[Any, Any, Any]) -> None:
+    def __init__(self, main: Coroutine[Any, Any, Any], *, name: str | None = None) -> None:
         self.end = trio.Event()
         self._scope = trio.CancelScope()
         context = contextvars.copy_context()
-        trio.lowlevel.spawn_system_task(self._run, main, context=context)
+        trio.lowlevel.spawn_system_task(self._run, main, name=name, context=context)
 
     async def _run(self, main: Coroutine[Any, Any, Any]) -> None:
         try:

@@ -188,7 +188,7 @@ class Fed(AsyncIterator[Any]):
     async def __anext__(self) -> Any:
         loop = event_loop()
         if self._task is None:
-            self._task = loop.create_task(self._run())
+            self._task = loop.create_task(self._run(), name="gaistream feeder")
         if self._failure is None:
             with loop.breakable() as self._block:
                 try:
