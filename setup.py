@@ -5,6 +5,7 @@ to the pure twin where none is; "native" fails without one; "pure" compiles noth
 """
 
 import os
+import sys
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -30,13 +31,17 @@ class BuildCore(build_ext):
 
 
 FLAGS = [] if os.name == "nt" else ["-O3", "-fno-semantic-interposition"]
+LINK_FLAGS = []
 if FLAGS and "-g" not in os.environ.get("CFLAGS", "").split():
     FLAGS += ["-g0"]  # what debuggers read makes five times the size: only if it is asked for
+    if sys.platform == "linux":
+        LINK_FLAGS += ["-Wl,--strip-all"]
 core = Extension(
     "gaistream._core",
     ["src/core.pyx"],  # not through cythonize(): it drops `optional`
     depends=sorted(map(str, Path("src").glob("*.pxi"))),
     extra_compile_args=FLAGS,
+    extra_link_args=LINK_FLAGS,
     optional=MODE == "auto",
 )
 setup(ext_modules=[] if MODE == "pure" else [core], cmdclass={"build_ext": BuildCore})

@@ -20,7 +20,7 @@ from ._backend import FrameSender, SourceReader
 from ._log import log
 from .clock import LAST_SEND, Clock, clock, clock_of_stream
 from .errors import StreamError
-from .event_loop import Breakable, EventLoop, Future
+from .event_loop import Breakable, EventLoop, Future, Task
 from .handover import Rest
 from .sources import close_source, open_source
 from .writer import write_failure
@@ -115,6 +115,7 @@ class Stream(FrameSender):
         "_silent_at_heartbeat",
         "_source",
         "_started",
+        "_task",
         "due",
         "failure",
     )
@@ -137,6 +138,7 @@ class Stream(FrameSender):
         self.failure: BaseException | None = None
         self._begun = False  # the source's task has run
         self._closing = False  # the source is being closed, which nothing may break off
+        self._task: Task | None = None  # the source's
         self._sending: Breakable | None = None
         self._ending = False  # the server is told of the end
         self._gone = False  # the client has gone meanwhile

@@ -7,19 +7,23 @@ which waits meanwhile, and in its context variables, so that scopes, time-outs a
 asks which task it is in find what they would find otherwise. Nearly always that step is the whole
 send; where it has to wait, the connection's task is woken and goes on with the rest.
 
-This is what asyncio documents for those who extend it (_enter_task and _leave_task). Trio has
-nothing alike: there the connection's task is woken.
+It takes what asyncio itself does to begin an eager task: to make another task the current one for
+a moment. Trio has nothing alike: there the connection's task is woken.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
-from asyncio.tasks import _enter_task, _leave_task
+import sys
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
 from ._backend import FrameSender
+
+# What swaps the current task of a loop; on Python 3.11 the current tasks by their loops.
+_CURRENT = "_swap_current_task" if sys.version_info >= (3, 12) else "_current_tasks"
+_current: Any = getattr(asyncio.tasks, _CURRENT)
 
 
 class Rest:
@@ -69,6 +73,5 @@ def lend(sender: FrameSender, send: Callable[[bytes], Awaitable[None]]) -> None:
         asyncio.get_running_loop(),
         asyncio.current_task(),
         contextvars.copy_context(),
-        _enter_task,
-        _leave_task,
+        _current,
     )

@@ -34,8 +34,8 @@ cdef class FrameSender:
     cdef public bint _due, _held, _finished
     cdef public Py_ssize_t events, bytes
     cdef public object _interrupted, _time, _idle_since, _sending_since
-    cdef public object _sender, _rest, _waiter, _room, _task
-    cdef object send, loop, context, enter, leave
+    cdef public object _sender, _rest, _waiter, _room
+    cdef object send, loop, context, current
     cdef bint at_once
     cdef Py_ssize_t flush_size, most_pending, turn_bytes, turn_size, turn_events
     cdef double turn, turn_seconds
@@ -64,7 +64,7 @@ cdef class FrameSender:
         self._time = monotonic
         self._idle_since = 0.0
         self._sending_since = None
-        self._sender = self._rest = self._waiter = self._room = self._task = None
+        self._sender = self._rest = self._waiter = self._room = None
 
     def _accept(self, item):
         """Write what the source yielded; tells whether its reader is to look up.
@@ -95,26 +95,24 @@ cdef class FrameSender:
         """Take what is to be sent now; nothing where it may wait, or the stream was cut."""
         return take_due(self)
 
-    def _send_now(self, running=None):
+    def _send_now(self):
         """Send what is due: begun right here while the sender waits, else it is woken.
 
-        With this another turn of the source begins. `running`: the task that runs at the moment;
-        None in a callback of the loop.
+        With this another turn of the source begins.
         """
-        send_now(self, running)
+        send_now(self)
 
-    def _lend(self, send, loop, sender, context, enter, leave):
+    def _lend(self, send, loop, sender, context, current):
         """From now on begin sends in the name of the sender, while it waits.
 
         `send` gives an awaitable for a chunk; `loop` and `sender` are the event loop and the
-        sender's task, `context` is what its sends are begun in; `enter` and `leave` make a task
-        the loop's current one, and none.
+        sender's task, `context` is what its sends are begun in; `current` is the current task of
+        each loop, or what makes another, or None, the loop's current one and gives the one before.
         """
         self.send = send
         self.loop = loop
         self.context = context
-        self.enter = enter
-        self.leave = leave
+        self.current = current
         self._sender = sender
 
     def _wake(self):
@@ -150,24 +148,24 @@ cdef bytes take_due(FrameSender self):
     return chunk
 
 
-cdef int send_now(FrameSender self, object running) except -1:
+cdef int send_now(FrameSender self) except -1:
     if self._due and self._frames.buffer.length:
-        send_due(self, running)
+        send_due(self)
     self.turn_events = self.turn_size = 0
     return 0
 
 
-cdef int send_due(FrameSender self, object running) except -1:
+cdef int send_due(FrameSender self) except -1:
     cdef object waiter = self._waiter
     cdef bytes chunk
-    if self._sender is None or waiter is None or waiter.done():
+    if self._sender is None or waiter is None:
         return wake(self)
     chunk = take_due(self)
     if not chunk:
         return 0
     self._waiter = None  # it sends
     self._sending_since = self._idle_since
-    self._rest = begin(self, chunk, running)
+    self._rest = begin(self, chunk)
     if self._rest is None:
         self._sending_since = None
     self._waiter = waiter
@@ -176,21 +174,31 @@ cdef int send_due(FrameSender self, object running) except -1:
     return 0
 
 
-cdef object begin(FrameSender self, bytes chunk, object running):
+cdef object begin(FrameSender self, bytes chunk):
     """Make the first step of a send; gives what is left of it, None where it was the whole."""
+    cdef object current = self.current
     cdef object loop = self.loop
-    cdef object sender = self._sender
-    if running is not None:
-        self.leave(loop, running)
-    self.enter(loop, sender)
+    cdef object running = swap(current, loop, self._sender)
     try:
         return step_in_context(self, chunk)
     except BaseException as error:
         return None, None, error
     finally:
-        self.leave(loop, sender)
-        if running is not None:
-            self.enter(loop, running)
+        swap(current, loop, running)
+
+
+cdef object swap(object current, object loop, object task):
+    """Make a task, or None, the loop's current one, and give the one before."""
+    cdef dict tasks
+    if type(current) is not dict:
+        return current(loop, task)
+    tasks = current
+    before = tasks.get(loop)
+    if task is not None:
+        tasks[loop] = task
+    elif before is not None:
+        del tasks[loop]
+    return before
 
 
 cdef object step_in_context(FrameSender self, bytes chunk):
@@ -293,7 +301,7 @@ cdef object send_and_wait(SourceReader self, object waits_for):
     cdef FrameSender sender = self.sender
     if sender is not None:
         try:
-            send_now(sender, sender._task)
+            send_now(sender)
         except BaseException as error:
             return self.throw(error)
     return waits_for

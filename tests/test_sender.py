@@ -26,13 +26,12 @@ def sender_of(gs: ModuleType, **settings: Any) -> Any:
     return gs._backend.FrameSender(gs.SSEEncoder(), *limits.values())
 
 
-def lend(sender: Any, send: Any) -> list[tuple[str, Any, Any]]:
-    """Have sends begun, and give the list of what becomes the current task, and what stops to."""
-    log: list[tuple[str, Any, Any]] = []
+def lend(sender: Any, send: Any, running: str | None = "reader") -> list[tuple[Any, Any]]:
+    """Have sends begun, and give the list of what becomes the current task of which loop."""
+    log: list[tuple[Any, Any]] = []
     sender._lend(
-        send, "loop", "sender", copy_context(),
-        lambda *of: log.append(("enter", *of)), lambda *of: log.append(("leave", *of)),
-    )  # fmt: skip
+        send, "loop", "sender", copy_context(), lambda *of: log.append(of) or running
+    )
     return log
 
 
@@ -152,16 +151,32 @@ def test_a_send_is_begun_as_the_sender_and_the_reader_goes_on(gs: ModuleType) ->
     chunks: list[bytes] = []
     log = lend(sender, lambda chunk: chunks.append(chunk) or sent_at_once())
     sender._waiter = waiter = Promise()
-    sender._accept("x")
-    sender._send_now("reader")
-    sender._accept("x")
-    sender._send_now()
+    for _ in range(2):
+        sender._accept("x")
+        sender._send_now()
     assert chunks == [TOKEN, TOKEN]
     assert sender._waiter is waiter
     assert not waiter.done()
     assert (sender._rest, sender._sending_since, sender.bytes) == (None, None, 2 * len(TOKEN))
-    within = [("enter", "loop", "sender"), ("leave", "loop", "sender")]
-    assert log == [("leave", "loop", "reader"), *within, ("enter", "loop", "reader"), *within]
+    assert log == 2 * [("loop", "sender"), ("loop", "reader")]
+
+
+@pytest.mark.parametrize("running", ["reader", None])
+def test_tasks_that_are_kept_by_their_loops_are_swapped_in_place(
+    gs: ModuleType, running: str | None
+) -> None:
+    sender, seen = sender_of(gs), []
+    current = {"other": "task"} | ({"loop": running} if running else {})
+    before = dict(current)
+    sender._lend(
+        lambda _: seen.append(dict(current)) or sent_at_once(),
+        "loop", "sender", copy_context(), current,
+    )  # fmt: skip
+    sender._waiter = Promise()
+    sender._accept("x")
+    sender._send_now()
+    assert seen == [{"other": "task", "loop": "sender"}]
+    assert current == before
 
 
 @pytest.mark.parametrize("how", ["suspends", "raises", "is none"])
@@ -179,7 +194,7 @@ def test_a_send_that_is_not_whole_wakes_the_sender_once_and_is_its_own(
     sender._waiter = waiter = Promise()
     sender._idle_since = None
     sender._accept("x")
-    sender._send_now("reader")
+    sender._send_now()
     assert waiter.results == [None]
     assert sender._waiter is None
     assert sender._sending_since == sender._idle_since
@@ -193,9 +208,9 @@ def test_a_send_that_is_not_whole_wakes_the_sender_once_and_is_its_own(
     if how == "suspends":
         with pytest.raises(StopIteration):
             next(steps)
-    assert [what for what, _, _ in log] == ["leave", "enter", "leave", "enter"]
+    assert log == [("loop", "sender"), ("loop", "reader")]
     sender._accept("x")
-    sender._send_now("reader")  # while the sender goes on
+    sender._send_now()  # while the sender goes on
     assert sender._frames.pending == len(TOKEN)
 
 
@@ -228,18 +243,25 @@ def test_a_stream_that_ends_within_a_send_wakes_its_sender(gs: ModuleType, how: 
     assert sender._rest is None
 
 
-@pytest.mark.parametrize("why", ["nobody lent its name", "it was cancelled"])
-def test_where_nothing_can_be_begun_who_waits_is_woken(gs: ModuleType, why: str) -> None:
+def test_where_nothing_can_be_begun_who_waits_is_woken(gs: ModuleType) -> None:
     sender = sender_of(gs)
     sender._waiter = waiter = Promise()
-    if why == "it was cancelled":
-        lend(sender, None)  # which would fail
-        waiter.set_result(None)
     sender._accept("x")
-    sender._send_now("reader")
+    sender._send_now()
     assert waiter.results == [None]
     assert sender._waiter is None
     assert sender._take() == TOKEN
+
+
+def test_a_sender_that_was_cancelled_is_not_woken_a_second_time(gs: ModuleType) -> None:
+    sender = sender_of(gs)
+    lend(sender, lambda _: suspended())
+    sender._waiter = waiter = Promise()
+    waiter.set_result(None)
+    sender._accept("x")
+    sender._send_now()
+    assert waiter.results == [None]
+    sender._rest[0].close()
 
 
 def test_taking_tells_a_source_that_waits_for_room(gs: ModuleType) -> None:
@@ -277,14 +299,13 @@ def reader_of(gs: ModuleType, sender: Any, log: list[Any]) -> Any:
 def test_whenever_the_reader_waits_its_sender_sends_in_the_readers_absence(gs: ModuleType) -> None:
     sender, log, chunks = sender_of(gs), [], []
     tasks = lend(sender, lambda chunk: chunks.append(chunk) or sent_at_once())
-    sender._task, sender._waiter = "reader", Promise()
+    sender._waiter = Promise()
     reader = reader_of(gs, sender, log)
     failure = LookupError("thrown")
     assert [next(reader), reader.send(None), reader.throw(failure)] == ["waits"] * 3
     assert chunks == [TOKEN] * 3
     assert log == [failure]
-    within = [("enter", "loop", "sender"), ("leave", "loop", "sender")]
-    assert tasks == 3 * [("leave", "loop", "reader"), *within, ("enter", "loop", "reader")]
+    assert tasks == 3 * [("loop", "sender"), ("loop", "reader")]
     with pytest.raises(StopIteration) as ended:
         reader.send(None)
     assert ended.value.value == "read"
@@ -295,8 +316,8 @@ def test_whenever_the_reader_waits_its_sender_sends_in_the_readers_absence(gs: M
 
 @pytest.mark.parametrize("how", ["returns", "raises", "is closed", "was closed before"])
 def test_a_reader_that_has_ended_keeps_its_sender_no_longer(gs: ModuleType, how: str) -> None:
-    class Sender(gs._backend.FrameSender):  # which may be referred to weakly
-        pass
+    class Sender(gs._backend.FrameSender):
+        task: Any = None  # the reader's, as a stream has it
 
     sender = Sender(gs.SSEEncoder(), True, MANY, MANY, 3600.0, MANY)
     kept = weakref.ref(sender)
@@ -306,7 +327,7 @@ def test_a_reader_that_has_ended_keeps_its_sender_no_longer(gs: ModuleType, how:
             await Suspended()
 
     reader = gs._backend.SourceReader(sender, reading())
-    sender._task = reader
+    sender.task = reader
     if how == "returns":
         with pytest.raises(StopIteration):
             next(reader)

@@ -260,15 +260,17 @@ class SenderMachine(TwinMachine):
 
         return send
 
-    @rule()
-    def lend(self):
+    @rule(running=st.sampled_from([None, "reader"]), known=st.booleans())
+    def lend(self, running, known):
         def step(_, sender, log):
-            def named(what):
-                return lambda *of: log.append((what, *of))
+            def swap(loop, task):
+                log.append(("swapped", loop, task))
+                return running
 
-            sender._lend(
-                self.send(log), "loop", "sender", copy_context(), named("enter"), named("leave")
-            )
+            current = {"other": "task"} | ({"loop": running} if running else {})
+            log.append(current)  # and so compared after each step
+            context = copy_context()
+            sender._lend(self.send(log), "loop", "sender", context, current if known else swap)
 
         self.outcomes(step)
 
@@ -284,12 +286,8 @@ class SenderMachine(TwinMachine):
     def accept_several(self, count):
         self.outcomes(lambda gs, sender, log: [sender._accept("x") for _ in range(count)])
 
-    @rule(running=st.sampled_from([None, "reader"]))
-    def send_now(self, running):
-        self.outcomes(lambda gs, sender, log: sender._send_now(running))
-
     @rule()
-    def send_now_in_a_callback(self):
+    def send_now(self):
         self.outcomes(lambda gs, sender, log: sender._send_now())
 
     @rule()

@@ -50,7 +50,6 @@ class FrameSender(Stateful):
         "_room",
         "_sender",
         "_sending_since",
-        "_task",
         "_time",
         "_turn",
         "_turn_bytes",
@@ -94,7 +93,6 @@ class FrameSender(Stateful):
         self._lent: Any = None  # what begins it
         self._waiter: Any = None  # the sender's future, while it waits
         self._room: Any = None  # the source's, while it waits for room
-        self._task: Any = None  # that its reader runs in
 
     def _accept(self, item: Any) -> bool:
         """Write what the source yielded; tells whether its reader is to look up.
@@ -143,22 +141,19 @@ class FrameSender(Stateful):
                 room.set_result(None)
         return chunk
 
-    def _send_now(self, running: Any = None) -> None:
+    def _send_now(self) -> None:
         """Send what is due: begun right here while the sender waits, else it is woken.
 
         With this another turn of the source begins.
-
-        Args:
-            running: the task that runs at the moment; None in a callback of the loop.
         """
         if self._due and self._frames.pending:
             waiter = self._waiter
-            if self._sender is None or waiter is None or waiter.done():
+            if self._sender is None or waiter is None:
                 self._wake()
             elif chunk := self._take():
                 self._waiter = None  # it sends
                 self._sending_since = self._idle_since
-                self._rest = self._begin(chunk, running)
+                self._rest = self._begin(chunk)
                 if self._rest is None:
                     self._sending_since = None
                 self._waiter = waiter
@@ -172,8 +167,7 @@ class FrameSender(Stateful):
         loop: Any,
         sender: Any,
         context: Context,
-        enter: Callable[[Any, Any], None],
-        leave: Callable[[Any, Any], None],
+        current: dict[Any, Any] | Callable[[Any, Any], Any],
     ) -> None:
         """From now on begin sends in the name of the sender, while it waits.
 
@@ -181,36 +175,42 @@ class FrameSender(Stateful):
             send: gives an awaitable for a chunk.
             loop, sender: the event loop, and the sender's task.
             context: that its sends are begun in.
-            enter, leave: make a task the loop's current one, and none.
+            current: the current task of each loop, or what makes another, or None, the loop's
+                current one and gives the one before.
         """
-        self._lent = send, loop, context, enter, leave
+        self._lent = send, loop, context, current
         self._sender = sender
 
-    def _begin(self, chunk: bytes, running: Any) -> _Rest | None:
+    def _begin(self, chunk: bytes) -> _Rest | None:
         """Make the first step of a send; nothing is left where it was the whole.
 
         Else gives the steps that are left, what they wait for, and what was raised instead.
         """
-        sender = self._sender
-        send, loop, context, enter, leave = self._lent
-        if running is not None:
-            leave(loop, running)
-        enter(loop, sender)
+        send, loop, context, current = self._lent
+        running = _swap(current, loop, self._sender)
         try:
             rest: _Rest | None = context.run(_first_step, send, chunk)
             return rest
         except BaseException as error:
             return None, None, error
         finally:
-            leave(loop, sender)
-            if running is not None:
-                enter(loop, running)
+            _swap(current, loop, running)
 
     def _wake(self) -> None:
         """Wake the sender, if it waits."""
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
+
+
+def _swap(current: Any, loop: Any, task: Any) -> Any:
+    """Make a task, or None, the loop's current one, and give the one before."""
+    if type(current) is not dict:
+        return current(loop, task)
+    before = current.pop(loop, None)
+    if task is not None:
+        current[loop] = task
+    return before
 
 
 def _first_step(
@@ -225,7 +225,7 @@ class SourceReader(Stateful):
     """A coroutine that reads a source; whenever it suspends, its sender sends what is due.
 
     Args:
-        sender: whose `_task` runs this.
+        sender: what has each item accepted.
         coroutine: what reads.
     """
 
@@ -267,7 +267,7 @@ class SourceReader(Stateful):
         sender = self._sender
         if sender is not None:
             try:
-                sender._send_now(sender._task)
+                sender._send_now()
             except BaseException as error:
                 return self.throw(error)
         return waits_for

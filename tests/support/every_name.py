@@ -318,7 +318,7 @@ def frame_sender(gs: ModuleType) -> Any:
 
     def send(chunk: bytes) -> Any:
         async def sending() -> None:
-            log.append(chunk)
+            log.append((chunk, dict(current)))
             if b"waits" in chunk:
                 await Suspended()
             if b"fails" in chunk:
@@ -326,24 +326,23 @@ def frame_sender(gs: ModuleType) -> Any:
 
         return sending()
 
-    def named(what: str) -> Callable[..., None]:
-        return lambda *of: log.append((what, *of))
-
-    sender._lend(send, "loop", "sender", copy_context(), named("enter"), named("leave"))
+    current = {"loop": "reader"}
+    sender._lend(send, "loop", "sender", copy_context(), current)
     seen: list[Any] = [sender._take(), refused(sender._accept, 5)]
     for item in ("a", WIDE * 9, "waits", "fails"):
         sender._waiter = waiter = Promise()
         seen.append(sender._accept(item))
-        sender._send_now("reader")
+        sender._send_now()
         rest, sender._rest = sender._rest, None
         if rest is not None and rest[0] is not None:
             rest[0].close()
         seen.append((waiter.done(), rest and (rest[1], repr(rest[2]))))
     sender._room = room = Promise()
+    sender._lend(send, "loop", "sender", copy_context(), lambda *of: log.append(of) or "reader")
     sender._send_now()
     sender._interrupted = "cut"
     return [*seen, sender._accept("b"), sender._take(), room.done(), sender.events, sender.bytes,
-            log]
+            current, log]
 
 
 def source_reader(gs: ModuleType) -> Any:
