@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import os
 import sys
 from collections.abc import Callable
@@ -24,7 +26,29 @@ from gaistream import (
     encode_sse,
     encode_sse_into,
 )
+from gaistream._backend import FrameSender
 from gaistream.events import TextDelta, ToolCall
+
+
+async def send(_: bytes) -> None:
+    """Send, as a server that need not wait."""
+
+
+def streamed(token: Any) -> Callable[[], Any]:
+    """Give what a stream does for a token of a source that blocks then."""
+    sender = FrameSender(SSEEncoder(), True, 4096, 65_536, 3600.0, 2**18)
+    loop = asyncio.new_event_loop()
+    waiter = loop.create_future()
+    loop.close()
+    sender._lend(send, "loop", "sender", contextvars.copy_context(), {"loop": "reader"})
+    sender._waiter = waiter
+
+    def accept_and_send() -> Any:
+        sender._accept(token)
+        sender._send_now()
+        return sender._waiter is waiter and sender._frames.pending
+
+    return accept_and_send
 
 
 def paths() -> dict[str, tuple[int, Callable[[], Any], Any]]:
@@ -59,6 +83,7 @@ def paths() -> dict[str, tuple[int, Callable[[], Any], Any]]:
         "NDJSONEncoder, a token": (150, lambda: wrote(lines, token), None),
         "SSEWriter, a token": (150, lambda: sink.write(token), None),
         "SSEWriter, a named frame": (150, lambda: sink.write_event(event, data), None),
+        "a stream, a token": (150, streamed(token), 0),
         "SSEDecoder, 20 events": (
             20, lambda: len(decoder.feed(payloads.TOKEN_FRAME * 20)), 20),
         "NDJSONDecoder, 40 lines": (20, lambda: len(values.feed(rows)), 40),
