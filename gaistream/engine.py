@@ -295,7 +295,7 @@ class Stream(FrameSender):
                 await own_clock.loop.ended(self._task)
             if not self._begun:  # no task, or one that was cancelled before its first step
                 self._begun = True
-                with own_clock.loop.shielded():
+                with own_clock.loop.sheltered():
                     await close_source(self._source)
         finally:
             own_clock.leave(self)

@@ -78,3 +78,41 @@ def test_the_source_is_closed_and_the_outcome_told_before_the_app_is_over(
         assert source.told == told
 
     run(main())
+
+
+class Unused(AsyncIterator[str]):
+    """A source that takes its time when it is closed, and is never asked for anything."""
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    async def __anext__(self) -> str:
+        raise AssertionError
+
+    async def aclose(self) -> None:
+        """Close."""
+        for _ in range(5):
+            await asyncio.sleep(0)
+        self.closed = True
+
+
+def test_a_source_that_never_began_is_closed_before_the_app_is_over(
+    gs: ModuleType, run: Run
+) -> None:
+    async def main() -> None:
+        source, scope = Unused(), anyio.CancelScope()
+
+        async def receive() -> Any:
+            await asyncio.Event().wait()
+
+        async def send(_: Any) -> None:
+            scope.cancel()
+            await asyncio.Event().wait()
+
+        with scope:
+            request = {"type": "http", "method": "HEAD", "headers": []}
+            await gs.asgi.SSEResponse(source)(request, receive, send)
+        assert scope.cancelled_caught
+        assert source.closed
+
+    run(main())
