@@ -4,7 +4,8 @@
 # the source blocks (that is: whenever its reader's coroutine suspends), what is due is sent: begun
 # right there while the sender waits, else the sender is woken. Fields of C where nobody else asks
 # for them, so that an event costs no lookup, and no frame of Python between a task and the reader.
-# The rest of a stream's life is in gaistream/engine.py, for both twins. Belongs to one event loop.
+# The rest of a stream's life is in gaistream/engine.py, for both twins. Belongs to one event loop;
+# each def holds the object, so that misuse by several threads does not harm memory.
 # Twin of gaistream/pure/sender.py.
 
 import time
@@ -66,6 +67,7 @@ cdef class FrameSender:
         self._sending_since = None
         self._sender = self._rest = self._waiter = self._room = None
 
+    @cython.critical_section
     def _accept(self, item):
         """Write what the source yielded; tells whether its reader is to look up.
 
@@ -91,10 +93,12 @@ cdef class FrameSender:
                 return True
         return frames.ended or pending >= self.most_pending or turn_is_over(self)
 
+    @cython.critical_section
     def _take(self):
         """Take what is to be sent now; nothing where it may wait, or the stream was cut."""
         return take_due(self)
 
+    @cython.critical_section
     def _send_now(self):
         """Send what is due: begun right here while the sender waits, else it is woken.
 
@@ -102,6 +106,7 @@ cdef class FrameSender:
         """
         send_now(self)
 
+    @cython.critical_section
     def _lend(self, send, loop, sender, context, current):
         """From now on begin sends in the name of the sender, while it waits.
 
@@ -115,6 +120,7 @@ cdef class FrameSender:
         self.current = current
         self._sender = sender
 
+    @cython.critical_section
     def _wake(self):
         """Wake the sender, if it waits."""
         wake(self)
@@ -256,20 +262,23 @@ cdef class SourceReader:
 
     def __next__(self):
         """Step."""
-        return read_on(self, None)
+        with cython.critical_section(self):
+            return read_on(self, None)
 
     def send(self, value):
         """Step, with what a suspended step is answered."""
-        return read_on(self, value)
+        with cython.critical_section(self):
+            return read_on(self, value)
 
     def throw(self, *error):
         """Step, by raising an error where the coroutine waits."""
-        try:
-            waits_for = self.coroutine.throw(*error)
-        except BaseException:
-            self.sender = None
-            raise
-        return send_and_wait(self, waits_for)
+        with cython.critical_section(self):
+            try:
+                waits_for = self.coroutine.throw(*error)
+            except BaseException:
+                self.sender = None
+                raise
+            return send_and_wait(self, waits_for)
 
     def close(self):
         """End the coroutine where it waits."""
