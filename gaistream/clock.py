@@ -103,7 +103,10 @@ class Clock:
 
     def _flush(self, when: float) -> None:
         for stream in self._held.pop(when):
-            stream.flush()
+            try:
+                stream.flush()
+            except Exception:
+                log.exception("a stream's flush failed")  # as in _strike
 
     def _strike(self, when: float) -> None:
         _, streams = self._at.pop(when)

@@ -12,7 +12,7 @@ order: start, next_chunk (until None) or send_all, close. Runs on asyncio and tr
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol
 
@@ -25,6 +25,7 @@ from .handover import Rest
 from .sources import close_source, open_source
 from .writer import write_failure
 
+Send = Callable[[bytes], Awaitable[None]]
 OutcomeKind = Literal["completed", "failed", "client_gone", "stalled", "cancelled", "drained"]
 
 TURN_BYTES: Final = 64 * 1024  # after so much of one stream's work the loop gets a turn,
@@ -196,7 +197,6 @@ class Stream(FrameSender):
                     self._sending_since = self._time()
                     await connection.begin()
                 self._sending_since = None
-                self._loop.lend(self, send)
                 while not self._interrupted:
                     if frames.pending and (chunk := self._take()):
                         self._sending_since = self._idle_since
@@ -206,11 +206,9 @@ class Stream(FrameSender):
                         break
                     else:  # no coroutine of its own, for here it idles
                         try:
-                            await self._until_woken()
-                        except BaseException as error:
-                            if self._rest is None:
-                                raise
-                            self._rest = *self._rest[:2], error  # for a send that has begun
+                            await self._until_woken(send)
+                        except self._loop.cancelled as error:
+                            self._hear(error)
                         if self._rest is not None:
                             await self._go_on()
                 if self._interrupted is None:
@@ -322,17 +320,33 @@ class Stream(FrameSender):
     def _over(self) -> bool:
         return self._finished or self._interrupted is not None
 
-    def _until_woken(self) -> Future:
-        """Give what to wait for."""
-        waiter: Future = self._loop.create_future()
+    def _until_woken(self, send: Send | None = None) -> Future:
+        """Give what to wait for; `send`: sends may be begun in the name of who waits for it."""
+        if send is None or self._sender is not None:
+            waiter: Future = self._loop.create_future()
+        else:
+            waiter = self._loop.lending(self, send)
         self._waiter = waiter
         return waiter
 
+    def _hear(self, cancelled: BaseException) -> None:
+        """Hear of a cancellation while the sender waited, which may be the end of it, or not.
+
+        A send that was begun meanwhile hears of it in the place of the sender. One that was taken
+        back by who asked for it, as task groups do, is none.
+        """
+        assert self._sending is not None
+        if not self._sending.cancelled():
+            return
+        if self._rest is None:
+            raise cancelled
+        self._rest = *self._rest[:2], cancelled
+
     async def _go_on(self) -> None:
         """Go on with a send that was begun while the sender waited."""
-        rest, self._rest = self._rest, None
-        assert rest is not None
-        await Rest(*rest)
+        assert self._rest is not None
+        rest, self._rest = Rest(*self._rest), None
+        await rest
         self._sending_since = None
 
     # ---- the source's task ----

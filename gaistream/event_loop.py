@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol, Self
 
 from ._backend import FrameSender
-from .handover import lend
+from .handover import Lending
 
 
 class Future(Protocol):
@@ -70,6 +71,9 @@ class Breakable(Protocol):
 
     broken: bool
 
+    def cancelled(self) -> bool:
+        """Whether the block is to end, by whomever."""
+
     def break_off(self) -> None:
         """Have the block end where it waits."""
 
@@ -119,8 +123,8 @@ class EventLoop(Protocol):
     def breakable(self) -> Breakable:
         """Make a block that may be broken off."""
 
-    def lend(self, sender: FrameSender, send: Callable[[bytes], Awaitable[None]]) -> None:
-        """Have sends begun in the name of the task that runs, where that can be."""
+    def lending(self, sender: FrameSender, send: Callable[[bytes], Awaitable[None]]) -> Future:
+        """Make a Future; sends are begun in the name of the task that waits for it, if they can."""
 
     def shielded(self) -> contextlib.AbstractContextManager[Any]:
         """Make a block whose awaits go on in a task that was cancelled before."""
@@ -151,7 +155,7 @@ class AsyncioLoop:
         self.create_event: Callable[[], Event] = asyncio.Event
         self.create_task: Callable[..., Task] = loop.create_task
         self.breakable: Callable[[], Breakable] = _AsyncioBreakable
-        self.lend = lend
+        self.lending = functools.partial(Lending, loop=loop)
         self.shielded = contextlib.nullcontext  # a task is cancelled once, not for ever
 
     @staticmethod
@@ -191,6 +195,9 @@ class _AsyncioBreakable:
         self._task = task
         self._cancelled_before = task.cancelling()
         return self
+
+    def cancelled(self) -> bool:
+        return self._task.cancelling() > self._cancelled_before
 
     def break_off(self) -> None:
         if not self.broken:

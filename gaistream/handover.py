@@ -8,15 +8,16 @@ asks which task it is in find what they would find otherwise. Nearly always that
 send; where it has to wait, the connection's task is woken and goes on with the rest.
 
 It takes what asyncio itself does to begin an eager task: to make another task the current one for
-a moment. Trio has nothing alike: there the connection's task is woken.
+a moment. Trio has nothing alike: there, and wherever this cannot be, the connection's task is woken
+and sends itself.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import sys
 from collections.abc import Awaitable, Callable, Generator
+from contextvars import Context
 from typing import Any
 
 from ._backend import FrameSender
@@ -45,33 +46,61 @@ class Rest:
     def __await__(self) -> Generator[Any, Any, None]:
         """Go on, as if the send had been awaited by this task from the start (PEP 380)."""
         steps, waits_for, error = self._steps, self._waits_for, self._error
+        self._error = None
         if isinstance(error, asyncio.CancelledError) and asyncio.isfuture(waits_for):
             # a task that is cancelled cancels what it waits for, which then raises in it
-            error = None if waits_for.cancel() else error
-        while True:
-            if error is not None:
-                throw = getattr(steps, "throw", None)
-                if throw is None:
-                    raise error
+            error = None if waits_for.cancel(*error.args) else error
+        try:
+            while True:
+                if error is not None:
+                    throw = getattr(steps, "throw", None)
+                    if throw is None:
+                        raise error
+                    try:
+                        waits_for = throw(error)
+                    except StopIteration:
+                        return
                 try:
-                    waits_for = throw(error)
-                except StopIteration:
+                    yield waits_for
+                except BaseException as raised:
+                    error = raised
+                else:
+                    yield from steps
                     return
-            try:
-                yield waits_for
-            except BaseException as raised:
-                error = raised
-            else:
-                yield from steps
-                return
+        finally:
+            error = None  # whose traceback holds this frame
 
 
-def lend(sender: FrameSender, send: Callable[[bytes], Awaitable[None]]) -> None:
-    """Have the sends of a stream begun in the name of the task that runs, while it waits."""
-    sender._lend(
-        send,
-        asyncio.get_running_loop(),
-        asyncio.current_task(),
-        contextvars.copy_context(),
-        _current,
-    )
+class Lending(asyncio.Future[None]):
+    """What the connection's task waits for first: it lends the stream that task's name.
+
+    Who waits for a future says in which context it is to be called, and a task says its own.
+
+    Args:
+        sender: what is to begin the sends.
+        send: gives an awaitable for a chunk.
+        loop: the running event loop.
+    """
+
+    __slots__ = ("_send", "_sender")
+
+    def __init__(
+        self,
+        sender: FrameSender,
+        send: Callable[[bytes], Awaitable[None]],
+        *,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        super().__init__(loop=loop)
+        self._sender = sender
+        self._send = send
+
+    def add_done_callback(
+        self, callback: Callable[[Any], object], *, context: Context | None = None
+    ) -> None:
+        """Lend the name of the task that waits, and have it called as soon as this is done."""
+        super().add_done_callback(callback, context=context)
+        loop = self.get_loop()
+        task = asyncio.current_task(loop)
+        if context is not None and task is not None:
+            self._sender._lend(self._send, loop, task, context, _current)

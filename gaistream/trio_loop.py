@@ -34,8 +34,9 @@ class TrioLoop:
         self.breakable = _Breakable
 
     @staticmethod
-    def lend(*_: object) -> None:
-        """Do nothing: a task's steps are made by trio alone, and the task is woken for them."""
+    def lending(*_: object) -> _Future:
+        """Make a future, and no more: a task's steps are made by trio alone."""
+        return _Future()
 
     @staticmethod
     def shielded() -> contextlib.AbstractContextManager[Any]:
@@ -140,6 +141,9 @@ class _Breakable:
     def __enter__(self) -> Self:
         self._scope.__enter__()
         return self
+
+    def cancelled(self) -> bool:
+        return True  # nobody can take it back
 
     def break_off(self) -> None:
         self.broken = True

@@ -111,7 +111,7 @@ cdef class FrameSender:
         """From now on begin sends in the name of the sender, while it waits.
 
         `send` gives an awaitable for a chunk; `loop` and `sender` are the event loop and the
-        sender's task, `context` is what its sends are begun in; `current` is the current task of
+        sender's task, `context` is the sender's; `current` is the current task of
         each loop, or what makes another, or None, the loop's current one and gives the one before.
         """
         self.send = send
@@ -155,42 +155,54 @@ cdef bytes take_due(FrameSender self):
 
 
 cdef int send_now(FrameSender self) except -1:
-    if self._due and self._frames.buffer.length:
-        send_due(self)
+    if self._due and self._frames.buffer.length and not begin(self):
+        wake(self)
     self.turn_events = self.turn_size = 0
     return 0
 
 
-cdef int send_due(FrameSender self) except -1:
+cdef int begin(FrameSender self) except -1:
+    """Begin a send in the sender's name; False, and nothing is done, where that cannot be."""
+    cdef object current = self.current
+    cdef object loop = self.loop
+    cdef object context = self.context
+    if self._sender is None or self._waiter is None:
+        return False
+    try:
+        running = swap(current, loop, self._sender)
+    except Exception:  # the sender does it itself, then
+        return False
+    try:
+        try:
+            PyContext_Enter(context)
+        except RuntimeError:  # it is shared with the task that runs
+            return False
+        try:
+            send_in_context(self)
+        finally:
+            PyContext_Exit(context)
+    finally:
+        swap(current, loop, running)
+    return True
+
+
+cdef int send_in_context(FrameSender self) except -1:
     cdef object waiter = self._waiter
-    cdef bytes chunk
-    if self._sender is None or waiter is None:
-        return wake(self)
-    chunk = take_due(self)
+    cdef bytes chunk = take_due(self)
     if not chunk:
         return 0
     self._waiter = None  # it sends
     self._sending_since = self._idle_since
-    self._rest = begin(self, chunk)
+    try:
+        self._rest = first_step(self.send(chunk))
+    except BaseException as error:
+        self._rest = None, None, error
     if self._rest is None:
         self._sending_since = None
     self._waiter = waiter
     if self._rest is not None or self._finished or self._interrupted is not None:
         wake(self)
     return 0
-
-
-cdef object begin(FrameSender self, bytes chunk):
-    """Make the first step of a send; gives what is left of it, None where it was the whole."""
-    cdef object current = self.current
-    cdef object loop = self.loop
-    cdef object running = swap(current, loop, self._sender)
-    try:
-        return step_in_context(self, chunk)
-    except BaseException as error:
-        return None, None, error
-    finally:
-        swap(current, loop, running)
 
 
 cdef object swap(object current, object loop, object task):
@@ -205,15 +217,6 @@ cdef object swap(object current, object loop, object task):
     elif before is not None:
         del tasks[loop]
     return before
-
-
-cdef object step_in_context(FrameSender self, bytes chunk):
-    cdef object context = self.context
-    PyContext_Enter(context)
-    try:
-        return first_step(self.send(chunk))
-    finally:
-        PyContext_Exit(context)
 
 
 cdef object first_step(object send):
@@ -248,9 +251,13 @@ cdef class SourceReader:
     cdef FrameSender sender
     cdef object coroutine
 
+    def __cinit__(self, *_, **__):
+        pass  # and so it is neither copied nor pickled
+
     def __init__(self, FrameSender sender not None, coroutine):
-        self.sender = sender
-        self.coroutine = coroutine
+        with cython.critical_section(self):
+            self.sender = sender
+            self.coroutine = coroutine
 
     def __await__(self):
         """Give what is stepped."""
@@ -282,8 +289,9 @@ cdef class SourceReader:
 
     def close(self):
         """End the coroutine where it waits."""
-        self.sender = None
-        self.coroutine.close()
+        with cython.critical_section(self):
+            self.sender = None
+            self.coroutine.close()
 
     def __getattr__(self, name):
         """Give what else is asked of a coroutine, such as its frame."""

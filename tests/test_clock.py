@@ -242,3 +242,20 @@ def test_ten_thousand_streams_that_hold_bytes_share_a_handful_of_timers(gs: Modu
     while loop.timers:
         loop.strike()
     assert [stream.flushes for stream in streams] == [1] * len(streams)
+
+
+def test_a_flush_that_fails_is_logged_and_takes_no_other_with_it(
+    gs: ModuleType, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Failing(Holding):
+        def flush(self) -> None:
+            raise LookupError("a fault")
+
+    loop = SetLoop()
+    clock = gs.clock.Clock(loop)
+    streams = [Holding(), Failing(), Holding()]
+    for stream in streams:
+        clock.flush(stream, 0.02)
+    loop.strike()
+    assert [stream.flushes for stream in streams] == [1, 0, 1]
+    assert "a fault" in caplog.text

@@ -167,6 +167,71 @@ def test_every_send_is_of_the_connections_task_and_in_its_context(
     run(main())
 
 
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_variable_that_a_send_sets_is_the_connections_and_may_be_set_back(
+    gs: ModuleType, run: Run, waits: bool
+) -> None:
+    async def main() -> None:
+        fed, kept, seen = Fed(), [], []
+
+        class Counting(Connection):
+            async def begin(self) -> None:
+                kept.append(variable.set("begun"))
+
+            async def send(self, chunk: bytes) -> None:
+                seen.append(variable.get())
+                token = variable.set("within")  # as those who trace sends do
+                if waits:
+                    await asyncio.sleep(0)
+                variable.reset(token)
+                variable.set(f"{len(seen)} sent")
+                await super().send(chunk)
+
+            async def finish(self) -> None:
+                seen.append(variable.get())
+                variable.reset(kept.pop())
+                seen.append(variable.get())
+
+        async def serve() -> None:
+            variable.set("the connection's")
+            await connection.serve(stream_of(gs, fed))
+            seen.append(variable.get())
+
+        connection = Counting()
+        serving = asyncio.create_task(serve())
+        await turns(5)
+        await fed.feed("a", "b", None)
+        await serving
+        sent = [f"{number} sent" for number in range(1, 5)]
+        assert seen == ["begun", *sent, "the connection's", "the connection's"]
+        assert connection.body == PRELUDE + said("a") + said("b") + DONE
+
+    run(main())
+
+
+def test_a_cancellation_that_is_taken_back_within_a_send_ends_nothing(
+    gs: ModuleType, run: Run
+) -> None:
+    async def main() -> None:
+        fed = Fed()
+
+        async def step(chunk: bytes) -> None:
+            if b"odd" in chunk:
+                task = asyncio.current_task()
+                assert task is not None
+                task.cancel()
+                task.uncancel()
+
+        connection = Sending(step)
+        serving = asyncio.create_task(connection.serve(stream_of(gs, fed)))
+        await turns(5)
+        await fed.feed("a", "odd", "b", None)
+        assert (await serving).kind == "completed"
+        assert connection.body == PRELUDE + said("a") + said("odd") + said("b") + DONE
+
+    run(main())
+
+
 def test_bytes_that_were_held_are_sent_by_the_timer_in_the_connections_task(
     gs: ModuleType, run: Run
 ) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
+import pickle
 import time
 import weakref
 from collections.abc import Coroutine
@@ -251,6 +253,47 @@ def test_where_nothing_can_be_begun_who_waits_is_woken(gs: ModuleType) -> None:
     assert waiter.results == [None]
     assert sender._waiter is None
     assert sender._take() == TOKEN
+
+
+@pytest.mark.parametrize("why", ["the loop has no task", "its context is entered already"])
+def test_where_a_send_cannot_be_begun_the_sender_is_woken_and_nothing_is_lost(
+    gs: ModuleType, why: str
+) -> None:
+    sender, context, chunks = sender_of(gs), copy_context(), []
+
+    def swap(_: Any, task: Any) -> str:
+        if why == "the loop has no task" and task == "sender":
+            raise RuntimeError(why)
+        return "reader"
+
+    sender._lend(lambda chunk: chunks.append(chunk) or sent_at_once(), "loop", "sender", context,
+                 swap)  # fmt: skip
+    sender._waiter = waiter = Promise()
+    sender._accept("x")
+    context.run(sender._send_now)
+    if why == "the loop has no task":
+        assert not chunks
+    assert waiter.results == [None]
+    assert (sender._rest, sender._sending_since, sender._waiter) == (None, None, None)
+    assert sender._take() == TOKEN
+
+
+@pytest.mark.parametrize("name", ["FrameSender", "SourceReader"])
+def test_neither_is_copied_nor_pickled(gs: ModuleType, name: str) -> None:
+    sender = sender_of(gs)
+    reader = reader_of(gs, sender, [])
+    made = {"FrameSender": sender, "SourceReader": reader}[name]
+    for again in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError):
+            again(made)
+    reader.close()
+
+
+def test_a_reader_that_was_not_made_knows_nothing(gs: ModuleType) -> None:
+    reader = gs._backend.SourceReader.__new__(gs._backend.SourceReader)
+    for use in (reader.close, reader.__next__, lambda: reader.cr_frame):
+        with pytest.raises((AttributeError, TypeError)):
+            use()
 
 
 def test_a_sender_that_was_cancelled_is_not_woken_a_second_time(gs: ModuleType) -> None:

@@ -146,19 +146,8 @@ class FrameSender(Stateful):
 
         With this another turn of the source begins.
         """
-        if self._due and self._frames.pending:
-            waiter = self._waiter
-            if self._sender is None or waiter is None:
-                self._wake()
-            elif chunk := self._take():
-                self._waiter = None  # it sends
-                self._sending_since = self._idle_since
-                self._rest = self._begin(chunk)
-                if self._rest is None:
-                    self._sending_since = None
-                self._waiter = waiter
-                if self._rest is not None or self._finished or self._interrupted is not None:
-                    self._wake()
+        if self._due and self._frames.pending and not self._begin():
+            self._wake()
         self._turn_events = self._turn_size = 0
 
     def _lend(
@@ -174,27 +163,53 @@ class FrameSender(Stateful):
         Args:
             send: gives an awaitable for a chunk.
             loop, sender: the event loop, and the sender's task.
-            context: that its sends are begun in.
+            context: the sender's.
             current: the current task of each loop, or what makes another, or None, the loop's
                 current one and gives the one before.
         """
         self._lent = send, loop, context, current
         self._sender = sender
 
-    def _begin(self, chunk: bytes) -> _Rest | None:
-        """Make the first step of a send; nothing is left where it was the whole.
-
-        Else gives the steps that are left, what they wait for, and what was raised instead.
-        """
+    def _begin(self) -> bool:
+        """Begin a send in the sender's name; False, and nothing is done, where that cannot be."""
+        if self._sender is None or self._waiter is None:
+            return False
         send, loop, context, current = self._lent
-        running = _swap(current, loop, self._sender)
         try:
-            rest: _Rest | None = context.run(_first_step, send, chunk)
-            return rest
-        except BaseException as error:
-            return None, None, error
+            running = _swap(current, loop, self._sender)
+        except Exception:  # the sender does it itself, then
+            return False
+        entered: list[None] = []
+        try:
+            context.run(self._send_in_context, send, entered)
+        except RuntimeError:
+            if entered:
+                raise
+            return False  # the context is shared with the task that runs
         finally:
             _swap(current, loop, running)
+        return True
+
+    def _send_in_context(
+        self, send: Callable[[bytes], Awaitable[None]], entered: list[None]
+    ) -> None:
+        """Make the first step of a send, and wake the sender where that was not the whole."""
+        entered.append(None)
+        waiter = self._waiter
+        chunk = self._take()
+        if not chunk:
+            return
+        self._waiter = None  # it sends
+        self._sending_since = self._idle_since
+        try:
+            self._rest = _first_step(send, chunk)
+        except BaseException as error:
+            self._rest = None, None, error
+        if self._rest is None:
+            self._sending_since = None
+        self._waiter = waiter
+        if self._rest is not None or self._finished or self._interrupted is not None:
+            self._wake()
 
     def _wake(self) -> None:
         """Wake the sender, if it waits."""
@@ -274,4 +289,6 @@ class SourceReader(Stateful):
 
     def __getattr__(self, name: str) -> Any:
         """Give what else is asked of a coroutine, such as its frame."""
+        if name in SourceReader.__slots__:  # it was made without its __init__
+            raise AttributeError(name)
         return getattr(self._coroutine, name)
