@@ -22,9 +22,10 @@ from typing import Any
 
 from ._backend import FrameSender
 
-# What swaps the current task of a loop; on Python 3.11 the current tasks by their loops.
+# What swaps the current task of a loop; on Python 3.11 the current tasks by their loops. Neither is
+# promised: where it is not there, the connection's task is woken.
 _CURRENT = "_swap_current_task" if sys.version_info >= (3, 12) else "_current_tasks"
-_current: Any = getattr(asyncio.tasks, _CURRENT)
+_current: Any = getattr(asyncio.tasks, _CURRENT, None)
 
 
 class Rest:
@@ -102,5 +103,5 @@ class Lending(asyncio.Future[None]):
         super().add_done_callback(callback, context=context)
         loop = self.get_loop()
         task = asyncio.current_task(loop)
-        if context is not None and task is not None:
+        if _current is not None and context is not None and task is not None:
             self._sender._lend(self._send, loop, task, context, _current)

@@ -209,6 +209,29 @@ def test_a_variable_that_a_send_sets_is_the_connections_and_may_be_set_back(
     run(main())
 
 
+def test_where_tasks_cannot_be_swapped_the_connections_task_sends_itself(
+    gs: ModuleType, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gs.handover, "_current", None)
+
+    async def main() -> None:
+        fed, tasks = Fed(), []
+
+        async def step(_: bytes) -> None:
+            tasks.append(asyncio.current_task())
+
+        connection = Sending(step)
+        serving = asyncio.create_task(connection.serve(stream_of(gs, fed)))
+        await turns(5)
+        await fed.feed("a", "b")
+        assert connection.body == PRELUDE + said("a") + said("b")
+        await fed.feed(None)
+        assert (await serving).kind == "completed"
+        assert set(tasks) == {serving}
+
+    run(main())
+
+
 def test_a_cancellation_that_is_taken_back_within_a_send_ends_nothing(
     gs: ModuleType, run: Run
 ) -> None:
