@@ -12,7 +12,7 @@ order: start, next_chunk (until None) or send_all, close. Runs on asyncio and tr
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol
 
@@ -21,11 +21,10 @@ from ._log import log
 from .clock import LAST_SEND, Clock, clock, clock_of_stream
 from .errors import StreamError
 from .event_loop import Breakable, EventLoop, Future, Task
-from .handover import Rest
+from .handover import Rest, Send
 from .sources import close_source, open_source
 from .writer import write_failure
 
-Send = Callable[[bytes], Awaitable[None]]
 OutcomeKind = Literal["completed", "failed", "client_gone", "stalled", "cancelled", "drained"]
 
 TURN_BYTES: Final = 64 * 1024  # after so much of one stream's work the loop gets a turn,
@@ -190,7 +189,7 @@ class Stream(FrameSender):
 
         A send beyond the timeout ends the stream, and so does one that raises OSError.
         """
-        frames, send = self._frames, connection.send
+        send = connection.send
         try:
             with self._loop.breakable() as self._sending:
                 if self._interrupted is None:
@@ -198,7 +197,7 @@ class Stream(FrameSender):
                     await connection.begin()
                 self._sending_since = None
                 while not self._interrupted:
-                    if frames.pending and (chunk := self._take()):
+                    if chunk := self._take():
                         self._sending_since = self._idle_since
                         await send(chunk)
                         self._sending_since = None

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol, Self
 
 from ._backend import FrameSender
-from .handover import Lending
+from .handover import Lending, Send
 
 
 class Future(Protocol):
@@ -123,7 +123,7 @@ class EventLoop(Protocol):
     def breakable(self) -> Breakable:
         """Make a block that may be broken off."""
 
-    def lending(self, sender: FrameSender, send: Callable[[bytes], Awaitable[None]]) -> Future:
+    def lending(self, sender: FrameSender, send: Send) -> Future:
         """Make a Future; sends are begun in the name of the task that waits for it, if they can."""
 
     def shielded(self) -> contextlib.AbstractContextManager[Any]:

@@ -22,6 +22,8 @@ from typing import Any
 
 from ._backend import FrameSender
 
+Send = Callable[[bytes], Awaitable[None]]  # gives an awaitable for a chunk
+
 # What swaps the current task of a loop; on Python 3.11 the current tasks by their loops. Neither is
 # promised: where it is not there, the connection's task is woken.
 _CURRENT = "_swap_current_task" if sys.version_info >= (3, 12) else "_current_tasks"
@@ -79,7 +81,7 @@ class Lending(asyncio.Future[None]):
 
     Args:
         sender: what is to begin the sends.
-        send: gives an awaitable for a chunk.
+        send: of the connection.
         loop: the running event loop.
     """
 
@@ -88,7 +90,7 @@ class Lending(asyncio.Future[None]):
     def __init__(
         self,
         sender: FrameSender,
-        send: Callable[[bytes], Awaitable[None]],
+        send: Send,
         *,
         loop: asyncio.AbstractEventLoop,
     ) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from types import ModuleType
@@ -17,6 +18,11 @@ import pytest
 from loops import LOOPS, Run, watched_loop
 
 import gaistream
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # a shell without job control ignores it in what it starts in the background, and all
+    # processes that a test interrupts would inherit that
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 WANTED = os.environ.get("GAISTREAM_BACKEND", "auto")
 TWINS = ["pure"] if WANTED == "pure" else ["native", "pure"]

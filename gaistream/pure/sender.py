@@ -136,9 +136,7 @@ class FrameSender(Stateful):
             self._due = self._at_once or not self.events
             self.bytes += len(chunk)
             self._idle_since = self._time()
-            room = self._room
-            if room is not None and not room.done():
-                room.set_result(None)
+            _settle(self._room)
         return chunk
 
     def _send_now(self) -> None:
@@ -214,8 +212,12 @@ class FrameSender(Stateful):
     def _wake(self) -> None:
         """Wake the sender, if it waits."""
         waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+        _settle(waiter)
+
+
+def _settle(future: Any) -> None:
+    if future is not None and not future.done():
+        future.set_result(None)
 
 
 def _swap(current: Any, loop: Any, task: Any) -> Any:
@@ -228,9 +230,7 @@ def _swap(current: Any, loop: Any, task: Any) -> Any:
     return before
 
 
-def _first_step(
-    send: Callable[[bytes], Awaitable[None]], chunk: bytes
-) -> _Rest | None:
+def _first_step(send: Callable[[bytes], Awaitable[None]], chunk: bytes) -> _Rest | None:
     steps = send(chunk).__await__()
     waits_for = next(steps, _SENT)
     return None if waits_for is _SENT else (steps, waits_for, None)
