@@ -435,8 +435,7 @@ class Stream(FrameSender):
         if self._heartbeat is not None:
             left = self._idle_since + self._heartbeat - now
             over = self._finished or self._frames.ended  # though its source may still clean up
-            waits = self._waiter is not None and not self._waiter.done()
-            idle = waits and not self._frames.pending and not over
+            idle = self._waiter is not None and not self._frames.pending and not over
             if left <= 0 and idle:
                 if self.events != self._events_at_heartbeat:
                     self._events_at_heartbeat = self.events
