@@ -12,7 +12,7 @@ from typing import Any, Final, Unpack
 from . import http
 from .asgi_client import Client, Gone, Receive, Scope, Send
 from .asgi_stream import StreamApp, refuse, send_answer
-from .engine import Outcome, Stream
+from .engine import CLEANUP_TIMEOUT, Outcome, Stream
 from .handling import (
     Answer,
     CORSLike,
@@ -21,7 +21,7 @@ from .handling import (
     PrepareRequest,
     ResponseSettings,
 )
-from .options import NDJSONOptions, SSEOptions, check_seconds
+from .options import NDJSONOptions, SSEOptions, check_seconds, check_source_times
 from .shutdown import DEFAULT_GRACE, check_drain, drain_on_signals, refusal
 from .writer import NDJSONEncoder, SSEEncoder
 
@@ -62,13 +62,22 @@ class _Response(StreamApp):
         dialect: str = "gai",
         cors: CORSLike = "*",
         send_timeout: float | None = 60,
+        cleanup_timeout: float | None = CLEANUP_TIMEOUT,
+        source_timeout: float | None = None,
         hold_headers: bool = False,
         on_close: Callable[[Outcome], Any] | None = None,
     ) -> None:
         encoder = _ENCODERS[self._format](options, dialect=dialect)
         check_seconds("send_timeout", send_timeout, optional=True)
+        check_source_times(cleanup_timeout, source_timeout)
         super().__init__(
-            Stream(stream, encoder, send_timeout=send_timeout or None),
+            Stream(
+                stream,
+                encoder,
+                send_timeout=send_timeout or None,
+                cleanup_timeout=cleanup_timeout,
+                source_timeout=source_timeout or None,
+            ),
             self._format,
             status=status,
             headers=headers,
@@ -94,6 +103,10 @@ class SSEResponse(_Response):
         cors: "*", an origin, several origins, a gaistream.http.CORS, or None.
         send_timeout: seconds that one send may take before the stream ends as stalled; 0 or
             None: any time.
+        cleanup_timeout: seconds that the source may take to end once its stream is over (the client
+            has gone, say), before it is cancelled again and left; None: any time.
+        source_timeout: seconds that the source may be silent before the stream ends with
+            `Error(code="timeout")`, or status 504 if nothing was sent; 0 or None: any time.
         hold_headers: wait for the first event with the headers, so that a first failure that
             comes later gets a status too.
         on_close: called (or awaited) with the Outcome when everything is closed.
@@ -211,7 +224,8 @@ def sse_handler(
         options: SSEOptions; by default with ids.
         on_reconnect: "end": a request with a Last-Event-ID gets 204, which ends an EventSource's
             reconnecting, so that nothing is paid twice; "rerun": it is served anew.
-        settings: dialect, headers, cors, send_timeout, hold_headers, on_close: see SSEResponse.
+        settings: dialect, headers, cors, send_timeout, cleanup_timeout, source_timeout,
+            hold_headers, on_close: see SSEResponse.
     """
     return _Handler(
         Handling(provider, prepare_request, {"sse": options}, on_reconnect, settings)

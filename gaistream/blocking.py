@@ -105,8 +105,8 @@ class BlockingStream:
         """Give the time of the last chunk, or of the stream's beginning."""
         return self._last
 
-    def drain_begins(self) -> None:
-        """Hear that a drain begins: `drain` will follow."""
+    def drain_begins(self, grace: float) -> None:
+        """Note that a drain begins: `drain` follows."""
 
     def drain(self, retry_ms: int | None) -> None:
         """Have the stream end when its source has yielded the next time; from any thread."""
@@ -138,16 +138,13 @@ class LoopStream:
     """Any source on an event loop of its own in the caller's thread. Belongs to one thread.
 
     Args:
-        source: an async or sync iterable of what the encoder's dialect takes.
-        encoder: an SSEEncoder or NDJSONEncoder, unused so far.
+        life: a stream that was not started yet.
         runner: has the loop, and is closed by who made it, after the stream.
         hold_headers: wait for the first event with the first chunk.
     """
 
-    def __init__(
-        self, source: Any, encoder: Any, runner: Runner, *, hold_headers: bool
-    ) -> None:
-        self._life = Stream(source, encoder)
+    def __init__(self, life: Stream, runner: Runner, *, hold_headers: bool) -> None:
+        self._life = life
         self._runner = runner
         self._hold = hold_headers
         self._begun = False
@@ -200,9 +197,9 @@ class LoopStream:
         """Give the time of the last event, or of the stream's beginning."""
         return self._life.silent_since()
 
-    def drain_begins(self) -> None:
-        """Hear that a drain begins: `drain` will follow."""
-        self._tell(self._life.drain_begins)
+    def drain_begins(self, grace: float) -> None:
+        """Note that a drain of `grace` seconds begins: `drain` follows."""
+        self._tell(self._life.drain_begins, grace)
 
     def drain(self, retry_ms: int | None) -> None:
         """End the stream now, but whole."""

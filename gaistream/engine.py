@@ -12,6 +12,7 @@ order: start, next_chunk (until None) or send_all, close. Runs on asyncio and tr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol
@@ -20,9 +21,9 @@ from ._backend import FrameSender, SourceReader
 from ._log import log
 from .clock import LAST_SEND, Clock, clock, clock_of_stream
 from .errors import StreamError
-from .event_loop import Breakable, EventLoop, Future, Task
+from .event_loop import Breakable, End, EventLoop, Future, Task
 from .handover import Rest, Send
-from .sources import close_source, open_source
+from .sources import close_source, open_source, source_name
 from .writer import write_failure
 
 OutcomeKind = Literal["completed", "failed", "client_gone", "stalled", "cancelled", "drained"]
@@ -30,6 +31,9 @@ OutcomeKind = Literal["completed", "failed", "client_gone", "stalled", "cancelle
 TURN_BYTES: Final = 64 * 1024  # after so much of one stream's work the loop gets a turn,
 TURN_SECONDS: Final = 0.002  # or after so long
 MOST_PENDING: Final = 256 * 1024  # bytes beyond which the source is paused
+SHORTEST: Final = 0.001  # seconds until a call of the clock
+CLEANUP_TIMEOUT: Final = 30.0  # seconds
+CANCELLABLE_WAITS: Final = 16  # see Stream.next_chunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,8 @@ class Outcome:
         bytes: what was handed to the server.
         seconds: from start to end.
         error: what the source raised, or None.
+        source_closed: False if the source had not ended `cleanup_timeout` seconds after it was
+            cancelled, and was cancelled again or left behind.
     """
 
     kind: OutcomeKind
@@ -51,6 +57,7 @@ class Outcome:
     bytes: int
     seconds: float
     error: BaseException | None = None
+    source_closed: bool = True
 
 
 class Connection(Protocol):
@@ -67,18 +74,24 @@ class Connection(Protocol):
 
 
 def write_end(frames: Any, failure: BaseException | None) -> None:
-    """Write how a stream ended: the dialect's error, or its end of success, never both."""
+    """Write how a stream ended: the dialect's error, once, or its end of success, never both."""
     if failure is not None:
         _log_failure(failure)
-        if not frames.ended:
-            write_failure(frames, failure)
-    elif not frames.ended and not frames.failed:
+    if frames.ended or frames.failed:  # an Error that the source yielded last is its error
+        return
+    if failure is not None:
+        write_failure(frames, failure)
+    else:
         frames.finish()
 
 
 def _log_failure(failure: BaseException) -> None:
-    if not isinstance(failure, StreamError):
-        log.error("a stream's source failed", exc_info=failure)
+    if isinstance(failure, StreamError):
+        return
+    mend = ""
+    if isinstance(failure, RuntimeError) and "different task" in str(failure):
+        mend = ": enter and leave cancel scopes and task groups in the source itself"
+    log.error("a stream's source failed%s", mend, exc_info=failure)
 
 
 def write_prelude(frames: Any) -> None:
@@ -97,12 +110,18 @@ class Stream(FrameSender):
         source: an async or sync iterable of what the encoder's dialect takes.
         encoder: an SSEEncoder or NDJSONEncoder, unused so far; its options say when to flush.
         send_timeout: seconds that one send may take, or None.
+        cleanup_timeout: seconds that the source may take to end once it was cancelled, or None.
+        source_timeout: seconds that the source may be silent, or None.
     """
 
     __slots__ = (  # fewer bytes an idle stream, and quicker than a dict of so many names
         "_begun",
+        "_cancelled",
+        "_cleanup_timeout",
         "_clock",
+        "_close_by",
         "_closing",
+        "_drain_ends",
         "_drained",
         "_ending",
         "_events_at_heartbeat",
@@ -114,13 +133,25 @@ class Stream(FrameSender):
         "_sending",
         "_silent_at_heartbeat",
         "_source",
+        "_source_closed",
+        "_source_end",
+        "_source_timeout",
         "_started",
         "_task",
+        "_waits",
         "due",
         "failure",
     )
 
-    def __init__(self, source: Any, encoder: Any, *, send_timeout: float | None = None) -> None:
+    def __init__(
+        self,
+        source: Any,
+        encoder: Any,
+        *,
+        send_timeout: float | None = None,
+        cleanup_timeout: float | None = CLEANUP_TIMEOUT,
+        source_timeout: float | None = None,
+    ) -> None:
         self._source = open_source(source)
         options = encoder.options
         super().__init__(
@@ -134,14 +165,21 @@ class Stream(FrameSender):
         self._heartbeat: float | None = options.heartbeat_interval or None
         self._flush_after: float = options.flush_interval
         self._send_timeout = send_timeout
+        self._cleanup_timeout = cleanup_timeout
+        self._source_timeout = source_timeout
         self.due: float | None = None  # the clock's
         self.failure: BaseException | None = None
         self._begun = False  # the source's task has run
-        self._closing = False  # the source is being closed, which nothing may break off
         self._task: Task | None = None  # the source's
+        self._cancelled = False  # by the stream
+        self._closing = False  # the source's task closes it, and is not cancelled any more
+        self._close_by = self._drain_ends = math.inf  # the earlier one ends the clean-up
+        self._source_end: End | None = None  # while it is waited for
+        self._source_closed = True
         self._sending: Breakable | None = None
         self._ending = False  # the server is told of the end
         self._gone = False  # the client has gone meanwhile
+        self._waits = 0
         self._drained = False
         self._events_at_heartbeat = 0
         self._silent_at_heartbeat = 0.0
@@ -159,12 +197,19 @@ class Stream(FrameSender):
         self._started = self._idle_since = self._silent_at_heartbeat = loop.time()
         write_prelude(self._frames)
         self._clock.enter(self)
-        if self._interrupted is None and not self._finished:
-            self._task = loop.create_task(
-                SourceReader(self, self._read()), name="gaistream source"
-            )
-        await loop.sleep(0)
+        if self._over:
+            await loop.sleep(0)
+        else:
+            await self._start_source(loop)
         self._set_clock()
+
+    async def _start_source(self, loop: EventLoop) -> None:
+        """Start the source's task in this task's own context, so that it may reset variables."""
+        starting = loop.starting(SourceReader(self, self._read()), "gaistream source")
+        try:
+            await starting
+        finally:
+            self._task, self._source_context = starting.task, starting.context
 
     async def wait_for_event(self) -> None:
         """Wait until the source has yielded, or ended."""
@@ -177,11 +222,19 @@ class Stream(FrameSender):
         return self.failure is not None and not self.events
 
     async def next_chunk(self) -> bytes | None:
-        """Wait for bytes that are to be sent, and give all of them; None at the end."""
+        """Wait for bytes that are to be sent, and give all of them; None at the end.
+
+        anyio does not cancel a task whose future is done already. A source that never pauses for
+        longer than a turn of the loop would always resolve ours in time, so now and then this
+        waits for no future.
+        """
         while not (chunk := self._take()):
             if self._over:
                 return None
             await self._until_woken()
+            self._waits += 1
+            if not self._waits % CANCELLABLE_WAITS:
+                await self._loop.sleep(0)
         return chunk
 
     async def send_all(self, connection: Connection) -> None:
@@ -249,8 +302,12 @@ class Stream(FrameSender):
         if self._sending_since is not None and self._sending is not None:
             self._sending.break_off()
 
-    def drain_begins(self) -> None:
-        """Hear that a drain begins while the stream is open: `drain` will follow."""
+    def drain_begins(self, grace: float) -> None:
+        """Note that a drain of `grace` seconds begins while the stream is open: `drain` follows."""
+        assert self._clock is not None
+        self._drain_ends = self._time() + grace
+        if self._source_end is not None and self._source_closed:
+            self._set_cleanup_timer(self._clock)
 
     def drain(self, retry_ms: int | None) -> None:
         """End the stream now, but whole: what waits is sent, a retry hint, the end of the body."""
@@ -276,8 +333,15 @@ class Stream(FrameSender):
         self._wake()
 
     def _cancel(self) -> None:
-        """Cancel the source, once: a second time would break off its own cleaning up."""
-        if self._task is not None and not self._closing and not self._task.cancelling():
+        """Cancel the source, once: a second time would break off its own cleaning up.
+
+        That its task is being cancelled already does not count: it may be by a time-out of the
+        source, which goes on after it.
+        """
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
+        if self._task is not None and not self._closing and not self._cancelled:
+            self._cancelled = True
             self._task.cancel()
 
     async def close(self) -> None:
@@ -286,16 +350,61 @@ class Stream(FrameSender):
             self._interrupted = "cancelled"
         own_clock = self._clock or clock()
         own_clock.forget(self)
+        self._time = own_clock.loop.time
+        if self._cleanup_timeout is not None:
+            self._close_by = self._time() + self._cleanup_timeout
         try:
+            self._cancel()
             if self._task is not None:
-                self._cancel()
-                await own_clock.loop.ended(self._task)
+                await self._wait_for_end(self._task, own_clock)
             if not self._begun:  # no task, or one that was cancelled before its first step
                 self._begun = True
-                with own_clock.loop.sheltered():
-                    await close_source(self._source)
+                task = own_clock.loop.create_task(
+                    close_source(self._source), name="gaistream source"
+                )
+                await self._wait_for_end(task, own_clock)
         finally:
+            own_clock.forget(self)
             own_clock.leave(self)
+
+    async def _wait_for_end(self, task: Task, own_clock: Clock) -> None:
+        """Wait for the end of the source's task, for as long as it may take."""
+        end = own_clock.loop.end_of(task)
+        if not task.done():
+            self._task, self._source_end = task, end
+            self._set_cleanup_timer(own_clock)
+        try:
+            await end.wait()
+        finally:
+            self._source_end = None
+
+    def _clean_up_until(self) -> float:
+        """Return the time by which everything is to have ended, by the loop's clock."""
+        return min(self._close_by, self._drain_ends + LAST_SEND)
+
+    def _set_cleanup_timer(self, own_clock: Clock) -> None:
+        left = self._clean_up_until() - self._time()
+        if left < math.inf:
+            own_clock.call(self, max(left, SHORTEST))
+
+    def _hurry_source(self) -> float | None:
+        """Cancel a source that does not end a second time, and then go on without it."""
+        assert self._task is not None
+        assert self._source_end is not None
+        name = source_name(self._source)
+        if self._source_closed:
+            self._source_closed = False
+            log.warning("%s has not ended in the time for its clean-up: cancelled again", name)
+            self._task.cancel()
+            return LAST_SEND
+        log.error("%s does not end, though it was cancelled twice: left behind", name)
+        self._source_end.give_up()
+        return None
+
+    @property
+    def left_behind(self) -> bool:
+        """True if the source still runs after `close`."""
+        return self._task is not None and not self._task.done()
 
     @property
     def outcome(self) -> Outcome:
@@ -307,6 +416,7 @@ class Stream(FrameSender):
             self.bytes,
             now - self._started,
             self.failure,
+            self._source_closed,
         )
 
     @property
@@ -365,38 +475,56 @@ class Stream(FrameSender):
                             await self._give_turn()
                         else:
                             self._hold()
-            finally:
-                self._closing = True
-                with self._loop.shielded():
-                    await close_source(self._source)
-        except BaseException as error:
-            if self._loop.ends_task(error):
-                if not self._finished:
-                    self._interrupted = self._interrupted or "cancelled"
-                    self._wake()
-                raise
-            self.failure = error
-        self._source_ended()
+            except BaseException as error:
+                if isinstance(error, self._loop.cancelled):
+                    await self._close_source()  # which may take it back, as asyncio.timeout does
+                failure = self._loop.failure_in(error)
+                if failure is None:
+                    self._task_ends()
+                    raise
+                self._source_failed(failure)
+            self._source_ended()
+        finally:
+            await self._close_source()
+
+    async def _close_source(self) -> None:
+        """Close the source, once, in its own task; only `cleanup_timeout` breaks that off."""
+        if self._closing:
+            return
+        self._closing = True
+        if self._task is not None:  # None: it is an eager task
+            self._loop.shield(self._task)
+        await close_source(self._source)
+
+    def _task_ends(self) -> None:
+        """Note that the source's task was cancelled, by the stream or by the server."""
+        if not self._finished:
+            self._interrupted = self._interrupted or "cancelled"
+            self._wake()
+
+    def _source_failed(self, failure: BaseException) -> None:
+        if self.failure is None:
+            self.failure = failure
+        if self._finished:  # by a drain or a time-out, without the source
+            _log_failure(failure)
 
     def _source_ended(self) -> None:
-        """Write the end, unless it was written by a drain, without the source."""
-        if self._finished:
-            if self.failure is not None:
-                _log_failure(self.failure)
-            return
-        write_end(self._frames, self.failure)
-        self._finished = self._due = True
-        self._wake()
+        """Write the end, unless that was done without the source."""
+        if not self._finished:
+            write_end(self._frames, self.failure)
+            self._finished = self._due = True
+            self._wake()
 
     async def _give_turn(self) -> None:
         """Let the loop do other work, and wait while the client takes less than is there."""
-        await self._loop.sleep(0)
-        while self._frames.pending >= MOST_PENDING:
-            self._room = self._loop.create_future()
-            try:
-                await self._room
-            finally:
-                self._room = None
+        with self._loop.shielded():
+            await self._loop.sleep(0)
+            while self._frames.pending >= MOST_PENDING and not self._over:
+                self._room = self._loop.create_future()
+                try:
+                    await self._room
+                finally:
+                    self._room = None
 
     def _hold(self) -> None:
         """See to it that what waits does not wait too long."""
@@ -421,9 +549,13 @@ class Stream(FrameSender):
 
     def tick(self, now: float) -> float | None:
         """Do what is due: break off a stalled send, write a heartbeat."""
+        if self._source_end is not None:
+            return self._hurry_source()
         if self._interrupted:
             return None
         delays = []
+        if self._source_timeout is not None and not self._finished:
+            delays.append(self._check_silence(now, self._source_timeout))
         if self._sending_since is not None and self._send_timeout is not None:
             left = self._sending_since + self._send_timeout - now
             if left <= 0:
@@ -444,4 +576,18 @@ class Stream(FrameSender):
                 self._due = True
                 self._send_now()
             delays.append(left if left > 0 else self._heartbeat)
-        return max(min(delays), 0.001) if delays else None
+        return max(min(delays), SHORTEST) if delays else None
+
+    def _check_silence(self, now: float, most: float) -> float:
+        """End a stream whose source is silent for too long; return when to look again."""
+        if self._room is not None or self._frames.pending:
+            return most  # the client is slow
+        left = self.silent_since() + most - now
+        if left > 0:
+            return left
+        message = f"the source was silent for {most:g} seconds"
+        log.warning("a stream ends: %s (%s)", message, source_name(self._source))
+        self.failure = StreamError(message, code="timeout", status=504)
+        self._source_ended()
+        self._cancel()
+        return most

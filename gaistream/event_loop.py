@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import functools
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, Protocol, Self
 
 from ._backend import FrameSender
@@ -57,6 +58,31 @@ class Task(Protocol):
 
     def done(self) -> bool:
         """Whether it has ended."""
+
+
+class Starting(Protocol):
+    """The start of a task. Await it: the task has made its first step then.
+
+    Attributes:
+        task: the task, once it was created; None if the wait was cancelled before that.
+        context: the context variables that the task shares with the one that awaits this.
+    """
+
+    task: Any
+    context: contextvars.Context | None
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        """Start the task, and wait for its first step."""
+
+
+class End(Protocol):
+    """The end of a task."""
+
+    async def wait(self) -> None:
+        """Wait for it, also in a task or scope that is cancelled, or until it is given up."""
+
+    def give_up(self) -> None:
+        """Have `wait` return, although the task goes on."""
 
 
 class Timer(Protocol):
@@ -108,6 +134,18 @@ class EventLoop(Protocol):
         """Call a function, told from any thread; RuntimeError where the loop is over."""
 
     @property
+    def starting(self) -> Callable[[Any, str], Starting]:
+        """Return an awaitable that starts a task in the awaiting task's own context, if it can."""
+
+    @property
+    def end_of(self) -> Callable[[Any], End]:
+        """Return the end of a task, to wait for."""
+
+    @property
+    def shielded(self) -> Callable[[], contextlib.AbstractContextManager[Any]]:
+        """Return a block that no scope cancels which the running source holds open."""
+
+    @property
     def sleep(self) -> Callable[[float], Awaitable[Any]]:
         """Wait some seconds; 0 lets the others run."""
 
@@ -120,14 +158,14 @@ class EventLoop(Protocol):
     async def ended(self, task: Task) -> None:
         """Wait for a task's end, whatever it was."""
 
+    def shield(self, task: Task) -> None:
+        """Have the running task go on although it was cancelled; a second time cancels it again."""
+
     def breakable(self) -> Breakable:
         """Make a block that may be broken off."""
 
     def lending(self, sender: FrameSender, send: Send) -> Future:
         """Make a Future; sends are begun in the name of the task that waits for it, if they can."""
-
-    def shielded(self) -> contextlib.AbstractContextManager[Any]:
-        """Make a block whose awaits go on in a task that was cancelled before."""
 
     def sheltered(self) -> contextlib.AbstractContextManager[Any]:
         """Make a block that no scope around it cancels; not for what has scopes of its own."""
@@ -135,8 +173,8 @@ class EventLoop(Protocol):
     def is_closed(self) -> bool:
         """Whether it will never run again."""
 
-    def ends_task(self, error: BaseException) -> bool:
-        """Whether this ends the task that it is raised in, rather than being its own failure."""
+    def failure_in(self, error: BaseException) -> BaseException | None:
+        """Return the failure of a source in what it raised; None if that ends its task instead."""
 
 
 class AsyncioLoop:
@@ -156,7 +194,9 @@ class AsyncioLoop:
         self.create_task: Callable[..., Task] = loop.create_task
         self.breakable: Callable[[], Breakable] = _AsyncioBreakable
         self.lending = functools.partial(Lending, loop=loop)
-        self.shielded = contextlib.nullcontext  # a task is cancelled once, not for ever
+        self.starting = functools.partial(_AsyncioStarting, loop)
+        self.end_of: Callable[[Any], End] = _AsyncioEnd
+        self.shielded = contextlib.nullcontext
 
     @staticmethod
     def sheltered() -> contextlib.AbstractContextManager[Any]:
@@ -167,20 +207,88 @@ class AsyncioLoop:
     @staticmethod
     async def ended(task: Any) -> None:
         """Wait for a task's end, whatever it was."""
-        try:
-            with AsyncioLoop.sheltered():
-                await asyncio.wait([task])
-        finally:
-            if task.done() and not task.cancelled():
-                task.exception()  # what it raises has ended the loop: no need to log it
+        await _AsyncioEnd(task).wait()
 
     @staticmethod
-    def ends_task(error: BaseException) -> bool:
-        """Whether this ends the task that it is raised in, rather than being its own failure."""
+    def shield(task: Any) -> None:
+        """Do nothing: asyncio raises a cancellation once, not at every await."""
+
+    @staticmethod
+    def failure_in(error: BaseException) -> BaseException | None:
+        """Return the failure of a source in what it raised; None if that ends its task instead."""
         if isinstance(error, asyncio.CancelledError):
             task = asyncio.current_task()
-            return task is not None and task.cancelling() > 0
-        return isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit)
+            return error if task is None or not task.cancelling() else None
+        if isinstance(error, GeneratorExit):
+            # raised by the source itself in its task, or by whoever drops a task that waits
+            return error if _runs_in_task() else None
+        return None if isinstance(error, KeyboardInterrupt | SystemExit) else error
+
+
+class _AsyncioEnd:
+    __slots__ = ("_given_up", "_task")
+
+    def __init__(self, task: asyncio.Task[Any]) -> None:
+        self._task = task
+        self._given_up: asyncio.Future[None] | None = None
+
+    async def wait(self) -> None:
+        task = self._task
+        if not task.done():
+            self._given_up = task.get_loop().create_future()
+            with AsyncioLoop.sheltered():
+                await asyncio.wait(
+                    [task, self._given_up], return_when=asyncio.FIRST_COMPLETED
+                )
+        if task.done() and not task.cancelled():
+            task.exception()  # what it raises has ended the loop: no need to log it
+
+    def give_up(self) -> None:
+        if self._given_up is not None and not self._given_up.done():
+            self._given_up.set_result(None)
+
+
+def _runs_in_task() -> bool:
+    try:
+        return asyncio.current_task() is not None
+    except RuntimeError:  # no loop runs
+        return False
+
+
+class _AsyncioStarting(asyncio.Future[None]):
+    """The start of a task in the awaiting task's own context.
+
+    Whoever awaits a future passes the context to be called in, and a task passes its own.
+    """
+
+    __slots__ = ("_main", "_name", "context", "task")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, main: Any, name: str) -> None:
+        super().__init__(loop=loop)
+        self._main = main
+        self._name = name
+        self.task: asyncio.Task[Any] | None = None
+        self.context: contextvars.Context | None = None
+
+    def add_done_callback(
+        self, callback: Callable[[Any], object], *, context: contextvars.Context | None = None
+    ) -> None:
+        super().add_done_callback(callback, context=context)
+        self.context = context
+        loop = self.get_loop()
+        if loop.get_task_factory() is None:
+            self._start()
+        else:  # an eager task enters the context at once, in which this task still runs
+            loop.call_soon(self._start, context=contextvars.Context())
+
+    def _start(self) -> None:
+        main, self._main = self._main, None
+        if self.done():  # cancelled meanwhile
+            main.close()
+            return
+        loop = self.get_loop()
+        self.task = loop.create_task(main, name=self._name, context=self.context)
+        self.set_result(None)  # the awaiting task goes on after the first step of the new one
 
 
 class _AsyncioBreakable:

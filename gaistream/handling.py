@@ -34,6 +34,8 @@ class ResponseSettings(TypedDict, total=False):
     dialect: str
     headers: Mapping[str, str] | None
     cors: CORSLike
+    cleanup_timeout: float | None
+    source_timeout: float | None
     hold_headers: bool
     on_close: Callable[[Outcome], Any] | None
 

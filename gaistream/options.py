@@ -53,6 +53,21 @@ def check_seconds(name: str, value: object, *, optional: bool) -> None:
         raise FrameError(f"{name} must be {least} and finite, not {_shown(value)}")
 
 
+def check_source_times(cleanup_timeout: object, source_timeout: object) -> None:
+    """Refuse bounds of a source that are no times in seconds."""
+    check_seconds("cleanup_timeout", cleanup_timeout, optional=True)
+    check_seconds("source_timeout", source_timeout, optional=True)
+
+
+def refuse_source_timeout(source_timeout: object, mend: str) -> None:
+    """Raise FrameError if a sync source in the caller's thread is to have a time-out."""
+    if source_timeout:
+        raise FrameError(
+            f"source_timeout needs {mend}: a sync source runs in the thread that asks for its"
+            " items, which nothing can interrupt"
+        )
+
+
 def check_whole(name: str, value: object, least: int, most: int) -> None:
     """Refuse what is no int from `least` to `most`."""
     if not isinstance(value, int) or isinstance(value, bool):

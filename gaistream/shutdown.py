@@ -86,7 +86,7 @@ class Drain:
         self.ends_at = now + grace
         self._step = 0
         for stream in self._clock.streams:
-            stream.drain_begins()
+            stream.drain_begins(grace)
         # From the end of the list: the one that has been silent for the longest time comes first.
         self._idle = sorted(self._clock.streams, key=lambda each: each.silent_since(), reverse=True)
         self._answering: list[Any] = []
@@ -187,13 +187,11 @@ def draining() -> bool:
     """
     if thread_clock.in_threads.draining is not None:
         return True
-    own = clock_of_stream.get()
-    if own is None:
-        try:
-            own = clock()
-        except RuntimeError:
-            return False
-    return own.draining is not None
+    try:
+        own: Clock | None = clock()
+    except RuntimeError:  # a thread without a loop, as a blocking source's
+        own = clock_of_stream.get()
+    return own is not None and own.draining is not None
 
 
 def refusal(own: Clock | None = None) -> StreamError | None:

@@ -55,8 +55,21 @@ async def close_source(source: Any) -> None:
         answer = close() if close is not None else None
         if inspect.isawaitable(answer):
             await answer
-    except (Exception, BaseExceptionGroup):  # a TaskGroup groups the GeneratorExit of aclose()
+    except BaseExceptionGroup as group:  # task groups wrap the GeneratorExit of aclose()
+        failure = group.split((GeneratorExit, event_loop().cancelled))[1]
+        if failure is not None:
+            log.error("a stream's source raised while it was being closed", exc_info=failure)
+    except Exception:
         log.exception("a stream's source raised while it was being closed")
+
+
+def source_name(source: Any) -> str:
+    """Return what a message calls a source: its generator's name and place, or its type's name."""
+    owner = getattr(source, "owner", source)  # of an iterator of ours
+    code = getattr(owner, "ag_code", None) or getattr(owner, "gi_code", None)
+    if code is None:
+        return f"the source {type(owner).__qualname__}"
+    return f"the source {owner.__qualname__} ({code.co_filename}:{code.co_firstlineno})"
 
 
 def close_blocking(iterator: Any, owner: Any) -> None:
@@ -75,14 +88,14 @@ class _Owned(AsyncIterator[Any]):
 
     def __init__(self, iterator: AsyncIterator[Any], owner: Any) -> None:
         self._iterator = iterator
-        self._owner = owner
+        self.owner = owner
 
     async def __anext__(self) -> Any:
         return await self._iterator.__anext__()
 
     async def aclose(self) -> None:
         await close_source(self._iterator)
-        await close_source(self._owner)
+        await close_source(self.owner)
 
 
 class _InPlace(AsyncIterator[Any]):
@@ -104,7 +117,7 @@ class _InThread(AsyncIterator[Any]):
     """
 
     def __init__(self, source: Iterable[Any]) -> None:
-        self._owner = source
+        self.owner = source
         self._source = iter(source)
         self._loop: EventLoop | None = None
         self._items: deque[Any] = deque()
@@ -147,7 +160,7 @@ class _InThread(AsyncIterator[Any]):
         self._room.set()
         if self._loop is None:
             self._finished = True
-            close_blocking(self._source, self._owner)
+            close_blocking(self._source, self.owner)
 
     def _start(self) -> None:
         self._loop = event_loop()
@@ -170,7 +183,7 @@ class _InThread(AsyncIterator[Any]):
                     if not self._told:
                         self._tell()
             finally:
-                close_blocking(self._source, self._owner)
+                close_blocking(self._source, self.owner)
         except BaseException as error:
             self._error = error
             if self._stopping:  # nobody will be told any more

@@ -18,8 +18,8 @@ from collections.abc import (
 from typing import Any, overload
 
 from .blocking import BlockingStream
-from .engine import Stream
-from .options import NDJSONOptions, SSEOptions
+from .engine import CLEANUP_TIMEOUT, Stream
+from .options import NDJSONOptions, SSEOptions, check_source_times, refuse_source_timeout
 from .writer import NDJSONEncoder, SSEEncoder
 
 __all__ = ["ndjson", "sse"]
@@ -27,14 +27,29 @@ __all__ = ["ndjson", "sse"]
 
 @overload
 def sse(
-    stream: AsyncIterable[Any], options: SSEOptions | None = None, *, dialect: str = "gai"
+    stream: AsyncIterable[Any],
+    options: SSEOptions | None = None,
+    *,
+    dialect: str = "gai",
+    cleanup_timeout: float | None = CLEANUP_TIMEOUT,
+    source_timeout: float | None = None,
 ) -> AsyncIterator[bytes]: ...
 @overload
 def sse(
-    stream: Iterable[Any], options: SSEOptions | None = None, *, dialect: str = "gai"
+    stream: Iterable[Any],
+    options: SSEOptions | None = None,
+    *,
+    dialect: str = "gai",
+    cleanup_timeout: float | None = CLEANUP_TIMEOUT,
+    source_timeout: None = None,
 ) -> Iterator[bytes]: ...
 def sse(
-    stream: Any, options: SSEOptions | None = None, *, dialect: str = "gai"
+    stream: Any,
+    options: SSEOptions | None = None,
+    *,
+    dialect: str = "gai",
+    cleanup_timeout: float | None = CLEANUP_TIMEOUT,
+    source_timeout: float | None = None,
 ) -> AsyncIterator[bytes] | Iterator[bytes]:
     """Give Server-Sent Events for what a source yields.
 
@@ -42,34 +57,66 @@ def sse(
         stream: an async or sync iterable of events (or str, dicts with a `type`, …).
         options: what is written and when; SSEOptions() if None.
         dialect: "gai" or "json".
+        cleanup_timeout: seconds that an async source may take to end once the iterator is closed,
+            before it is cancelled again and left; None: any time.
+        source_timeout: seconds that an async source may be silent before the stream ends with
+            `Error(code="timeout")`; 0 or None: any time.
 
     Returns:
         An async iterator for an async source, else an iterator, of bytes: whole frames.
 
     Raises:
         EventError: the stream is no iterable of events.
+        FrameError: a time that cannot be honoured.
     """
-    return _iterate(stream, SSEEncoder(options, dialect=dialect))
+    encoder = SSEEncoder(options, dialect=dialect)
+    return _iterate(stream, encoder, cleanup_timeout, source_timeout)
 
 
 @overload
 def ndjson(
-    stream: AsyncIterable[Any], options: NDJSONOptions | None = None, *, dialect: str = "gai"
+    stream: AsyncIterable[Any],
+    options: NDJSONOptions | None = None,
+    *,
+    dialect: str = "gai",
+    cleanup_timeout: float | None = CLEANUP_TIMEOUT,
+    source_timeout: float | None = None,
 ) -> AsyncIterator[bytes]: ...
 @overload
 def ndjson(
-    stream: Iterable[Any], options: NDJSONOptions | None = None, *, dialect: str = "gai"
+    stream: Iterable[Any],
+    options: NDJSONOptions | None = None,
+    *,
+    dialect: str = "gai",
+    cleanup_timeout: float | None = CLEANUP_TIMEOUT,
+    source_timeout: None = None,
 ) -> Iterator[bytes]: ...
 def ndjson(
-    stream: Any, options: NDJSONOptions | None = None, *, dialect: str = "gai"
+    stream: Any,
+    options: NDJSONOptions | None = None,
+    *,
+    dialect: str = "gai",
+    cleanup_timeout: float | None = CLEANUP_TIMEOUT,
+    source_timeout: float | None = None,
 ) -> AsyncIterator[bytes] | Iterator[bytes]:
     """Give lines of JSON for what a source yields; everything else as `sse`."""
-    return _iterate(stream, NDJSONEncoder(options, dialect=dialect))
+    encoder = NDJSONEncoder(options, dialect=dialect)
+    return _iterate(stream, encoder, cleanup_timeout, source_timeout)
 
 
-def _iterate(stream: Any, encoder: Any) -> AsyncIterator[bytes] | Iterator[bytes]:
+def _iterate(
+    stream: Any, encoder: Any, cleanup_timeout: float | None, source_timeout: float | None
+) -> AsyncIterator[bytes] | Iterator[bytes]:
+    check_source_times(cleanup_timeout, source_timeout)
     if isinstance(stream, AsyncIterable):
-        return _AsyncChunks(Stream(stream, encoder))
+        life = Stream(
+            stream,
+            encoder,
+            cleanup_timeout=cleanup_timeout,
+            source_timeout=source_timeout or None,
+        )
+        return _AsyncChunks(life)
+    refuse_source_timeout(source_timeout, "an async source")
     return _Chunks(BlockingStream(stream, encoder))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Generator
 from typing import Any, Self
 
 import trio
@@ -30,6 +30,7 @@ class TrioLoop:
         self.create_event = trio.Event
         self.create_future = _Future
         self.create_task = _Task
+        self.starting = _Starting
         self.call_at = _Timer
         self.breakable = _Breakable
 
@@ -39,17 +40,27 @@ class TrioLoop:
         return _Future()
 
     @staticmethod
-    def shielded() -> contextlib.AbstractContextManager[Any]:
-        """Make a block whose awaits go on in a task that was cancelled before."""
+    def sheltered() -> contextlib.AbstractContextManager[Any]:
+        """Make a block that no scope around it cancels; not for what has scopes of its own."""
         return trio.CancelScope(shield=True)
 
-    sheltered = shielded
+    shielded = sheltered
+
+    @staticmethod
+    def end_of(task: Any) -> _End:
+        """Return the end of a task, to wait for."""
+        end: _End = task.end
+        return end
 
     @staticmethod
     async def ended(task: Any) -> None:
         """Wait for a task's end, whatever it was."""
-        with trio.CancelScope(shield=True):
-            await task.end.wait()
+        await task.end.wait()
+
+    @staticmethod
+    def shield(task: Any) -> None:
+        """Have the running task go on although it was cancelled; a second time cancels it again."""
+        task.shield()
 
     def is_closed(self) -> bool:
         """Whether it will never run again."""
@@ -60,12 +71,14 @@ class TrioLoop:
         return False
 
     @staticmethod
-    def ends_task(error: BaseException) -> bool:
-        """Whether this ends the task that it is raised in, rather than being its own failure."""
+    def failure_in(error: BaseException) -> BaseException | None:
+        """Return the failure of a source in what it raised; None if that ends its task instead."""
         if isinstance(error, BaseExceptionGroup):
-            return error.subgroup(trio.Cancelled) is not None
-        ends = trio.Cancelled, KeyboardInterrupt, SystemExit, GeneratorExit
-        return isinstance(error, ends)
+            return error.split(trio.Cancelled)[1]
+        if isinstance(error, GeneratorExit):
+            return error if trio.lowlevel.in_trio_task() else None
+        ends = trio.Cancelled, KeyboardInterrupt, SystemExit
+        return None if isinstance(error, ends) else error
 
 
 class _Future:
@@ -86,35 +99,76 @@ class _Future:
         return self._event.wait().__await__()
 
 
-class _Task:
-    """As asyncio's."""
+class _End:
+    """As asyncio's; in the task that waits, it raises what must leave the run, as SystemExit."""
 
-    def __init__(self, main: Coroutine[Any, Any, Any], *, name: str | None = None) -> None:
-        self.end = trio.Event()
+    __slots__ = ("_event", "error")
+
+    def __init__(self) -> None:
+        self._event = trio.Event()
+        self.error: BaseException | None = None
+
+    async def wait(self) -> None:
+        with trio.CancelScope(shield=True):
+            await self._event.wait()
+        error, self.error = self.error, None
+        if error is not None:
+            raise error
+
+    def give_up(self) -> None:
+        self._event.set()
+
+
+class _Task:
+    """As asyncio's. Both its scopes are around all that it runs, which may hold scopes open."""
+
+    def __init__(self, main: Any, *, name: str | None = None) -> None:
+        self.end = _End()
+        self.over = False
         self._scope = trio.CancelScope()
+        self._inner = trio.CancelScope()
         context = contextvars.copy_context()
         trio.lowlevel.spawn_system_task(self._run, main, name=name, context=context)
 
-    async def _run(self, main: Coroutine[Any, Any, Any]) -> None:
+    async def _run(self, main: Any) -> None:
         try:
-            with self._scope:
+            with self._scope, self._inner:
                 if self._scope.cancel_called:
                     main.close()
                 else:
                     await main
         except Exception:  # beside its cancellation; it must not end the whole run
             log.exception("a stream's task raised")
+        except (KeyboardInterrupt, SystemExit) as error:  # an internal error of trio's here
+            self.end.error = error
         finally:
-            self.end.set()
+            self.over = True
+            self.end.give_up()
 
     def cancel(self) -> None:
-        self._scope.cancel()
+        again = self._scope.cancel_called or self._inner.shield
+        (self._inner if again else self._scope).cancel()
 
     def cancelling(self) -> int:
         return int(self._scope.cancel_called)
 
+    def shield(self) -> None:
+        self._inner.shield = True
+
     def done(self) -> bool:
-        return self.end.is_set()
+        return self.over
+
+
+class _Starting:
+    """As asyncio's, in a copy of the context: trio enters a new task's while this one runs."""
+
+    context: contextvars.Context | None = None
+
+    def __init__(self, main: Any, name: str) -> None:
+        self.task: Any = _Task(main, name=name)
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        return trio.lowlevel.checkpoint().__await__()  # noqa: ASYNC105
 
 
 class _Timer:

@@ -19,7 +19,7 @@ from . import http
 from ._log import log
 from .blocking import BlockingStream, LoopStream
 from .blocking_shutdown import drain, drain_on_signals, refusal_in_threads
-from .engine import Outcome
+from .engine import CLEANUP_TIMEOUT, Outcome, Stream
 from .greenlets import Runner, new_runner
 from .handling import (
     Answer,
@@ -32,7 +32,12 @@ from .handling import (
     error_answer,
     kept_in_errors,
 )
-from .options import NDJSONOptions, SSEOptions
+from .options import (
+    NDJSONOptions,
+    SSEOptions,
+    check_source_times,
+    refuse_source_timeout,
+)
 from .writer import NDJSONEncoder, SSEEncoder
 
 __all__ = [
@@ -103,19 +108,30 @@ class _Response:
         headers: Mapping[str, str] | None = None,
         dialect: str = "gai",
         cors: CORSLike = "*",
+        cleanup_timeout: float | None = CLEANUP_TIMEOUT,
+        source_timeout: float | None = None,
         hold_headers: bool = False,
         on_close: Callable[[Outcome], Any] | None = None,
         helper_thread: bool = False,
         _runner: Runner | None = None,
     ) -> None:
+        check_source_times(cleanup_timeout, source_timeout)
         self._runner = _runner or new_runner()
         encoder = _ENCODERS[self._format](options, dialect=dialect)
         self._stream: BlockingStream | LoopStream
         if helper_thread or isinstance(stream, AsyncIterable):
             self._stream = LoopStream(
-                stream, encoder, self._runner, hold_headers=hold_headers
+                Stream(
+                    stream,
+                    encoder,
+                    cleanup_timeout=cleanup_timeout,
+                    source_timeout=source_timeout or None,
+                ),
+                self._runner,
+                hold_headers=hold_headers,
             )
         else:
+            refuse_source_timeout(source_timeout, "helper_thread=True or an async source")
             self._stream = BlockingStream(stream, encoder)
         self._headers = check_settings(status, headers, on_close)
         self._status = int(status)  # an HTTPStatus too
@@ -188,9 +204,18 @@ class SSEResponse(_Response):
         headers: more headers; they replace those of the same name.
         dialect: "gai" or "json".
         cors: "*", an origin, several origins, a gaistream.http.CORS, or None.
+        cleanup_timeout: seconds that the source may take to end once its stream is over, before it
+            is cancelled again and left; None: any time. Not enforced for a sync source in the
+            server's own thread, which nothing can interrupt.
+        source_timeout: seconds that the source may be silent before the stream ends with
+            `Error(code="timeout")`; 0 or None: any time. Needs an async source or `helper_thread`.
         hold_headers: wait for the first event with the headers, also for an async source.
         on_close: called (or awaited) with the Outcome when everything is closed.
         helper_thread: run a sync source in a thread of its own: heartbeats and coalescing.
+
+    Raises:
+        FrameError: an argument that could not be honoured.
+        EventError: `stream` is not iterable.
     """
 
     _format = "sse"
@@ -314,7 +339,8 @@ def sse_handler(
         prepare_request: gets a gaistream.http.IncomingRequest; sync or async.
         options: SSEOptions; by default with ids.
         on_reconnect: "end" or "rerun".
-        settings: dialect, headers, cors, hold_headers, on_close, helper_thread: see SSEResponse.
+        settings: dialect, headers, cors, cleanup_timeout, source_timeout, hold_headers, on_close,
+            helper_thread: see SSEResponse.
     """
     return _Handler(Handling(provider, prepare_request, {"sse": options}, on_reconnect, settings))
 

@@ -35,9 +35,9 @@ cdef class FrameSender:
     cdef public bint _due, _held, _finished
     cdef public Py_ssize_t events, bytes
     cdef public object _interrupted, _time, _idle_since, _sending_since
-    cdef public object _sender, _rest, _waiter, _room
+    cdef public object _sender, _rest, _waiter, _room, _source_context
     cdef object send, loop, context, current
-    cdef bint at_once
+    cdef bint at_once, shares_context
     cdef Py_ssize_t flush_size, most_pending, turn_bytes, turn_size, turn_events
     cdef double turn, turn_seconds
 
@@ -65,7 +65,8 @@ cdef class FrameSender:
         self._time = monotonic
         self._idle_since = 0.0
         self._sending_since = None
-        self._sender = self._rest = self._waiter = self._room = None
+        self._sender = self._rest = self._waiter = self._room = self._source_context = None
+        self.shares_context = False
 
     @cython.critical_section
     def _accept(self, item):
@@ -99,12 +100,13 @@ cdef class FrameSender:
         return take_due(self)
 
     @cython.critical_section
-    def _send_now(self):
+    def _send_now(self, bint in_source=False):
         """Send what is due: begun right here while the sender waits, else it is woken.
 
-        With this another turn of the source begins.
+        With this another turn of the source begins. `in_source`: called by a step of the source's
+        task, so in its context.
         """
-        send_now(self)
+        send_now(self, in_source)
 
     @cython.critical_section
     def _lend(self, send, loop, sender, context, current):
@@ -118,6 +120,7 @@ cdef class FrameSender:
         self.loop = loop
         self.context = context
         self.current = current
+        self.shares_context = context is self._source_context
         self._sender = sender
 
     @cython.critical_section
@@ -154,14 +157,14 @@ cdef bytes take_due(FrameSender self):
     return chunk
 
 
-cdef int send_now(FrameSender self) except -1:
-    if self._due and self._frames.buffer.length and not begin(self):
+cdef int send_now(FrameSender self, bint in_source) except -1:
+    if self._due and self._frames.buffer.length and not begin(self, in_source):
         wake(self)
     self.turn_events = self.turn_size = 0
     return 0
 
 
-cdef int begin(FrameSender self) except -1:
+cdef int begin(FrameSender self, bint in_source) except -1:
     """Begin a send in the sender's name; False, and nothing is done, where that cannot be."""
     cdef object current = self.current
     cdef object loop = self.loop
@@ -173,6 +176,9 @@ cdef int begin(FrameSender self) except -1:
     except Exception:  # the sender does it itself, then
         return False
     try:
+        if in_source and self.shares_context:  # it runs already, and cannot be entered twice
+            send_in_context(self)
+            return True
         try:
             PyContext_Enter(context)
         except RuntimeError:  # it is shared with the task that runs
@@ -318,7 +324,7 @@ cdef object send_and_wait(SourceReader self, object waits_for):
     cdef FrameSender sender = self.sender
     if sender is not None:
         try:
-            send_now(sender)
+            send_now(sender, True)
         except BaseException as error:
             return self.throw(error)
     return waits_for

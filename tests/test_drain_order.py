@@ -66,7 +66,7 @@ class Open:
     def silent_since(self) -> float:
         return self._since if self._silent_for > 1 else float(self._clock.loop.now)
 
-    def drain_begins(self) -> None:
+    def drain_begins(self, grace: float) -> None:
         """Take note: there is nothing to do."""
 
     def drain(self, retry_ms: int | None) -> None:

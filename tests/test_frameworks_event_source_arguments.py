@@ -135,10 +135,46 @@ def test_the_close_handler_is_called_once_when_the_client_has_gone() -> None:
 
         response = EventSourceResponse(source, client_close_handler_callable=handler)
         await until_pinged(response, b"data: a")
-        assert calls == [({"type": "http.disconnect"}, 1)]
+        assert [message for message, _ in calls] == [{"type": "http.disconnect"}]
+        assert source.closed == 1
         response = EventSourceResponse(["a"], client_close_handler_callable=handler)
         await Connection().serve(response)
         assert len(calls) == 1
+
+    run(test())
+
+
+def test_the_clean_up_of_a_source_may_wait_for_the_close_handler() -> None:
+    async def test() -> None:
+        told, order = asyncio.Event(), list[str]()
+
+        async def handler(_: Any) -> None:
+            order.append("handler")
+            told.set()
+
+        async def source() -> AsyncIterator[str]:
+            try:
+                yield "a"
+                await asyncio.Event().wait()
+            finally:
+                await told.wait()
+                order.append("source")
+
+        response = EventSourceResponse(source(), client_close_handler_callable=handler)
+        await until_pinged(response, b"data: a")
+        assert order == ["handler", "source"]
+
+    run(test())
+
+
+def test_a_close_handler_that_hangs_is_cancelled_in_time() -> None:
+    async def test() -> None:
+        response = EventSourceResponse(
+            Source("a"),
+            client_close_handler_callable=lambda _: asyncio.Event().wait(),  # type: ignore[arg-type]
+            cleanup_timeout=0.01,
+        )
+        await until_pinged(response, b"data: a")
 
     run(test())
 
@@ -167,7 +203,7 @@ def test_a_cleanup_beyond_its_time_is_cancelled(caplog: pytest.LogCaptureFixture
         source = Slow({"unknown": 1})
         await Connection().serve(EventSourceResponse(source, cleanup_timeout=0.01))
         assert source.closed == 1
-        assert "cleanup was cancelled" in caplog.text
+        assert "cancelled again" in caplog.text
 
     run(test())
 

@@ -151,7 +151,7 @@ def test_a_cleanup_beyond_its_time_is_cancelled(
 
     with caplog.at_level(logging.WARNING):
         on_trio(main)
-    assert "cleanup was cancelled" in caplog.text
+    assert "cancelled again" in caplog.text
 
 
 def test_a_source_that_is_told_of_a_drain_says_goodbye() -> None:

@@ -132,7 +132,7 @@ def test_every_send_is_of_the_connections_task_and_in_its_context(
         fed, seen, sources_own = Fed(), [], []
 
         async def source() -> AsyncIterator[str]:
-            variable.set("the source's")
+            variable.reset(token)  # which only the connection's own context can do
             own = asyncio.current_task()
             async for item in fed:
                 yield item
@@ -144,11 +144,15 @@ def test_every_send_is_of_the_connections_task_and_in_its_context(
                 await asyncio.sleep(0)
                 seen.append((asyncio.current_task(), variable.get(), chunk))
 
-        variable.set("the connection's")
+        async def serve() -> None:
+            nonlocal token
+            variable.set("the connection's")
+            token = variable.set("the endpoint's")
+            await connection.serve(stream_of(gs, source(), heartbeat_interval=SOON))
+
+        token: Any = None
         connection = Sending(step)
-        serving = asyncio.create_task(
-            connection.serve(stream_of(gs, source(), heartbeat_interval=SOON))
-        )
+        serving = asyncio.create_task(serve())
         await turns(5)
         await fed.feed("a", "waits", "b")
         await connection.sends(b"keep-alive")  # begun in a callback of the loop

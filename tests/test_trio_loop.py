@@ -115,9 +115,9 @@ def test_what_a_task_raises_is_logged_and_does_not_end_the_run(
     assert ["a stream's task raised"] == [each.message for each in caplog.records]
 
 
-def test_a_group_that_holds_a_cancellation_ends_the_task(gs: ModuleType) -> None:
+def test_what_is_no_cancellation_in_a_group_is_the_failure_of_the_source(gs: ModuleType) -> None:
     async def main() -> None:
-        loop = gs.event_loop.event_loop()
+        failure_in = gs.event_loop.event_loop().failure_in
         caught: list[BaseException] = []
         with trio.CancelScope() as scope:
             scope.cancel()
@@ -126,11 +126,12 @@ def test_a_group_that_holds_a_cancellation_ends_the_task(gs: ModuleType) -> None
             except trio.Cancelled as cancelled:
                 caught.append(cancelled)
                 raise
-        group = BaseExceptionGroup("", [ValueError(), *caught])
-        assert loop.ends_task(caught[0])
-        assert loop.ends_task(BaseExceptionGroup("", [group]))
-        assert not loop.ends_task(ExceptionGroup("", [ValueError()]))
-        assert not loop.ends_task(ValueError())
-        assert loop.ends_task(KeyboardInterrupt())
+        error = ValueError()
+        assert failure_in(caught[0]) is None
+        assert failure_in(BaseExceptionGroup("", [BaseExceptionGroup("", caught)])) is None
+        mixed = failure_in(BaseExceptionGroup("", [error, *caught]))
+        assert mixed.exceptions == (error,)
+        assert failure_in(error) is error
+        assert failure_in(KeyboardInterrupt()) is None
 
     on_trio(main)

@@ -16,7 +16,7 @@ from .._backend import ServerSentEvent as _ServerSentEvent
 from .._backend import SSEFrames
 from .._log import log
 from ..dialects.plain import PlainSSE
-from ..engine import Stream
+from ..engine import OutcomeKind, Stream
 from ..errors import FrameTypeError
 from ..event_loop import Breakable, Task, Timer, event_loop
 from ..options import SSEOptions
@@ -136,38 +136,6 @@ class EventSourceEncoder(SSEFrames):
         self.write_comment(f"ping - {datetime.now(UTC)}")
 
 
-class ClosedInTime(AsyncIterator[Any]):
-    """A source whose closing is cancelled after some time.
-
-    Args:
-        source: an async iterator.
-        seconds: that its `aclose()` may take; None: any time.
-    """
-
-    def __init__(self, source: AsyncIterator[Any], seconds: float | None) -> None:
-        self._source = source
-        self._next = source.__anext__
-        self._seconds = seconds
-
-    def __anext__(self) -> Awaitable[Any]:
-        return self._next()
-
-    async def aclose(self) -> None:
-        """Close the source, or give up."""
-        if self._seconds is None:
-            await close_source(self._source)
-            return
-        loop = event_loop()
-        with loop.breakable() as block:
-            timer = loop.call_at(loop.time() + self._seconds, block.break_off)
-            try:
-                await close_source(self._source)
-            finally:
-                timer.cancel()
-        if block.broken:
-            log.warning("a source's cleanup was cancelled after %s seconds", self._seconds)
-
-
 class Fed(AsyncIterator[Any]):
     """A source beside which a feeder runs, in a task that begins and ends with it.
 
@@ -226,24 +194,48 @@ class ToldStream(Stream):
     when the drain's is.
 
     Args:
-        source, encoder, send_timeout: see Stream.
+        source, encoder, send_timeout, cleanup_timeout: see Stream.
+        on_gone: an async callable that runs once the client has gone, beside the source's end.
         event: its `set()` tells the source; None: it is not told.
         grace: seconds from the beginning of the drain.
     """
 
-    __slots__ = ("_event", "_grace", "_timer", "_until")
+    __slots__ = ("_event", "_gone_task", "_grace", "_on_gone", "_timer", "_until")
 
     def __init__(
-        self, source: Any, encoder: Any, *, send_timeout: float | None, event: Any, grace: float
+        self,
+        source: Any,
+        encoder: Any,
+        *,
+        on_gone: Callable[[dict[str, Any]], Awaitable[None]] | None,
+        event: Any,
+        grace: float,
+        **times: float | None,
     ) -> None:
-        super().__init__(source, encoder, send_timeout=send_timeout)
+        super().__init__(source, encoder, **times)
+        self._on_gone = on_gone
+        self._gone_task: Task | None = None
         self._event = event
         self._grace = grace
         self._until: float | None = None
         self._timer: Timer | None = None
 
-    def drain_begins(self) -> None:
+    def _end(self, kind: OutcomeKind) -> None:
+        if kind == "client_gone" and not self._interrupted and self._on_gone is not None:
+            self._gone_task = event_loop().create_task(
+                self._client_gone(self._on_gone), name="gaistream client gone"
+            )
+        super()._end(kind)
+
+    async def _client_gone(self, on_gone: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
+        try:
+            await on_gone({"type": "http.disconnect"})
+        except Exception:
+            log.exception("client_close_handler_callable raised")
+
+    def drain_begins(self, grace: float) -> None:
         """Tell the source, once; from now on its time runs."""
+        super().drain_begins(grace)
         if self._until is not None:
             return
         self._until = self._loop.time() + self._grace
@@ -270,8 +262,12 @@ class ToldStream(Stream):
             self._timer = None
 
     async def close(self) -> None:
-        """Close the stream."""
+        """Close the stream, and wait for what runs because the client has gone."""
         try:
             await super().close()
+            if self._gone_task is not None:
+                timer = self._loop.call_at(self._clean_up_until(), self._gone_task.cancel)
+                await self._loop.ended(self._gone_task)
+                timer.cancel()
         finally:
             self._stop_timer()

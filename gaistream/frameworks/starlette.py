@@ -27,13 +27,12 @@ from starlette.types import Message, Receive, Scope, Send
 
 from .. import asgi, http
 from ..asgi_stream import StreamApp
-from ..engine import Outcome
+from ..engine import CLEANUP_TIMEOUT, Outcome
 from ..errors import FrameError, FrameTypeError
 from ..handling import CORSLike, check_settings
 from ..options import SSEOptions, check_seconds
 from ..sources import open_source
 from ._event_source import (
-    ClosedInTime,
     EventSourceEncoder,
     Fed,
     JSONServerSentEvent,
@@ -132,6 +131,8 @@ class _Face(_Streamed):
         dialect: str = "gai",
         cors: CORSLike = None,
         send_timeout: float | None = 60,
+        cleanup_timeout: float | None = CLEANUP_TIMEOUT,
+        source_timeout: float | None = None,
         hold_headers: bool = False,
         on_close: Callable[[Outcome], Any] | None = None,
     ) -> None:
@@ -143,6 +144,8 @@ class _Face(_Streamed):
             dialect=dialect,
             cors=cors,
             send_timeout=send_timeout,
+            cleanup_timeout=cleanup_timeout,
+            source_timeout=source_timeout,
             hold_headers=hold_headers,
             on_close=on_close,
         )
@@ -164,6 +167,10 @@ class SSEResponse(_Face):
         cors: None: the app's policy stands; else as in gaistream.asgi.
         send_timeout: seconds that one send may take before the stream ends as stalled; 0 or
             None: any time.
+        cleanup_timeout: seconds that the source may take to end once its stream is over (the client
+            has gone, say), before it is cancelled again and left; None: any time.
+        source_timeout: seconds that the source may be silent before the stream ends with
+            `Error(code="timeout")`, or status 504 if nothing was sent; 0 or None: any time.
         hold_headers: wait for the first event with the headers.
         on_close: called (or awaited) with the Outcome when everything is closed.
 
@@ -197,13 +204,15 @@ class EventSourceResponse(_Streamed):
         ping_message_factory: gives the item that is a ping.
         data_sender_callable: an async callable that runs beside the source, and ends with it.
         send_timeout: seconds that one send may take; 0 or None: any time.
-        client_close_handler_callable: an async callable, called with the ASGI message when the
-            client has gone and the source is closed.
+        client_close_handler_callable: an async callable, called with the ASGI message as soon as
+            the client has gone, while the source is cancelled; the response waits for it, for
+            `cleanup_timeout` at most.
         shutdown_event: its `set()` is called when the streams are drained (`gaistream.drain`,
             DrainMiddleware): an anyio.Event or the like, which the source may look at.
         shutdown_grace_period: seconds from then on that the source has to end by itself, within
             the drain's own grace time.
-        cleanup_timeout: seconds that the source's `aclose()` may take; None: any time.
+        cleanup_timeout: seconds that the source may take to end once its stream is over, before it
+            is cancelled again and left; None: any time.
 
     Raises:
         FrameError: a value that cannot be honoured (a ValueError; a wrong type is a TypeError).
@@ -211,7 +220,7 @@ class EventSourceResponse(_Streamed):
 
     DEFAULT_PING_INTERVAL = 15
     DEFAULT_SEPARATOR = "\n"
-    DEFAULT_CLEANUP_TIMEOUT = 30.0
+    DEFAULT_CLEANUP_TIMEOUT = CLEANUP_TIMEOUT
     media_type = "text/event-stream"
 
     def __init__(
@@ -267,7 +276,7 @@ class EventSourceResponse(_Streamed):
         raise NotImplementedError("compression is the middleware's")
 
     def _app(self) -> App:
-        source: Any = ClosedInTime(open_source(self.body_iterator), self._cleanup_timeout)
+        source: Any = open_source(self.body_iterator)
         if self.data_sender_callable is not None:
             source = Fed(source, self.data_sender_callable)
         options = SSEOptions(heartbeat_interval=self._ping_interval)
@@ -276,11 +285,9 @@ class EventSourceResponse(_Streamed):
             source,
             encoder,
             send_timeout=self.send_timeout or None,
+            cleanup_timeout=self._cleanup_timeout,
+            on_gone=self.client_close_handler_callable,
             event=self._shutdown_event,
             grace=self._shutdown_grace_period,
         )
-        return StreamApp(stream, "sse", cors=None, on_close=self._tell_of_close)
-
-    async def _tell_of_close(self, outcome: Outcome) -> None:
-        if outcome.kind == "client_gone" and self.client_close_handler_callable is not None:
-            await self.client_close_handler_callable({"type": "http.disconnect"})
+        return StreamApp(stream, "sse", cors=None)

@@ -50,6 +50,8 @@ class FrameSender(Stateful):
         "_room",
         "_sender",
         "_sending_since",
+        "_shares_context",
+        "_source_context",
         "_time",
         "_turn",
         "_turn_bytes",
@@ -91,6 +93,8 @@ class FrameSender(Stateful):
         self._sender: Any = None  # the task in whose name a send may be begun
         self._rest: _Rest | None = None  # of one that was begun
         self._lent: Any = None  # what begins it
+        self._source_context: Context | None = None  # in which the source runs
+        self._shares_context = False  # the sender and the source do
         self._waiter: Any = None  # the sender's future, while it waits
         self._room: Any = None  # the source's, while it waits for room
 
@@ -139,12 +143,15 @@ class FrameSender(Stateful):
             _settle(self._room)
         return chunk
 
-    def _send_now(self) -> None:
+    def _send_now(self, in_source: bool = False) -> None:
         """Send what is due: begun right here while the sender waits, else it is woken.
 
         With this another turn of the source begins.
+
+        Args:
+            in_source: called by a step of the source's task, so in its context.
         """
-        if self._due and self._frames.pending and not self._begin():
+        if self._due and self._frames.pending and not self._begin(in_source):
             self._wake()
         self._turn_events = self._turn_size = 0
 
@@ -166,9 +173,10 @@ class FrameSender(Stateful):
                 current one and gives the one before.
         """
         self._lent = send, loop, context, current
+        self._shares_context = context is self._source_context
         self._sender = sender
 
-    def _begin(self) -> bool:
+    def _begin(self, in_source: bool) -> bool:
         """Begin a send in the sender's name; False, and nothing is done, where that cannot be."""
         if self._sender is None or self._waiter is None:
             return False
@@ -179,7 +187,10 @@ class FrameSender(Stateful):
             return False
         entered: list[None] = []
         try:
-            context.run(self._send_in_context, send, entered)
+            if in_source and self._shares_context:  # it runs already, and cannot be entered twice
+                self._send_in_context(send, entered)
+            else:
+                context.run(self._send_in_context, send, entered)
         except RuntimeError:
             if entered:
                 raise
@@ -282,7 +293,7 @@ class SourceReader(Stateful):
         sender = self._sender
         if sender is not None:
             try:
-                sender._send_now()
+                sender._send_now(True)
             except BaseException as error:
                 return self.throw(error)
         return waits_for
