@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import os
 import sys
+import types
 from collections.abc import Callable
 from itertools import repeat
 from typing import Any
@@ -26,7 +27,7 @@ from gaistream import (
     encode_sse,
     encode_sse_into,
 )
-from gaistream._backend import FrameSender
+from gaistream._backend import FrameSender, SourceReader
 from gaistream.events import TextDelta, ToolCall
 
 
@@ -51,6 +52,32 @@ def streamed(token: Any) -> Callable[[], Any]:
     return accept_and_send
 
 
+def streamed_in_source(token: Any) -> Callable[[], Any]:
+    """Return one step of a source in its connection's own context: a token, and its send."""
+    sender = FrameSender(SSEEncoder(), True, 4096, 65_536, 3600.0, 2**18)
+    loop = asyncio.new_event_loop()
+    waiter = loop.create_future()
+    loop.close()
+    context = contextvars.copy_context()
+    sender._source_context = context
+    sender._lend(send, "loop", "sender", context, {"loop": "reader"})
+    sender._waiter = waiter
+
+    @types.coroutine
+    def read() -> Any:
+        while True:
+            sender._accept(token)
+            yield
+
+    step = SourceReader(sender, read()).send
+
+    def accept_and_send() -> Any:
+        context.run(step, None)
+        return sender._waiter is waiter and sender._frames.pending
+
+    return accept_and_send
+
+
 def paths() -> dict[str, tuple[int, Callable[[], Any], Any]]:
     """Give each path: how often it is called, what, and what it must give."""
     token = TextDelta(payloads.TOKEN)
@@ -67,7 +94,11 @@ def paths() -> dict[str, tuple[int, Callable[[], Any], Any]]:
         taken: bytes = encoder.take()
         return taken
 
+    newer: dict[str, tuple[int, Callable[[], Any], Any]] = {}
+    if hasattr(FrameSender, "_source_context"):  # sources run in their connection's context
+        newer["a stream, a token in its context"] = (150, streamed_in_source(token), 0)
     return {
+        **newer,
         "encode_sse, small": (400, lambda: encode_sse(data, event), payloads.SMALL_FRAME),
         "encode_sse, 4 KB in 40 lines": (
             60, lambda: encode_sse(payloads.LINES), payloads.LINES_FRAME),

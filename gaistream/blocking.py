@@ -8,6 +8,7 @@ iterator and close the source in every outcome.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -45,6 +46,8 @@ class BlockingStream:
         """Whether the source raised before it yielded anything."""
         return self.failure is not None and not self._events
 
+    left_behind = False  # its source cannot outlive it
+
     def refuse(self) -> None:
         """Note that it will not be served, for the server is being drained."""
         self._kind = "drained"
@@ -71,19 +74,24 @@ class BlockingStream:
         """Give a chunk for each item, and whether a drain ended them; then close the source."""
         frames = self._frames
         try:
-            for item in self._source:
-                frames.write(item)
-                self._events += 1
-                if frames.ended:
-                    break
+            while self._write_next():
                 if frames.pending:
                     yield self._take()
                 if self._ending:
                     return True
-        except Exception as error:
-            self.failure = error
         finally:
             self.close()
+        return False
+
+    def _write_next(self) -> bool:
+        """Write the next item of the source; return False at its end, or if it has failed."""
+        try:
+            for item in self._source:
+                self._frames.write(item)
+                self._events += 1
+                return not self._frames.ended
+        except (Exception, GeneratorExit, asyncio.CancelledError) as error:
+            self.failure = error
         return False
 
     def _write_end(self, drained: bool) -> None:
@@ -160,6 +168,11 @@ class LoopStream:
     def failed_unsaid(self) -> bool:
         """Whether the source raised before it yielded anything."""
         return self._life.failed_unsaid
+
+    @property
+    def left_behind(self) -> bool:
+        """True if the source still runs after `close`."""
+        return self._life.left_behind
 
     def refuse(self) -> None:
         """Note that it will not be served, for the server is being drained."""

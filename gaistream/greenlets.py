@@ -38,6 +38,14 @@ def new_runner() -> Runner:
     return asyncio.Runner()
 
 
+def close_runner(runner: Runner, *, left_behind: bool) -> None:
+    """Close a runner; in a thread if a task was left behind, which may hold that up for ever."""
+    if left_behind:
+        threading.Thread(target=runner.close, name="gaistream left behind", daemon=True).start()
+    else:
+        runner.close()
+
+
 class _GreenRunner:
     _turn: Any = None  # whose loop is running: a lock, made once everything is patched
 

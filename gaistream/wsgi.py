@@ -20,7 +20,7 @@ from ._log import log
 from .blocking import BlockingStream, LoopStream
 from .blocking_shutdown import drain, drain_on_signals, refusal_in_threads
 from .engine import CLEANUP_TIMEOUT, Outcome, Stream
-from .greenlets import Runner, new_runner
+from .greenlets import Runner, close_runner, new_runner
 from .handling import (
     Answer,
     CORSLike,
@@ -191,7 +191,7 @@ class _Response:
         except Exception:
             log.exception("on_close raised")
         finally:
-            self._runner.close()
+            close_runner(self._runner, left_behind=self._stream.left_behind)
 
 
 class SSEResponse(_Response):

@@ -337,6 +337,17 @@ def test_an_error_that_was_yielded_before_the_source_raised_is_the_only_one(
     assert b"".join(gs.sse(blocking())).count(b"event: error") == 1
 
 
+@pytest.mark.parametrize("error", [GeneratorExit, asyncio.CancelledError])
+def test_a_sync_source_that_raises_what_ends_others_has_failed_whole(
+    gs: ModuleType, error: type[BaseException]
+) -> None:
+    def source() -> Any:
+        yield "a"
+        raise error
+
+    assert b"".join(gs.sse(source())) == PRELUDE + said("a") + INTERNAL
+
+
 variable: ContextVar[str] = ContextVar("variable")
 
 

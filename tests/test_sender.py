@@ -278,6 +278,30 @@ def test_where_a_send_cannot_be_begun_the_sender_is_woken_and_nothing_is_lost(
     assert sender._take() == TOKEN
 
 
+def test_a_source_in_its_connections_context_begins_sends_there_without_entering_it_again(
+    gs: ModuleType,
+) -> None:
+    sender, context, seen = sender_of(gs), copy_context(), []
+
+    async def send(chunk: bytes) -> None:
+        seen.append((chunk, variable.get()))
+
+    async def read() -> None:
+        variable.set("the source's")
+        sender._accept("x")
+        await Suspended()
+
+    sender._source_context = context
+    sender._lend(send, "loop", "sender", context, lambda *_: "reader")
+    sender._waiter = waiter = Promise()
+    context.run(gs._backend.SourceReader(sender, read()).send, None)
+    assert seen == [(TOKEN, "the source's")]
+    sender._accept("x")
+    sender._send_now()  # by a timer, in another context
+    assert seen == [(TOKEN, "the source's")] * 2
+    assert sender._waiter is waiter
+
+
 @pytest.mark.parametrize("name", ["FrameSender", "SourceReader"])
 def test_neither_is_copied_nor_pickled(gs: ModuleType, name: str) -> None:
     sender = sender_of(gs)
