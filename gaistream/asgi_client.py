@@ -135,7 +135,8 @@ class Client:
         raise Gone
 
     async def close(self) -> None:
-        """Stop to read."""
+        """Stop reading."""
         if self._task is not None:
             self._task.cancel()
             await self._loop.ended(self._task)
+        self._on_gone = self._failure = None  # both may refer to this object

@@ -151,6 +151,7 @@ class StreamApp:
                 with event_loop().sheltered():
                     await self._tell(self._stream.outcome)
             finally:
+                self._stream.release()
                 if client is not None:
                     await client.close()
 

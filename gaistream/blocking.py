@@ -130,6 +130,10 @@ class BlockingStream:
         owner, self._owner = self._owner, self._source
         close_blocking(source, owner)
 
+    def release(self) -> None:
+        """Drop the failure, whose frames refer to this object: the outcome was told."""
+        self.failure = None
+
     @property
     def outcome(self) -> Outcome:
         """How the stream ended, once its iterator ended or was closed."""
@@ -231,6 +235,11 @@ class LoopStream:
         """Close the source, where the iterator was never begun."""
         if not self._begun:
             self._runner.run(self._life.close())
+
+    def release(self) -> None:
+        """Drop the failure, whose frames refer to this object: the outcome was told."""
+        self._life.release()
+        self._outcome = None
 
     @property
     def outcome(self) -> Outcome:

@@ -260,7 +260,8 @@ class Stream(FrameSender):
                         try:
                             await self._until_woken(send)
                         except self._loop.cancelled as error:
-                            self._hear(error)
+                            if self._hear(error):
+                                raise
                         if self._rest is not None:
                             await self._go_on()
                 if self._interrupted is None:
@@ -406,6 +407,11 @@ class Stream(FrameSender):
         """True if the source still runs after `close`."""
         return self._task is not None and not self._task.done()
 
+    def release(self) -> None:
+        """Drop the failure too, whose frames refer to the stream: the outcome was told."""
+        super().release()
+        self.failure = None
+
     @property
     def outcome(self) -> Outcome:
         """How the stream ended, once it was closed."""
@@ -438,18 +444,18 @@ class Stream(FrameSender):
         self._waiter = waiter
         return waiter
 
-    def _hear(self, cancelled: BaseException) -> None:
-        """Hear of a cancellation while the sender waited, which may be the end of it, or not.
+    def _hear(self, cancelled: BaseException) -> bool:
+        """Return True if a cancellation that came while the sender waited ends it.
 
         A send that was begun meanwhile hears of it in the place of the sender. One that was taken
         back by who asked for it, as task groups do, is none.
         """
         assert self._sending is not None
-        if not self._sending.cancelled():
-            return
         if self._rest is None:
-            raise cancelled
-        self._rest = *self._rest[:2], cancelled
+            return self._sending.cancelled()
+        if self._sending.cancelled():
+            self._rest = *self._rest[:2], cancelled
+        return False
 
     async def _go_on(self) -> None:
         """Go on with a send that was begun while the sender waited."""
@@ -478,14 +484,12 @@ class Stream(FrameSender):
             except BaseException as error:
                 if isinstance(error, self._loop.cancelled):
                     await self._close_source()  # which may take it back, as asyncio.timeout does
-                failure = self._loop.failure_in(error)
-                if failure is None:
-                    self._task_ends()
+                if self._ends_task(error):
                     raise
-                self._source_failed(failure)
             self._source_ended()
         finally:
             await self._close_source()
+            del self, accept  # a failure's traceback holds this frame, and somebody may keep it
 
     async def _close_source(self) -> None:
         """Close the source, once, in its own task; only `cleanup_timeout` breaks that off."""
@@ -496,17 +500,19 @@ class Stream(FrameSender):
             self._loop.shield(self._task)
         await close_source(self._source)
 
-    def _task_ends(self) -> None:
-        """Note that the source's task was cancelled, by the stream or by the server."""
-        if not self._finished:
-            self._interrupted = self._interrupted or "cancelled"
-            self._wake()
-
-    def _source_failed(self, failure: BaseException) -> None:
+    def _ends_task(self, error: BaseException) -> bool:
+        """Return True if what a source raised ends its task; else keep it as the failure."""
+        failure = self._loop.failure_in(error)
+        if failure is None:  # cancelled, by the stream or by the server
+            if not self._finished:
+                self._interrupted = self._interrupted or "cancelled"
+                self._wake()
+            return True
         if self.failure is None:
             self.failure = failure
         if self._finished:  # by a drain or a time-out, without the source
             _log_failure(failure)
+        return False
 
     def _source_ended(self) -> None:
         """Write the end, unless that was done without the source."""

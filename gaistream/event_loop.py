@@ -240,8 +240,11 @@ class _AsyncioEnd:
                 await asyncio.wait(
                     [task, self._given_up], return_when=asyncio.FIRST_COMPLETED
                 )
-        if task.done() and not task.cancelled():
-            task.exception()  # what it raises has ended the loop: no need to log it
+        if task.done():
+            try:  # a task keeps its error until it is asked, and the error's frames the task
+                task.exception()  # it has ended the loop: no need to log it
+            except asyncio.CancelledError as error:
+                error.__traceback__ = error.__context__ = None
 
     def give_up(self) -> None:
         if self._given_up is not None and not self._given_up.done():
@@ -313,9 +316,11 @@ class _AsyncioBreakable:
             self._task.cancel()
 
     def __exit__(self, *raised: Any) -> bool:
+        task = self._task
+        del self._task  # its error may hold a frame that holds this block
         if not self.broken:
             return False
-        from_outside = self._task.uncancel() > self._cancelled_before
+        from_outside = task.uncancel() > self._cancelled_before
         return raised[0] is asyncio.CancelledError and not from_outside
 
 

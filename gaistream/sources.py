@@ -140,7 +140,10 @@ class _InThread(AsyncIterator[Any]):
             if finished:
                 if self._error is not None:
                     error, self._error = self._error, None
-                    raise error
+                    try:
+                        raise error
+                    finally:
+                        del error  # its traceback holds this frame
                 raise StopAsyncIteration
             assert self._loop is not None
             self._waiting = self._loop.create_future()
@@ -191,6 +194,7 @@ class _InThread(AsyncIterator[Any]):
         finally:
             self._finished = True
             self._tell()
+            del self  # the error's traceback holds this frame
 
     def _wait_for_room(self) -> None:
         """Wait until half of the items were taken, or nobody will take any more."""

@@ -12,6 +12,7 @@ from collections.abc import (
     AsyncIterable,
     AsyncIterator,
     Awaitable,
+    Generator,
     Iterable,
     Iterator,
 )
@@ -127,6 +128,7 @@ async def _chunks(life: Stream) -> AsyncGenerator[bytes, None]:
             yield chunk
     finally:
         await life.close()
+        life.release()
 
 
 class _AsyncChunks(AsyncIterator[bytes]):
@@ -148,17 +150,24 @@ class _AsyncChunks(AsyncIterator[bytes]):
             await self._life.close()
 
 
+def _blocking_chunks(life: BlockingStream) -> Generator[bytes, None, None]:
+    try:
+        yield from life.chunks()
+    finally:
+        life.release()
+
+
 class _Chunks(Iterator[bytes]):
     """The same for a sync source."""
 
     def __init__(self, life: BlockingStream) -> None:
         self._life = life
-        self._chunks = life.chunks()
+        self._chunks = _blocking_chunks(life)
 
     def __next__(self) -> bytes:
         return next(self._chunks)
 
     def close(self) -> None:
         """End the stream and close its source."""
-        self._chunks.close()  # type: ignore[attr-defined]  # it is a generator
+        self._chunks.close()
         self._life.close()

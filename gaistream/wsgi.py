@@ -191,7 +191,9 @@ class _Response:
         except Exception:
             log.exception("on_close raised")
         finally:
-            close_runner(self._runner, left_behind=self._stream.left_behind)
+            left_behind = self._stream.left_behind
+            self._stream.release()
+            close_runner(self._runner, left_behind=left_behind)
 
 
 class SSEResponse(_Response):
@@ -285,10 +287,18 @@ def _result(value: Any, runner: Runner) -> Any:
     if not inspect.isawaitable(value):
         return value
 
-    async def wait() -> Any:
-        return await value
+    raised: list[Exception] = []  # in the task, its traceback's frames would hold the task
 
-    return runner.run(wait())
+    async def wait() -> Any:
+        try:
+            return await value
+        except Exception as error:
+            raised.append(error)
+
+    result = runner.run(wait())
+    if raised:
+        raise raised.pop()
+    return result
 
 
 def _headers(environ: Environ) -> dict[str, str]:

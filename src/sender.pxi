@@ -124,6 +124,12 @@ cdef class FrameSender:
         self._sender = sender
 
     @cython.critical_section
+    def release(self):
+        """Drop the connection's send, task and context, which may refer to this object."""
+        self.send = self.loop = self.context = self.current = None
+        self._sender = self._source_context = None
+
+    @cython.critical_section
     def _wake(self):
         """Wake the sender, if it waits."""
         wake(self)

@@ -165,7 +165,10 @@ class Fed(AsyncIterator[Any]):
                     self._block = None
         failure, self._failure = self._failure, None
         assert failure is not None
-        raise failure
+        try:
+            raise failure
+        finally:
+            del failure  # its traceback holds this frame
 
     async def _run(self) -> None:
         try:
@@ -185,6 +188,7 @@ class Fed(AsyncIterator[Any]):
             await close_source(self._source)
         if self._failure is not None:  # nobody was told
             log.error("data_sender_callable failed", exc_info=self._failure)
+            self._failure = None  # whose traceback refers to this object
 
 
 class ToldStream(Stream):

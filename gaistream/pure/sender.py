@@ -176,6 +176,10 @@ class FrameSender(Stateful):
         self._shares_context = context is self._source_context
         self._sender = sender
 
+    def release(self) -> None:
+        """Drop the connection's send, task and context, which may refer to this object."""
+        self._lent = self._sender = self._source_context = None
+
     def _begin(self, in_source: bool) -> bool:
         """Begin a send in the sender's name; False, and nothing is done, where that cannot be."""
         if self._sender is None or self._waiter is None:
@@ -273,11 +277,17 @@ class SourceReader(Stateful):
 
     def send(self, value: Any) -> Any:
         """Step, with what a suspended step is answered."""
-        return self._step(self._coroutine.send, value)
+        try:
+            return self._step(self._coroutine.send, value)
+        finally:
+            del value  # as below: trio sends errors, too
 
     def throw(self, *error: Any) -> Any:
         """Step, by raising an error where the coroutine waits."""
-        return self._step(self._coroutine.throw, *error)
+        try:
+            return self._step(self._coroutine.throw, *error)
+        finally:
+            del error  # its traceback holds this frame
 
     def close(self) -> None:
         """End the coroutine where it waits."""
@@ -289,6 +299,7 @@ class SourceReader(Stateful):
             waits_for = step(*what)
         except BaseException:
             self._sender = None  # it has ended: no cycle is to be left
+            del what
             raise
         sender = self._sender
         if sender is not None:
