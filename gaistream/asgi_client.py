@@ -20,6 +20,8 @@ Send = Callable[[Message], Awaitable[None]]
 
 _T = TypeVar("_T")
 _NOTHING = bytearray()  # for all whose body is not kept
+_MOST_ROUTES = 256  # whose unread bodies are logged: without a framework a route is a path
+_routes_of_unread_bodies: set[str] = set()
 
 
 class Gone(Exception):
@@ -42,6 +44,7 @@ class Client:
         "_loop",
         "_on_gone",
         "_task",
+        "discarded",
         "gone",
         "receive",
     )
@@ -57,6 +60,7 @@ class Client:
         self._on_gone: Callable[[], object] | None = None
         self._failure: Exception | None = None  # of receive, before the body was whole
         self.gone = False
+        self.discarded = False  # a part of the body: nobody had read it before `watch`
         if not has_body:
             self._start()
 
@@ -67,10 +71,13 @@ class Client:
     async def _read(self) -> None:
         try:
             while (message := await self.receive())["type"] != "http.disconnect":
-                if self._body_is_read:
-                    return  # a server that repeats itself, and would do so for ever
+                if self._body_is_read:  # a server or middleware repeats itself, and would for ever
+                    self.discarded = False  # it was not the first time, either, then
+                    return
                 if self._keeps_body:
                     self._body += message.get("body", b"")
+                elif message.get("body"):  # an empty one is how servers say that there is none
+                    self.discarded = True
                 too_large = len(self._body) > http.MAX_BODY_BYTES
                 if too_large or not message.get("more_body", False):
                     self._read_body()
@@ -100,7 +107,13 @@ class Client:
             self._on_gone()
 
     async def body(self) -> bytes:
-        """Wait for the whole body; StreamError where it exceeds the limit, or receive's error."""
+        """Wait for the whole body.
+
+        Raises:
+            StreamError: it exceeds the limit.
+            RuntimeError: it was discarded, since the stream has begun.
+            Exception: what `receive` raised.
+        """
         self._start()
         if not self._body_is_read:
             if self._body_read is None:
@@ -110,12 +123,15 @@ class Client:
             raise self._failure
         if len(self._body) > http.MAX_BODY_BYTES:
             raise http.too_large()
+        if self.discarded:
+            raise RuntimeError("the body is not kept for a source: read it in prepare_request")
         return bytes(self._body)
 
     def watch(self, on_gone: Callable[[], object]) -> None:
         """From now on call `on_gone` when the client goes; the body is not kept any more."""
         self._on_gone = on_gone
         self._keeps_body = False
+        self.discarded = bool(self._body)
         self._body = _NOTHING
         self._start()
         if self.gone:
@@ -140,3 +156,19 @@ class Client:
             self._task.cancel()
             await self._loop.ended(self._task)
         self._on_gone = self._failure = None  # both may refer to this object
+
+
+def log_unread_body(scope: Scope) -> None:
+    """Warn that the body of a request was discarded, once for each endpoint or path."""
+    endpoint = scope.get("endpoint")
+    name = getattr(endpoint, "__qualname__", None)
+    route = scope["path"][:200] if name is None else f"{endpoint.__module__}.{name}"
+    if route in _routes_of_unread_bodies or len(_routes_of_unread_bodies) >= _MOST_ROUTES:
+        return
+    _routes_of_unread_bodies.add(route)
+    log.warning(
+        "%s %r: the request's body was not read before the stream began, and is discarded; if the "
+        "source needs it, write `body = await request.body()` before the response is made",
+        scope["method"],
+        route,
+    )

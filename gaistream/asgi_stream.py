@@ -12,7 +12,7 @@ from typing import Any
 
 from . import http
 from ._log import log
-from .asgi_client import Client, Message, Receive, Scope, Send
+from .asgi_client import Client, Message, Receive, Scope, Send, log_unread_body
 from .engine import Outcome, Stream
 from .errors import StreamError
 from .event_loop import event_loop
@@ -141,6 +141,8 @@ class StreamApp:
                 await self._stream.send_all(connection)
         finally:
             await self._close(reader if client is None else None)
+            if client is None and reader.discarded:
+                log_unread_body(scope)
 
     async def _close(self, client: Client | None) -> None:
         """Close the stream, tell how it ended, and read no more from the client."""

@@ -214,7 +214,11 @@ class IncomingRequest:
         self._body: bytes | None = None
 
     async def body(self) -> bytes:
-        """Read the whole body, once; beyond 16 MiB the answer is 413."""
+        """Read the whole body, once; beyond 16 MiB the answer is 413.
+
+        Under ASGI call it in `prepare_request`: a source that is the first to ask for a body gets
+        a RuntimeError.
+        """
         if self._body is None:
             self._body = await self._read()
         return self._body
