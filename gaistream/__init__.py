@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from . import asgi, events, http, wsgi
     from ._json import json_library
     from .chat import ChatRequest, Provider
+    from .engine import Outcome
     from .ndjson_reader import NDJSONReader
     from .options import NDJSONOptions, SSEOptions
     from .reader import read_events
@@ -45,6 +46,7 @@ __all__ = [
     "NDJSONOptions",
     "NDJSONReader",
     "NDJSONWriter",
+    "Outcome",
     "Provider",
     "SSEDecoder",
     "SSEEncoder",
@@ -79,6 +81,7 @@ _MODULES = {  # of the names that are imported when they are first used; a modul
     "NDJSONOptions": "options",
     "NDJSONReader": "ndjson_reader",
     "NDJSONWriter": "writer",
+    "Outcome": "engine",
     "Provider": "chat",
     "SSEEncoder": "writer",
     "SSEOptions": "options",
