@@ -9,11 +9,12 @@ from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
 
-import anyio
 import pytest
 from frames import DONE, INTERNAL, PRELUDE, said
 from loops import Connection, Run, turns
 from virtual_time import VirtualTimeLoop
+
+anyio = pytest.importorskip("anyio")
 
 TIMEOUT = b'data: {"error":"the source was silent for 5 seconds","code":"timeout"}\n\n'
 
