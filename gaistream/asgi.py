@@ -146,15 +146,16 @@ class _Handler:
         format_ = handling.format_for(scope["path"], headers.get("accept"))
         origin = headers.get("origin")
         event_id = http.last_event_id(scope)
-        answer = handling.early_answer(scope["method"], format_, origin, event_id)
+        method = scope["method"]
+        answer = handling.early_answer(method, origin)
         if answer is None and (refused := refusal()) is not None:
-            answer = handling.refusal(refused, preparing=True, origin=origin)
+            answer = handling.refusal(refused, preparing=True, method=method, origin=origin)
         if answer is not None:
             await send_answer(send, answer)
             return
-        client = Client(receive, has_body=scope["method"] != "GET" or "content-length" in headers)
+        client = Client(receive, has_body=method != "GET" or "content-length" in headers)
         request = http.IncomingRequest(
-            scope["method"],
+            method,
             scope["path"],
             scope.get("query_string", b"").decode("latin-1"),
             headers,
@@ -171,8 +172,8 @@ class _Handler:
 
     async def _respond(
         self, request: http.IncomingRequest, format_: str, origin: str | None
-    ) -> _Response | _Refusal:
-        """Give the response: the provider's source, or why there is none."""
+    ) -> _Response | _Whole:
+        """Return the response: the provider's stream, or an answer that is none."""
         handling = self._handling
         preparing = True
         try:
@@ -180,16 +181,23 @@ class _Handler:
             if inspect.isawaitable(prepared):
                 prepared = await prepared
             preparing = False
+            answer = handling.prepared_answer(
+                request.method, format_, origin, request.last_event_id
+            )
+            if answer is not None:
+                return _Whole(answer)
             source = handling.provider.stream_text(prepared)
             if inspect.isawaitable(source):
                 source = await source
             return _RESPONSES[format_](source, handling.formats[format_], **handling.settings)
         except Exception as error:
-            return _Refusal(handling.refusal(error, preparing=preparing, origin=origin))
+            return _Whole(
+                handling.refusal(error, preparing=preparing, method=request.method, origin=origin)
+            )
 
 
-class _Refusal:
-    """An answer that is no stream, in the place of a response."""
+class _Whole:
+    """A whole answer in the place of a stream."""
 
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
@@ -213,7 +221,8 @@ def sse_handler(
 ) -> _Handler:
     """Make an ASGI app that streams a provider's answers as Server-Sent Events.
 
-    It answers preflights, HEAD and wrong methods; what `prepare_request` raises becomes 400 (a
+    Preflights and wrong methods are answered at once; HEAD (headers only) and a reconnect after
+    `prepare_request`, without asking the provider. What `prepare_request` raises becomes 400 (a
     ValueError), 500, or the status of a StreamError; what `stream_text` raises 502, or that.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypedDict
 
@@ -14,10 +14,9 @@ from ._log import log
 from .dialects.items import error_object
 from .engine import Outcome
 from .errors import FrameError, FrameTypeError, StreamError
-from .http import ALLOWED_METHODS, CORS, MEDIA_TYPES, headers, merge_headers
+from .http import ALLOWED_METHODS, CORS, HEADER_NAME, MEDIA_TYPES, headers, merge_headers
 from .options import SSEOptions
 
-_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
 
 CORSLike = CORS | str | Iterable[str] | None
@@ -52,7 +51,7 @@ def check_settings(status: object, headers: object, on_close: object) -> Mapping
     for name, value in given.items():
         if not isinstance(name, str) or not isinstance(value, str):
             raise FrameTypeError(f"headers must be str, not {name!r}: {value!r}")
-        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+        if not HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
             raise FrameError(f"headers must be printable Latin-1, not {name!r}: {value!r}")
     return given
 
@@ -106,31 +105,41 @@ class Handling:
         """Give the CORS headers for a request with this `Origin`."""
         return self.cors.headers(origin) if self.cors is not None else {}
 
-    def refusal(self, error: Exception, *, preparing: bool, origin: str | None) -> Answer:
-        """Give the response for a failure before there is a stream, and log what is not public."""
+    def refusal(
+        self, error: Exception, *, preparing: bool, method: str, origin: str | None
+    ) -> Answer:
+        """Return the response for a failure before the stream, and log what is not public."""
         if preparing and isinstance(error, ValueError | LookupError):
             log.info("a request was refused: %r", error)  # a client's mistake fills no log
         elif not isinstance(error, StreamError):
             log.error("a request failed before its stream began", exc_info=error)
-        return error_answer(error, preparing=preparing, extra=self.cors_headers(origin))
+        answer = error_answer(error, preparing=preparing, extra=self.cors_headers(origin))
+        return replace(answer, body=b"") if method == "HEAD" else answer
 
-    def early_answer(
-        self, method: str, format: str, origin: str | None, event_id: str | None
-    ) -> Answer | None:
-        """Give the response to a request that nothing need be run for, or None."""
+    def early_answer(self, method: str, origin: str | None) -> Answer | None:
+        """Return the response to a request that is not prepared, or None if it must be."""
         allowed = self.cors_headers(origin)
         methods = {"Allow": f"{ALLOWED_METHODS}, HEAD"}
         if method == "OPTIONS":
             preflight = self.cors.preflight(origin) if self.cors is not None else {}
             return Answer(204, methods | preflight)
+        if method not in ("GET", "HEAD", "POST"):
+            error = StreamError("method not allowed", code="method_not_allowed", status=405)
+            return error_answer(error, preparing=True, extra=methods | allowed)
+        return None
+
+    def prepared_answer(
+        self, method: str, format: str, origin: str | None, event_id: str | None
+    ) -> Answer | None:
+        """Return the response to a prepared request that needs no provider, or None.
+
+        It comes after `prepare_request`, which may refuse the caller.
+        """
+        if self.ends_reconnects and format == "sse" and event_id is not None:
+            return Answer(204, {"Cache-Control": "no-store", **self.cors_headers(origin)})
         if method == "HEAD":
             own = headers(format, self.cors, origin=origin)
             return Answer(200, merge_headers(own, self.settings.get("headers") or {}))
-        if method not in ("GET", "POST"):
-            error = StreamError("method not allowed", code="method_not_allowed", status=405)
-            return error_answer(error, preparing=True, extra=methods | allowed)
-        if self.ends_reconnects and format == "sse" and event_id is not None:
-            return Answer(204, {"Cache-Control": "no-store", **allowed})
         return None
 
 
@@ -177,6 +186,9 @@ def error_answer(
     }
     if retry_after is not None and math.isfinite(retry_after):
         said["Retry-After"] = str(max(0, math.ceil(retry_after)))
+        if any(name.lower() == "access-control-allow-origin" for name in said):
+            exposed = {"Access-Control-Expose-Headers": "Retry-After"}
+            said = merge_headers(said, exposed)  # else a page of another site can't read it
     return Answer(status, said, body)
 
 

@@ -29,6 +29,7 @@ ALLOWED_METHODS: Final = "GET, POST, OPTIONS"
 _ALLOWED_HEADERS: Final = (
     "Content-Type, Authorization, Last-Event-ID, Idempotency-Key, X-Idempotency-Key"
 )
+HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _ORIGIN: Final = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^/A-Z\s@?#]+")
 _LONGEST_EVENT_ID: Final = 64
 MAX_BODY_BYTES: Final = 16 * 2**20
@@ -41,10 +42,17 @@ class CORS:
     Attributes:
         origins: ("*",), or the origins that are echoed with `Vary: Origin`.
         credentials: also with cookies; not together with "*".
+        allow_headers: names of request headers that such a page may send, beside the usual ones
+            (Content-Type, Authorization, Last-Event-ID, Idempotency-Key, X-Idempotency-Key).
+
+    Raises:
+        FrameError: an origin or a header name is none, or "*" stands with credentials.
+        FrameTypeError: one of them is not a string.
     """
 
     origins: tuple[str, ...]
     credentials: bool = False
+    allow_headers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         given: Any = self.origins
@@ -58,6 +66,7 @@ class CORS:
                     f"(https://example.com, no path, lower case), not {origin!r}"
                 )
         object.__setattr__(self, "origins", origins)
+        object.__setattr__(self, "allow_headers", _header_names(self.allow_headers))
         if self.credentials and "*" in self.origins:
             raise FrameError("cors must not be '*' together with credentials: name the origins")
 
@@ -85,9 +94,22 @@ class CORS:
         """Give the headers that answer a preflight."""
         return self.headers(origin) | {
             "Access-Control-Allow-Methods": ALLOWED_METHODS,
-            "Access-Control-Allow-Headers": _ALLOWED_HEADERS,
+            "Access-Control-Allow-Headers": ", ".join((_ALLOWED_HEADERS, *self.allow_headers)),
             "Access-Control-Max-Age": "600",
         }
+
+
+def _header_names(given: Any) -> tuple[str, ...]:
+    names = (given,) if isinstance(given, str) else given
+    if not isinstance(names, Iterable):
+        raise FrameTypeError(f"allow_headers must be names, not {type(names).__name__}")
+    names = tuple(names)
+    for name in names:
+        if not isinstance(name, str):
+            raise FrameTypeError(f"allow_headers must be strings, not {type(name).__name__}")
+        if not HEADER_NAME.fullmatch(name) or name == "*":
+            raise FrameError(f"allow_headers must name each header (X-Api-Key), not {name!r}")
+    return names
 
 
 _ANYWHERE: Final = CORS(("*",))
@@ -119,12 +141,12 @@ def headers(
 
 
 def merge_headers(headers: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
-    """Give headers with others put over them, however their names are written; Vary grows."""
+    """Give headers with others put over them, however their names are written; lists grow."""
     merged = dict(headers)
     names = {name.lower(): name for name in merged}
     for name, value in more.items():
         held = names.setdefault(name.lower(), name)
-        if held.lower() == "vary" and held in merged:
+        if held in merged and held.lower() in ("vary", "access-control-expose-headers"):
             value = f"{merged[held]}, {value}"
         merged[held] = value
     return merged

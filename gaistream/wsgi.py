@@ -12,6 +12,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, Unpack
 
@@ -248,9 +249,9 @@ class _Handler:
         path = path.encode("latin-1").decode(errors="replace")
         format_ = handling.format_for(path, environ.get("HTTP_ACCEPT"))
         event_id = http.last_event_id(environ)
-        answer = handling.early_answer(method, format_, origin, event_id)
+        answer = handling.early_answer(method, origin)
         if answer is None and (refused := refusal_in_threads()) is not None:
-            answer = handling.refusal(refused, preparing=True, origin=origin)
+            answer = handling.refusal(refused, preparing=True, method=method, origin=origin)
         if answer is not None:
             return _answer(start_response, answer)
         request = http.IncomingRequest(
@@ -266,20 +267,28 @@ class _Handler:
     def _respond(
         self, request: http.IncomingRequest, format_: str, origin: str | None
     ) -> Callable[[Environ, StartResponse], Iterable[bytes]]:
-        """Give the response: the provider's source, or why there is none."""
-        handling = self._handling
+        """Return the response: the provider's stream, or an answer that is none."""
+        handling, method = self._handling, request.method
         preparing = True
         runner = new_runner()  # one loop for all that is awaited, the source included
         try:
             prepared = _result(handling.prepare(request), runner)
             preparing = False
+            answer = handling.prepared_answer(method, format_, origin, request.last_event_id)
+            if answer is not None:
+                runner.close()
+                return partial(_answer_only, answer)
             source = _result(handling.provider.stream_text(prepared), runner)
             options = handling.formats[format_]
             return _RESPONSES[format_](source, options, **handling.settings, _runner=runner)
         except Exception as error:
             runner.close()
-            refusal = handling.refusal(error, preparing=preparing, origin=origin)
-            return lambda _, start_response: _answer(start_response, refusal)
+            refused = handling.refusal(error, preparing=preparing, method=method, origin=origin)
+            return partial(_answer_only, refused)
+
+
+def _answer_only(answer: Answer, _: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    return _answer(start_response, answer)
 
 
 def _result(value: Any, runner: Runner) -> Any:

@@ -183,9 +183,9 @@ def test_a_text_that_is_not_unicode_does_not_break_the_error() -> None:
 def test_only_what_is_not_public_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     handling = make()
     with caplog.at_level(logging.DEBUG, "gaistream"):
-        handling.refusal(StreamError("x"), preparing=True, origin=None)
+        handling.refusal(StreamError("x"), preparing=True, method="GET", origin=None)
     assert not caplog.records
-    handling.refusal(RuntimeError(SECRET), preparing=True, origin=None)
+    handling.refusal(RuntimeError(SECRET), preparing=True, method="GET", origin=None)
     assert SECRET in caplog.text
 
 
@@ -205,7 +205,7 @@ def test_an_error_keeps_the_cors_headers_of_its_stream_and_vary() -> None:
     }
 
 
-# ---- answers that need no provider ----
+# ---- answers that need no provider: before prepare_request, and after it ----
 
 
 class Provider:
@@ -220,15 +220,20 @@ def make(
     return Handling(Provider(), lambda _: None, options, on_reconnect, settings)
 
 
-def early(
+def early(handling: Handling, method: str) -> Any:
+    return handling.early_answer(method, ORIGIN)
+
+
+def prepared(
     handling: Handling, method: str, format_: str = "sse", event_id: str | None = None
 ) -> Any:
-    return handling.early_answer(method, format_, ORIGIN, event_id)
+    return handling.prepared_answer(method, format_, ORIGIN, event_id)
 
 
-@pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_request_that_is_to_be_served_has_no_early_answer(method: str) -> None:
+@pytest.mark.parametrize("method", ["GET", "POST", "HEAD"])
+def test_a_request_that_is_to_be_prepared_has_no_early_answer(method: str) -> None:
     assert early(make(), method) is None
+    assert method == "HEAD" or prepared(make(), method) is None
 
 
 @pytest.mark.parametrize("cors", ["*", ORIGIN, None])
@@ -253,7 +258,7 @@ def test_another_method_is_405_and_told_which_are_allowed(method: str) -> None:
 def test_head_has_the_headers_that_the_stream_would_have() -> None:
     handling = make(("sse", "ndjson"), headers={"X-Mine": "1", "vary": "Cookie"}, cors=ORIGIN)
     for format_, media_type in (("sse", SSE), ("ndjson", NDJSON)):
-        answer = early(handling, "HEAD", format_)
+        answer = prepared(handling, "HEAD", format_)
         assert (answer.status, answer.body) == (200, b"")
         assert answer.headers["Content-Type"] == media_type
         assert answer.headers["X-Mine"] == "1"
@@ -263,14 +268,14 @@ def test_head_has_the_headers_that_the_stream_would_have() -> None:
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_reconnect_is_ended_by_204(method: str) -> None:
-    assert early(make(), method, event_id="7") == Answer(
+    assert prepared(make(), method, event_id="7") == Answer(
         204, {"Cache-Control": "no-store", "Access-Control-Allow-Origin": "*"}
     )
 
 
 def test_a_reconnect_is_served_where_that_is_wanted_or_the_format_has_none() -> None:
-    assert early(make(on_reconnect="rerun"), "GET", event_id="7") is None
-    assert early(make(("sse", "ndjson")), "GET", "ndjson", event_id="7") is None
+    assert prepared(make(on_reconnect="rerun"), "GET", event_id="7") is None
+    assert prepared(make(("sse", "ndjson")), "GET", "ndjson", event_id="7") is None
 
 
 def test_sse_frames_of_handlers_are_numbered_unless_options_say_otherwise() -> None:
