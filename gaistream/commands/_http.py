@@ -139,5 +139,5 @@ def _refusal(response: httpx.Response) -> str:
             body += chunk
             if len(body) >= _EXCERPT:
                 break
-    text = body[:_EXCERPT].decode(errors="replace").strip()
+    text = " ".join(body[:_EXCERPT].decode(errors="replace").split())
     return f"{told}: {text}" if text else told

@@ -1,7 +1,8 @@
 """What the commands share at the terminal: text that cannot control it, colour, and statuses.
 
-Guaranteed: bytes of a server never reach a terminal as control characters; there is no colour
-where stdout is no terminal, where NO_COLOR is set, or where TERM is dumb.
+Guaranteed: the text of a server or a capture reaches a terminal without control characters, those
+that turn the direction of text included, and in one line, so that it can't forge another. There is no
+colour if stdout is no terminal, NO_COLOR is set, or TERM is dumb.
 """
 
 from __future__ import annotations
@@ -15,13 +16,18 @@ from rich.console import Console
 from rich.text import Text
 
 OK, WRONG, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_CONTROLS = re.compile(
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
+)
 
 
 class UnusableError(click.ClickException):
     """The input cannot be opened, or the server cannot be asked: status 2."""
 
     exit_code = UNUSABLE
+
+    def __init__(self, message: str) -> None:
+        super().__init__(clean(message))  # click writes it as it is
 
 
 def console(stderr: bool = False) -> Console:
@@ -31,7 +37,7 @@ def console(stderr: bool = False) -> Console:
 
 
 def clean(text: str) -> str:
-    """Give text whose control characters are written out, tabs and line feeds apart."""
+    """Return text in one line, with its control characters (tabs excepted) written out."""
     return _CONTROLS.sub(lambda match: ascii(match[0])[1:-1], text)
 
 

@@ -23,7 +23,6 @@ from ._terminal import (
     OK,
     WRONG,
     UnusableError,
-    clean,
     console,
     seconds,
     show,
@@ -83,10 +82,14 @@ class View:
 
     def _text(self, after: float, name: str, data: str, id: str) -> None:
         failed = "bold red" if self.ending.failed else "bold cyan"
-        parts = [(f"{after:9.3f}s  ", "dim"), (clean(name).replace("\n", " "), failed)]
-        if id:
-            parts.append((f"  #{id}", "dim"))
-        show(self._out, *parts, ("  " + data.replace("\n", "\n" + " " * 12), ""))
+        first, *more = data.split("\n")
+        numbered = f"  #{id}" if id else ""
+        show(
+            self._out,
+            (f"{after:9.3f}s  ", "dim"), (name, failed), (numbered, "dim"), (f"  {first}", ""),
+        )  # fmt: skip
+        for line in more:
+            show(self._out, (" " * 12 + line, ""))
 
 
 @click.command()
