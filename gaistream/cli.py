@@ -1,7 +1,8 @@
 """The command `gaistream`: the list of its commands, each imported when it is asked for.
 
 Guaranteed: a command needs only what it uses itself; where an extra is missing, that command says
-which, and the others work. A reader that goes early (`| head`) ends a command quietly.
+which, and the others work. A reader that goes early (`| head`) ends a command quietly; a stdin or
+stdout that is closed or full is one line and a status; a stderr that is changes no result.
 
 How: a command stands in a file of `gaistream.commands` as `command`; here are only its name, the
 extra that it needs and the line that `--help` shows.
@@ -9,9 +10,13 @@ extra that it needs and the line that `--help` shows.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import sys
+from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NoReturn
 
 from . import __version__
@@ -67,17 +72,47 @@ class Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, COMMANDS[name][1]) for name in self.list_commands(ctx)])
 
+    def make_context(self, *args: Any, **named: Any) -> click.Context:
+        """Read the arguments; `--version` and `--help` are written here."""
+        with _failures_as_status():
+            return super().make_context(*args, **named)
+
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; click itself would end an early reader and Ctrl-C with status 1."""
-        try:
+        """Run a command."""
+        with _failures_as_status():
             return super().invoke(ctx)
-        except BrokenPipeError:
-            return BROKEN_PIPE
-        except KeyboardInterrupt:
-            return INTERRUPTED
-        except OSError as error:  # of stdout or stdin: what a command opens it answers for itself
-            print(f"Error: {error.strerror or error}", file=sys.stderr)
-            return UNUSABLE
+
+
+@contextlib.contextmanager
+def _failures_as_status() -> Iterator[None]:
+    """End an early reader, Ctrl-C and a full stdout with their status: click would with 1."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise click.exceptions.Exit(BROKEN_PIPE) from None
+    except KeyboardInterrupt:
+        raise click.exceptions.Exit(INTERRUPTED) from None
+    except OSError as error:  # of stdout or stdin: a command handles the files that it opens
+        print(f"Error: {error.strerror or error}", file=sys.stderr)
+        raise click.exceptions.Exit(UNUSABLE) from None
+
+
+class _Stderr(io.FileIO):
+    """A stderr that never fails: a message that can't be written must change no result."""
+
+    def write(self, data: Any) -> int:
+        with contextlib.suppress(OSError):
+            return super().write(data)
+        return len(data)
+
+
+def _open_stderr() -> None:
+    stderr = sys.__stderr__
+    if stderr is None:  # it is closed
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - until the process ends
+    elif sys.stderr is stderr:  # nobody has put another in its place
+        raw = io.BufferedWriter(_Stderr(stderr.fileno(), "w", closefd=False))
+        sys.stderr = io.TextIOWrapper(raw, stderr.encoding, "backslashreplace", None, True)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -87,7 +122,11 @@ def group() -> None:
 
 
 def main() -> None:
-    """Run the command, and exit with the status that it gives: None is 0."""
+    """Run the command, and exit with the status that it returns: None is 0."""
+    _open_stderr()
+    if sys.stdout is None:
+        print("Error: stdout is closed", file=sys.stderr)
+        raise SystemExit(UNUSABLE)
     try:
         status = group.main(standalone_mode=False) or 0
     except click.ClickException as error:

@@ -34,7 +34,7 @@ def test_events_are_shown_a_line_each_with_their_time_and_summed_up():
         'text_delta  {"text":"lo"}',
         'done  {"finished":true}',
     ]
-    number = r"[\d.e+]+"
+    number = r"[\d.,]+"
     assert re.fullmatch(
         rf"4 events in {number} m?s, first after {number} m?s, {number} events/s, "
         rf"longest gap {number} m?s, ended with done\n|"

@@ -9,7 +9,8 @@ from command_line import run, run_on_terminal
 from scripted_http import HEAD, scripted
 
 ESCAPE = "\x1b]0;pwned\x07\x1b[2J\x1b[31m"
-CONTROLS = re.compile("[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+MARKS = "".join(map(chr, (0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))))
+CONTROLS = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f{MARKS}]")  # CR, ESC: ours
 
 
 def answer(status: str, content_type: str, body: str = "") -> bytes:
@@ -26,13 +27,17 @@ REFUSALS = {
 }
 
 
-@pytest.mark.parametrize("command", [["tail"], ["check"], ["tail", "--reconnect"]], ids=" ".join)
-@pytest.mark.parametrize("name", REFUSALS)
-def test_a_refusal_cannot_control_the_terminal(name: str, command: list[str]) -> None:
-    if name in ("body", "location") and "--reconnect" in command:
-        pytest.skip("it comes back after these, and shows neither body nor location")
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        *((name, command) for name in REFUSALS for command in ("tail", "check")),
+        ("type", "tail --reconnect"),  # which shows neither body nor location
+        ("type of a refusal", "tail --reconnect"),
+    ],
+)
+def test_a_refusal_cannot_control_the_terminal(name: str, command: str) -> None:
     with scripted(REFUSALS[name]) as server:
-        ran = run_on_terminal(*command, server.url)
+        ran = run_on_terminal(*command.split(), server.url)
     assert ran.status in (1, 2)
     assert "\x1b]0;" not in ran.out
     assert "\x1b[2J" not in ran.out
@@ -40,11 +45,10 @@ def test_a_refusal_cannot_control_the_terminal(name: str, command: list[str]) ->
 
 
 def test_marks_that_turn_the_direction_of_text_are_written_out() -> None:
-    marks = "".join(map(chr, (0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))))
-    with scripted(HEAD + f"event: {marks}\ndata: {marks}\n\n".encode()) as server:
+    with scripted(HEAD + f"event: {MARKS}\ndata: {MARKS}\n\n".encode()) as server:
         ran = run_on_terminal("tail", "-q", server.url)
     assert not CONTROLS.search(ran.out)
-    for mark in marks:
+    for mark in MARKS:
         assert ran.out.count(f"\\u{ord(mark):04x}") == 2
 
 
@@ -57,8 +61,8 @@ def test_a_refusal_of_many_lines_is_one_line() -> None:
 
 def test_a_capture_cannot_forge_lines_of_a_report(tmp_path) -> None:
     forged = "x\\nstdin: 0 errors, 0 warnings, 0 notes\\nA browser dispatches 1 event."
-    lines = '{"type":"%s"}\n{"type":"%s"\n' % (forged, forged)
-    ran = run("check", "--format", "ndjson", said=lines.encode())
+    line = f'{{"type":"{forged}"'
+    ran = run("check", "--format", "ndjson", said=f"{line}}}\n{line}\n".encode())
     assert len(ran.out.splitlines()) == 4, ran.out  # a finding and its effect, two of the summary
     assert sum(line.startswith("stdin: ") for line in ran.out.splitlines()) == 1
     capture = tmp_path / "a\nb: 0 errors.sse"

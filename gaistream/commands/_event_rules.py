@@ -25,6 +25,7 @@ class EventRules:
         self.count = 0
         self.names: Counter[str] = Counter()
         self.ending = Ending()
+        self._last = ""  # the data of the last event
         self._containers = 0  # events whose data is a JSON object or array
         self._held: list[Finding] = []  # not JSON, before any that was
 
@@ -43,6 +44,7 @@ class EventRules:
             said = f"{name!r} stands behind {last}, the last event of {self.ending.protocol}"
             found.append(Finding("after-end", line, said, "most clients have gone by then"))
         self.ending.see(name, data, payload)
+        self._last = data
         return found
 
     def _hold(self, finding: Finding) -> list[Finding]:
@@ -57,6 +59,10 @@ class EventRules:
         found = self._held if self._containers > len(self._held) else []
         if not self.count:
             return [*found, Finding("no-events", None, "there is no event in it")]
+        if self.ending.failed:
+            last = excerpt(self._last.encode(), 200)
+            said = f"the stream ended in an error of the server's: {last}"
+            return [*found, Finding("server-error", None, said, "the answer is not whole")]
         if self.ending.truncated:
             last = TERMINATORS[self.ending.protocol]
             said = f"{self.ending.protocol} ends with {last}, which did not come"

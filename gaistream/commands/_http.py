@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ import httpx
 from .. import __version__
 from ..errors import ClientError
 from ._http_rules import TYPES
-from ._terminal import UnusableError
+from ._terminal import UnusableError, stdin
 
 _ACCEPT = {"sse": "text/event-stream", "ndjson": "application/x-ndjson", None: ", ".join(TYPES)}
 _EXCERPT = 300  # bytes of a refusal that are shown
@@ -30,6 +29,7 @@ class Asked:
     body: bytes | None
     timeout: float | None
     last_event_id: str
+    insecure: bool
 
     @property
     def method(self) -> str:
@@ -53,14 +53,19 @@ def request_options(function: Callable[..., Any]) -> Callable[..., Any]:
             "-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'",
             help="A header of the request; may be given several times.",
         ),
+        click.option(
+            "-k", "--insecure", is_flag=True,
+            help="Take any certificate: for a server of your own, on your machine.",
+        ),
     ):  # fmt: skip
         function = option(function)
     return function
 
 
 def asked(
-    url: str, headers: tuple[str, ...], data: str | None, timeout: float, last_event_id: str
-) -> Asked:
+    url: str, headers: tuple[str, ...], data: str | None, timeout: float, last_event_id: str,
+    insecure: bool,
+) -> Asked:  # fmt: skip
     """Check the options of a request.
 
     Raises:
@@ -85,14 +90,14 @@ def asked(
         raise click.UsageError(f"the request cannot be made: {error}") from None
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise click.UsageError("the URL must begin with http:// or https:// and have a host")
-    return Asked(url, given, body, timeout or None, last_event_id)
+    return Asked(url, given, body, timeout or None, last_event_id, insecure)
 
 
 def _body(data: str) -> bytes:
     if not data.startswith("@"):
         return data.encode()
     if data == "@-":
-        return sys.stdin.buffer.read()
+        return stdin().read()
     try:
         return Path(data[1:]).read_bytes()
     except OSError as error:
@@ -110,7 +115,7 @@ def opened(request: Asked, format: str | None) -> Iterator[httpx.Response]:
     headers.update(request.headers)
     timeout = httpx.Timeout(10.0, read=request.timeout)
     with contextlib.ExitStack() as stack:
-        client = stack.enter_context(httpx.Client(timeout=timeout))
+        client = stack.enter_context(httpx.Client(timeout=timeout, verify=not request.insecure))
         try:
             response = stack.enter_context(
                 client.stream(request.method, request.url, headers=headers, content=request.body)
@@ -126,7 +131,9 @@ def said(error: Exception) -> str:
     """Give what an error says, or its name where it says nothing."""
     if isinstance(error, httpx.ReadTimeout):
         return "nothing came for as long as --timeout allows"
-    return str(error) if isinstance(error, ClientError) or str(error) else type(error).__name__
+    words = str(error) if isinstance(error, ClientError) or str(error) else type(error).__name__
+    mend = "; --insecure takes any certificate" if "CERTIFICATE_VERIFY_FAILED" in words else ""
+    return words + mend
 
 
 def _refusal(response: httpx.Response) -> str:

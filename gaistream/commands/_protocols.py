@@ -51,8 +51,7 @@ class Ending:
             payload: the value of the data, or None where it is not JSON.
         """
         fields: Mapping[str, Any] = payload if isinstance(payload, dict) else {}
-        inner = fields.get("type")
-        kind = name if name != "message" else inner if isinstance(inner, str) else name
+        kind = _kind(name, fields)
         if kind == "ping":
             return
         if not self.protocol:
@@ -77,6 +76,50 @@ class Ending:
             case "Ollama":
                 return fields.get("done") is True
         return data.strip() == "[DONE]"
+
+
+def _kind(name: str, fields: Mapping[str, Any]) -> str:
+    inner = fields.get("type")
+    return inner if name == "message" and isinstance(inner, str) else name
+
+
+# Where a piece of the answer's text is: by an event's kind, and for events that have none.
+_TEXT_OF_KIND: Mapping[str, tuple[str, ...]] = {
+    "text_delta": ("text",),
+    "text.delta": ("text",),
+    "response.output_text.delta": ("delta",),
+    "content_block_delta": ("delta", "text"),
+    "text-delta": ("delta",),
+    "TEXT_MESSAGE_CONTENT": ("delta",),
+}
+_TEXT_OF_SHAPE: tuple[tuple[str | int, ...], ...] = (
+    ("choices", 0, "delta", "content"),  # OpenAI Chat Completions
+    ("message", "content"),  # Ollama: a chat
+    ("response",),  # Ollama: a completion
+    ("candidates", 0, "content", "parts", 0, "text"),  # Gemini
+)
+
+
+def text_of(name: str, payload: Any) -> str:
+    """Return the piece of the answer's text that an event holds, "" if none.
+
+    Args:
+        name, payload: see `Ending.see`.
+    """
+    if not isinstance(payload, dict):
+        return ""
+    kind = _kind(name, payload)
+    known = _TEXT_OF_KIND.get(kind)
+    for path in [known] if known else _TEXT_OF_SHAPE if kind == "message" else ():
+        value: Any = payload
+        try:
+            for step in path:
+                value = value[step]
+        except (LookupError, TypeError):
+            continue
+        if isinstance(value, str):
+            return value
+    return ""
 
 
 def is_after_end(ending: Ending, data: str) -> bool:

@@ -41,6 +41,7 @@ RULES = {
     # events
     "not-json": ("error", "data that is not JSON, where others' is"),
     "after-end": ("error", "an event behind the last one of its protocol"),
+    "server-error": ("error", "the last event is an error of the server's"),
     "truncated": ("error", "the last event of the protocol is missing"),
     "no-events": ("warning", "there is no event at all"),
     # a URL

@@ -1,8 +1,8 @@
 """What the commands share at the terminal: text that cannot control it, colour, and statuses.
 
-Guaranteed: the text of a server or a capture reaches a terminal without control characters, those
-that turn the direction of text included, and in one line, so that it can't forge another. There is no
-colour if stdout is no terminal, NO_COLOR is set, or TERM is dumb.
+Guaranteed: the text of a server or a capture reaches a terminal without control characters (those
+that turn the direction of text included) and in one line, so that it can't forge another. There is
+no colour if stdout is no terminal, NO_COLOR is set, or TERM is dumb.
 """
 
 from __future__ import annotations
@@ -65,10 +65,17 @@ def seconds(value: float) -> str:
     return f"{value:.2f} s" if value < 10 else f"{value:.0f} s"
 
 
+def stdin() -> BinaryIO:
+    """Return stdin, as bytes; UnusableError if it is closed."""
+    if sys.stdin is None:
+        raise UnusableError("cannot read stdin: it is closed")
+    return sys.stdin.buffer
+
+
 def open_input(name: str) -> BinaryIO:
-    """Open a file to read, or give stdin for `-`; both give bytes, as they come."""
+    """Open a file to read, or return stdin for `-`; both read bytes, as they come."""
     if name == "-":
-        return sys.stdin.buffer
+        return stdin()
     try:
         return open(name, "rb")  # noqa: PTH123 - the caller closes it
     except OSError as error:

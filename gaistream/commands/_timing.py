@@ -44,6 +44,14 @@ class Timing:
         if self._first is not None:
             said.append(f"first after {seconds(self._first - self._began)}")
         if self._first is not None and self._last > self._first:
-            said.append(f"{(self.count - 1) / (self._last - self._first):.3g} events/s")
+            said.append(f"{_plain((self.count - 1) / (self._last - self._first))} events/s")
             said.append(f"longest gap {seconds(self._gap)}")
         return ", ".join(said)
+
+
+def _plain(rate: float) -> str:
+    if rate >= 100:
+        return f"{rate:,.0f}"
+    if rate < 0.01:
+        return "under 0.01"
+    return f"{rate:.1f}" if rate >= 10 else f"{rate:.2f}"

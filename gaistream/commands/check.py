@@ -7,17 +7,19 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import click
 import httpx
+from rich.console import Console
 
 from .. import _json
 from ._http import Asked, asked, opened, request_options, said
 from ._http_rules import check_headers, format_of
 from ._ndjson_rules import NDJSONCheck
+from ._progress import progress, quiet_console, size_of
 from ._protocols import TERMINATORS
 from ._rules import LEVELS, RULES, Finding
 from ._sniff import format_of_start
@@ -71,6 +73,11 @@ class Report:
         )  # fmt: skip
         if finding.effect:
             show(self._out, (f"    {finding.effect}", "dim"))
+
+    @property
+    def console(self) -> Console | None:
+        """The console of the lines; None as JSON, which is written as it is."""
+        return None if self._as_json else self._out
 
     def end(self, checked: SSECheck | NDJSONCheck, format: str, complete: bool) -> None:
         """Show what the stream was, and how many findings there are."""
@@ -181,6 +188,22 @@ def _new(format: str) -> SSECheck | NDJSONCheck:
     return SSECheck() if format == "sse" else NDJSONCheck()
 
 
+@contextlib.contextmanager
+def _counting(
+    report: Report, checked: SSECheck | NDJSONCheck, total: int | None
+) -> Iterator[Callable[[bytes], None]]:
+    """Show on a terminal how far the check is; yield a function that takes each chunk."""
+    size = 0
+    with progress(quiet_console(report.console), total) as advance:
+
+        def count(chunk: bytes) -> None:
+            nonlocal size
+            size += len(chunk)
+            advance(len(chunk), f"{_count(checked.events.count, 'event')}, {_count(size, 'byte')}")
+
+        yield count
+
+
 def _check_file(source: str, format: str | None, report: Report) -> bool:
     """Check a file or stdin; tell whether it was interrupted."""
     checked: SSECheck | NDJSONCheck | None = None
@@ -188,10 +211,12 @@ def _check_file(source: str, format: str | None, report: Report) -> bool:
     with contextlib.suppress(KeyboardInterrupt), open_input(source) as file:
         format, chunks = format_of_start(file, source, format)
         checked = _new(format)
-        for chunk in chunks:
-            report.add(checked.feed(chunk))
-            if checked.stopped:
-                break
+        with _counting(report, checked, size_of(file)) as count:
+            for chunk in chunks:
+                report.add(checked.feed(chunk))
+                count(chunk)
+                if checked.stopped:
+                    break
         report.add(checked.close())
         complete = not checked.stopped
     if checked is not None and format is not None:
@@ -211,12 +236,14 @@ def _check_url(
         checked = _new(format)
         interrupted = complete = False
         try:
-            for chunk in _timed(response, duration, max_gap, checked, report):
-                report.add(checked.feed(chunk))
-                if checked.stopped:
-                    break
-            else:
-                complete = True
+            with _counting(report, checked, None) as count:
+                for chunk in _timed(response, duration, max_gap, checked, report):
+                    report.add(checked.feed(chunk))
+                    count(chunk)
+                    if checked.stopped:
+                        break
+                else:
+                    complete = True
         except _Over:
             pass
         except KeyboardInterrupt:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import click
-from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
 
 from ._conversions import Conversion
+from ._progress import progress, quiet_console, size_of
 from ._sniff import format_of_name, format_of_start
-from ._terminal import INTERRUPTED, OK, WRONG, UnusableError, console, open_input, show
+from ._terminal import INTERRUPTED, OK, WRONG, UnusableError, console, open_input, show, stdin
 
-_LARGE = 16 * 2**20  # bytes of a file from which on there is a bar
 _FORMATS = click.Choice(["sse", "ndjson"])
 
 
@@ -48,7 +46,7 @@ def command(
     What is lost is told on stderr. Status: 0 converted, 1 the input is not what it should be or was
     cut (what could be converted is written), 2 a file cannot be read or written, 130 Ctrl-C.
     """
-    if source == "-" and sys.stdin.isatty() and target == "-":
+    if source == "-" and stdin().isatty() and target == "-":
         raise click.UsageError("there is no input: give a file, or pipe something in")
     if target != "-" and source != "-" and _is_same(source, target):
         raise click.UsageError("input and output are the same file")
@@ -62,10 +60,13 @@ def command(
         interrupted = False
         with _output(target) as out:
             try:
-                for chunk in _shown(file, chunks, target):
-                    _write(out, conversion.feed(chunk))
-                    if conversion.failure:
-                        break
+                shown = quiet_console(None) if target == "-" else console(stderr=True)
+                with progress(shown, size_of(file) or 0) as advance:
+                    for chunk in chunks:
+                        _write(out, conversion.feed(chunk))
+                        advance(len(chunk), "")
+                        if conversion.failure:
+                            break
                 _write(out, conversion.close())
             except KeyboardInterrupt:
                 interrupted = True
@@ -100,20 +101,6 @@ def _write(out: BinaryIO, data: bytes) -> None:
         return
     out.write(data)
     out.flush()
-
-
-def _shown(file: BinaryIO, chunks: Iterator[bytes], target: str) -> Iterator[bytes]:
-    """Give the chunks, and show a bar for a large file where it disturbs nobody."""
-    size = os.fstat(file.fileno()).st_size
-    if size < _LARGE or not sys.stderr.isatty() or (target == "-" and sys.stdout.isatty()):
-        yield from chunks
-        return
-    columns = (BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=size)
-        for chunk in chunks:
-            yield chunk
-            progress.advance(task, len(chunk))
 
 
 def _tell(conversion: Conversion, format: str, quiet: bool) -> None:

@@ -16,13 +16,14 @@ from ..errors import ClientError, EventTooLarge, NDJSONError
 from ._conversions import Watch
 from ._http import Asked, asked, opened, request_options, said
 from ._http_rules import format_of
-from ._protocols import TERMINATORS, Ending
+from ._protocols import TERMINATORS, Ending, text_of
 from ._sse_rules import value_of
 from ._terminal import (
     INTERRUPTED,
     OK,
     WRONG,
     UnusableError,
+    clean,
     console,
     seconds,
     show,
@@ -39,15 +40,16 @@ class View:
     """Shows events, and looks at how their stream ends.
 
     Args:
-        as_json: lines of JSON instead of text.
+        mode: "lines" for people, "json" a line an event, or "text", that of the answer only.
     """
 
-    def __init__(self, as_json: bool) -> None:
+    def __init__(self, mode: str) -> None:
         self.timing = Timing()
         self.ending = Ending()
         self._out = console()
-        self._as_json = as_json
+        self._mode = mode
         self._last_id = ""
+        self._last_text = ""
 
     def frame(self, event: ServerSentEvent) -> None:
         """Show an event of SSE; as JSON it is an envelope, as `convert` has it."""
@@ -55,9 +57,13 @@ class View:
         name, data, id = event.event or "message", str(event.data), str(event.id or "")
         changed = id != self._last_id
         self._last_id = id
-        self.ending.see(name, data, value_of(data))
-        if not self._as_json:
-            self._text(after, name, data, id if changed else "")
+        value = value_of(data)
+        self.ending.see(name, data, value)
+        if self._mode == "text":
+            self._text(text_of(name, value))
+            return
+        if self._mode == "lines":
+            self._line(after, name, data, id if changed else "")
             return
         line: dict[str, Any] = {} if name == "message" else {"event": name}
         line["data"] = data
@@ -75,12 +81,32 @@ class View:
         kind = value.get("type") if isinstance(value, dict) else None
         name = kind if isinstance(kind, str) else "message"
         self.ending.see(name, text, value)
-        if self._as_json:
+        if self._mode == "json":
             show_json(self._out, text.strip())
+        elif self._mode == "text":
+            self._text(text_of(name, value))
         else:
-            self._text(after, name, text, "")
+            self._line(after, name, text, "")
 
-    def _text(self, after: float, name: str, data: str, id: str) -> None:
+    def _text(self, text: str) -> None:
+        """Write a piece of the answer's text at once; on a terminal it can't control that."""
+        if not text:
+            return
+        if self._out.is_terminal:
+            text = "\n".join(map(clean, text.split("\n")))
+        self._last_text = text
+        self._out.file.write(text)
+        self._out.file.flush()
+
+    def end(self) -> str:
+        """End the output; return what it lacks, "" if nothing."""
+        if self._mode != "text":
+            return ""
+        if self._out.is_terminal and self._last_text and not self._last_text.endswith("\n"):
+            self._out.file.write("\n")
+        return "" if self._last_text else ", no text"
+
+    def _line(self, after: float, name: str, data: str, id: str) -> None:
         failed = "bold red" if self.ending.failed else "bold cyan"
         first, *more = data.split("\n")
         numbered = f"  #{id}" if id else ""
@@ -96,12 +122,14 @@ class View:
 @click.argument("url")
 @click.option("--format", type=click.Choice(["sse", "ndjson"]), help="Whatever its type says.")
 @click.option("--json", "as_json", is_flag=True, help="Events as lines of JSON.")
+@click.option("--text", "as_text", is_flag=True, help="The text of the answer, and nothing else.")
 @click.option("--reconnect", is_flag=True, help="Come back after a cut, and resume (SSE alone).")
 @click.option("-q", "--quiet", is_flag=True, help="No summary.")
 @request_options
 def command(
-    url: str, format: str | None, as_json: bool, reconnect: bool, quiet: bool, **options: Any
-) -> int:
+    url: str, format: str | None, as_json: bool, as_text: bool, reconnect: bool, quiet: bool,
+    **options: Any,
+) -> int:  # fmt: skip
     """Show the events of a URL as they come.
 
     Server-Sent Events and NDJSON, known by their content type. Events go to stdout, one a line with
@@ -112,9 +140,11 @@ def command(
     """
     if reconnect and format == "ndjson":
         raise click.UsageError("--reconnect is for Server-Sent Events: NDJSON has no ids")
+    if as_json and as_text:
+        raise click.UsageError("--text and --json exclude each other")
     request = asked(url, **options)
     errors = console(stderr=True)
-    view = View(as_json)
+    view = View("json" if as_json else "text" if as_text else "lines")
     problem, status = "", OK
     try:
         if reconnect:
@@ -128,9 +158,10 @@ def command(
     else:
         if problem := _ended_badly(view.ending):
             status = WRONG
+    lacks = view.end()
     if not quiet:
         end = view.ending.terminated and f", ended with {TERMINATORS[view.ending.protocol]}"
-        show(errors, (view.timing.summary() + (end or ""), "dim"))
+        show(errors, (view.timing.summary() + (end or "") + lacks, "dim"))
     if problem:
         show(errors, ("wrong: ", "bold red"), (problem, ""))
     return status
@@ -204,15 +235,16 @@ def _resumed(request: Asked, view: View) -> None:
         behind = f", behind #{notice.last_event_id}" if notice.last_event_id else ""
         show(errors, (f"{told}{behind}: {notice.reason}", "yellow"))
 
+    client = httpx.Client(verify=not request.insecure)
     try:
-        with connect_sse(
+        with client, connect_sse(
             request.url, method=request.method, headers=request.headers, content=request.body,
             last_event_id=request.last_event_id, read_timeout=request.timeout,
-            redirects="none", on_reconnect=tell,
+            redirects="none", on_reconnect=tell, client=client,
         ) as events:  # fmt: skip
             for event in events:
                 view.frame(event)
     except (ClientError, EventTooLarge) as error:
         if view.timing.count:
-            raise BrokenStreamError(str(error)) from None
-        raise UnusableError(str(error)) from None
+            raise BrokenStreamError(said(error)) from None
+        raise UnusableError(said(error)) from None

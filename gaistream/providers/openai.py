@@ -202,9 +202,10 @@ class OpenAIProvider:
         ]
 
     def _public(self, message: str) -> str:
-        """A message of the service, in one short line without any secret of ours."""
+        """A message of the service, in one short line without control characters or our secrets."""
         for secret in self._secrets:
             message = message.replace(secret, "…")
+        message = "".join(each if each.isprintable() else " " for each in message)
         return " ".join(message.split())[:_LONGEST_MESSAGE]
 
 

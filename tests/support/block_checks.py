@@ -105,6 +105,8 @@ def check_session(block: Block) -> None:
 def check_shell(block: Block) -> None:
     """Parse it, and see that its commands, targets, options, files and extras exist."""
     subprocess.run(["bash", "-n"], input=block.code, text=True, check=True, timeout=SECONDS)
+    bare = re.search(r"(?<!['\"])\bhttps?://[^\s'\"]*[?&]", block.code)
+    assert bare is None, f"{block}: zsh takes the ? of {bare and bare[0]} for a pattern: quote it"
     for line in block.code.splitlines():
         words = shlex.split(line, comments=True)
         while words:
