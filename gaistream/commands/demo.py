@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 import click
@@ -10,6 +11,14 @@ from ..chat import Provider
 from ..demo.app import serve
 from ..providers.docs import DocsProvider
 from ..providers.openai import OpenAIProvider
+
+_MEND_PORT = "; a port from 1024 on needs no privilege"
+
+
+class Unlistenable(click.ClickException):
+    """The address cannot be listened on: status 2."""
+
+    exit_code = 2
 
 
 @click.command(context_settings={"show_default": True})
@@ -40,4 +49,10 @@ def command(
         answering = OpenAIProvider(base_url, api_key=os.environ.get("OPENAI_API_KEY"), model=model)
     else:
         answering = DocsProvider(rate=rate)
-    serve(answering, host, port)
+    try:
+        serve(answering, host, port)
+    except OSError as error:
+        mends = {errno.EADDRINUSE: "; --port 0 takes a free one", errno.EACCES: _MEND_PORT}
+        mend = mends.get(error.errno or 0, "")
+        reason, _, _ = (error.strerror or str(error)).partition(" (while")  # create_server adds it
+        raise Unlistenable(f"cannot listen on {host}, port {port}: {reason}{mend}") from None

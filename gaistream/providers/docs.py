@@ -22,12 +22,14 @@ from importlib import resources
 
 from .. import events
 from ..chat import ChatRequest
+from ..errors import StreamError
 from ..event_loop import event_loop
 
 __all__ = ["DocsProvider"]
 
 MODEL = "gaistream-handbook"
 TOOL = "search_handbook"
+_LONGEST_QUESTION = 64 * 1024  # characters: a search holds the event loop for a time in proportion
 
 
 class DocsProvider:
@@ -63,8 +65,15 @@ class DocsProvider:
         self._sleep = sleep
 
     async def stream_text(self, request: ChatRequest) -> AsyncGenerator[events.Event, None]:
-        """Answer the last question of `request`; the engine adds the `Done`."""
+        """Answer the last question of `request`; the engine adds the `Done`.
+
+        Raises:
+            StreamError: the question has more than 65,536 characters (status 413).
+        """
         question = request.question
+        if len(question) > _LONGEST_QUESTION:
+            message = f"a question must have at most {_LONGEST_QUESTION:,} characters"
+            raise StreamError(message, code="question_too_long", status=413)
         found = self._index.search(question, self._sections)
         answer, citations = _answer(question, found, self._index, self._base)
         pieces = re.findall(r"\S+\s*|\s+", answer)

@@ -120,14 +120,11 @@ class OpenAIProvider:
                 events = await stack.enter_async_context(contextlib.aclosing(self._read(response)))
                 async for event in events:
                     yield event
-        except httpx.ConnectTimeout as error:
-            raise _failure("the provider could not be reached in time", "timeout", 504) from error
-        except httpx.TimeoutException as error:
-            raise _failure("the provider did not answer in time", "timeout", 504) from error
-        except httpx.NetworkError as error:
-            raise _failure("the provider could not be reached", "unreachable") from error
         except httpx.RequestError as error:
-            raise _failure("the exchange with the provider failed", "failed") from error
+            where = self._url.copy_with(query=None, fragment=None, userinfo=b"")  # may hold keys
+            said = self._public(str(error))
+            _log.warning("the provider at %s: %s: %s", where, type(error).__name__, said)
+            raise _unreachable(error) from error
         except EventTooLarge as error:
             raise _failure("the provider sent too large an event", "failed") from error
 
@@ -226,6 +223,19 @@ def _failure(
     message: str, kind: str, status: int = 502, *, wait: float | None = None
 ) -> StreamError:
     return StreamError(message, code=f"provider_{kind}", status=status, retry_after=wait)
+
+
+def _unreachable(error: httpx.RequestError) -> StreamError:
+    """Return what clients are told of an exchange that failed, without an address."""
+    import httpx
+
+    if isinstance(error, httpx.ConnectTimeout):
+        return _failure("the provider could not be reached in time", "timeout", 504)
+    if isinstance(error, httpx.TimeoutException):
+        return _failure("the provider did not answer in time", "timeout", 504)
+    if isinstance(error, httpx.NetworkError):
+        return _failure("the provider could not be reached", "unreachable")
+    return _failure("the exchange with the provider failed", "failed")
 
 
 def _chunks_of(response: httpx.Response) -> AsyncGenerator[bytes, None]:
