@@ -1,4 +1,4 @@
-"""Chromium runs the scripts of the handbook's page on browsers, as they stand there."""
+"""Browsers run the scripts of the handbook's page on browsers, as they stand there."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ from typing import Any
 
 import pages
 import pytest
+from browsers import ENGINES, Page, add_scripts, opened
 from real_servers import SECONDS, serve_uvicorn
-from required import need_package, need_program
+from required import once_a_check
 
-from gaistream import ChatRequest, asgi
+from gaistream import ChatRequest, StreamError, asgi
+from gaistream.events import Error
 
+once_a_check()
 SCRIPTS = [b.code for b in pages.blocks_of("gaistream/handbook/browser.md") if b.language == "js"]
 BY_EVENT_SOURCE, EVENTS, BY_FETCH, STOP = SCRIPTS
 HTML = b"<!doctype html><meta charset=utf-8><title>test</title><button id=stop>Stop</button>"
 
 
 class Answering:
-    """Answers "What?" with two words; any other question with one, and no end."""
+    """Answers "What?" with two words, fails at "Fail" and refuses "Refuse"; else it has no end."""
 
     def __init__(self) -> None:
         self.closed = threading.Event()
@@ -28,12 +31,19 @@ class Answering:
 
     async def prepare(self, request: Any) -> ChatRequest:
         if request.method == "POST":
-            return ChatRequest.from_json(await request.json())
-        return ChatRequest.from_question(request.query["q"])
+            asked = ChatRequest.from_json(await request.json())
+        else:
+            asked = ChatRequest.from_question(request.query["q"])
+        if asked.question == "Refuse":
+            raise StreamError("no room", status=503)
+        return asked
 
     async def stream_text(self, request: ChatRequest) -> Any:
         try:
             yield "Hello, "
+            if request.question == "Fail":
+                yield Error("out of words")
+                return
             if request.question != "What?":
                 await asyncio.Event().wait()
             yield "wörld"
@@ -49,58 +59,72 @@ class Answering:
         await send({"type": "http.response.body", "body": HTML})
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    need_package("playwright")
-    chromium = need_program("chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield started
-        started.close()
+@pytest.fixture(scope="module", params=ENGINES)
+def page(request: Any) -> Iterator[Page]:
+    with opened(request.param) as page:
+        yield page
 
 
-def load(browser: Any, address: str, *scripts: str) -> Any:
-    page = browser.new_page()
-    page.set_default_timeout(SECONDS * 1000)
-    page.goto(address)
-    for script in scripts:
-        page.add_script_tag(content=script)
-    return page
+def serve(app: Any) -> Any:
+    return serve_uvicorn(app, "h11", "asyncio", timeout_graceful_shutdown=5)
 
 
-def test_event_source_shows_a_whole_answer(browser: Any) -> None:
-    with serve_uvicorn(Answering(), "h11", "asyncio") as server:
-        page = load(browser, server.url, BY_EVENT_SOURCE)
-        seen = page.evaluate("""() => new Promise((resolve) => {
-          const seen = [];
-          ask("What?", (text) => seen.push(text), () => resolve(seen), (why) => resolve([why]));
-        })""")
-        page.close()
-    assert seen == ["Hello, ", "wörld"]
+ASK_BY_EVENT_SOURCE = """(question) => new Promise((resolve) => {
+  const seen = [];
+  ask(question, (text) => seen.push(text), () => resolve([seen, null]),
+    (why) => resolve([seen, why]));
+})"""
+
+ASK_BY_FETCH = """async (question) => {
+  const seen = [];
+  try {
+    await ask(question, (text) => seen.push(text));
+  } catch (error) {
+    return [seen, error.message];
+  }
+  return [seen, null];
+}"""
 
 
-def test_fetch_shows_a_whole_answer(browser: Any) -> None:
-    with serve_uvicorn(Answering(), "h11", "asyncio") as server:
-        page = load(browser, server.url, EVENTS, BY_FETCH)
-        seen = page.evaluate("""async () => {
-          const seen = [];
-          await ask("What?", (text) => seen.push(text));
-          return seen;
-        }""")
-        page.close()
-    assert seen == ["Hello, ", "wörld"]
+def test_event_source_shows_a_whole_answer_and_tells_why_there_is_none(page: Page) -> None:
+    with serve(Answering()) as server:
+        page.goto(server.url)
+        add_scripts(page, BY_EVENT_SOURCE)
+        assert page.run(ASK_BY_EVENT_SOURCE, "What?") == [["Hello, ", "wörld"], None]
+        assert page.run(ASK_BY_EVENT_SOURCE, "Fail") == [["Hello, "], "out of words"]
+        assert "refused" in page.run(ASK_BY_EVENT_SOURCE, "Refuse")[1]
 
 
-def test_an_answer_is_stopped_by_the_button(browser: Any) -> None:
+def test_fetch_shows_a_whole_answer_and_tells_why_there_is_none(page: Page) -> None:
+    with serve(Answering()) as server:
+        page.goto(server.url)
+        add_scripts(page, EVENTS, BY_FETCH)
+        assert page.run(ASK_BY_FETCH, "What?") == [["Hello, ", "wörld"], None]
+        assert page.run(ASK_BY_FETCH, "Fail") == [["Hello, "], "out of words"]
+        assert page.run(ASK_BY_FETCH, "Refuse") == [[], "no room"]
+
+
+def test_leaving_the_loop_stops_the_answer(page: Page) -> None:
     answering = Answering()
-    with serve_uvicorn(answering, "h11", "asyncio") as server:
-        page = load(browser, server.url, EVENTS, BY_FETCH)
-        with page.expect_console_message(lambda message: message.text == "Hello, "):
-            page.add_script_tag(content=STOP)
-        page.click("#stop")
+    with serve(answering) as server:
+        page.goto(server.url)
+        add_scripts(page, EVENTS)
+        page.run("""async () => {
+          const messages = [{ role: "user", content: "?" }];
+          for await (const event of events("/chat", { messages })) break;
+        }""")
         assert answering.closed.wait(SECONDS)
-        page.close()
+
+
+def test_an_answer_is_stopped_by_the_button(page: Page) -> None:
+    answering = Answering()
+    with serve(answering) as server:
+        page.goto(server.url)
+        add_scripts(page, EVENTS, BY_FETCH)
+        page.run("""() => { console.log = (text) => { document.title = text; }; }""")
+        add_scripts(page, STOP)
+        page.run("""async () => {
+          while (document.title !== "Hello,") await new Promise((go) => setTimeout(go, 5));
+          document.querySelector("#stop").click();
+        }""")
+        assert answering.closed.wait(SECONDS)

@@ -64,6 +64,14 @@ def test_the_starlette_program_streams(serve):
     assert response.text.endswith('event: done\ndata: {"finished":true}\n\n')
 
 
+def test_a_reconnect_does_not_run_the_starlette_program_again(serve):
+    address = serve(PROGRAMS[1])
+    first = httpx.get(f"{address}/chat", params={"q": "why"}, timeout=DEADLINE)
+    [*_, last] = re.findall(r"^id: (.+)$", first.text, re.MULTILINE)
+    again = httpx.get(f"{address}/chat", params={"q": "why"}, headers={"Last-Event-ID": last})
+    assert (again.status_code, again.content) == (204, b"")
+
+
 def test_the_handler_program_serves_both_formats(serve):
     address = serve(PROGRAMS[2])
     question = "What are heartbeats?"
