@@ -7,7 +7,7 @@ COMMITS ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help demo test lint bench bench-server gates sanitize asv \
-	wheels wheels-new wheels-aarch64 wheels-pyodide docs grind fuzz watch peers clean
+	wheels wheels-new wheels-aarch64 wheels-pyodide docs grind fuzz watch peers pins clean
 
 help:
 	@echo "make demo            the chat page, answered from the handbook: no key, no network"
@@ -28,6 +28,7 @@ help:
 	@echo "make wheels-new      the same for 3.14 and 3.15, in a Debian of their own (as root)"
 	@echo "make wheels-aarch64  cross-compiled by zig, tested under qemu (as root)"
 	@echo "make wheels-pyodide  the pure wheel on WebAssembly (node, npm)"
+	@echo "make pins            the newest programs that build a release, pinned by their hashes"
 	@echo "make clean           remove everything that was built"
 
 demo: .venv/demo.stamp
@@ -135,6 +136,13 @@ watch: .venv/fuzz.stamp
 	@echo "Setting up: atheris ..."
 	@$(BIN)/pip install -q --group fuzz
 	@touch $@
+
+pins: .venv/made.stamp
+	@echo "Pinning: the newest programs that build and check a release, by their hashes ..."
+	@$(BIN)/pip install -q --group pins
+	@for name in build cibuildwheel twine; do $(BIN)/uv pip compile -q --upgrade --universal \
+		--generate-hashes --python-version 3.11 --custom-compile-command "make pins" \
+		tools/pinned/$$name.in -o tools/pinned/$$name.txt || exit 1; done
 
 clean:
 	@rm -rf .venv build dist *.egg-info src/core.c gaistream/_core*.so

@@ -122,7 +122,9 @@ class Echo:
 
 
 async def prepare(incoming: Any) -> ChatRequest:
-    """Make the request from a JSON body."""
+    """Make the request from a JSON body, which HEAD has not."""
+    if incoming.method == "HEAD":
+        return ChatRequest.from_question("")
     return ChatRequest.from_json(await incoming.json())
 
 

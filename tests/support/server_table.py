@@ -41,7 +41,6 @@ class Kind:
         early_headers: an ASGI server's headers are sent before there is a body.
         reads_chunked: a request's body may come without a length.
         keeps_accel: X-Accel-Buffering reaches the client.
-        answers_early: a request may be answered before its body has come.
     """
 
     name: str
@@ -53,7 +52,6 @@ class Kind:
     early_headers: bool = True
     reads_chunked: bool = True
     keeps_accel: bool = True
-    answers_early: bool = True
 
     @property
     def client(self) -> type[Client]:
@@ -226,10 +224,8 @@ KINDS = [
     Kind("hypercorn h1 asyncio", "asgi", hypercorn("asyncio")),
     Kind("hypercorn h1 uvloop", "asgi", hypercorn("uvloop")),
     Kind("hypercorn h1 trio", "asgi", hypercorn("trio")),
-    *(  # 0.18 has forgotten such a request by then: a KeyError, which ends a worker on trio
-        Kind(
-            f"hypercorn h2 {loop}", "asgi", hypercorn(loop), framing="frames", answers_early=False
-        )
+    *(
+        Kind(f"hypercorn h2 {loop}", "asgi", hypercorn(loop), framing="frames")
         for loop in ("asyncio", "uvloop", "trio")
     ),
     Kind("granian asgi", "asgi", granian("asgi"), early_headers=False),

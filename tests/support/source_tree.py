@@ -14,7 +14,7 @@ from required import need_tool
 ROOT = Path(__file__).parents[2]
 DEADLINE = 300
 FILES = ("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "MANIFEST.in", "Makefile", "README.md",
-         "asv.conf.json", "mkdocs.yml", "pyproject.toml", "setup.py")
+         "SECURITY.md", "asv.conf.json", "mkdocs.yml", "pyproject.toml", "setup.py")
 FOLDERS = (".ci", "benchmarks", "docs", "examples", "gaistream", "src", "tests", "tools")
 
 
