@@ -11,7 +11,7 @@ from typing import BinaryIO
 import click
 
 from ._conversions import Conversion
-from ._progress import progress, quiet_console, size_of
+from ._progress import Advance, progress, quiet_console, size_of
 from ._sniff import format_of_name, format_of_start
 from ._terminal import INTERRUPTED, OK, WRONG, UnusableError, console, open_input, show, stdin
 
@@ -59,15 +59,10 @@ def command(
         conversion = Conversion(format, dialect)
         interrupted = False
         with _output(target) as out:
+            shown = quiet_console(None) if target == "-" else console(stderr=True)
             try:
-                shown = quiet_console(None) if target == "-" else console(stderr=True)
                 with progress(shown, size_of(file) or 0) as advance:
-                    for chunk in chunks:
-                        _write(out, conversion.feed(chunk))
-                        advance(len(chunk), "")
-                        if conversion.failure:
-                            break
-                _write(out, conversion.close())
+                    _convert(conversion, chunks, out, advance)
             except KeyboardInterrupt:
                 interrupted = True
     _tell(conversion, format, quiet)
@@ -93,6 +88,17 @@ def _output(name: str) -> Iterator[BinaryIO]:
         raise UnusableError(f"cannot write {name}: {error.strerror}") from None
     with file:
         yield file
+
+
+def _convert(
+    conversion: Conversion, chunks: Iterator[bytes], out: BinaryIO, advance: Advance
+) -> None:
+    for chunk in chunks:
+        _write(out, conversion.feed(chunk))
+        advance(len(chunk), "")
+        if conversion.failure:
+            break
+    _write(out, conversion.close())
 
 
 def _write(out: BinaryIO, data: bytes) -> None:
