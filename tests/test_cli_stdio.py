@@ -33,6 +33,7 @@ def run_in_shell(line: str) -> subprocess.CompletedProcess[bytes]:
         ("--help >&-", 2, b"Error: stdout is closed\n"),
         ("check - <&-", 2, b"Error: cannot read stdin: it is closed\n"),
         ("convert - --to ndjson <&-", 2, b"Error: cannot read stdin: it is closed\n"),
+        pytest.param("demo --port 0 > /dev/full", 2, NO_SPACE, marks=needs_full),
         ("tail -d @- http://127.0.0.1:1/ <&-", 2, b"Error: cannot read stdin: it is closed\n"),
         pytest.param("--version > /dev/full", 2, NO_SPACE, marks=needs_full),
         pytest.param("tail --help > /dev/full", 2, NO_SPACE, marks=needs_full),

@@ -8,7 +8,7 @@ import os
 import click
 
 from ..chat import Provider
-from ..demo.app import serve
+from ..demo.app import listen, serve
 from ..providers.docs import DocsProvider
 from ..providers.openai import OpenAIProvider
 
@@ -50,9 +50,10 @@ def command(
     else:
         answering = DocsProvider(rate=rate)
     try:
-        serve(answering, host, port)
+        listening = listen(host, port)
     except OSError as error:
         mends = {errno.EADDRINUSE: "; --port 0 takes a free one", errno.EACCES: _MEND_PORT}
         mend = mends.get(error.errno or 0, "")
         reason, _, _ = (error.strerror or str(error)).partition(" (while")  # create_server adds it
         raise Unlistenable(f"cannot listen on {host}, port {port}: {reason}{mend}") from None
+    serve(answering, host, listening=listening)

@@ -35,7 +35,7 @@ from ..handling import error_answer
 from ..http import IncomingRequest
 from ..options import NDJSONOptions
 
-__all__ = ["create_app", "serve"]
+__all__ = ["create_app", "listen", "serve"]
 
 _HEARTBEAT_SECONDS = 5
 _GRACE_SECONDS = 1  # at shutdown, for streams that still run
@@ -114,18 +114,25 @@ class _OwnHosts:
         return address.is_loopback or (self._is_anywhere and host == here)
 
 
-def serve(provider: Provider, host: str = "127.0.0.1", port: int = 8000) -> None:
+def serve(
+    provider: Provider,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    *,
+    listening: socket.socket | None = None,
+) -> None:
     """Run the demo until it is interrupted; print its address once it listens.
 
     Args:
         provider: answers the questions.
         host: the address to listen on.
         port: the port; 0: a free one.
+        listening: what `listen(host, port)` has returned, if it was called before.
 
     Raises:
         OSError: the address cannot be listened on.
     """
-    listening = _listen(host, port)
+    listening = listening or listen(host, port)
     config = uvicorn.Config(
         create_app(provider, host),
         host=host,
@@ -136,24 +143,19 @@ def serve(provider: Provider, host: str = "127.0.0.1", port: int = 8000) -> None
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
     with listening, contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how a demo ends
+        name = f"[{host}]" if ":" in host else host
+        print(f"gaistream demo: http://{name}:{listening.getsockname()[1]}", flush=True)
         _Server(config).run(sockets=[listening])
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """Open the socket; uvicorn would log why it cannot, and exit."""
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens; uvicorn itself would log an OSError, and exit."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, _, _, _, address = found[0]
     return socket.create_server(address, family=family)
 
 
 class _Server(uvicorn.Server):
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start to listen, then say where."""
-        await super().startup(sockets=sockets)
-        port = self.servers[0].sockets[0].getsockname()[1]
-        host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
-        print(f"gaistream demo: http://{host}:{port}", flush=True)
-
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Cut the streams that still run, so that their producers end at once, then stop."""
         for connection in list(self.server_state.connections):
