@@ -11,7 +11,6 @@ just says a later time.
 from __future__ import annotations
 
 import math
-import threading
 from contextvars import ContextVar
 from typing import Any, Protocol
 
@@ -56,13 +55,13 @@ class Clock:
         self._held: dict[float, list[Held]] = {}
 
     def enter(self, stream: Any) -> None:
-        """Know a stream; one that comes while the others are being ended is ended at once."""
+        """Add a stream; one that comes while the others are being ended is ended at once."""
         self.streams.add(stream)
         if self.draining is not None:
             self.draining.end(stream)
 
     def leave(self, stream: Any) -> None:
-        """Not know it any more."""
+        """Remove a stream."""
         self.streams.discard(stream)
         if self.draining is not None:
             self.draining.left()
@@ -124,13 +123,11 @@ class Clock:
 
 clock_of_stream: ContextVar[Clock | None] = ContextVar("gaistream_clock", default=None)
 
-_of_thread = threading.local()  # a thread runs one loop at a time
-
 
 def clock() -> Clock:
-    """Give the clock of the event loop that runs here; RuntimeError where there is none."""
+    """Return the clock of the event loop that runs here; RuntimeError without one."""
     loop = event_loop()
-    known: Clock | None = getattr(_of_thread, "clock", None)
-    if known is None or known.loop is not loop:
-        known = _of_thread.clock = Clock(loop)
+    known: Clock | None = loop.clock
+    if known is None:
+        known = loop.clock = Clock(loop)
     return known

@@ -13,9 +13,8 @@ import contextlib
 import contextvars
 import functools
 import sys
-import threading
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from typing import Any, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
 from ._backend import FrameSender
 from .handover import Lending, Send
@@ -114,6 +113,7 @@ class EventLoop(Protocol):
     """The loop that runs a stream."""
 
     identity: object  # what it stands for
+    clock: Any  # its Clock, once it has one
     cancelled: type[BaseException]  # how a task's cancellation is raised in it
 
     # Read-only, so that asyncio's own methods may stand here, and cost no call of ours.
@@ -184,6 +184,7 @@ class AsyncioLoop:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.identity: object = loop
+        self.clock: Any = None
         self.time = loop.time
         self.create_future: Callable[[], Any] = loop.create_future
         self.call_at: Callable[..., Any] = loop.call_at
@@ -324,23 +325,32 @@ class _AsyncioBreakable:
         return raised[0] is asyncio.CancelledError and not from_outside
 
 
-_of_thread = threading.local()  # a thread runs one loop at a time
+# An attribute of asyncio's loop, so that it lives as long as the loop does, and no longer; another
+# copy of the package has another.
+_ATTRIBUTE: Final = f"_gaistream_{id(AsyncioLoop):x}"
 
 
 def event_loop() -> EventLoop:
-    """Give the event loop that runs here; RuntimeError where there is none."""
+    """Return the event loop that runs here, always the same object; RuntimeError without one."""
     trio = sys.modules.get("trio")
-    on_trio = trio is not None and trio.lowlevel.in_trio_run()
-    running: Any = (
-        trio.lowlevel.current_trio_token() if on_trio and trio else asyncio.get_running_loop()
-    )
-    known: EventLoop | None = getattr(_of_thread, "loop", None)
-    if known is None or known.identity is not running:
-        if on_trio:
-            from .trio_loop import TrioLoop
+    if trio is not None and trio.lowlevel.in_trio_run() and _is_not_host(trio):
+        from .trio_loop import trio_loop
 
-            known = TrioLoop(running)
-        else:
-            known = AsyncioLoop(running)
-        _of_thread.loop = known
+        return trio_loop()
+    running = asyncio.get_running_loop()
+    known: EventLoop | None = getattr(running, _ATTRIBUTE, None)
+    if known is None:
+        known = AsyncioLoop(running)
+        setattr(running, _ATTRIBUTE, known)
     return known
+
+
+def _is_not_host(trio: Any) -> bool:
+    """Return whether trio runs this code, and not asyncio, whose guest it is in this thread."""
+    if trio.lowlevel.in_trio_task():
+        return True
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return True
+    return False

@@ -24,6 +24,7 @@ class TrioLoop:
 
     def __init__(self, token: trio.lowlevel.TrioToken) -> None:
         self.identity: object = token
+        self.clock: Any = None
         self.time = trio.current_time
         self.sleep = trio.sleep
         self.call_soon_threadsafe: Callable[..., Any] = token.run_sync_soon
@@ -79,6 +80,18 @@ class TrioLoop:
             return error if trio.lowlevel.in_trio_task() else None
         ends = trio.Cancelled, KeyboardInterrupt, SystemExit
         return None if isinstance(error, ends) else error
+
+
+_of_run: trio.lowlevel.RunVar[TrioLoop | None] = trio.lowlevel.RunVar("gaistream", None)
+
+
+def trio_loop() -> TrioLoop:
+    """Return the loop of the run that goes on here; it lives as long as the run does."""
+    known = _of_run.get()
+    if known is None:
+        known = TrioLoop(trio.lowlevel.current_trio_token())
+        _of_run.set(known)
+    return known
 
 
 class _Future:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import warnings
+import weakref
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 import pytest
-from loops import Run
+from loops import LOOPS, Run
 
 
 class Ticked:
@@ -153,6 +156,82 @@ def test_a_loop_has_one_clock_and_each_loop_its_own(gs: ModuleType, run: Run) ->
     run(main())
     run(main())
     assert clocks[0] is not clocks[1]
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_loops_that_take_turns_in_a_thread_keep_their_clocks(gs: ModuleType, name: str) -> None:
+    async def own() -> Any:
+        return gs.clock.clock()
+
+    with (
+        asyncio.Runner(loop_factory=LOOPS[name]) as one,
+        asyncio.Runner(loop_factory=LOOPS[name]) as other,
+    ):
+        clocks = [each.run(own()) for each in (one, other, one, other)]
+        assert clocks[0] is clocks[2] is not clocks[1] is clocks[3]
+
+        clocks += [None]
+        thread = threading.Thread(target=lambda: clocks.append(one.run(own())))
+        thread.start()
+        thread.join(20)
+        assert clocks[-1] is clocks[0]  # also where the loop runs in another thread
+
+
+@pytest.mark.parametrize(
+    ("name", "closed"), [*((name, True) for name in LOOPS), ("asyncio", False)]
+)
+def test_a_loop_that_is_over_is_not_kept(gs: ModuleType, name: str, closed: bool) -> None:
+    async def one() -> Any:
+        assert [each async for each in gs.sse(iter_once())]
+        return weakref.ref(gs.clock.clock())
+
+    async def iter_once() -> Any:
+        yield "a"
+
+    loop = LOOPS[name]()
+    known = loop.run_until_complete(one())
+    if closed:  # a uvloop that was not is kept by itself
+        loop.close()
+    del loop
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+    assert known() is None
+
+
+def test_runs_of_trio_have_a_clock_each_and_so_has_the_host_of_a_guest(gs: ModuleType) -> None:
+    trio = pytest.importorskip("trio")
+    clocks: dict[str, list[Any]] = {"guest": [], "host": [], "run": [], "callback": []}
+
+    def note(name: str) -> None:
+        clocks[name].append(gs.clock.clock())
+
+    async def guest(token: Any = None) -> None:
+        for _ in range(3):
+            note("guest")
+            trio.lowlevel.current_trio_token().run_sync_soon(note, "callback")
+            await trio.sleep(0.001)
+
+    async def host() -> None:
+        loop, done = asyncio.get_running_loop(), asyncio.Event()
+        trio.lowlevel.start_guest_run(
+            guest,
+            run_sync_soon_threadsafe=loop.call_soon_threadsafe,
+            done_callback=lambda outcome: (outcome.unwrap(), done.set()),
+        )
+        while not done.is_set():
+            note("host")
+            loop.call_soon(note, "host")
+            await asyncio.sleep(0)
+
+    async def run() -> None:
+        note("run")
+
+    asyncio.run(host())
+    trio.run(run)
+    trio.run(run)
+    assert [len({*map(id, each)}) for each in clocks.values()] == [1, 1, 2, 1]
+    assert clocks["guest"][0] is clocks["callback"][0] is not clocks["host"][0]
 
 
 def test_two_loops_in_two_threads_do_not_meet(gs: ModuleType, run: Run) -> None:
