@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .ndjson_reader import NDJSONReader
     from .options import NDJSONOptions, SSEOptions
     from .reader import read_events
+    from .server_signals import automatic_drain
     from .shutdown import drain, drain_on_signals, draining
     from .streams import ndjson, sse
     from .writer import NDJSONEncoder, NDJSONWriter, SSEEncoder, SSEWriter, encode_events
@@ -56,6 +57,7 @@ __all__ = [
     "StreamError",
     "__version__",
     "asgi",
+    "automatic_drain",
     "backend",
     "drain",
     "drain_on_signals",
@@ -87,6 +89,7 @@ _MODULES = {  # of the names that are imported when they are first used; a modul
     "SSEOptions": "options",
     "SSEWriter": "writer",
     "asgi": "asgi",
+    "automatic_drain": "server_signals",
     "drain": "shutdown",
     "drain_on_signals": "shutdown",
     "draining": "shutdown",

@@ -22,7 +22,8 @@ from .handling import (
     ResponseSettings,
 )
 from .options import NDJSONOptions, SSEOptions, check_seconds, check_source_times
-from .shutdown import DEFAULT_GRACE, check_drain, drain_on_signals, refusal
+from .server_signals import DEFAULT_GRACE
+from .shutdown import check_drain, drain_on_signals, refusal
 from .writer import NDJSONEncoder, SSEEncoder
 
 __all__ = [
@@ -272,8 +273,10 @@ def event_handler(
 class DrainMiddleware:
     """An ASGI app around another that drains its streams when the server gets SIGTERM or SIGINT.
 
-    It acts while the lifespan lasts, see `gaistream.drain_on_signals`; requests pass untouched. The
-    server has to run the lifespan protocol.
+    It takes the place of `gaistream.automatic_drain`, which does that with nothing configured: with
+    its own grace time, at SIGINT too, and with a hint when to reconnect. It acts while the lifespan
+    lasts, see `gaistream.drain_on_signals`; requests pass untouched. The server has to run the
+    lifespan protocol.
 
     Args:
         app: the application.

@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 from . import thread_clock
+from .clock import clock
 from .engine import Outcome, OutcomeKind, Stream, write_end, write_prelude
 from .event_loop import EventLoop, event_loop
 from .greenlets import Runner
@@ -116,6 +117,9 @@ class BlockingStream:
     def drain_begins(self, grace: float) -> None:
         """Note that a drain begins: `drain` follows."""
 
+    def drain_is_cancelled(self) -> None:
+        """Do nothing: a stream that was to end at its next item does."""
+
     def drain(self, retry_ms: int | None) -> None:
         """Have the stream end when its source has yielded the next time; from any thread."""
         self._retry_ms = retry_ms
@@ -203,6 +207,7 @@ class LoopStream:
 
     async def _start(self, own: thread_clock.ThreadClock) -> None:
         self._loop = event_loop()
+        clock().signals = own.signals  # wsgi.drain_on_signals ends it, if that is active
         await self._life.start()
         own.enter(self)
         if self._hold:
@@ -217,6 +222,10 @@ class LoopStream:
     def drain_begins(self, grace: float) -> None:
         """Note that a drain of `grace` seconds begins: `drain` follows."""
         self._tell(self._life.drain_begins, grace)
+
+    def drain_is_cancelled(self) -> None:
+        """Note that the drain does not end the stream any more, if it has not."""
+        self._tell(self._life.drain_is_cancelled)
 
     def drain(self, retry_ms: int | None) -> None:
         """End the stream now, but whole."""

@@ -20,7 +20,8 @@ from . import thread_clock
 from .chained_signals import ChainedSignals
 from .clock import LAST_SEND
 from .errors import StreamError
-from .shutdown import DEFAULT_GRACE, Drain, check_drain, drain_clock, refusal
+from .server_signals import DEFAULT_GRACE
+from .shutdown import Drain, check_drain, drain_at_signal, drain_clock, refusal
 
 __all__ = ["BlockingDrain", "drain", "drain_on_signals", "refusal_in_threads"]
 
@@ -29,11 +30,24 @@ class BlockingDrain:
     """The ending of the streams, once begun."""
 
     def __init__(self, ending: Drain) -> None:
-        self._ended: Any = ending.ended
+        self._ending = ending
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until no stream is open, for so many seconds at most; whether none is."""
-        return bool(self._ended.wait(timeout))
+        """Wait until no stream is open or the drain is cancelled, at most `timeout` seconds.
+
+        Returns:
+            True if no stream is open.
+        """
+        ended: Any = self._ending.ended
+        return bool(ended.wait(timeout)) and not self._ending.cancelled
+
+    def cancel(self) -> None:
+        """Serve again: new requests are answered, and streams that were not ended yet go on.
+
+        It may be called from any thread. A sync source that was to end at its next yield does so.
+        """
+        with thread_clock.in_threads.lock:
+            self._ending.cancel()
 
 
 def drain(grace: float = DEFAULT_GRACE, *, retry_ms: int | None = None) -> BlockingDrain:
@@ -49,7 +63,8 @@ def drain(grace: float = DEFAULT_GRACE, *, retry_ms: int | None = None) -> Block
         retry_ms: milliseconds after which clients are to reconnect; None says nothing.
 
     Returns:
-        What may be asked to `wait(timeout)` until no stream is open; it goes on without that.
+        An object whose `wait(timeout)` waits until no stream is open, and whose `cancel()` ends the
+        drain, so that the process serves again.
 
     Raises:
         FrameError: a grace that is no number of seconds, or retry_ms that is no whole number.
@@ -83,6 +98,7 @@ def drain_on_signals(grace: float = DEFAULT_GRACE, *, retry_ms: int | None = Non
     """
     check_drain(grace, retry_ms)
     if threading.current_thread() is threading.main_thread():
+        thread_clock.in_threads.signals += 1
         _ThreadSignals(grace, retry_ms)
 
 
@@ -93,15 +109,16 @@ class _ThreadSignals(ChainedSignals):
     """
 
     def __init__(self, grace: float, retry_ms: int | None) -> None:
+        self._grace = grace
         self._retry_ms = retry_ms
         self._over = False  # the streams have ended, and the process is to
-        super().__init__(grace, self._tell_thread)
+        super().__init__(self._tell_thread)
 
-    def _tell_thread(self, number: int, grace: float) -> None:
+    def _tell_thread(self, number: int, ordinal: int) -> None:
         if self._over:  # only here, in the main thread, may handlers be set
             self.repeat(number)
         else:
-            _thread.start_new_thread(self._drain, (number, grace))
+            _thread.start_new_thread(self._drain, (number, ordinal))
 
     def _ends_process(self, number: int) -> bool:
         return self.before[number] in (signal.SIG_DFL, signal.default_int_handler)
@@ -111,10 +128,15 @@ class _ThreadSignals(ChainedSignals):
         if not self._ends_process(number):
             super().call_before(number, frame)
 
-    def _drain(self, number: int, grace: float) -> None:
-        ending = drain(grace, retry_ms=self._retry_ms)
-        if self._ends_process(number):
-            ending.wait(grace + LAST_SEND)
+    def _drain(self, number: int, ordinal: int) -> None:
+        own = thread_clock.in_threads
+        with own.lock:
+            ending = drain_at_signal(own, self._grace, self._retry_ms, ordinal)
+            left = ending.ends_at - own.loop.time()
+        if not self._ends_process(number):
+            return
+        BlockingDrain(ending).wait(max(left, 0) + LAST_SEND)
+        if not ending.cancelled:
             time.sleep(LAST_SEND)  # servers send the last bytes after the stream has ended
             self._over = True
             _signal_main(number)

@@ -4,38 +4,58 @@ from __future__ import annotations
 
 import os
 import signal
+
+# What the functions of `signal` call. They take 50 times as long, to turn numbers into enums, and
+# these are called for each stream of a server that has one stream at a time.
+from _signal import getsignal as get_handler  # type: ignore[import-not-found]
+from _signal import signal as set_handler
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-__all__ = ["ChainedSignals"]
+from .event_loop import EventLoop, Task
+
+__all__ = ["ChainedSignals", "get_handler", "set_handler"]
+
+SIGNALS = (int(signal.SIGTERM), int(signal.SIGINT))
 
 
 class ChainedSignals:
     """The signals' handlers, in front of those that stood there.
 
     Args:
-        grace: seconds; a second signal gives none.
-        tell: called in the handler, with the signal's number and the seconds.
+        tell: called in the handler, with the signal's number and its ordinal in the process, which
+            is the same for all handlers that one signal passes.
     """
 
-    def __init__(self, grace: float, tell: Callable[[int, float], None]) -> None:
-        self._grace = grace
+    _signals = 0
+    _running = 0  # handlers of the last of them
+
+    def __init__(self, tell: Callable[[int, int], None]) -> None:
         self._tell = tell
-        self._told = False
+        self._ending_process: Task | None = None
         self.before: dict[int, Any] = {}
-        for number in (signal.SIGTERM, signal.SIGINT):
-            before = signal.getsignal(number)
-            # None is not Python's, so that it cannot be called; an ignored signal stays ignored.
-            if before is not None and before is not signal.SIG_IGN:
+        for number in SIGNALS:
+            before = get_handler(number)
+            if self.takes(before):
                 self.before[number] = before
-                signal.signal(number, self._handle)
+                set_handler(number, self._handle)
+
+    def takes(self, before: Any) -> bool:
+        """Return whether to stand in front of this handler."""
+        # None is not Python's, so that it cannot be called; an ignored signal stays ignored.
+        return before is not None and before != signal.SIG_IGN
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        grace = 0.0 if self._told else self._grace
-        self._told = True
-        self._tell(number, grace)
-        self.call_before(number, frame)
+        own = ChainedSignals
+        if not own._running:
+            own._signals += 1
+        own._running += 1
+        try:
+            self._tell(number, own._signals)
+            self.call_before(number, frame)
+        finally:
+            own._running -= 1
 
     def call_before(self, number: int, frame: FrameType | None) -> None:
         """Do what was done before, where that is a function."""
@@ -48,11 +68,23 @@ class ChainedSignals:
 
         Whoever has set a handler in front of ours since has been called, and called ours.
         """
-        signal.signal(number, self.before[number])
+        set_handler(number, self.before[number])
         os.kill(os.getpid(), number)
+
+    def repeat_after(self, ended: Any, loop: EventLoop, number: int) -> None:
+        """Repeat the signal at the end of a shutdown.Drain, if it would have ended the process."""
+        if self.before[number] == signal.SIG_DFL:
+            self._ending_process = loop.create_task(
+                self._wait_and_repeat(ended, number), name="gaistream drain"
+            )
+
+    async def _wait_and_repeat(self, ended: Any, number: int) -> None:
+        await ended.wait()
+        if not ended.cancelled:
+            self.repeat(number)
 
     def restore(self) -> None:
         """Have the former handlers back, unless somebody has set others since."""
         for number, before in self.before.items():
-            if signal.getsignal(number) == self._handle:
-                signal.signal(number, before)
+            if get_handler(number) == self._handle:
+                set_handler(number, before)

@@ -14,6 +14,7 @@ import math
 from contextvars import ContextVar
 from typing import Any, Protocol
 
+from . import server_signals
 from ._log import log
 from .event_loop import EventLoop, Timer, event_loop
 
@@ -45,17 +46,21 @@ class Clock:
         loop: the loop.
         streams: those that are open.
         draining: what ends them all, a shutdown.Drain, once there is one.
+        signals: how many `drain_on_signals` are active; 0: see server_signals.
     """
 
     def __init__(self, loop: EventLoop) -> None:
         self.loop = loop
         self.streams: set[Any] = set()
         self.draining: Any = None
+        self.signals = 0
         self._at: dict[float, tuple[Timer, set[Ticked]]] = {}
         self._held: dict[float, list[Held]] = {}
 
     def enter(self, stream: Any) -> None:
         """Add a stream; one that comes while the others are being ended is ended at once."""
+        if not self.streams:
+            self.watch()
         self.streams.add(stream)
         if self.draining is not None:
             self.draining.end(stream)
@@ -63,8 +68,18 @@ class Clock:
     def leave(self, stream: Any) -> None:
         """Remove a stream."""
         self.streams.discard(stream)
+        if not self.streams:
+            self.unwatch()
         if self.draining is not None:
             self.draining.left()
+
+    def watch(self) -> None:
+        """Stand in front of a server's handlers of signals, while there are open streams."""
+        server_signals.watch(self)
+
+    def unwatch(self) -> None:
+        """Stand there no longer."""
+        server_signals.unwatch(self)
 
     def call(self, stream: Ticked, delay: float) -> None:
         """Have `stream.tick()` called in about `delay` seconds, instead of what it asked before."""

@@ -310,6 +310,10 @@ class Stream(FrameSender):
         if self._source_end is not None and self._source_closed:
             self._set_cleanup_timer(self._clock)
 
+    def drain_is_cancelled(self) -> None:
+        """Note that the drain does not end the stream any more, if it has not."""
+        self._drain_ends = math.inf
+
     def drain(self, retry_ms: int | None) -> None:
         """End the stream now, but whole: what waits is sent, a retry hint, the end of the body."""
         if self._interrupted or self._finished or self._frames.ended:

@@ -30,14 +30,21 @@ class ThreadClock(Clock):
         super().__init__(cast(EventLoop, _Timetable(self.lock)))
 
     def enter(self, stream: Any) -> None:
-        """Know a stream; one that comes while the others are being ended is ended at once."""
+        """Add a stream; one that comes while the others are being ended is ended at once."""
         with self.lock:
             super().enter(stream)
 
     def leave(self, stream: Any) -> None:
-        """Not know it any more."""
+        """Remove a stream."""
         with self.lock:
             super().leave(stream)
+
+
+    def watch(self) -> None:
+        """Do nothing: only `wsgi.drain_on_signals` ends these streams at a signal."""
+
+    def unwatch(self) -> None:
+        """Do nothing."""
 
 
 class _Call:

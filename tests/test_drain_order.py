@@ -69,6 +69,9 @@ class Open:
     def drain_begins(self, grace: float) -> None:
         """Take note: there is nothing to do."""
 
+    def drain_is_cancelled(self) -> None:
+        """Take note, too."""
+
     def drain(self, retry_ms: int | None) -> None:
         self.ended_at = self._clock.loop.now
         self._clock.leave(self)
@@ -90,13 +93,36 @@ def drained(gs: ModuleType, silences: list[float], grace: float = 4.0) -> list[f
     return [float(each.ended_at or 0) - 100 for each in streams]
 
 
-def test_idle_streams_end_before_answers_the_longest_silence_first(gs: ModuleType) -> None:
+def test_idle_streams_end_at_once_and_answers_in_the_last_quarter(gs: ModuleType) -> None:
     ends = drained(gs, [0.1, 50, 10, 0.5, 30, 90])
-    answers, idle = [ends[0], ends[3]], [ends[5], ends[1], ends[4], ends[2]]
+    assert [ends[each] for each in (1, 2, 4, 5)] == [0] * 4
+    assert all(3 < ends[each] <= 4 for each in (0, 3))
+
+
+def test_one_that_falls_silent_meanwhile_ends_as_soon_as_it_is_idle(gs: ModuleType) -> None:
+    assert drained(gs, [1.5]) == pytest.approx([0.5], abs=0.1)
+
+
+def test_more_than_a_hundred_are_spread_the_longest_silence_first(gs: ModuleType) -> None:
+    silences = [200.0 - each for each in range(101)]
+    ends = drained(gs, [*silences, 0.1])
+    idle, answer = ends[:-1], ends[-1]
     assert idle == sorted(idle)
-    assert len(set(idle)) == 4
-    assert max(idle) <= 3 < min(answers)
-    assert max(answers) <= 4
+    assert len(set(idle)) > 20
+    assert 2.9 < max(idle) <= 3 < answer <= 4
+    at_same_time = max(idle.count(each) for each in idle)
+    assert at_same_time <= 4
+
+
+def test_so_are_those_that_fall_silent_together(gs: ModuleType) -> None:
+    ends = drained(gs, [1.5] * 101)
+    assert min(ends) >= 0.5
+    assert len(set(ends)) > 20
+    assert max(ends) <= 3
+
+
+def test_without_grace_time_any_number_ends_at_once(gs: ModuleType) -> None:
+    assert drained(gs, [*[200.0] * 500, 0.1], 0.0) == [0] * 501
 
 
 def test_with_no_open_stream_a_drain_is_over_at_once(gs: ModuleType) -> None:
@@ -155,22 +181,82 @@ async def answered(app: Any, **scope: Any) -> tuple[int, dict[bytes, bytes]]:
 
     request = {"type": "http", "method": "POST", "path": "/", "headers": [], "query_string": b""}
     await app({**request, **scope}, receive, send)
-    return sent[0]["status"], dict(sent[0]["headers"])
+    headers = dict(sent[0]["headers"])
+    headers[b"body"] = b"".join(each.get("body", b"") for each in sent[1:])
+    return sent[0]["status"], headers
+
+
+class Nobody:
+    """A provider that is not to be asked."""
+
+    def stream_text(self, request: object) -> Any:
+        raise AssertionError(request)
+
+
+def apps(gs: ModuleType) -> dict[str, Any]:
+    """Make an app of each kind, each for one request."""
+
+    async def source() -> AsyncIterator[str]:
+        raise AssertionError("nobody reads this")
+        yield ""
+
+    def prepare(request: object) -> object:
+        raise AssertionError(request)
+
+    return {
+        "sse": gs.asgi.SSEResponse(source()),
+        "ndjson": gs.asgi.NDJSONResponse(source()),
+        "sse handler": gs.asgi.sse_handler(Nobody(), prepare),
+        "ndjson handler": gs.asgi.ndjson_handler(Nobody(), prepare),
+        "negotiated": gs.asgi.event_handler(Nobody(), prepare),
+    }
+
+
+def test_a_drain_that_is_cancelled_serves_again(gs: ModuleType, run: Run) -> None:
+    async def main() -> None:
+        waits, go_on = asyncio.Event(), asyncio.Event()
+
+        async def source() -> AsyncIterator[str]:
+            yield "a"
+            waits.set()
+            await go_on.wait()
+            yield "b"
+
+        connection = Connection()
+        stream = gs.engine.Stream(source(), gs.SSEEncoder())
+        serving = asyncio.create_task(connection.serve(stream))
+        await waits.wait()
+        ended = gs.drain(10.0)
+        waiting = asyncio.ensure_future(ended.wait())
+        assert gs.draining()
+        ended.cancel()
+        await waiting
+        assert not gs.draining()
+        another = gs.drain(10.0)
+        ended.cancel()  # is over
+        assert gs.draining()
+        another.cancel()
+        assert not serving.done()
+        assert [each async for each in gs.sse(iter_once())]
+        go_on.set()
+        assert (await serving).kind == "completed"
+
+    run(main())
+
+
+async def iter_once() -> AsyncIterator[str]:
+    yield "once"
 
 
 def test_a_handler_refuses_while_streams_are_drained_and_asks_nobody(
     gs: ModuleType, run: Run
 ) -> None:
-    class Provider:
-        def stream_text(self, request: object) -> Any:
-            raise AssertionError(request)
-
     async def main() -> None:
         await gs.drain(0, retry_ms=7000)
-        for make in (gs.asgi.sse_handler, gs.asgi.ndjson_handler, gs.asgi.event_handler):
-            status, headers = await answered(make(Provider(), lambda request: request))
+        for name in ("sse handler", "ndjson handler", "negotiated"):
+            status, headers = await answered(apps(gs)[name])
             assert (status, headers[b"retry-after"]) == (503, b"7")
-        preflight = gs.asgi.sse_handler(Provider(), lambda request: request)
+        preflight = apps(gs)["sse handler"]
         assert (await answered(preflight, method="OPTIONS"))[0] == 204
 
     run(main())

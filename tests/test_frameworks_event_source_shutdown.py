@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+import signal
+from collections.abc import AsyncIterator, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -120,6 +122,83 @@ def test_its_turn_in_the_drain_ends_it_only_if_its_own_time_is_over(own: float) 
     run(test())
 
 
+@pytest.fixture
+def handled() -> Iterator[None]:
+    """A server's handlers, which do nothing."""
+    before = {each: signal.signal(each, lambda *_: None) for each in (15, 2)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.usefixtures("handled")
+def test_at_a_signal_its_own_time_is_kept_with_nothing_configured(number: int) -> None:
+    async def test() -> None:
+        event, connection, go_on = asyncio.Event(), Connection(), asyncio.Event()
+        source = Polite(SimpleNamespace(wait=go_on.wait))
+        response = EventSourceResponse(
+            source(), shutdown_event=event, shutdown_grace_period=GRACE
+        )
+        other, its = Source("a"), Connection()
+        serving = connection.begin(response)
+        ended = its.begin(EventSourceResponse(other))
+        await source.waits.wait()
+        await other.waiting.wait()
+        signal.raise_signal(number)
+        await ended  # which has none
+        assert event.is_set()
+        assert not serving.done()
+        go_on.set()
+        await serving
+        assert not source.cancelled
+        assert connection.body == PRELUDE + b"data: a\n\n" + BYE
+
+    gaistream.automatic_drain(0.01)
+    try:
+        run(test())
+    finally:
+        gaistream.automatic_drain()
+
+
+@pytest.mark.usefixtures("handled")
+def test_a_second_signal_ends_it_too() -> None:
+    async def test() -> None:
+        source, connection = Source("a"), Connection()
+        serving = connection.begin(EventSourceResponse(source, shutdown_grace_period=GRACE))
+        await source.waiting.wait()
+        for _ in range(2):
+            assert not serving.done()
+            signal.raise_signal(signal.SIGINT)
+            await asyncio.sleep(0.01)
+        await serving
+        assert source.closed == 1
+        assert connection.is_complete
+
+    run(test())
+
+
+def test_it_is_told_once_a_drain_and_a_cancelled_one_does_not_end_it() -> None:
+    async def test() -> None:
+        source, connection, told = Source("a"), Connection(), []
+        event = SimpleNamespace(set=lambda: told.append(clock().draining))
+        response = EventSourceResponse(source, shutdown_event=event, shutdown_grace_period=0.01)
+        serving = connection.begin(response)
+        await source.waiting.wait()
+        first = gaistream.drain(GRACE)
+        gaistream.drain(GRACE / 2)
+        first.end(*clock().streams)  # its turn has come
+        first.cancel()
+        await asyncio.sleep(0.02)
+        assert not serving.done()
+        second = gaistream.drain(GRACE)
+        assert told == [first, second]
+        gaistream.drain(0)
+        await serving
+
+    run(test())
+
+
 def test_a_drain_without_time_ends_it_at_once_also_one_that_had_time_before() -> None:
     async def test() -> None:
         for before in ([], [GRACE]):
@@ -138,7 +217,7 @@ def test_a_drain_without_time_ends_it_at_once_also_one_that_had_time_before() ->
             await serving
             assert event.is_set()
             assert source.closed == 1
-            clock().draining = None  # the next one is a server of its own
+            clock().draining.cancel()  # the next one is another server's
 
     run(test())
 

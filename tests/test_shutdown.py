@@ -63,23 +63,6 @@ def test_idle_streams_end_whole_with_a_retry_hint_and_without_done(
     run(main())
 
 
-def test_the_ends_of_idle_streams_are_spread_over_the_grace_time(gs: ModuleType, run: Run) -> None:
-    async def main() -> None:
-        _, _, serving = await open_streams(gs, 20)
-        ended = gs.drain(0.2)
-        groups = 0
-        while any(not task.done() for task in serving):
-            before = sum(task.done() for task in serving)
-            await asyncio.wait(
-                [each for each in serving if not each.done()], return_when="FIRST_COMPLETED"
-            )
-            groups += sum(task.done() for task in serving) > before
-        assert groups >= 3
-        await ended
-
-    run(main())
-
-
 def test_an_answer_that_is_being_given_may_be_finished(gs: ModuleType, run: Run) -> None:
     async def main() -> None:
         go_on = asyncio.Event()

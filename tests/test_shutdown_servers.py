@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from real_servers import SECONDS
+from frames import PRELUDE, said
+from real_servers import until
 from server_process import served
 
-ASGI_APP = """
+BARE_APP = """
 import anyio
 from gaistream import SSEOptions
 from gaistream.asgi import DrainMiddleware, SSEResponse
@@ -29,25 +33,82 @@ async def app(scope, receive, send):
             if phase == "lifespan.shutdown":
                 return
     await SSEResponse(source(), silent)(scope, receive, send)
-
+"""
+DRAINED_APP = BARE_APP + """
 app = DrainMiddleware(app, 0.4, retry_ms=2000)
 """
 
+UVICORN = ["uvicorn", "served:app", "--fd", "{fd}"]
 HYPERCORN = ["hypercorn", "served:app", "--workers", "0", "--bind", "fd://{fd}"]
-GRANIAN = ["granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", "{port}"]
+GRANIAN = ["granian", "--host", "127.0.0.1", "--port", "{port}", "served:app", "--interface"]
+GRANIAN_2 = [*GRANIAN, "asgi", "--workers", "2", "--runtime-mode", "mt"]
 
-ASGI_SERVERS = {
-    "uvicorn": ["uvicorn", "served:app", "--fd", "{fd}"],
+ONE_PROCESS = {
+    "uvicorn h11": [*UVICORN, "--http", "h11", "--loop", "asyncio"],
+    "uvicorn httptools": [*UVICORN, "--http", "httptools", "--loop", "asyncio"],
+    "uvicorn uvloop": [*UVICORN, "--loop", "uvloop"],
     "hypercorn asyncio": HYPERCORN,
     "hypercorn trio": [*HYPERCORN, "--worker-class", "trio"],
+}
+SEVERAL_PROCESSES = {
+    "uvicorn --reload": [*UVICORN, "--reload"],
+    "uvicorn --workers 2": [*UVICORN, "--workers", "2"],
     "gunicorn asgi": ["gunicorn", "served:app", "--worker-class", "asgi", "--bind", "fd://{fd}"],
-    "granian": [*GRANIAN, "served:app"],
-    "granian, two processes": [*GRANIAN, "--workers", "2", "--runtime-mode", "mt", "served:app"],
+    "granian": [*GRANIAN, "asginl"],
+    "granian, two processes": GRANIAN_2,
 }
-KEYBOARD = {
-    "uvicorn, two processes": ["uvicorn", "served:app", "--fd", "{fd}", "--workers", "2"],
-    "granian, two processes": ASGI_SERVERS["granian, two processes"],
-}
+
+
+@dataclass(frozen=True)
+class Case:
+    """An ASGI server that gets a signal, and how each of its streams ends."""
+
+    command: list[str]
+    number: int
+    to_all: bool = False  # its processes, as a terminal sends it
+    app: str = BARE_APP
+    streams: int = 20
+    end: bytes = b""
+
+    def run(self, home: Path) -> None:
+        with served(home, self.app, self.command) as server:
+            if self.command is GRANIAN_2:  # which stays if a worker gets its signal too early
+                log = home / "server.log"
+                until(lambda: log.read_bytes().count(b"Started worker") == 2)
+            clients = server.clients(self.streams)
+            send = os.killpg if self.to_all else os.kill
+            send(server.process.pid, self.number)
+            for client in clients:  # `rest` fails on a body that is cut
+                assert client.rest() == PRELUDE + said("hello") + self.end
+                client.close()
+            assert server.has_ended() or self.number == signal.SIGINT
+
+
+def _drained(command: list[str]) -> Case:
+    return Case(command, signal.SIGTERM, False, DRAINED_APP, 100, b"retry: 2000\n")
+
+
+CASES = {
+    **{
+        f"{name}, SIGTERM": Case(command, signal.SIGTERM)
+        for name, command in (ONE_PROCESS | SEVERAL_PROCESSES).items()
+    },
+    **{f"{name}, SIGINT": Case(command, signal.SIGINT) for name, command in ONE_PROCESS.items()},
+    **{
+        f"{name}, keyboard": Case(command, signal.SIGINT, to_all=True)
+        for name, command in SEVERAL_PROCESSES.items()
+        if command is not GRANIAN_2
+    },
+    **{
+        f"{name}, middleware": _drained(command)
+        for name, command in {**ONE_PROCESS, "granian": GRANIAN_2}.items()
+        if name not in ("uvicorn httptools", "uvicorn uvloop")
+    },
+    "uvicorn --workers 2, middleware, keyboard": replace(
+        _drained(SEVERAL_PROCESSES["uvicorn --workers 2"]),
+        number=signal.SIGINT, to_all=True, streams=10,
+    ),
+}  # fmt: skip
 
 
 WSGI_APP = """
@@ -72,45 +133,56 @@ def app(environ, start_response):
     return SSEResponse(source, silent)(environ, start_response)
 """
 GUNICORN = ["gunicorn", "served:app", "--bind", "fd://{fd}", "--worker-class"]
-WSGI_SERVERS = {  # with how many streams that are idle, and how many that are not
-    "gunicorn sync": ([*GUNICORN, "sync"], 1, 0),
-    "gunicorn gthread": ([*GUNICORN, "gthread", "--threads", "8"], 4, 4),
-    "gunicorn gevent": ([*GUNICORN, "gevent"], 10, 10),
-    "waitress": (["serve_waitress", "{fd}"], 4, 4),
+
+@dataclass(frozen=True)
+class WSGICase:
+    """A WSGI server that gets SIGTERM, with so many streams of each kind."""
+
+    command: list[str]
+    idle: int
+    talking: int
+
+    def run(self, home: Path) -> None:
+        with served(home, WSGI_APP, self.command) as server:
+            clients = server.clients(self.idle, "/idle")
+            clients += server.clients(self.talking, "/talking")
+            server.process.send_signal(signal.SIGTERM)
+            for client in clients:
+                assert client.rest().endswith(b"retry: 2000\n")
+                client.close()
+            assert server.has_ended()
+
+
+WSGI_CASES = {
+    "gunicorn sync": WSGICase([*GUNICORN, "sync"], 1, 0),
+    "gunicorn gthread": WSGICase([*GUNICORN, "gthread", "--threads", "8"], 4, 4),
+    "gunicorn gevent": WSGICase([*GUNICORN, "gevent"], 10, 10),
+    "waitress": WSGICase(["serve_waitress", "{fd}"], 4, 4),
 }
 
 
-@pytest.mark.parametrize("name", ASGI_SERVERS)
-def test_a_hundred_idle_streams_end_cleanly_at_a_signal(tmp_path: Path, name: str) -> None:
-    with served(tmp_path, ASGI_APP, ASGI_SERVERS[name]) as server:
-        clients = server.clients(100)
-        server.process.send_signal(signal.SIGTERM)
-        for client in clients:
-            assert client.rest().endswith(b"retry: 2000\n")  # it fails on a body that is cut
-            client.close()
-        assert server.has_ended()
 
 
-@pytest.mark.parametrize("name", KEYBOARD)
-def test_at_the_keyboard_where_every_process_gets_the_signal_streams_end_cleanly_too(
-    tmp_path: Path, name: str
-) -> None:
-    with served(tmp_path, ASGI_APP, KEYBOARD[name]) as server:
-        clients = server.clients(10)
-        os.killpg(server.process.pid, signal.SIGINT)
-        for client in clients:
-            assert client.rest().endswith(b"retry: 2000\n")
-            client.close()
-        server.process.wait(SECONDS)
+ALL: dict[str, Case | WSGICase] = {**CASES, **WSGI_CASES}
 
 
-@pytest.mark.parametrize("name", WSGI_SERVERS)
-def test_streams_of_wsgi_end_cleanly_at_a_signal(tmp_path: Path, name: str) -> None:
-    command, idle, talking = WSGI_SERVERS[name]
-    with served(tmp_path, WSGI_APP, command) as server:
-        clients = server.clients(idle, "/idle") + server.clients(talking, "/talking")
-        server.process.send_signal(signal.SIGTERM)
-        for client in clients:
-            assert client.rest().endswith(b"retry: 2000\n")
-            client.close()
-        assert server.has_ended()
+@pytest.fixture(scope="module")
+def running(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Future[None]]]:
+    """Run the cases that are asked for side by side: most of the time they wait."""
+    wanted = [
+        item.callspec.params["name"]
+        for item in request.session.items
+        if getattr(item, "originalname", "") == "test_streams_end_cleanly_at_a_signal"
+    ]
+    with ThreadPoolExecutor(6) as pool:
+        yield {
+            name: pool.submit(ALL[name].run, tmp_path_factory.mktemp("server"))
+            for name in wanted
+        }
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_streams_end_cleanly_at_a_signal(name: str, running: dict[str, Future[None]]) -> None:
+    running[name].result()

@@ -198,14 +198,38 @@ def test_new_responses_get_503_and_when_to_come_again(gs: ModuleType, kind: str)
     assert [(outcome.kind, outcome.bytes) for outcome in outcomes] == [("drained", 0)]
 
 
-def test_a_handler_refuses_and_asks_nobody_but_answers_preflights(gs: ModuleType) -> None:
-    class Provider:
-        def stream_text(self, request: object) -> Any:
-            raise AssertionError(request)
+class Nobody:
+    """A provider that is not to be asked."""
 
+    def stream_text(self, request: object) -> Any:
+        raise AssertionError(request)
+
+
+def test_a_drain_that_is_cancelled_serves_again(gs: ModuleType) -> None:
+    source = Source()
+    served = Served(gs.wsgi.SSEResponse(source()))
+    source.go_on()
+    served.until(said("a"))
+    ended = gs.wsgi.drain(SECONDS)
+    waiting = threading.Thread(target=ended.wait, args=(SECONDS,))
+    waiting.start()
+    ended.cancel()
+    waiting.join(SECONDS)
+    assert not waiting.is_alive()
+    assert not ended.wait(0)  # a stream is open
+    assert not gs.draining()
+    source.go_on(2)
+    served.until(said("a") * 3)
+    assert Served(gs.wsgi.SSEResponse(iter("b"))).whole() == PRELUDE + said("b") + DONE
+    assert gs.wsgi.drain(0) is not ended
+    source.go_on()
+    served.whole()
+
+
+def test_a_handler_refuses_and_asks_nobody_but_answers_preflights(gs: ModuleType) -> None:
     gs.wsgi.drain(0, retry_ms=7000)
     for make in (gs.wsgi.sse_handler, gs.wsgi.ndjson_handler, gs.wsgi.event_handler):
-        app = make(Provider(), lambda request: request)
+        app = make(Nobody(), lambda request: request)
         served = Served(app, "POST")
         served.join(SECONDS)
         assert (served.status[:3], served.headers["Retry-After"]) == ("503", "7")
@@ -269,6 +293,42 @@ def test_a_signal_drains_and_the_handler_that_stood_before_is_called(gs: ModuleT
         signal.raise_signal(signal.SIGTERM)
         assert served.whole() == PRELUDE + said("a") + RETRY
         assert heard == [signal.SIGTERM]
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def test_a_second_signal_ends_everything_at_once(gs: ModuleType) -> None:
+    before = {each: signal.signal(each, lambda *_: None) for each in (15, 2)}
+    try:
+        served = Served(gs.wsgi.SSEResponse(idle())).until(said("a"))
+        gs.wsgi.drain_on_signals(SECONDS)
+        signal.raise_signal(signal.SIGTERM)
+        until(gs.draining)
+        assert served.is_alive()
+        signal.raise_signal(signal.SIGINT)
+        assert served.whole() == PRELUDE + said("a")
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("configured", [False, True])
+def test_an_async_source_in_the_main_thread_is_ended_as_configured(
+    gs: ModuleType, configured: bool
+) -> None:
+    """A sync worker of gunicorn serves there."""
+    before = {each: signal.signal(each, lambda *_: None) for each in (15, 2)}
+    try:
+        if configured:
+            gs.wsgi.drain_on_signals(SECONDS, retry_ms=700)
+        body = iter(gs.wsgi.SSEResponse(idle())({"REQUEST_METHOD": "GET"}, lambda *_: None))
+        assert next(body) == PRELUDE + said("a")
+        signal.raise_signal(signal.SIGINT)
+        if configured:
+            until(gs.draining)
+            gs.wsgi.drain(0)
+        assert list(body) == ([RETRY] if configured else [])
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

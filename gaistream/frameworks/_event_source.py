@@ -20,6 +20,7 @@ from ..engine import OutcomeKind, Stream
 from ..errors import FrameTypeError
 from ..event_loop import Breakable, Task, Timer, event_loop
 from ..options import SSEOptions
+from ..shutdown import Drain
 from ..sources import close_source
 
 _LINE_BREAKING: Final = re.compile(r"[\r\n\0]")
@@ -195,7 +196,7 @@ class ToldStream(Stream):
     """A stream whose source is told when a drain begins, and may then end by itself.
 
     It is ended when its turn has come in the drain and its own grace time is over, at the latest
-    when the drain's is.
+    when the drain's is; the automatic one, at a server's signal, waits for its own time.
 
     Args:
         source, encoder, send_timeout, cleanup_timeout: see Stream.
@@ -204,7 +205,7 @@ class ToldStream(Stream):
         grace: seconds from the beginning of the drain.
     """
 
-    __slots__ = ("_event", "_gone_task", "_grace", "_on_gone", "_timer", "_until")
+    __slots__ = ("_event", "_gone_task", "_grace", "_on_gone", "_timer", "_told_by", "_until")
 
     def __init__(
         self,
@@ -221,7 +222,8 @@ class ToldStream(Stream):
         self._gone_task: Task | None = None
         self._event = event
         self._grace = grace
-        self._until: float | None = None
+        self._told_by: Drain | None = None
+        self._until = 0.0
         self._timer: Timer | None = None
 
     def _end(self, kind: OutcomeKind) -> None:
@@ -238,27 +240,35 @@ class ToldStream(Stream):
             log.exception("client_close_handler_callable raised")
 
     def drain_begins(self, grace: float) -> None:
-        """Tell the source, once; from now on its time runs."""
+        """Tell the source, once a drain; from now on its time runs."""
         super().drain_begins(grace)
-        if self._until is not None:
-            return
-        self._until = self._loop.time() + self._grace
-        try:
-            if self._event is not None:
-                self._event.set()
-        except Exception:
-            log.exception("shutdown_event.set() failed")
+        assert self._clock is not None
+        ending: Drain = self._clock.draining
+        if self._told_by is not ending:
+            self._told_by = ending
+            self._until = self._loop.time() + self._grace
+            ending.keep_until(self._until)
+            self._drain_ends = max(self._drain_ends, min(self._until, ending.ends_at))
+            try:
+                if self._event is not None:
+                    self._event.set()
+            except Exception:
+                log.exception("shutdown_event.set() failed")
 
     def drain(self, retry_ms: int | None) -> None:
         """End the stream as soon as it may be ended."""
-        assert self._until is not None  # a response that comes later than that is refused
-        assert self._clock is not None
-        until = min(self._until, self._clock.draining.ends_at)
+        assert self._told_by is not None  # a response that comes later than that is refused
+        until = min(self._until, self._told_by.ends_at)
         self._stop_timer()
         if self._loop.time() >= until:
             super().drain(retry_ms)
         else:
-            self._timer = self._loop.call_at(until, super().drain, retry_ms)
+            self._timer = self._loop.call_at(until, self._end_of_time, retry_ms)
+
+    def _end_of_time(self, retry_ms: int | None) -> None:
+        assert self._told_by is not None
+        if not self._told_by.cancelled:
+            super().drain(retry_ms)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

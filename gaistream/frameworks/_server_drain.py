@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from ..clock import LAST_SEND
-from ..shutdown import DEFAULT_GRACE, Drain, check_drain
+from ..server_signals import DEFAULT_GRACE
+from ..shutdown import Drain, check_drain
 
 _POLL = 0.1  # seconds; a second drain may shorten the grace meanwhile
 

@@ -207,10 +207,11 @@ class EventSourceResponse(_Streamed):
         client_close_handler_callable: an async callable, called with the ASGI message as soon as
             the client has gone, while the source is cancelled; the response waits for it, for
             `cleanup_timeout` at most.
-        shutdown_event: its `set()` is called when the streams are drained (`gaistream.drain`,
-            DrainMiddleware): an anyio.Event or the like, which the source may look at.
-        shutdown_grace_period: seconds from then on that the source has to end by itself, within
-            the drain's own grace time.
+        shutdown_event: its `set()` is called when the streams are drained, at SIGTERM and SIGINT
+            (`gaistream.automatic_drain`) or by `gaistream.drain`: an anyio.Event or the like, which
+            the source may look at.
+        shutdown_grace_period: seconds from then on that the source has to end by itself; within
+            the grace time of a DrainMiddleware, `drain_on_signals` or `drain`, if there is one.
         cleanup_timeout: seconds that the source may take to end once its stream is over, before it
             is cancelled again and left; None: any time.
 

@@ -20,7 +20,8 @@ except ImportError as error:
     ) from error
 
 from ..clock import clock
-from ..shutdown import DEFAULT_GRACE, check_drain, drain, drain_on_signals
+from ..server_signals import DEFAULT_GRACE
+from ..shutdown import check_drain, drain, drain_on_signals
 from ._server_drain import abort_unread, grace_within
 
 __all__ = ["Server"]
@@ -86,7 +87,7 @@ class Server(uvicorn.Server):
         finally:
             aborting.cancel()
             if begun_here:
-                own_clock.draining = None
+                ending.cancel()
 
     def _allowed_grace(self) -> float:
         limit = self.config.timeout_graceful_shutdown

@@ -145,6 +145,11 @@ async def draining(gs: ModuleType) -> Any:
         return gs.draining()
 
 
+def automatic_drain(gs: ModuleType) -> Any:
+    gs.automatic_drain(3)
+    return gs.automatic_drain(), refused(gs.automatic_drain, -1)
+
+
 def drain(gs: ModuleType) -> Any:
     async def use() -> Any:
         await gs.drain(0)
@@ -163,6 +168,7 @@ PACKAGE: dict[str, Use] = {
     "ChatRequest": chat_request,
     "NDJSONReader": ndjson_reader,
     "asgi": asynchronous(asgi),
+    "automatic_drain": automatic_drain,
     "drain": drain,
     "encode_events": encode_events,
     "http": http,
