@@ -144,13 +144,14 @@ class _Handler:
             return
         handling = self._handling
         headers = _headers(scope)
-        format_ = handling.format_for(scope["path"], headers.get("accept"))
+        accept = headers.get("accept")
+        format_ = handling.format_for(scope["path"], accept)
         origin = headers.get("origin")
         event_id = http.last_event_id(scope)
         method = scope["method"]
         answer = handling.early_answer(method, origin)
         if answer is None and (refused := refusal()) is not None:
-            answer = handling.refusal(refused, preparing=True, method=method, origin=origin)
+            answer = handling.drain_answer(refused, method, format_, origin, accept)
         if answer is not None:
             await send_answer(send, answer)
             return

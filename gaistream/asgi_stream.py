@@ -16,7 +16,7 @@ from .asgi_client import Client, Message, Receive, Scope, Send, log_unread_body
 from .engine import Outcome, Stream
 from .errors import StreamError
 from .event_loop import event_loop
-from .handling import Answer, CORSLike, check_settings, error_answer, kept_in_errors
+from .handling import Answer, CORSLike, check_settings, drain_answer, error_answer, kept_in_errors
 from .shutdown import refusal
 
 __all__ = ["StreamApp", "refuse", "send_answer"]
@@ -174,7 +174,13 @@ class StreamApp:
             answer = Answer(self._status, headers)
         elif (refused := refusal()) is not None:
             stream.interrupt("drained")
-            answer = _error_answer(refused, headers)
+            answer = drain_answer(
+                refused,
+                headers,
+                method=scope["method"],
+                format=self._format,
+                accept=_header(scope, b"accept"),
+            )
         else:
             client.watch(self._client_goes)
             await stream.start()

@@ -10,14 +10,18 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, TypedDict
 
 from . import _json
+from ._backend import encode_sse
 from ._log import log
 from .dialects.items import error_object
 from .engine import Outcome
 from .errors import FrameError, FrameTypeError, StreamError
 from .http import ALLOWED_METHODS, CORS, HEADER_NAME, MEDIA_TYPES, headers, merge_headers
-from .options import SSEOptions
+from .options import LONGEST_RETRY_MS, SSEOptions
 
 _HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
+
+_SSE: Final = (MEDIA_TYPES["sse"],)
+_BY_NAME: Final = 2  # how specific a range of `Accept` is that names a media type
 
 CORSLike = CORS | str | Iterable[str] | None
 OnReconnect = Literal["end", "rerun"]
@@ -116,6 +120,14 @@ class Handling:
         answer = error_answer(error, preparing=preparing, extra=self.cors_headers(origin))
         return replace(answer, body=b"") if method == "HEAD" else answer
 
+    def drain_answer(
+        self, refused: StreamError, method: str, format: str, origin: str | None, accept: str | None
+    ) -> Answer:
+        """Return the answer to a request during a drain, for which nothing is prepared."""
+        own = headers(format, self.cors, origin=origin)
+        own = merge_headers(own, self.settings.get("headers") or {})
+        return drain_answer(refused, own, method=method, format=format, accept=accept)
+
     def early_answer(self, method: str, origin: str | None) -> Answer | None:
         """Return the response to a request that is not prepared, or None if it must be."""
         allowed = self.cors_headers(origin)
@@ -192,6 +204,33 @@ def error_answer(
     return Answer(status, said, body)
 
 
+def drain_answer(
+    refused: StreamError,
+    headers: Mapping[str, str],
+    *,
+    method: str,
+    format: str,
+    accept: str | None,
+) -> Answer:
+    """Return the answer to a request that comes while the streams are ended.
+
+    An EventSource closes for good at any status but 200. So a GET that accepts event streams by
+    name, as it does, gets one that says when to come back, and ends.
+
+    Args:
+        refused: why, and when the client may come again.
+        headers: of the stream that there is not.
+        method, format, accept: of the request.
+    """
+    quality, precision = _quality(accept, _SSE)
+    reconnects = format == "sse" and method == "GET" and quality > 0 and precision == _BY_NAME
+    if reconnects and refused.retry_after is not None:
+        retry_ms = min(round(refused.retry_after * 1000), LONGEST_RETRY_MS)
+        return Answer(200, dict(headers), encode_sse(retry=retry_ms))
+    answer = error_answer(refused, preparing=False, extra=kept_in_errors(headers))
+    return replace(answer, body=b"") if method == "HEAD" else answer
+
+
 def kept_in_errors(headers: Mapping[str, str]) -> dict[str, str]:
     """Give those headers of a stream that an error in its place has too: CORS and Vary."""
     return {
@@ -211,7 +250,7 @@ def negotiate(path: str, accept: str | None) -> str:
     last = path.rstrip("/").rpartition("/")[2].rpartition(".")[2].lower()
     if last in MEDIA_TYPES:
         return last
-    quality = {"sse": _quality(accept, ("text/event-stream",))}
+    quality = {"sse": _quality(accept, _SSE)}
     quality["ndjson"] = _quality(
         accept, ("application/x-ndjson", "application/ndjson", "application/jsonl")
     )
@@ -224,7 +263,7 @@ def _quality(accept: str | None, types: tuple[str, ...]) -> tuple[float, int]:
     for part in (accept or "").lower().split(","):
         name, *parameters = [each.strip() for each in part.split(";")]
         if name in types:
-            precision = 2
+            precision = _BY_NAME
         elif name in {f"{each.partition('/')[0]}/*" for each in types}:
             precision = 1
         elif name == "*/*":

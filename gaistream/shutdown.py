@@ -173,7 +173,8 @@ def drain(grace: float = DEFAULT_GRACE, *, retry_ms: int | None = None) -> Drain
     finish it, and are ended in the last quarter if they do not. Ended means: the source is
     cancelled and closed, what it has yielded is sent, then the `retry:` hint, then the end of the
     body, without `done`. The outcome is "drained". A send that still hangs a second later is broken
-    off. Requests that come from now on are answered with 503 and Retry-After. A second call may
+    off. Requests that come from now on are answered with 503 and Retry-After; an EventSource, which
+    would not come back after that, with 200, `retry:` and the end of the body. A second call may
     shorten the time.
 
     Args:

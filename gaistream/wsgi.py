@@ -30,6 +30,7 @@ from .handling import (
     PrepareRequest,
     ResponseSettings,
     check_settings,
+    drain_answer,
     error_answer,
     kept_in_errors,
 )
@@ -154,8 +155,14 @@ class _Response:
         if refused is not None:
             self._stream.refuse()
             self._end()
-            extra = kept_in_errors(headers)
-            return _answer(start_response, error_answer(refused, preparing=False, extra=extra))
+            answer = drain_answer(
+                refused,
+                headers,
+                method=environ["REQUEST_METHOD"],
+                format=self._format,
+                accept=environ.get("HTTP_ACCEPT"),
+            )
+            return _answer(start_response, answer)
         chunks = self._stream.chunks()
 
         def close() -> None:
@@ -247,11 +254,12 @@ class _Handler:
         method, origin = environ["REQUEST_METHOD"], environ.get("HTTP_ORIGIN")
         path = (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")) or "/"
         path = path.encode("latin-1").decode(errors="replace")
-        format_ = handling.format_for(path, environ.get("HTTP_ACCEPT"))
+        accept = environ.get("HTTP_ACCEPT")
+        format_ = handling.format_for(path, accept)
         event_id = http.last_event_id(environ)
         answer = handling.early_answer(method, origin)
         if answer is None and (refused := refusal_in_threads()) is not None:
-            answer = handling.refusal(refused, preparing=True, method=method, origin=origin)
+            answer = handling.drain_answer(refused, method, format_, origin, accept)
         if answer is not None:
             return _answer(start_response, answer)
         request = http.IncomingRequest(

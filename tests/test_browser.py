@@ -19,6 +19,7 @@ from browsers import ENGINES, Page, add_scripts, opened
 from real_servers import SECONDS, serve_uvicorn
 from required import once_a_check
 
+import gaistream
 from gaistream import ChatRequest, SSEOptions, StreamError, asgi
 from gaistream.demo.app import create_app
 from gaistream.events import Error, Finish, TextDelta, Usage
@@ -191,6 +192,42 @@ def test_a_reconnect_brings_the_last_event_id(page: Page) -> None:
         answer = page.run(BY_EVENT_SOURCE)
     assert answer == {"seen": WORDS[:3] + WORDS, "error": None, "problems": []}
     assert provider.requests == [None, "3"]
+
+
+COMES_BACK = """() => new Promise((resolve) => {
+  const source = new EventSource("/chat?q=What%3F");
+  source.addEventListener("text_delta", (event) => {
+    source.close();
+    resolve(JSON.parse(event.data).text);
+  });
+  source.onerror = () => {
+    if (source.readyState === EventSource.CLOSED) resolve("it is closed for good");
+  };
+})"""
+
+
+def test_an_event_source_that_comes_during_a_drain_comes_back_to_the_next_process(
+    page: Page,
+) -> None:
+    provider, drains = Stepwise(), list[Any]()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        """Drain until the browser has come twice, as a process would that goes on to listen."""
+        if scope["path"] != "/chat":
+            await provider(scope, receive, send)
+            return
+        ending = gaistream.drain(3600, retry_ms=1) if len(drains) < 2 else None
+        drains.append(ending)
+        await provider(scope, receive, send)
+        if ending is not None:
+            ending.cancel()
+
+    with serve(app) as server:
+        page.goto(server.url)
+        assert page.run(COMES_BACK) == WORDS[0]
+        assert provider.closed.wait(SECONDS)
+    assert provider.requests == [None]
+    assert len(drains) == 3
 
 
 def test_closing_the_event_source_closes_the_producer_while_it_sleeps(page: Page) -> None:

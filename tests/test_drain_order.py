@@ -186,6 +186,13 @@ async def answered(app: Any, **scope: Any) -> tuple[int, dict[bytes, bytes]]:
     return sent[0]["status"], headers
 
 
+def accepting(*values: str) -> list[tuple[bytes, bytes]]:
+    return [(b"accept", value.encode()) for value in values]
+
+
+EVENT_SOURCE = {"method": "GET", "headers": accepting("text/event-stream")}
+
+
 class Nobody:
     """A provider that is not to be asked."""
 
@@ -210,6 +217,50 @@ def apps(gs: ModuleType) -> dict[str, Any]:
         "ndjson handler": gs.asgi.ndjson_handler(Nobody(), prepare),
         "negotiated": gs.asgi.event_handler(Nobody(), prepare),
     }
+
+
+@pytest.mark.parametrize(
+    ("drain", "expected"),
+    [((60.0, 700), b"700"), ((60.0, None), b"60000"), ((0.0, None), b"1000"), ((0.0, 0), b"0"),
+     ((0.0, 2**63 - 1), b"9223372036854775807")],
+)  # fmt: skip
+def test_an_event_source_is_told_when_to_come_back(
+    gs: ModuleType, run: Run, drain: tuple[float, Any], expected: bytes
+) -> None:
+    async def main() -> None:
+        gs.drain(drain[0], retry_ms=drain[1])
+        for name in ("sse", "sse handler", "negotiated"):
+            status, headers = await answered(apps(gs)[name], **EVENT_SOURCE)
+            assert (status, headers[b"content-type"]) == (200, b"text/event-stream")
+            assert headers[b"body"] == b"retry: " + expected + b"\n"
+            assert headers[b"access-control-allow-origin"] == b"*"
+            assert b"no-store" in headers[b"cache-control"]
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("scope", "names"),
+    [
+        (EVENT_SOURCE, ["ndjson", "ndjson handler"]),
+        ({**EVENT_SOURCE, "method": "POST"}, ["sse", "sse handler", "negotiated"]),
+        ({"method": "GET", "headers": []}, ["sse", "sse handler", "negotiated"]),
+        ({"method": "GET", "headers": accepting("*/*")}, ["sse", "sse handler"]),
+        ({"method": "GET", "headers": accepting("text/*")}, ["sse", "sse handler"]),
+        ({"method": "GET", "headers": accepting("text/event-stream;q=0")}, ["sse"]),
+    ],
+)
+def test_what_does_not_reconnect_by_itself_gets_503(
+    gs: ModuleType, run: Run, scope: Any, names: list[str]
+) -> None:
+    async def main() -> None:
+        gs.drain(0, retry_ms=1500)
+        for name in names:
+            status, headers = await answered(apps(gs)[name], **scope)
+            assert (status, headers[b"retry-after"]) == (503, b"2")
+            assert b"shutting_down" in headers[b"body"]
+
+    run(main())
 
 
 def test_a_drain_that_is_cancelled_serves_again(gs: ModuleType, run: Run) -> None:
@@ -290,5 +341,10 @@ def test_the_face_for_starlette_refuses_while_streams_are_drained(run: Run) -> N
         status, headers = await answered(app, method="GET", root_path="")
         assert (status, headers[b"retry-after"]) == (503, b"1")
         assert closed == ["source"]
+        status, headers = await answered(app, root_path="", **EVENT_SOURCE)
+        assert (status, headers[b"body"]) == (200, b"retry: 1000\n")
+        assert headers[b"content-type"].startswith(b"text/event-stream")
+        assert b"content-length" not in headers
+        assert closed == ["source"] * 2
 
     run(main())

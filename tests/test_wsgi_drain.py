@@ -198,6 +198,27 @@ def test_new_responses_get_503_and_when_to_come_again(gs: ModuleType, kind: str)
     assert [(outcome.kind, outcome.bytes) for outcome in outcomes] == [("drained", 0)]
 
 
+@pytest.mark.parametrize("kind", ["response", "sse_handler", "event_handler"])
+def test_an_event_source_is_told_when_to_come_back(gs: ModuleType, kind: str) -> None:
+    gs.wsgi.drain(3.0, retry_ms=700)
+    for format_, method in (("sse", "GET"), ("sse", "POST"), ("ndjson", "GET")):
+        source = Source()
+        if kind == "response":
+            make = gs.wsgi.SSEResponse if format_ == "sse" else gs.wsgi.NDJSONResponse
+            app = make(source())
+        else:
+            name = kind if format_ == "sse" else "ndjson_handler"
+            app = getattr(gs.wsgi, name)(Nobody(), lambda request: request)
+        served = Served(app, method, HTTP_ACCEPT="text/event-stream")
+        if (format_, method) == ("sse", "GET"):
+            assert served.whole() == RETRY
+            assert served.status == "200 OK"
+            assert served.headers["Content-Type"] == "text/event-stream"
+        else:
+            assert b"shutting_down" in served.whole()
+            assert served.status == "503 Service Unavailable"
+
+
 class Nobody:
     """A provider that is not to be asked."""
 
