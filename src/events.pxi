@@ -40,6 +40,12 @@ cdef inline object as_integer(str owner, str field, object value):
     return exact_number(value)
 
 
+cdef inline object as_optional_integer(str owner, str field, object value):
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+        fail(owner, field, "int or None", value)
+    return exact_number(value)
+
+
 cdef inline object as_number(str owner, str field, object value):
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         fail(owner, field, "int or float", value)
@@ -144,19 +150,48 @@ cdef class Citation(Value):
 @cython.no_gc
 @cython.final
 cdef class Usage(Value):
-    """Tokens that an answer took; `total_tokens` is their sum unless it is given."""
+    """Tokens that an answer took; `total_tokens` is their sum unless it is given.
+
+    The last three are None if they are not known: the tokens of the input that were read from a
+    cache and written to one, and the tokens of the output that are reasoning.
+    """
 
     cdef readonly object input_tokens
     cdef readonly object output_tokens
     cdef readonly object total_tokens
-    __match_args__ = ("input_tokens", "output_tokens", "total_tokens")
+    cdef readonly object cached_input_tokens
+    cdef readonly object cache_write_tokens
+    cdef readonly object reasoning_tokens
+    __match_args__ = (
+        "input_tokens",
+        "output_tokens",
+        "total_tokens",
+        "cached_input_tokens",
+        "cache_write_tokens",
+        "reasoning_tokens",
+    )
 
-    def __cinit__(self, input_tokens=0, output_tokens=0, total_tokens=None):
+    def __cinit__(
+        self,
+        input_tokens=0,
+        output_tokens=0,
+        total_tokens=None,
+        cached_input_tokens=None,
+        cache_write_tokens=None,
+        reasoning_tokens=None,
+    ):
         self.input_tokens = as_integer("Usage", "input_tokens", input_tokens)
         self.output_tokens = as_integer("Usage", "output_tokens", output_tokens)
         if total_tokens is None:
             total_tokens = input_tokens + output_tokens
         self.total_tokens = as_integer("Usage", "total_tokens", total_tokens)
+        self.cached_input_tokens = as_optional_integer(
+            "Usage", "cached_input_tokens", cached_input_tokens
+        )
+        self.cache_write_tokens = as_optional_integer(
+            "Usage", "cache_write_tokens", cache_write_tokens
+        )
+        self.reasoning_tokens = as_optional_integer("Usage", "reasoning_tokens", reasoning_tokens)
 
 
 @cython.no_gc

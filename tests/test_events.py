@@ -34,7 +34,12 @@ KINDS = {
         ("m",), {"mime": "m", "sample_rate": 0, "channels": 0, "bit_depth": 0}, ("m", 8000, 2, 16)
     ),
     "Citation": (("u",), {"uri": "u", "start": 0, "end": 0, "title": None}, ("u", 1, 2, "t")),
-    "Usage": ((), {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}, (1, 2, 4)),
+    "Usage": (
+        (),
+        {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0, "cached_input_tokens": None,
+         "cache_write_tokens": None, "reasoning_tokens": None},
+        (1, 2, 4, 0, 5, 6),
+    ),
     "Start": ((), {"id": None, "model": None}, ("i", "m")),
     "TextDelta": (("t",), {"text": "t"}, ("é",)),
     "ReasoningDelta": (("t",), {"text": "t"}, ("é",)),
@@ -277,7 +282,7 @@ WRONG_TYPES = {
 FIELDS = {
     "AudioFormat": ["str", "int", "int", "int"],
     "Citation": ["str", "int", "int", "str or None"],
-    "Usage": ["int", "int", "int"],
+    "Usage": ["int", "int", "int", "int or None", "int or None", "int or None"],
     "Start": ["str or None", "str or None"],
     "TextDelta": ["str"],
     "ReasoningDelta": ["str"],

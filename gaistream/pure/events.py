@@ -45,6 +45,14 @@ def _integer(owner: str, field: str, value: object) -> int:
     return int.__pos__(value)  # an exact int, where it is of a subclass
 
 
+def _optional_integer(owner: str, field: str, value: object) -> int | None:
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool):
+        _fail(owner, field, "int or None", value)
+    return int.__pos__(value)
+
+
 def _number(owner: str, field: str, value: object) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool):
         _fail(owner, field, "int or float", value)
@@ -157,17 +165,44 @@ class Citation(_Value):
 
 
 class Usage(_Value):
-    """Tokens that an answer took; `total_tokens` is their sum unless it is given."""
+    """Tokens that an answer took; `total_tokens` is their sum unless it is given.
 
-    __slots__ = ("input_tokens", "output_tokens", "total_tokens")
-    __match_args__ = ("input_tokens", "output_tokens", "total_tokens")
+    The last three are None if they are not known: the tokens of the input that were read from a
+    cache and written to one, and the tokens of the output that are reasoning.
+    """
+
+    __slots__ = (
+        "cache_write_tokens",
+        "cached_input_tokens",
+        "input_tokens",
+        "output_tokens",
+        "reasoning_tokens",
+        "total_tokens",
+    )
+    __match_args__ = (
+        "input_tokens",
+        "output_tokens",
+        "total_tokens",
+        "cached_input_tokens",
+        "cache_write_tokens",
+        "reasoning_tokens",
+    )
 
     input_tokens: int
     output_tokens: int
     total_tokens: int
+    cached_input_tokens: int | None
+    cache_write_tokens: int | None
+    reasoning_tokens: int | None
 
     def __new__(
-        cls, input_tokens: int = 0, output_tokens: int = 0, total_tokens: int | None = None
+        cls,
+        input_tokens: int = 0,
+        output_tokens: int = 0,
+        total_tokens: int | None = None,
+        cached_input_tokens: int | None = None,
+        cache_write_tokens: int | None = None,
+        reasoning_tokens: int | None = None,
     ) -> Self:
         self = object.__new__(cls)
         _set(self, "input_tokens", _integer("Usage", "input_tokens", input_tokens))
@@ -175,6 +210,12 @@ class Usage(_Value):
         if total_tokens is None:
             total_tokens = input_tokens + output_tokens
         _set(self, "total_tokens", _integer("Usage", "total_tokens", total_tokens))
+        for name, value in (
+            ("cached_input_tokens", cached_input_tokens),
+            ("cache_write_tokens", cache_write_tokens),
+            ("reasoning_tokens", reasoning_tokens),
+        ):
+            _set(self, name, _optional_integer("Usage", name, value))
         return self
 
 

@@ -49,7 +49,7 @@ EVENTS: dict[str, tuple[Any, ...]] = {
     "Error": ("message", "code", 2.5),
     "Done": (),
     "Raw": ({"any": 1},),
-    "Usage": (1, 2),
+    "Usage": (1, 2, None, 3, 4, 5),
     "Citation": ("uri", 1, 2, "title"),
     "AudioFormat": ("audio/pcm", 24000, 1, 16),
 }

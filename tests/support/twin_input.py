@@ -186,7 +186,7 @@ values = st.one_of(
 KINDS = {
     "AudioFormat": [any_texts, whole, whole, whole],
     "Citation": [any_texts, whole, whole, any_texts],
-    "Usage": [whole, whole, whole],
+    "Usage": [whole, whole, whole, whole, whole, whole],
     "Event": [],
     "Start": [any_texts, any_texts],
     "TextDelta": [any_texts],
