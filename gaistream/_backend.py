@@ -57,4 +57,12 @@ def _first_loads(data: bytes | bytearray | memoryview | str) -> Any:
     return _json.loads(data)
 
 
-install_json(_first_dumps, None, False, True, _first_careful_dumps, _first_loads)  # noqa: F405
+def _first_careful_loads(data: bytes | bytearray | memoryview | str, errors: str) -> Any:
+    from . import _json
+
+    return _json.careful_loads(data, errors)
+
+
+install_json(  # noqa: F405
+    _first_dumps, None, False, True, _first_careful_dumps, _first_loads, _first_careful_loads
+)

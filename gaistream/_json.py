@@ -1,15 +1,16 @@
 """Objects to JSON bytes and back: the only file that knows a JSON library.
 
 orjson does it where it can be imported, the standard library elsewhere, under one contract. A
-payload is None, bool, int of 64 bits, float (not finite: null), str, list, tuple, dict with str
-keys, dataclass, Enum, datetime, date, time, UUID, numpy array or scalar, pydantic model or msgspec
-Struct (both as they dump themselves), nested at most 254 deep; all else is an `EncodeError` that
-names type and path. Where orjson has rules of its own (fields with a leading underscore stay out,
-a subclass of str is a str, an Enum too, but not as a key; one of float or tuple is nothing), they
-are ours. How: the library tries first; only if it refuses is the payload walked, to find the path
-or to replace lone surrogates. orjson is kept from what it gets wrong or dies of: most times,
-dataclasses, some arrays, nesting beyond 48 levels (where it, 3.13, may write past its buffer). Not
-in our reach: it dies of an Enum whose `value` raises.
+payload is None, bool, int, float (not finite: null), str, list, tuple, dict with str keys,
+dataclass, Enum, datetime, date, time, UUID, numpy array or scalar, pydantic model or msgspec Struct
+(both as they dump themselves), nested at most 254 deep; all else is an `EncodeError` that names
+type and path. Where orjson has rules of its own (fields with a leading underscore stay out, a
+subclass of str is a str, an Enum too, but not as a key; one of float or tuple is nothing), they are
+ours, but for integers: they have any size, written and read. How: the library tries first; only if
+it refuses is the payload walked, to find the path or to replace lone surrogates, or is a text read
+by the standard library. orjson is kept from what it gets wrong or dies of: most times, dataclasses,
+some arrays, integers beyond 64 bits (which it reads as floats), nesting beyond 48 levels (where it,
+3.13, may write past its buffer). Not in our reach: it dies of an Enum whose `value` raises.
 """
 
 from __future__ import annotations
@@ -33,6 +34,10 @@ _BASES: Final = (str, int, list, dict)  # their subclasses, Enums too, are taken
 _EXACT: Final = frozenset({*_BASES, bool, float, tuple, type(None)})
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _SURROGATE_OR_ESCAPE: Final = re.compile("[\ud800-\udfff]|\\\\u[dD][89a-fA-F]")
+_ESCAPE: Final = re.compile(  # a pair, half of one (group 1), or any other
+    r"\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|(u[dD][89a-fA-F][\da-fA-F]{2})|.)",
+    re.DOTALL,
+)
 _ESCAPES: Final = tuple((code.encode(), b"\\u%04x" % ord(code)) for code in "\x85\u2028\u2029")
 # The numpy types that orjson may write: bool, integers, and floats below 64 bits. For an array of
 # the longest float64, such as -1.2345678901234567e-100, it takes too little room.
@@ -72,9 +77,7 @@ def _plain(value: Any, depth: int, clean: Callable[[str], str]) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, int):
-        if -(2**63) <= (integer := int.__index__(value)) < 2**64:
-            return integer
-        raise Refused("integer at", " exceeds 64 bits")
+        return _written_integer(int.__index__(value))
     if depth >= DEEPEST and not isinstance(value, tuple):
         raise Refused("nesting at", f" exceeds {DEEPEST} levels")
     keyed, keys, copies = isinstance(value, dict), [], []
@@ -94,6 +97,16 @@ def _plain(value: Any, depth: int, clean: Callable[[str], str]) -> Any:
     if keyed:
         return dict(zip(keys, copies, strict=True))
     return tuple(copies) if isinstance(value, tuple) else copies
+
+
+def _written_integer(value: int) -> int:
+    if value.bit_length() > 2000:  # no interpreter refuses fewer
+        try:
+            repr(value)
+        except ValueError:
+            most = sys.get_int_max_str_digits()
+            raise Refused("integer at", f" has more than {most} digits") from None
+    return value
 
 
 def _plain_copy(payload: object, errors: str) -> Any:
@@ -117,23 +130,26 @@ def _spaced(encoded: bytes) -> bytes:
     return b"".join(parts)
 
 
-def _number(text: str) -> int | float:
-    if text.lstrip("-").isdigit() and -(2**63) <= (integer := int(text)) < 2**64:
-        return integer
-    if math.isfinite(number := float(text)):  # as in orjson, an int beyond 64 bits is a float
+def _finite(text: str) -> float:
+    if math.isfinite(number := float(text)):
         return number
     raise ValueError(f"{text:.20} is not a finite number")
 
 
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"))
-_DECODER: Final = json.JSONDecoder(parse_float=_number, parse_int=_number, parse_constant=_number)
+_DECODER: Final = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)
+_LENIENT_DECODER: Final = json.JSONDecoder()
+
+
+def _decoded(data: bytes | bytearray | memoryview | str) -> str:
+    if type(data) not in (bytes, bytearray, memoryview, str):
+        raise json.JSONDecodeError("Input must be bytes, bytearray, memoryview, or str", "", 0)
+    return data if isinstance(data, str) else bytes(data).decode()
 
 
 def _standard_loads(data: bytes | bytearray | memoryview | str) -> Any:
-    if type(data) not in (bytes, bytearray, memoryview, str):
-        raise json.JSONDecodeError("Input must be bytes, bytearray, memoryview, or str", "", 0)
     try:
-        text = data if isinstance(data, str) else bytes(data).decode()
+        text = _decoded(data)
         value = _DECODER.decode(text)
         if _SURROGATE_OR_ESCAPE.search(text):
             json.dumps(value, ensure_ascii=False).encode()  # raises if a lone one is left
@@ -144,13 +160,44 @@ def _standard_loads(data: bytes | bytearray | memoryview | str) -> Any:
     return value
 
 
+def whole_text(text: str) -> str:
+    """Join the halves of surrogate pairs that meet, and replace each other half by U+FFFD."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def whole_json(text: str) -> str:
+    """Do the same within JSON, where halves are escapes too."""
+    if _SURROGATE.search(text):
+        text = whole_text(text)
+    return _ESCAPE.sub(lambda found: "\\ufffd" if found[1] else found[0], text)
+
+
+def careful_loads(data: bytes | bytearray | memoryview | str, errors: str) -> Any:
+    """Read what `loads` of a library cannot: long integers, and with "replace" lone surrogates."""
+    if errors != "replace":
+        return _standard_loads(data)
+    text = _decoded(data)
+    return _standard_loads(whole_json(text) if _SURROGATE_OR_ESCAPE.search(text) else text)
+
+
+def lenient_loads(data: bytes | bytearray | memoryview | str) -> Any:
+    """Read JSON in which lone surrogates, NaN, Infinity and -Infinity are what they are.
+
+    Raises ValueError.
+    """
+    try:
+        return _LENIENT_DECODER.decode(_decoded(data))
+    except RecursionError as error:
+        raise ValueError("nesting exceeds the interpreter's recursion limit") from error
+
+
 @dataclasses.dataclass(frozen=True)
 class Library:
     """A JSON library behind the contract.
 
     `fast_dumps(payload, default, option)` raises anything and escapes no separators; `default`
     gives what stands for what the library does not know, or is not trusted with; `loads` takes
-    strict JSON, turns numbers beyond 64 bits to floats, and raises ValueError.
+    strict JSON without lone surrogates and with integers of 64 bits, and raises ValueError.
     """
 
     name: str
@@ -228,7 +275,10 @@ json_library = library.name
 
 # What the core calls on its hot path: fast_dumps(payload, json_default, json_option), or with
 # json_line_option for an LF; where that raises anything, careful_dumps(payload, newline, errors).
+# To read: loads(data), or careful_loads(data, errors).
 fast_dumps, loads = library.fast_dumps, library.loads
 json_default, json_option, json_line_option = library.default, library.option, library.line_option
 dumps, careful_dumps = library.dumps, library.careful_dumps
-install_json(fast_dumps, json_default, json_option, json_line_option, careful_dumps, loads)
+install_json(
+    fast_dumps, json_default, json_option, json_line_option, careful_dumps, loads, careful_loads
+)

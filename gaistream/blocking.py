@@ -33,6 +33,7 @@ class BlockingStream:
         check_iterable(source)
         self._owner = source
         self._source: Iterator[Any] = iter(source)
+        encoder.join_halves()
         self._frames = encoder
         self._events = 0
         self._bytes = 0

@@ -154,6 +154,7 @@ class Stream(FrameSender):
     ) -> None:
         self._source = open_source(source)
         options = encoder.options
+        encoder.join_halves()
         super().__init__(
             encoder,
             options.flush_after_write,

@@ -13,7 +13,7 @@ from datetime import UTC
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from . import _json
+from ._backend import read_json
 from .errors import FrameError, FrameTypeError, StreamError
 
 __all__ = ["CORS", "IncomingRequest", "headers", "last_event_id"]
@@ -246,8 +246,11 @@ class IncomingRequest:
         return self._body
 
     async def json(self) -> Any:
-        """Read the body as JSON; ValueError (an answer of 400) where it is none."""
-        return _json.loads(await self.body())
+        """Read the body as JSON, half a surrogate pair as U+FFFD.
+
+        Raises ValueError, which is answered with 400, if it is not JSON.
+        """
+        return read_json(await self.body(), "replace")
 
 
 def too_large() -> StreamError:

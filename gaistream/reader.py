@@ -14,7 +14,7 @@ from collections.abc import AsyncIterable, Callable, Iterable
 from socket import socket
 from typing import IO, Any, overload
 
-from ._backend import NDJSONDecoder, ServerSentEvent, SSEDecoder
+from ._backend import NDJSONDecoder, ServerSentEvent, SSEDecoder, read_json
 from .chunks import Chunks
 from .dialects import EventStream, create_reader
 from .errors import EventTooLarge, FrameError, NDJSONError
@@ -44,7 +44,7 @@ class EventDecoder:
             raise FrameError(f"format must be 'sse' or 'ndjson', not {format!r}")
         self._reader: EventStream = create_reader(dialect, format)
         self._sse = SSEDecoder(max_event_bytes=max_event_bytes) if format == "sse" else None
-        self._ndjson = NDJSONDecoder(max_line_bytes=max_event_bytes)
+        self._ndjson = NDJSONDecoder(max_line_bytes=max_event_bytes, loads=read_json)
 
     @property
     def ended(self) -> bool:
@@ -63,9 +63,9 @@ class EventDecoder:
         if self._sse is None:
             return self._lines(self._ndjson.feed, data)
         if isinstance(data, ServerSentEvent):
-            return self._reader.feed(data)
+            return self._frames([data])
         if hasattr(data, "event") and hasattr(data, "data"):  # of another client
-            return self._reader.feed(ServerSentEvent(data.data, data.event))
+            return self._frames([ServerSentEvent(data.data, data.event)])
         try:
             return self._frames(self._sse.feed(data))
         except EventTooLarge as error:
@@ -77,25 +77,36 @@ class EventDecoder:
         events: list[Event] = []
         if self._sse is None and not self._reader.ended:
             events = self._lines(lambda _: self._ndjson.close(), None)
-        return events + self._reader.close()
+        return events + self._reader.mended(self._reader.close())
 
     def _frames(self, frames: list[ServerSentEvent]) -> list[Event]:
         feed = self._reader.feed
-        return [event for frame in frames for event in feed(frame)]
+        return self._reader.mended([event for frame in frames for event in feed(frame)])
+
+    def _values(self, values: list[Any]) -> list[Event]:
+        feed = self._reader.feed_value
+        return self._reader.mended([event for value in values for event in feed(value)])
 
     def _lines(self, read: Callable[[Any], list[Any]], data: Any) -> list[Event]:
-        feed = self._reader.feed_value
-        try:
-            return [event for value in read(data) for event in feed(value)]
-        except NDJSONError as error:
-            events = [event for value in error.values for event in feed(value)]
-            if not self._reader.ended:
-                self._reader.ended = True
-                events.append(Error(f"the stream has a bad line: {error}", "invalid_frame"))
-            return events
-        except EventTooLarge as error:
-            error.values = [event for value in error.values for event in feed(value)]
-            raise
+        events: list[Event] = []
+        while True:
+            try:
+                return events + self._values(read(data))
+            except NDJSONError as error:
+                events += self._values(error.values)
+                if self._reader.ended:
+                    return events
+                try:
+                    value = self._reader.read_leniently(error.line)
+                except ValueError:
+                    self._reader.ended = True
+                    bad = Error(f"the stream has a bad line: {error}", "invalid_frame")
+                    return events + self._reader.mended([bad])
+                events += self._values([value])
+                data = b""  # the lines after this one
+            except EventTooLarge as error:
+                error.values = events + self._values(error.values)
+                raise
 
 
 class EventReader(SyncReader[Event]):

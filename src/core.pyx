@@ -58,4 +58,5 @@ __all__ = [
     "escape_json",
     "install_json",
     "nests_deeper",
+    "read_json",
 ]

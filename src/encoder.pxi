@@ -33,6 +33,9 @@ cdef class Frames:
     cdef long long takes    # how often the buffer was emptied
     cdef bint hint_open     # the last block is a retry without its blank line
     cdef long long next_id  # 0: frames are not numbered
+    cdef bint joins
+    cdef object half        # of a surrogate pair: it ended a delta, and waits for the next
+    cdef object half_kind
 
     def __cinit__(self, *_, **__):
         self.buffer = Buffer.__new__(Buffer)  # there, even if a subclass forgets __init__
@@ -46,10 +49,22 @@ cdef class Frames:
             self.buffer = buffer
             self.ended = self.failed = self.id_written = self.hint_open = False
             self.takes = 0
+            self.joins = False
+            self.half = None
+            self.half_kind = TextDelta
             self.replace = replace
             self.text = text
             self.reasoning = reasoning
             self.dialect = dialect
+
+    @cython.critical_section
+    def join_halves(self):
+        """From now on join halves of surrogate pairs that come in two deltas.
+
+        A half that ends a delta waits until something else is written, and is U+FFFD then if the
+        other half is not there. Nothing changes with errors="strict".
+        """
+        self.joins = self.replace and getattr(self.dialect, "joins_text", False)
 
     @property
     def pending(self):
@@ -119,6 +134,8 @@ cdef inline int check_open(Frames self) except -1:
 
 cdef inline int write_item(Frames self, object item) except -1:
     check_open(self)
+    if self.joins and is_parted(self, item):
+        return write_joined(self, item)
     if type(item) is TextDelta:
         if self.text is not None:
             return write_text(self, self.text, (<TextDelta> item).text)
@@ -141,6 +158,73 @@ cdef inline int write_text(Frames self, FrameTemplate template, object text) exc
     return 0
 
 
+cdef inline bint ends_in_half(object text) noexcept:
+    cdef Py_ssize_t size
+    cdef int kind = PyUnicode_KIND(text)
+    if kind == 1:
+        return False
+    size = PyUnicode_GET_LENGTH(text)
+    if kind == 2:
+        return 0xD800 <= (<const uint16_t*> PyUnicode_DATA(text))[size - 1] < 0xDC00
+    return 0xD800 <= (<const uint32_t*> PyUnicode_DATA(text))[size - 1] < 0xDC00
+
+
+cdef str text_in(object item):
+    """Give the text of an item that is a delta; else None."""
+    if type(item) is TextDelta:
+        return (<TextDelta> item).text
+    if type(item) is str:
+        return item
+    if type(item) is ReasoningDelta:
+        return (<ReasoningDelta> item).text
+    return None
+
+
+cdef bint is_parted(Frames self, object item) noexcept:
+    """Tell whether an item comes after half of a surrogate pair, or ends in one."""
+    cdef str text
+    if self.half is not None:
+        return True
+    text = text_in(item)
+    return text is not None and ends_in_half(text)
+
+
+cdef int write_joined(Frames self, object item) except -1:
+    cdef Mark mark = mark_of(self)
+    cdef str text = text_in(item)
+    held = self.half
+    kind = TextDelta if type(item) is str else type(item)
+    try:
+        if text is None or kind is not self.half_kind:
+            write_half(self)
+        whole, self.half = self.half or "", None
+        if text is None:
+            return write_item(self, item)
+        whole += text
+        left = None
+        if whole and ends_in_half(whole):
+            whole, left = whole[:len(whole) - 1], whole[len(whole) - 1]
+        if whole:
+            whole = whole.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+            when = None if type(item) is str else item.timestamp
+            write_item(self, kind(whole, timestamp=when))
+        self.half = left
+        self.half_kind = kind
+    except BaseException:
+        restore(self, mark)
+        self.half = held
+        raise
+    return 0
+
+
+cdef int write_half(Frames self) except -1:
+    """Write a half of which the other half did not come."""
+    if self.half is not None:
+        self.half = None
+        write_item(self, self.half_kind("\ufffd"))
+    return 0
+
+
 cdef int ask_dialect(Frames self, object item) except -1:
     cdef Mark mark = mark_of(self)
     self.failed = False
@@ -156,13 +240,16 @@ cdef int write_end(Frames self, bint failed, object error) except -1:
     cdef Mark mark
     check_open(self)
     mark = mark_of(self)
+    half = self.half
     try:
+        write_half(self)
         if failed:
             self.dialect.fail(self, error)
         else:
             self.dialect.finish(self)
     except BaseException:
         restore(self, mark)
+        self.half = half
         raise
     self.ended = True
     if failed:

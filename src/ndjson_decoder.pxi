@@ -6,7 +6,7 @@
 # foreign code (`loads`, `on_error`) runs, and nobody else comes to it then: `busy` refuses them.
 # Twin of gaistream/pure/ndjson_decoder.py.
 
-from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_Resize
+from cpython.bytearray cimport PyByteArray_Resize
 
 
 cdef enum:
@@ -211,7 +211,7 @@ cdef class NDJSONDecoder:
                 self.values.append(whole)
                 return 0
             self.line = whole
-        value = json_loads(self.line) if self.own_loads else self.loads(self.line)
+        value = json_value(self.line, True) if self.own_loads else self.loads(self.line)
         self.line = None
         self.values.append(value)
         return 0

@@ -511,19 +511,19 @@ cdef class ServerSentEvent:
         self.own_id = True
 
     def json(self):
-        """Read `data` as JSON; ValueError where it is none."""
+        """Read `data` as JSON, half a surrogate pair as U+FFFD; ValueError if it is none."""
         cdef bytes raw
         with cython.critical_section(self):
             raw = self.raw
         if raw is not None:
             try:
-                return json_loads(raw)
+                return json_value(raw, True)
             except ValueError:
                 pass  # not UTF-8, perhaps: let the text tell
         data = self.data
         if data is None:
             raise ValueError("the event has no data")
-        return json_loads(data)
+        return json_value(data, True)
 
     def __bytes__(self):
         data, name, id, retry, comment = written_fields(self)

@@ -6,6 +6,7 @@
 
 import re
 
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
 from cpython.dict cimport PyDict_Next
 
 cdef extern from "Python.h":
@@ -305,15 +306,21 @@ cdef object json_option = None
 cdef object json_line_option = None
 cdef object json_careful = not_installed
 cdef object json_loads = not_installed
+cdef object json_careful_loads = None
 
 
 cdef list installed = []  # for ever: without the GIL another thread may be about to use them
 
 
-def install_json(dumps, default, option, line_option, careful, loads):
-    """Install the JSON library: `dumps(obj, default, option)`, and `careful` where that fails."""
+def install_json(dumps, default, option, line_option, careful, loads, careful_loads=None):
+    """Install the JSON library: `dumps(obj, default, option)`, and `careful` where that fails.
+
+    `loads(data)` reads; `careful_loads(data, errors)`, if there is one, reads integers beyond 64
+    bits, and lone surrogates.
+    """
     global json_dumps, json_default, json_option, json_line_option, json_careful, json_loads
-    library = (dumps, default, option, line_option, careful, loads)
+    global json_careful_loads
+    library = (dumps, default, option, line_option, careful, loads, careful_loads)
     if library not in installed:
         installed.append(library)
     json_dumps = dumps
@@ -322,6 +329,7 @@ def install_json(dumps, default, option, line_option, careful, loads):
     json_line_option = line_option
     json_careful = careful
     json_loads = loads
+    json_careful_loads = careful_loads
 
 
 cdef enum:
@@ -380,3 +388,95 @@ cdef bytes json_bytes(object payload, bint newline, bint replace):
         if separator in encoded:
             encoded = encoded.replace(separator, escape)
     return encoded
+
+
+# ---- JSON that is read ----
+
+cdef enum:
+    LONG_DIGITS = 19  # an integer of fewer digits has 64 bits
+
+
+cdef inline bint is_digit(uint32_t code) noexcept nogil:
+    return 0x30 <= code <= 0x39
+
+
+cdef inline bint may_precede(uint32_t code) noexcept nogil:
+    """Tell whether a number may begin behind this character of JSON."""
+    return code in (0x20, 0x09, 0x0A, 0x0D, 0x5B, 0x2C, 0x3A)  # blanks, [ , :
+
+
+cdef bint long_integer_in(const wide* text, Py_ssize_t size) noexcept nogil:
+    """Look for 20 digits, or a minus and 19, without a fraction: at every 19th character."""
+    cdef Py_ssize_t first, last
+    cdef Py_ssize_t at = LONG_DIGITS - 1
+    cdef bint negative
+    while at < size:
+        if not is_digit(text[at]):
+            at += LONG_DIGITS
+            continue
+        first = at
+        while first and is_digit(text[first - 1]):
+            first -= 1
+        last = at + 1
+        while last < size and is_digit(text[last]):
+            last += 1
+        negative = first and text[first - 1] == 0x2D
+        if last - first >= (LONG_DIGITS if negative else LONG_DIGITS + 1):
+            first -= negative
+            if (not first or may_precede(text[first - 1])) and not (
+                last < size and text[last] in (0x2E, 0x65, 0x45)  # . e E
+            ):
+                return True
+        at = last + LONG_DIGITS
+    return False
+
+
+cdef bint holds_long_integer(object data) except -1:
+    """Tell whether JSON holds an integer beyond 64 bits, or text that looks like one."""
+    cdef Span span
+    if isinstance(data, str):
+        if PyUnicode_KIND(data) == 1:
+            return long_integer_in(
+                <const unsigned char*> PyUnicode_DATA(data), PyUnicode_GET_LENGTH(data)
+            )
+        if PyUnicode_KIND(data) == 2:
+            return long_integer_in(
+                <const uint16_t*> PyUnicode_DATA(data), PyUnicode_GET_LENGTH(data)
+            )
+        return long_integer_in(<const uint32_t*> PyUnicode_DATA(data), PyUnicode_GET_LENGTH(data))
+    if type(data) is bytearray:
+        with cython.critical_section(data):
+            return long_integer_in(
+                <const unsigned char*> PyByteArray_AS_STRING(data), PyByteArray_GET_SIZE(data)
+            )
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        return False
+    held = data if type(data) is bytes else bytes(data)
+    span = span_of(held)
+    return long_integer_in(<const unsigned char*> span.data, span.size)
+
+
+cdef object json_value(object data, bint replace):
+    """Read one JSON value."""
+    if json_careful_loads is None:
+        return json_loads(data)
+    if holds_long_integer(data):
+        return json_careful_loads(data, REPLACE if replace else STRICT)
+    try:
+        return json_loads(data)
+    except ValueError:
+        if replace:
+            try:
+                return json_careful_loads(data, REPLACE)
+            except ValueError:
+                pass
+        raise
+
+
+def read_json(data, errors="strict"):
+    """Read one JSON value: strict JSON, integers of any size.
+
+    Half a surrogate pair raises with errors="strict" and is U+FFFD with "replace". Raises
+    ValueError for what is not JSON.
+    """
+    return json_value(data, check_errors(errors))

@@ -1,4 +1,4 @@
-"""gaistream._json: both libraries read strict JSON, and the same values."""
+"""JSON in: with either library, on both twins, strict JSON, and the same values."""
 
 import json
 
@@ -6,13 +6,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from json_payloads import LIBRARIES, needs_orjson
+from twin_input import examples
 
-from gaistream import _json
+
+def install(gs, library):
+    gs._backend.install_json(
+        library.fast_dumps, library.default, library.option, library.line_option,
+        library.careful_dumps, library.loads, gs._json.careful_loads,
+    )  # fmt: skip
 
 
 @pytest.fixture(params=LIBRARIES.values(), ids=LIBRARIES.keys())
-def library(request):
-    return request.param
+def read(request, gs):
+    """A twin's `read_json`, with each library."""
+    install(gs, request.param)
+    yield gs._backend.read_json
+    install(gs, gs._json.library)
+
+
+@pytest.fixture
+def library(read, request):
+    return LIBRARIES[request.node.callspec.params["read"].name]
 
 
 LOADED = [
@@ -21,8 +35,12 @@ LOADED = [
     ('{"a":1,"a":2}', {"a": 2}),
     ("18446744073709551615", 2**64 - 1),
     ("-9223372036854775808", -(2**63)),
-    ("18446744073709551616", 1.8446744073709552e19),
-    ("-9223372036854775809", -9.223372036854776e18),
+    ("18446744073709551616", 2**64),
+    ("-9223372036854775809", -(2**63) - 1),
+    (f'[{{"a":[ {2**70} ],"b":-{2**70},"c":"\u00e9"}},\n{2**64}]', None),
+    ("1" * 4300, int("1" * 4300)),
+    ("[1.12345678901234567890,123456789012345678901.5,12345678901234567890e0]", None),
+    ('["12345678901234567890"," 12345678901234567890","a12345678901234567890"]', None),
     ('"\\\\ud800"', "\\ud800"),
     ('"a\x7f\u2028"', "a\x7f\u2028"),
     ("[" * 200 + "]" * 200, None),
@@ -30,52 +48,78 @@ LOADED = [
 UNLOADED = [
     *("NaN", "Infinity", "-Infinity", "[NaN]", "1e400", "-1e400", "1 2", "", "[1,]", '{"a":1,}'),
     *("01", "1.", ".5", "+1", "-", "'a'", '"a', "[1", "{1:2}", "nul", "truee", "\u0661", '"\\x"'),
-    *('"\x01"', '"\t"', '"\n"', "\ufeff1", "\x0c1", "\xa01", '"\ud800"', '"\\ud800"', '"\\udc00"'),
-    *('{"\\udc00":1}', '"\\ud83d\\u0041"', b'"\xff"', b'"\xed\xa0\x80"', b"\xef\xbb\xbf1"),
-    *(b"1\x00", b"1" * 5000, None, 1),
+    *('"\x01"', '"\t"', '"\n"', "\ufeff1", "\x0c1", "\xa01"),
+    *(b'"\xff"', b'"\xed\xa0\x80"', b"\xef\xbb\xbf1", b"1\x00", b"1" * 5000, None, 1),
+    *('["\\ud800"', '["\\ud800", NaN]', f"[{2**64}", f"[{2**64}, NaN]", '"\\ud8', '"\\ud8zz"'),
 ]
+HALVES = {
+    '"\ud800"': "\ufffd",
+    '"\\ud800"': "\ufffd",
+    '"\\uDC00"': "\ufffd",
+    '{"\\udc00":1}': {"\ufffd": 1},
+    '"\\ud83d\\u0041"': "\ufffdA",
+    '"\\ud83d\\ud83d\\ude00\\ude00"': "\ufffd\U0001f600\ufffd",
+    '"\\\\ud83d\\ud83d\\\\"': "\\ud83d\ufffd\\",
+    '["\ud83d\ude00"]': ["\U0001f600"],
+    f'["\\ud83d",{2**64}]': ["\ufffd", 2**64],
+}
 
 
 @pytest.mark.parametrize(("text", "value"), LOADED)
-def test_reads_strict_json_of_any_kind_of_bytes(library, text, value):
+def test_reads_strict_json_of_any_kind_of_bytes(read, text, value):
     value = json.loads(text) if value is None else value
     data = text.encode()
     for given_data in (text, data, bytearray(data), memoryview(data)):
-        loaded = library.loads(given_data)
-        assert (type(loaded), loaded) == (type(value), value)
+        for errors in ("strict", "replace"):
+            loaded = read(given_data, errors)
+            assert (type(loaded), repr(loaded)) == (type(value), repr(value))
 
 
 @pytest.mark.parametrize("data", UNLOADED)
-def test_reads_nothing_else(library, data):
-    with pytest.raises(json.JSONDecodeError):
-        library.loads(data)
-    if isinstance(data, str) and data.isascii():
+def test_reads_nothing_else(read, data):
+    for errors in ("strict", "replace"):
         with pytest.raises(json.JSONDecodeError):
-            library.loads(data.encode())
+            read(data, errors)
+        if isinstance(data, str) and data.isascii():
+            with pytest.raises(json.JSONDecodeError):
+                read(data.encode(), errors)
 
 
-def test_what_is_nested_too_deep_is_a_decode_error(library):
+@pytest.mark.parametrize(("text", "value"), HALVES.items())
+def test_half_a_surrogate_pair_raises_or_is_replaced(read, text, value):
+    assert read(text, "replace") == value
     with pytest.raises(json.JSONDecodeError):
-        library.loads("[" * 100_000 + "]" * 100_000)
+        read(text)
+    if text.isascii():
+        assert read(bytearray(text.encode()), "replace") == value
+
+
+def test_what_is_nested_too_deep_is_a_decode_error(read):
+    with pytest.raises(json.JSONDecodeError):
+        read("[" * 100_000 + "]" * 100_000)
 
 
 FRAGMENTS = st.sampled_from(
-    [*'{}[]:,"\\-+.eE0129 \t\n\r\x01\u00e9', "\\ud83d", "\\ude00", "1e308", "NaN", "null", '"a":']
-)
+    [*'{}[]:,"\\-+.eE0129 \t\n\r\x01\u00e9', "1" * 19, "2" * 20, "\\ud83d", "\\ude00", "1e308",
+     "NaN", "null", '"a":']
+)  # fmt: skip
+TEXTS = st.lists(FRAGMENTS, max_size=12).map("".join) | st.lists(FRAGMENTS).map('["{}"]'.format)
 
 
 @needs_orjson
-@given(st.lists(FRAGMENTS, max_size=12).map("".join) | st.lists(FRAGMENTS).map('["{}"]'.format))
-def test_both_libraries_read_the_same_texts_alike(text):
-    def read(library):
+@given(text=TEXTS, errors=st.sampled_from(["strict", "replace"]))
+@examples(300)
+def test_both_libraries_read_the_same_texts_alike(both, errors, text):
+    def outcome(read):
         try:
-            return repr(library.loads(text))
+            return repr(read(text, errors))
         except ValueError as error:
             return type(error).__mro__[-4]
 
-    assert read(LIBRARIES["orjson"]) == read(_json.STANDARD)
+    for gs in both:
+        assert outcome(gs._backend.read_json) == outcome(gs._json.careful_loads)
 
 
-def test_what_is_written_is_read_back(library):
-    payload = {"k": ["\u2028\x85\U0001f600", 2**64 - 1, -1.5e-300, None, True, {"": []}]}
-    assert library.loads(library.dumps(payload, newline=True, compact=False)) == payload
+def test_what_is_written_is_read_back(read, library):
+    payload = {"k": ["\u2028\x85\U0001f600", 2**64 - 1, -(2**90), -1.5e-300, None, True, {"": []}]}
+    assert read(library.dumps(payload, newline=True, compact=False)) == payload

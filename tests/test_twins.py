@@ -73,6 +73,25 @@ def test_encode_ndjson(twins, payload, many):
     same(twins, lambda gs, many: gs.encode_ndjson_lines(iter(many)), many)
 
 
+digits = st.integers(-(2**70), 2**70).map(str) | st.from_regex(r"-?[0-9]{17,22}", fullmatch=True)
+numbers = st.lists(
+    digits | st.sampled_from([*'-.eE[],: \t\n"', "\u2028", "\ud83d", "1" * 40, '{"a":']), max_size=8
+).map("".join)
+escapes = st.lists(
+    st.sampled_from(["\\ud83d", "\\uDE00", "\\\\", "\\n", "a", "ud800", "\ud83d", "\ude00"])
+).map('["{}"]'.format)
+
+
+@given(data=st.one_of(numbers, numbers.map("[{}]".format), escapes, often(texts)), errors=errors)
+@examples(600)
+def test_read_json(twins, data, errors):
+    same(twins, lambda gs, data: gs._backend.read_json(data, errors), data)
+    if isinstance(data, str):
+        data = str.encode(data, errors="replace")
+        for kind in (bytes, bytearray, memoryview):
+            same(twins, lambda gs, data, kind=kind: gs._backend.read_json(kind(data), errors), data)
+
+
 @given(
     parts=st.tuples(often(octets), often(octets)),
     many=st.lists(often(any_texts), max_size=3),
@@ -168,7 +187,11 @@ def test_install_json_is_what_encodes(twins):
             core.install_json(lambda *a: repr(a).encode(), 1, 2, 3, careful, lambda a: ("read", a))
             seen += [core.encode_ndjson("é"), core.encode_sse(json="\x85")]
             seen += [core.ServerSentEvent("a").json()]
-            core.install_json(lambda *_: 1 // 0, None, None, None, careful, None)
+            core.install_json(
+                lambda *_: 1 // 0, None, None, None, careful, lambda a: int(a), lambda *a: a
+            )
+            seen += [core.read_json("7"), outcome(core.read_json, "x"), core.read_json("1" * 20)]
+            seen += [core.read_json("x", "replace"), core.ServerSentEvent("y").json()]
             seen += [core.encode_ndjson("é"), core.encode_sse(json="\x85", errors="replace")]
         finally:
             core.install_json(
@@ -178,6 +201,7 @@ def test_install_json_is_what_encodes(twins):
                 library.json_line_option,
                 library.careful_dumps,
                 library.loads,
+                library.careful_loads,
             )
         return seen, core.encode_ndjson("é")
 
@@ -232,7 +256,8 @@ def test_what_has_a_state_is_not_copied(twins, name):
                 again(thing)
 
 
-FUNCTIONS = ["encode_comment", "encode_ndjson", "encode_sse", "encode_sse_into", "escape_json"]
+FUNCTIONS = ["encode_comment", "encode_ndjson", "encode_sse", "encode_sse_into", "escape_json",
+             "read_json"]  # fmt: skip
 METHODS = {
     "Buffer": ["append", "take", "take_into", "truncate", "view"],
     "FrameTemplate": ["of", "render", "render_into", "render_many"],

@@ -206,6 +206,8 @@ ENCODER_STEPS = st.one_of(
     step("write_frame", retry=whole, comment=texts),
     step("write_comment", texts),
     step("write_heartbeat"),
+    step("join_halves"),
+    step("write", st.sampled_from(["a\ud83d", "\ude00b", "\ud83d", "\ude00"])),
     step("write_line", payloads),
     step("write_text_line", often(texts, octets)),
     step("take"),

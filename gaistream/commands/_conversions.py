@@ -17,7 +17,14 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from .. import _json
-from .._backend import LineSplitter, NDJSONDecoder, ServerSentEvent, SSEDecoder, encode_sse
+from .._backend import (
+    LineSplitter,
+    NDJSONDecoder,
+    ServerSentEvent,
+    SSEDecoder,
+    encode_sse,
+    read_json,
+)
 from ..dialects import create_reader
 from ..errors import EventTooLarge, FrameError, NDJSONError
 from ..events import Error
@@ -55,9 +62,9 @@ class Conversion:
         self._target = "ndjson" if source == "sse" else "sse"
         self._watch = Watch() if source == "sse" else None
         self._sse = SSEDecoder()
-        loads = _checked if dialect == "json" else _json.loads
-        self._lines = NDJSONDecoder(loads=loads)
         self._reader = create_reader("gai", source)
+        loads: dict[str, Any] = {"json": _checked, "gai": self._reader.read, "envelope": ...}
+        self._lines = NDJSONDecoder(loads=loads[dialect])
         self._last_id = ""
         self._retries = 0  # that were written
         self._number = 0  # of the item
@@ -156,7 +163,7 @@ class Conversion:
         if self._reader.ended:
             self.wrong = "there are events behind the end of the stream, which were left out"
             return b""
-        events = feed(item)
+        events = self._reader.mended(feed(item))
         if self._reader.ended and type(events[-1]) is Error:
             raise _WrongError(f"event {self._number}: {events[-1].message}")
         if self._target == "sse":
@@ -168,7 +175,7 @@ class Conversion:
     def _payload(self, event: ServerSentEvent) -> bytes:
         text = str(event.data)
         try:
-            value = _json.loads(text)
+            value = read_json(text, "replace")
         except ValueError:
             if text.strip() == "[DONE]":
                 self.lost["[DONE]"] += 1
@@ -219,7 +226,7 @@ class Watch:
 
 
 def _checked(line: bytes) -> bytes:
-    _json.loads(line)
+    read_json(line, "replace")
     return line
 
 

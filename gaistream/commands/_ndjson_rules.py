@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import _json
+from .._backend import read_json
 from ..errors import NDJSONError
 from ._event_rules import EventRules
 from ._lines import NDJSON_END, Lines, TooLarge
@@ -72,7 +72,7 @@ class NDJSONCheck:
 
     def _value(self, line: bytes) -> None:
         try:
-            value = _json.loads(line)
+            value = read_json(line)
         except ValueError as error:
             self._add("not-json", str(NDJSONError.of(error, self.line, line, [])), "a reader fails")
             return

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 
-from .. import _json
-from .._backend import ServerSentEvent, SSEDecoder
+from .._backend import ServerSentEvent, SSEDecoder, read_json
 from ..errors import EventTooLarge
 from ._event_rules import EventRules
 from ._lines import SSE_END, Lines, TooLarge
@@ -215,7 +214,7 @@ class SSECheck:
 def value_of(data: str | bytes) -> object:
     """Give the value of JSON, None where it is none (or null)."""
     try:
-        value: object = _json.loads(data)
+        value: object = read_json(data, "replace")
     except ValueError:
         return None
     return value

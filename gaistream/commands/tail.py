@@ -10,7 +10,7 @@ import click
 import httpx
 
 from .. import _json
-from .._backend import NDJSONDecoder, ServerSentEvent, SSEDecoder
+from .._backend import NDJSONDecoder, ServerSentEvent, SSEDecoder, read_json
 from ..client import Reconnecting, connect_sse
 from ..errors import ClientError, EventTooLarge, NDJSONError
 from ._conversions import Watch
@@ -223,7 +223,7 @@ def _show_items(decode: Callable[[], list[Any]], show_item: Callable[[Any], None
 
 
 def _with_value(line: bytes) -> tuple[bytes, Any]:
-    return line, _json.loads(line)
+    return line, read_json(line, "replace")
 
 
 def _resumed(request: Asked, view: View) -> None:

@@ -3,11 +3,13 @@ a source may yield."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from .._backend import FrameTemplate, ServerSentEvent
+from .. import _json
+from .._backend import FrameTemplate, ServerSentEvent, read_json
 from ..errors import EventError
-from ..events import Done, Error, Event, TextDelta
+from ..events import Done, Error, Event, ReasoningDelta, TextDelta
 from .items import event_of
 
 
@@ -17,10 +19,13 @@ class Dialect:
     Attributes:
         text_template: the frame of a TextDelta or a str, or None: `write` is asked.
         reasoning_template: the frame of a ReasoningDelta, or None: `write` is asked.
+        joins_text: True if a str is a text delta, so that one may begin in half of a surrogate pair
+            that ended the one before.
     """
 
     text_template: FrameTemplate | None = None
     reasoning_template: FrameTemplate | None = None
+    joins_text: bool = False
 
     def write(self, frames: Any, item: Any) -> None:
         """Write what a source has yielded."""
@@ -43,6 +48,31 @@ class EventStream:
     """
 
     ended: bool = False
+    _halves: _Halves | None = None  # once there was JSON that only a lenient reader reads
+
+    def read(self, data: Any) -> Any:
+        """Read the JSON of a frame; ValueError if it is none, even for a lenient reader."""
+        try:
+            return read_json(data)
+        except ValueError:
+            return self.read_leniently(data)
+
+    def read_leniently(self, data: Any) -> Any:
+        """Read JSON that `read_json` refuses: with NaN, an infinity, or half a surrogate pair.
+
+        `mended` mends the events that are made of it. Raises ValueError.
+        """
+        value = _json.lenient_loads(data)
+        self._halves = self._halves or _Halves()
+        return value
+
+    def mended(self, events: list[Event]) -> list[Event]:
+        """Return the events of `feed` and `close` with whole text.
+
+        A half at the end of a delta waits for the next delta, and is U+FFFD if the other half is
+        not there; elsewhere halves are U+FFFD at once.
+        """
+        return events if self._halves is None else self._halves.join(events)
 
     def feed(self, event: ServerSentEvent) -> list[Event]:
         """Take a frame of SSE, as `SSEDecoder` gives it, and give the events that it completes."""
@@ -57,6 +87,50 @@ class EventStream:
         raise NotImplementedError
 
 
+class _Halves:
+    """Joins the halves of surrogate pairs that came in two deltas."""
+
+    def __init__(self) -> None:
+        self._half = ""
+        self._kind: type[Any] = TextDelta  # of the delta that it ended
+
+    def join(self, events: list[Event]) -> list[Event]:
+        joined: list[Event] = []
+        for event in events:
+            if isinstance(event, TextDelta | ReasoningDelta):
+                if type(event) is not self._kind:
+                    joined += self._left()
+                self._kind = type(event)
+                text = self._half + event.text
+                self._half = text[-1:] if "\ud800" <= text[-1:] < "\udc00" else ""
+                if text := text[: len(text) - len(self._half)]:
+                    text = _json.whole_text(text)
+                    joined.append(self._kind(text, timestamp=event.timestamp))
+            else:
+                joined += [*self._left(), _whole(event)]
+        return joined
+
+    def _left(self) -> list[Event]:
+        half, self._half = self._half, ""
+        return [self._kind("\ufffd")] if half else []
+
+
+def _whole(value: Any) -> Any:
+    """Return a value or an event without halves of surrogate pairs."""
+    if isinstance(value, str):
+        return _json.whole_text(value)
+    if isinstance(value, dict | list):
+        return json.loads(_json.whole_json(json.dumps(value)))
+    if isinstance(value, tuple):
+        return tuple(map(_whole, value))
+    if hasattr(value, "__match_args__"):
+        fields = {name: _whole(getattr(value, name)) for name in value.__match_args__}
+        if isinstance(value, Event):
+            fields["timestamp"] = value.timestamp
+        return type(value)(**fields)
+    return value
+
+
 def check_error(error: object) -> None:
     """Refuse to end a stream as failed with anything but an Error."""
     if type(error) is not Error:
@@ -65,6 +139,8 @@ def check_error(error: object) -> None:
 
 class EventDialect(Dialect):
     """A dialect whose sources yield events, or what stands for one."""
+
+    joins_text = True
 
     def write(self, frames: Any, item: Any) -> None:
         """Write an event, a str (a text delta), a dict with a known `type`, a ServerSentEvent,

@@ -142,9 +142,12 @@ _SAID: dict[type[Event], tuple[str, Callable[[Any], _Payload], Callable[[Any], _
 def _seconds(timestamp: float | None) -> int:
     """Give a time in whole Unix seconds: an event's, or now."""
     try:
-        return int(time.time() if timestamp is None else timestamp)
+        seconds = int(time.time() if timestamp is None else timestamp)
     except (ValueError, OverflowError):
         raise EventError(f"timestamp must be a finite number, not {timestamp!r}") from None
+    if seconds.bit_length() > 63:
+        raise EventError(f"timestamp must be of 64 bits, not of {seconds.bit_length()}")
+    return seconds
 
 
 def _said(event: Event) -> tuple[str, Callable[[Any], _Payload], Callable[[Any], _Payload]]:

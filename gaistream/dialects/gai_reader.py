@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import _json
-from .._backend import ServerSentEvent
+from .._backend import ServerSentEvent, read_json
 from ..errors import EventError
 from ..events import Done, Error, Event, Raw, ReasoningDelta, TextDelta
 from .base import EventStream
@@ -35,8 +35,9 @@ class GaiReader(EventStream):
         name = event.event or "message"
         if self.ended or name == "ping":
             return []
+        payload: Any
         try:
-            payload: Any = event.json()
+            payload = self._payload(event)
         except ValueError:
             payload = event.data
             if payload is None:
@@ -62,6 +63,14 @@ class GaiReader(EventStream):
                     fields[own] = fields.pop(field)
             return self._give(name, fields, payload)
         return self._give(name, {**payload, "type": name}, payload)
+
+    def _payload(self, event: ServerSentEvent) -> Any:
+        if event.data_bytes is None:
+            raise ValueError("the event has no data")
+        try:
+            return read_json(event.data_bytes)
+        except ValueError:
+            return self.read_leniently(event.data)
 
     def feed_value(self, value: Any) -> list[Event]:
         """Take the value of a line, whose kind stands under `type`."""

@@ -16,8 +16,7 @@ import base64
 import binascii
 from typing import Any
 
-from .. import _json
-from .._backend import ServerSentEvent
+from .._backend import ServerSentEvent, read_json
 from ..events import (
     AudioDelta,
     Done,
@@ -71,7 +70,7 @@ class ChatCompletionsReader(EventStream):
         if not data:
             return []
         try:
-            chunk = _json.loads(data)
+            chunk = self.read(data)
         except ValueError:
             return self._fail("the provider sent a frame that is not JSON", "invalid_frame")
         if not isinstance(chunk, dict):
@@ -178,7 +177,7 @@ class _Call:
 
     def input(self) -> object:
         """Return the arguments; None if there are none. ValueError: they are not JSON."""
-        return _json.loads("".join(self.arguments)) if self.arguments else self.value
+        return read_json("".join(self.arguments), "replace") if self.arguments else self.value
 
     def is_broken(self) -> bool:
         """True if the arguments so far are not JSON."""

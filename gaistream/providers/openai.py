@@ -18,6 +18,7 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from .. import _json, http
+from .._backend import read_json
 from ..chat import ChatRequest
 from ..errors import EventTooLarge, StreamError
 from ..event_loop import event_loop
@@ -260,7 +261,7 @@ async def _beginning(response: httpx.Response) -> bytes:
 def _message_of(body: bytes) -> str:
     """The service's own error message; "" where the body is not its JSON (a proxy's page)."""
     try:
-        error = _json.loads(body)["error"]
+        error = read_json(body, "replace")["error"]
         message = error if isinstance(error, str) else error["message"]
     except (ValueError, LookupError, TypeError):
         return ""

@@ -32,7 +32,7 @@ from .ndjson_decoder import NDJSONDecoder
 from .sender import FrameSender, SourceReader
 from .sse import ServerSentEvent, encode_comment, encode_sse, encode_sse_into
 from .template import FrameTemplate
-from .text import escape_json, install_json, nests_deeper
+from .text import escape_json, install_json, nests_deeper, read_json
 from .writer import FrameWriter
 
 __all__ = [
@@ -72,4 +72,5 @@ __all__ = [
     "escape_json",
     "install_json",
     "nests_deeper",
+    "read_json",
 ]

@@ -31,6 +31,9 @@ class Frames(Stateful):
     __slots__ = (
         "_buffer",
         "_dialect",
+        "_half",
+        "_half_kind",
+        "_joins",
         "_reasoning",
         "_replace",
         "_takes",
@@ -48,8 +51,19 @@ class Frames(Stateful):
         self._takes = 0
         self._text: FrameTemplate | None = text
         self._reasoning: FrameTemplate | None = reasoning
+        self._joins = False
+        self._half = ""  # of a surrogate pair: it ended a delta, and waits for the next
+        self._half_kind: type[Any] = TextDelta
         self.ended = False
         self.failed = False
+
+    def join_halves(self) -> None:
+        """From now on join halves of surrogate pairs that come in two deltas.
+
+        A half that ends a delta waits until something else is written, and is U+FFFD then if the
+        other half is not there. Nothing changes with errors="strict".
+        """
+        self._joins = self._replace and getattr(self._dialect, "joins_text", False)
 
     @property
     def pending(self) -> int:
@@ -88,6 +102,9 @@ class Frames(Stateful):
             text, template = item.text, self._reasoning
         else:
             text, template = None, None
+        if self._joins and (self._half or (text and "\ud800" <= text[-1] < "\udc00")):
+            self._write_joined(item, text)
+            return
         mark = self._mark()
         self.failed = False
         try:
@@ -98,6 +115,35 @@ class Frames(Stateful):
         except BaseException:
             self._restore(mark)
             raise
+
+    def _write_joined(self, item: Any, text: str | None) -> None:
+        """Write an item after a half, or one that ends in a half."""
+        mark, held = self._mark(), self._half
+        kind = TextDelta if type(item) is str else type(item)
+        try:
+            if text is None or kind is not self._half_kind:
+                self._write_half()
+            whole, self._half = self._half, ""
+            if text is None:
+                self.write(item)
+                return
+            whole += text
+            left = whole[-1:] if "\ud800" <= whole[-1:] < "\udc00" else ""
+            if whole := whole[: len(whole) - len(left)]:
+                whole = whole.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+                when = None if type(item) is str else item.timestamp
+                self.write(kind(whole, timestamp=when))
+            self._half, self._half_kind = left, kind
+        except BaseException:
+            self._restore(mark)
+            self._half = held
+            raise
+
+    def _write_half(self) -> None:
+        """Write a half of which the other half did not come."""
+        if self._half:
+            self._half = ""
+            self.write(self._half_kind("\ufffd"))
 
     def write_many(self, items: Iterable[Any]) -> None:
         """Write many events; what follows Done is left out.
@@ -126,11 +172,13 @@ class Frames(Stateful):
 
     def _end(self, say: Callable[..., None], *what: Any) -> None:
         self._open()
-        mark = self._mark()
+        mark, half = self._mark(), self._half
         try:
+            self._write_half()
             say(self, *what)
         except BaseException:
             self._restore(mark)
+            self._half = half
             raise
         self.ended = True
 

@@ -36,8 +36,9 @@ class NDJSONDecoder(Stateful):
         max_line_bytes: a longer line raises EventTooLarge, upon which the decoder is closed.
         strict: True: a blank line and a byte order mark are errors, as jsonlines.org has it.
         loads: what reads the bytes of a line, by default the JSON library of gaistream (which
-            refuses NaN, Infinity and bytes that are not UTF-8); what it raises makes the line a
-            bad one. None: lines are given as bytes, unread.
+            refuses NaN, Infinity and bytes that are not UTF-8, and reads half a surrogate pair
+            as U+FFFD); what it raises makes the line a bad one. None: lines are given as bytes,
+            unread.
         on_error: what becomes of a bad line. "raise": `feed` raises NDJSONError, which has the
             values before it; call `feed(b"")` to go on behind it. "skip": nothing. A callable:
             it gets the NDJSONError, and reading goes on.

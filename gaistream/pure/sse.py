@@ -231,15 +231,15 @@ class ServerSentEvent:
         self._own_id = True
 
     def json(self) -> Any:
-        """Read `data` as JSON; ValueError where it is none."""
+        """Read `data` as JSON, half a surrogate pair as U+FFFD; ValueError if it is none."""
         if self._raw is not None:
             try:
-                return json_value(self._raw)
+                return json_value(self._raw, True)
             except ValueError:
                 pass  # not UTF-8, perhaps: let the text tell
         if self.data is None:
             raise ValueError("the event has no data")
-        return json_value(self.data)  # type: ignore[arg-type]
+        return json_value(self.data, True)
 
     def __bytes__(self) -> bytes:
         event, own = written_fields(self)

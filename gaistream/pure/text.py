@@ -7,6 +7,7 @@ package knows no JSON library. Twin of src/text.pxi.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable
 from typing import Any, Final
@@ -23,6 +24,14 @@ _ESCAPES: Final = {
     "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r", '"': '\\"', "\\": "\\\\",
 }
 
+
+# What a JSON library of 64 bits would round: 20 digits, or a minus and 19, and no fraction.
+_LONG: Final = b"0" * 19
+_DIGITS: Final = bytes(0x30 if 0x30 <= code <= 0x39 else 0 for code in range(256))
+_NO_DIGITS: Final = bytes(code for code in range(256) if not 0x30 <= code <= 0x39)
+_LONG_INTEGER: Final = re.compile(
+    rb"(?:^|[\[,: \t\r\n])(?:-[0-9]{19}|[0-9]{20})[0-9]*(?![0-9.eE])"
+)
 
 # orjson (3.13 and before) writes beyond its buffer where nesting is much deeper than this.
 DEEPEST_FAST: Final = 48
@@ -108,6 +117,7 @@ class _JSON:
     line_option: Any = None
     careful: Callable[[Any, bool, str], bytes] = _not_installed
     loads: Callable[[Any], Any] = _not_installed
+    careful_loads: Callable[[Any, str], Any] | None = None
 
 
 def install_json(
@@ -117,14 +127,20 @@ def install_json(
     line_option: Any,
     careful: Callable[[Any, bool, str], bytes],
     loads: Callable[[Any], Any],
+    careful_loads: Callable[[Any, str], Any] | None = None,
 ) -> None:
-    """Install the JSON library: `dumps(obj, default, option)`, and `careful` where that fails."""
+    """Install the JSON library: `dumps(obj, default, option)`, and `careful` where that fails.
+
+    `loads(data)` reads; `careful_loads(data, errors)`, if there is one, reads integers beyond 64
+    bits, and lone surrogates.
+    """
     _JSON.dumps = dumps
     _JSON.default = default
     _JSON.option = option
     _JSON.line_option = line_option
     _JSON.careful = careful
     _JSON.loads = loads
+    _JSON.careful_loads = careful_loads
 
 
 def nests_deeper(payload: object, levels: int = DEEPEST_FAST) -> bool:
@@ -158,6 +174,46 @@ def json_bytes(payload: Any, newline: bool, replace: bool) -> bytes:
     return encoded
 
 
-def json_value(data: str | bytes) -> Any:
+def holds_long_integer(data: object) -> bool:
+    """True if JSON holds an integer beyond 64 bits, or text that looks like one."""
+    if type(data) is bytes:
+        octets = data
+    elif isinstance(data, str):
+        octets = str.encode(data, errors="replace")
+    elif isinstance(data, bytes | bytearray | memoryview):
+        octets = bytes(data)
+    else:
+        return False
+    if len(octets) > 512 and not octets[18::19].translate(None, _NO_DIGITS):
+        return False  # no run of 19 digits: it would have one of these
+    return octets.translate(_DIGITS).find(_LONG) >= 0 and _LONG_INTEGER.search(octets) is not None
+
+
+def json_value(data: Any, replace: bool = True) -> Any:
     """Read one JSON value."""
-    return _JSON.loads(data)
+    careful = _JSON.careful_loads
+    if careful is None:
+        return _JSON.loads(data)
+    if holds_long_integer(data):
+        return careful(data, "replace" if replace else "strict")
+    try:
+        return _JSON.loads(data)
+    except ValueError:
+        if replace:
+            with contextlib.suppress(ValueError):
+                return careful(data, "replace")
+        raise
+
+
+def read_json(data: bytes | bytearray | memoryview | str, errors: str = "strict") -> Any:
+    """Read one JSON value: strict JSON, integers of any size.
+
+    Args:
+        data: the JSON; bytes are UTF-8.
+        errors: what half a surrogate pair is, in an escape or in a str: with "strict" an error,
+            with "replace" U+FFFD.
+
+    Raises:
+        ValueError: it is not JSON.
+    """
+    return json_value(data, check_errors(errors))

@@ -18,7 +18,7 @@ from gaistream import _core, _json, pure
 
 pure.install_json(
     _json.fast_dumps, _json.json_default, _json.json_option, _json.json_line_option,
-    _json.careful_dumps, _json.loads,
+    _json.careful_dumps, _json.loads, _json.careful_loads,
 )  # fmt: skip
 ERRORS = (ValueError, TypeError, BufferError, LookupError, gaistream.errors.GaistreamError)
 NASTY = "\r\n\0\"\\\x1f\x7f\x80\x85\xff\u07ff\u2028\u2029\ud7ff\ud800\udfff\ue000\ufeff\uffff😀 :ab"

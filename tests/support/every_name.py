@@ -138,9 +138,18 @@ def install_json(gs: ModuleType) -> Any:
     library = gs._json
     gs._backend.install_json(
         library.fast_dumps, library.json_default, library.json_option, library.json_line_option,
-        library.careful_dumps, library.loads,
+        library.careful_dumps, library.loads, library.careful_loads,
     )  # fmt: skip
     return [gs.encode_ndjson({"a": 1}), gs.ServerSentEvent("[1]").json()]
+
+
+def read_json(gs: ModuleType) -> Any:
+    read = gs._backend.read_json
+    kinds = (str, str.encode, lambda text: bytearray(text.encode()), lambda text: memoryview(
+        text.encode()))  # fmt: skip
+    texts = (f'{{"a":[{2**64 - 1},1.5,"{WIDE[:2]}"]}}', str(-(2**70)), '["\\ud83d"]', "no")
+    return [read(kind(text), "replace") if text != "no" else refused(read, kind(text))
+            for kind in kinds for text in texts] + [refused(read, texts[2]), refused(read, None)]
 
 
 def frame_template(gs: ModuleType) -> Any:
@@ -226,6 +235,8 @@ def ndjson_decoder(gs: ModuleType) -> Any:
 class Scripted:
     """A dialect that writes what it is given, and refuses numbers."""
 
+    joins_text = True
+
     def __init__(self, gs: ModuleType) -> None:
         self.text_template = gs.FrameTemplate(b"data: ", b"\n\n")
         self.reasoning_template = None
@@ -249,6 +260,8 @@ def common(gs: ModuleType, frames: Any) -> list[Any]:
     frames.write(gs.events.TextDelta(WIDE))
     frames.write_many(["a", gs.events.Done(), gs.events.ReasoningDelta("b")])
     seen = [refused(frames.write, 5), refused(frames.write_many, ["c", 6]), frames.pending]
+    frames.join_halves()
+    frames.write_many(["a\ud83d", "\ude00", "\ud83d"])
     frames.write_heartbeat()
     seen += [refused(frames.take_into, bytearray(2)), frames.take_into(room, 3), bytes(room)]
     frames.write("x" * 20_000)
@@ -394,4 +407,5 @@ CORE: dict[str, Use] = {
     "escape_json": escape_json,
     "install_json": install_json,
     "nests_deeper": nests_deeper,
+    "read_json": read_json,
 }
