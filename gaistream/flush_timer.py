@@ -24,13 +24,16 @@ class _Flushable(Protocol):
 
 class _FlushTimer:
     def __init__(self) -> None:
-        self._changed = threading.Condition()
+        # `with` takes the lock itself: a Condition would take it in Python code, in which an
+        # exception out of a signal's handler can leave it taken.
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._due: list[tuple[float, int, weakref.ref[_Flushable], float]] = []
         self._order = itertools.count()
         self._running = False
 
     def schedule(self, writer: _Flushable, delay: float, interval: float) -> None:
-        with self._changed:
+        with self._lock:
             when = time.monotonic() + delay
             heapq.heappush(self._due, (when, next(self._order), weakref.ref(writer), interval))
             if not self._running:
@@ -41,7 +44,7 @@ class _FlushTimer:
 
     def _run(self) -> None:
         while True:
-            with self._changed:
+            with self._lock:
                 due = self._wait()
                 if due is None:
                     self._running = False

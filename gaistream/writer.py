@@ -201,23 +201,22 @@ class _Writer(FrameWriter):
             error.add_note(f"(and the writer could not be closed: {failure!r})")
 
     def _end(self, error: BaseException | None) -> None:
+        self._locked(self._end_once, error)
+
+    def _end_once(self, error: BaseException | None) -> None:
         """Close; an Exception is told to the client, any other error just cuts the stream."""
-        self._acquire()
-        try:
-            self._report()
-            if self._closed:
-                return
-            self._closed = True
-            frames = self._encoder
-            if not frames.ended:
-                if error is None:
-                    if not frames.failed:
-                        frames.finish()
-                elif isinstance(error, Exception):
-                    write_failure(frames, error)
-            self._send()
-        finally:
-            self._release()
+        self._report()
+        if self._closed:
+            return
+        self._closed = True
+        frames = self._encoder
+        if not frames.ended:
+            if error is None:
+                if not frames.failed:
+                    frames.finish()
+            elif isinstance(error, Exception):
+                write_failure(frames, error)
+        self._send()
 
     def _flush_soon(self) -> None:
         if self._flush_scheduled != os.getpid():

@@ -5,9 +5,11 @@
 # go while somebody waits opens the gate for one of them. Without the GIL the gate alone is the
 # lock. Where greenlets stand for threads (the threading module is patched then), it is
 # threading's, by which they wait for each other. Whoever holds it holds the encoder too, which
-# nobody else uses. What is seldom asked is in gaistream/writer.py, for both twins.
+# nobody else uses. In a forked child the lock of a thread that has stayed in the parent is made anew:
+# what that thread was writing is the parent's to send. What is seldom asked is in gaistream/writer.py, for both twins.
 # Twin of gaistream/pure/writer.py.
 
+import os
 import threading
 
 cdef extern from "pythread.h":
@@ -34,6 +36,18 @@ cdef extern from *:
     unsigned long GAISTREAM_HANDED_ON
 
 
+cdef long long forks = 0  # between this process and the one in which the module was imported
+
+
+def count_fork():
+    global forks
+    forks += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=count_fork)
+
+
 cdef class FrameWriter:
     """An encoder, its sink and a lock. Thread-safe."""
 
@@ -46,16 +60,13 @@ cdef class FrameWriter:
     cdef PyThread_type_lock gate
     cdef unsigned long owner   # 0, or the thread that holds the lock
     cdef Py_ssize_t waiting    # threads that are at the gate
+    cdef long long forks       # when the lock was made
     cdef object green_lock     # threading's, where greenlets stand for threads
     cdef object green_owner
 
     def __cinit__(self, *_, **__):
         self._closed = True  # until it is made, even if a subclass forgets __init__
-        self.gate = PyThread_allocate_lock()
-        if self.gate == NULL:
-            raise MemoryError
-        if GAISTREAM_GIL:
-            PyThread_acquire_lock(self.gate, 0)
+        make_gate(self)
         lock = threading.Lock()
         if type(lock).__module__ != "_thread":
             self.green_lock = lock
@@ -153,8 +164,13 @@ cdef class FrameWriter:
 
     # what gaistream/writer.py builds on
 
-    def _acquire(self):
+    def _locked(self, call, *args):
+        """Call under the lock."""
         acquire(self)
+        try:
+            call(*args)
+        finally:
+            release(self)
 
     def _try_acquire(self):
         """Acquire if nobody else has; True if so."""
@@ -163,6 +179,8 @@ cdef class FrameWriter:
                 return False
             self.green_owner = threading.get_ident()
             return True
+        if self.forks != forks:
+            after_fork(self)
         if self.owner if GAISTREAM_GIL else not PyThread_acquire_lock(self.gate, 0):
             return False
         self.owner = PyThread_get_thread_ident()
@@ -204,12 +222,45 @@ cdef inline int acquire(FrameWriter self) except -1:
     cdef unsigned long me
     if self.green_lock is not None:
         return acquire_green(self)
+    if self.forks != forks:
+        after_fork(self)
     me = PyThread_get_thread_ident()
     if self.owner == me:
         raise SinkError("the sink used the writer that was calling it")
     if not GAISTREAM_GIL or self.owner:
         wait_for(self)
     self.owner = me
+    return 0
+
+
+cdef int make_gate(FrameWriter self) except -1:
+    cdef PyThread_type_lock gate = PyThread_allocate_lock()
+    if gate == NULL:
+        raise MemoryError
+    if GAISTREAM_GIL:
+        PyThread_acquire_lock(gate, 0)
+    if self.gate != NULL:
+        PyThread_free_lock(self.gate)
+    self.gate = gate
+    self.forks = forks
+    return 0
+
+
+cdef int after_fork(FrameWriter self) except -1:
+    """In a forked child, let go of the lock of a thread that has stayed in the parent."""
+    self.forks = forks
+    self.waiting = 0
+    if self.owner == PyThread_get_thread_ident():
+        return 0
+    if not GAISTREAM_GIL and PyThread_acquire_lock(self.gate, 0):
+        PyThread_release_lock(self.gate)
+        return 0
+    if self.owner:
+        if self.owner != GAISTREAM_HANDED_ON and self._encoder is not None:
+            self._encoder.takes += 1
+            take(self._encoder.buffer)
+        make_gate(self)
+        self.owner = 0
     return 0
 
 

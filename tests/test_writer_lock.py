@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import threading
+import warnings
 from pathlib import Path
 
 import pytest
-from frames import DONE
+from frames import DONE, said
 from hypothesis import given
 from hypothesis import strategies as st
 from real_servers import SECONDS
@@ -90,6 +92,140 @@ def test_a_named_frame_goes_behind_what_waits_and_is_continued_when_short(gs):
         writer.write_event("name", "x")
         writer.write_event("name", "y")
     assert taken == b"retry: 7\nevent: name\ndata: x\n\nevent: name\ndata: y\n\n" + DONE
+
+
+class Signal(BaseException):
+    """What a signal's handler raises."""
+
+
+def interrupted(call, number):
+    """Call with an exception where the interpreter may run a signal's handler for the n-th time.
+
+    That is where a function begins or has returned. False: there were fewer such places.
+    """
+    left = number
+
+    def strike(_, event, __):
+        nonlocal left
+        if event in ("call", "c_return"):
+            left -= 1
+            if left == 0:
+                raise Signal
+
+    sys.setprofile(strike)
+    try:
+        call()
+    except Signal:
+        return True
+    finally:
+        sys.setprofile(None)
+    return left <= 0
+
+
+CALLS = {
+    "write": lambda writer: writer.write("a"),
+    "write_many": lambda writer: writer.write_many(["a", "b"]),
+    "write_frame": lambda writer: writer.write_frame("a", "b"),
+    "flush": lambda writer: writer.flush(),
+    "close": lambda writer: writer.close(),
+}
+
+
+@pytest.mark.parametrize("delayed", [False, True])
+@pytest.mark.parametrize("name", CALLS)
+def test_an_exception_out_of_a_signals_handler_never_leaves_a_lock_taken(gs, name, delayed):
+    options = gs.SSEOptions(flush_after_write=not delayed, flush_interval=30)
+    other = gs.SSEWriter(lambda _: None, options)
+    other.write_many(["first", "later"])  # so that the timer runs
+    for number in range(1, 1000):
+        writer = gs.SSEWriter(lambda _: None, options)
+        writer.write("first")
+        struck = interrupted(lambda writer=writer: CALLS[name](writer), number)
+
+        def use(writer=writer):
+            for each in (writer, other):
+                with contextlib.suppress(gs.errors.ClosedError):
+                    each.write("z")
+
+        thread = threading.Thread(target=use, daemon=True)
+        thread.start()
+        thread.join(SECONDS)
+        assert not thread.is_alive(), number
+        use()  # nor does the writer take this thread for its sink
+        if not struck:
+            break
+    assert 2 < number < 999
+    other.close()
+
+
+def status_of_child(call):
+    """Fork, make the call in the child, and return its status: -SIGALRM where it hangs."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # a process with threads forks
+        child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            signal.alarm(20)
+            status = 0 if call() else 2
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("waiting", [0, 2])
+def test_a_forked_child_does_not_wait_for_a_thread_of_its_parent(gs, waiting):
+    within, go_on = threading.Event(), threading.Event()
+    sent = []
+
+    def sink(data):
+        if threading.current_thread().name == "slow":
+            within.set()
+            go_on.wait(SECONDS)
+        sent.append(data)
+
+    writer = gs.SSEWriter(sink)
+    slow = threading.Thread(target=writer.write, args=("slow",), name="slow")
+    others = [threading.Thread(target=writer.write, args=("other",)) for _ in range(waiting)]
+    slow.start()
+    assert within.wait(SECONDS)
+    for each in others:
+        each.start()
+
+    def in_the_child():
+        writer.write("child")
+        writer.close()
+        return sent == [said("child"), DONE]
+
+    try:
+        assert status_of_child(in_the_child) == 0
+    finally:
+        go_on.set()
+        for each in (slow, *others):
+            each.join(SECONDS)
+    writer.write("parent")
+    assert sent == [said("slow"), *[said("other")] * waiting, said("parent")]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_sink_may_fork(gs):
+    sent, statuses = [], []
+
+    def in_the_child():
+        with pytest.raises(gs.errors.SinkError):
+            writer.write("from within")
+        return True
+
+    def sink(data):
+        if not sent:
+            statuses.append(status_of_child(in_the_child))
+        sent.append(data)
+
+    writer = gs.SSEWriter(sink)
+    writer.write("a")
+    writer.write("b")
+    assert (statuses, sent) == ([0], [said("a"), said("b")])
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals to a thread that waits")

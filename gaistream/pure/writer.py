@@ -2,12 +2,14 @@
 
 A write holds the lock until its frames are with the sink, so frames are whole and in order
 whatever the number of threads, and an encoder's state is one thread's at a time. A sink that
-raises ends the writer. What is seldom asked, such as how a writer ends and what a sink may answer,
-is in gaistream/writer.py, for both twins. Twin of src/writer.pxi.
+raises ends the writer. An exception out of a signal's handler never leaves the lock taken, and
+neither does a fork while another thread holds it. What is seldom asked, such as how a writer ends
+and what a sink may answer, is in gaistream/writer.py, for both twins. Twin of src/writer.pxi.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -16,6 +18,17 @@ from gaistream.errors import ClosedError, SinkError
 
 from .buffer import Stateful
 from .encoder import Frames
+
+_forks = 0  # between this process and the one in which the module was imported
+
+
+def _count_fork() -> None:
+    global _forks
+    _forks += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_count_fork)
 
 
 class FrameWriter(Stateful):
@@ -43,6 +56,7 @@ class FrameWriter(Stateful):
         self._none_is_refusal = none_is_refusal
         self._lock = threading.Lock()
         self._owner = 0
+        self._forks = _forks
         self._sent_first = False
         self._closed = False
         self._broken: BaseException | None = None
@@ -56,62 +70,74 @@ class FrameWriter(Stateful):
             EventError, FrameError, EncodeError, UnicodeError: nothing was written.
             SinkError, or what the sink raised: the writer has ended.
         """
-        self._run(self._encoder.write, event)
+        self._locked(self._do, self._encoder.write, event)
 
     def write_many(self, events: Iterable[Any]) -> None:
         """Write many events as one block that no other thread's frames come into."""
-        self._run(self._encoder.write_many, events)
+        self._locked(self._do, self._encoder.write_many, events)
 
     def write_event(self, event: str | None, data: Any) -> None:
         """Write a frame with this name; `data` is text, or any payload, which becomes JSON."""
-        self._run(self._encoder.write_event, event, data)  # type: ignore[attr-defined]
+        self._locked(self._do, self._encoder.write_event, event, data)  # type: ignore[attr-defined]
 
     def write_frame(self, data: Any = None, event: str | None = None, **fields: Any) -> None:
         """Write a frame by its fields, as the encoder's write_frame."""
-        self._run(self._encoder.write_frame, data, event, **fields)  # type: ignore[attr-defined]
+        self._locked(self._do, self._encoder.write_frame, data, event, **fields)  # type: ignore[attr-defined]
 
     def write_comment(self, text: str = "") -> None:
         """Write a comment (SSE only)."""
-        self._run(self._encoder.write_comment, text)  # type: ignore[attr-defined]
+        self._locked(self._do, self._encoder.write_comment, text)  # type: ignore[attr-defined]
 
     def flush(self) -> None:
         """Send what waits to the sink (whose own buffer, if any, is its own business)."""
-        self._enter()
-        try:
-            self._send()
-        finally:
-            self._release()
+        self._locked(self._do_flush)
 
-    def _run(self, method: Callable[..., None], *args: Any, **fields: Any) -> None:
+    def _do_flush(self) -> None:
+        self._check_open()
+        self._send()
+
+    def _check_open(self) -> None:
+        self._report()
+        if self._closed:
+            raise ClosedError("the writer is closed") from self._broken
+
+    def _do(self, method: Callable[..., None], *args: Any, **fields: Any) -> None:
         """Do one thing under the lock, then send or let wait."""
-        self._enter()
+        self._check_open()
         try:
-            try:
-                method(*args, **fields)
-            finally:  # of write_many, events before the one that failed are written
-                self._after_write()
-        finally:
-            self._release()
+            method(*args, **fields)
+        finally:  # of write_many, events before the one that failed are written
+            self._after_write()
 
-    def _enter(self) -> None:
-        self._acquire()
-        try:
-            self._report()
-            if self._closed:
-                raise ClosedError("the writer is closed") from self._broken
-        except BaseException:
-            self._release()
-            raise
-
-    def _acquire(self) -> None:
+    def _locked(self, call: Callable[..., None], *args: Any, **named: Any) -> None:
+        """Call under the lock."""
         me = threading.get_ident()
+        if self._forks != _forks:
+            self._after_fork(me)
         if self._owner == me:
             raise SinkError("the sink used the writer that was calling it")
-        self._lock.acquire()
-        self._owner = me
+        with self._lock:  # as acquire() and try would not, it leaves no room for a signal
+            try:
+                self._owner = me
+                call(*args, **named)
+            finally:
+                self._owner = 0
+
+    def _after_fork(self, me: int) -> None:
+        """In a forked child, let go of the lock of a thread that has stayed in the parent.
+
+        What that thread was writing is the parent's to send.
+        """
+        self._forks = _forks
+        if self._owner != me and self._lock.locked():
+            self._lock = threading.Lock()
+            self._owner = 0
+            self._encoder.take()
 
     def _try_acquire(self) -> bool:
         """Acquire if nobody else has; True if so."""
+        if self._forks != _forks:
+            self._after_fork(threading.get_ident())
         if not self._lock.acquire(blocking=False):
             return False
         self._owner = threading.get_ident()
