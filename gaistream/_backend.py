@@ -28,9 +28,17 @@ if not TYPE_CHECKING and _choice != "pure":
         if _choice == "native":
             raise
         if sys.implementation.name == "cpython":
+            import importlib.util
+
+            is_there = importlib.util.find_spec("gaistream._core") is not None
             warnings.warn(
-                f"gaistream runs its pure-Python twin, for the compiled core is missing ({error}); "
-                "install with a C compiler, or set GAISTREAM_BACKEND=pure to ask for this",
+                "gaistream runs its pure-Python twin, for the compiled core "
+                + (
+                    f"cannot be loaded here ({error}); "
+                    if is_there  # but not for this interpreter, such as a subinterpreter
+                    else f"is missing ({error}); install with a C compiler, or "
+                )
+                + "set GAISTREAM_BACKEND=pure to ask for this",
                 RuntimeWarning,
                 stacklevel=2,
             )

@@ -241,7 +241,10 @@ class Library:
 
 
 def orjson_library() -> Library:
-    """Give orjson behind the contract; ImportError where it is missing."""
+    """Return orjson behind the contract.
+
+    Raises ImportError if it is missing, AttributeError if it is too old.
+    """
     import orjson
 
     dumps, fragment, numpy = orjson.dumps, orjson.Fragment, orjson.OPT_SERIALIZE_NUMPY
@@ -268,10 +271,10 @@ def orjson_library() -> Library:
 STANDARD: Final = Library("json", _standard_dumps, form, _standard_loads, 0, 1)
 try:
     library = orjson_library()
-except ImportError:
+except (ImportError, AttributeError):
     library = STANDARD
 json_library = library.name
-"""What encodes payloads: "orjson" where it can be imported, else "json", the standard library's."""
+"""What encodes payloads: "orjson" if it is there and has all that is used, else "json"."""
 
 # What the core calls on its hot path: fast_dumps(payload, json_default, json_option), or with
 # json_line_option for an LF; where that raises anything, careful_dumps(payload, newline, errors).

@@ -84,7 +84,7 @@ cdef Py_ssize_t check_offset(object offset, Py_ssize_t size) except -1:
         raise FrameTypeError(f"offset must be int, not {type(offset).__name__}")
     start = PyLong_AsLongLongAndOverflow(offset, &overflow)  # runs no code of a subclass
     if overflow or not 0 <= start <= size:
-        raise FrameError(f"offset must be from 0 to {size}, not {shown(int(offset))}")
+        raise FrameError(f"offset must be from 0 to {size}, not {shown(int.__pos__(offset))}")
     return start
 
 
@@ -178,7 +178,7 @@ cdef class Buffer:
             raise FrameTypeError(f"size must be int, not {type(size).__name__}")
         number = PyLong_AsLongLongAndOverflow(size, &overflow)  # of a subclass too
         if overflow or not 1 <= number <= 2**30:
-            raise FrameError(f"size must be from 1 to {2**30} bytes, not {shown(int(size))}")
+            raise FrameError(f"size must be from 1 to {2**30} bytes, not {shown(int.__pos__(size))}")
         with cython.critical_section(self):
             check_exports(self)
             cut(self, 0)

@@ -86,7 +86,11 @@ cdef class Value:
         return self._values() == other._values()
 
     def __hash__(self):
-        return hash((type(self).__name__, self._values()))
+        Py_EnterRecursiveCall(b" while hashing an event")  # which may stand in another
+        try:
+            return hash((type(self).__name__, self._values()))
+        finally:
+            Py_LeaveRecursiveCall()
 
     def __repr__(self):
         said = []

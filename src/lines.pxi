@@ -57,7 +57,7 @@ cdef Py_ssize_t check_limit(str name, object limit) except -1:
     cdef int overflow = 0
     cdef long long size = PyLong_AsLongLongAndOverflow(limit, &overflow)  # of a subclass too
     if overflow or not 1 <= size <= 2**62:
-        raise FrameError(f"{name} must be from 1 to {2**62} bytes, not {shown(int(limit))}")
+        raise FrameError(f"{name} must be from 1 to {2**62} bytes, not {shown(int.__pos__(limit))}")
     return size
 
 

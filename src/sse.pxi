@@ -144,7 +144,8 @@ cdef long long check_retry(object retry) except -1:
     cdef int overflow = 0
     cdef long long number = PyLong_AsLongLongAndOverflow(retry, &overflow)
     if overflow or number < 0:
-        raise FrameError(f"retry must be from 0 to {MAX_INT} milliseconds, not {shown(int(retry))}")
+        said = shown(int.__pos__(retry))
+        raise FrameError(f"retry must be from 0 to {MAX_INT} milliseconds, not {said}")
     return number
 
 
@@ -152,7 +153,7 @@ cdef long long check_id_number(object id) except? -1:
     cdef int overflow = 0
     cdef long long number = PyLong_AsLongLongAndOverflow(id, &overflow)  # of a subclass too
     if overflow or number < -LLONG_MAX:
-        raise FrameError(f"id must be within 64 bits, not {shown(int(id))}")
+        raise FrameError(f"id must be within 64 bits, not {shown(int.__pos__(id))}")
     return number
 
 

@@ -19,6 +19,8 @@ cdef extern from "Python.h":
     int PyBytes_CheckExact(object value)
     int PyUnicode_CheckExact(object value)
     str PyUnicode_FromObject(object value)  # itself, or an exact str of a subclass's text
+    int Py_EnterRecursiveCall(const char* where) except *
+    void Py_LeaveRecursiveCall()
 
 SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -348,6 +350,8 @@ cdef bint deeper(object payload, Py_ssize_t levels) except -1:
         return False
     if levels <= 0:
         return True
+    if levels > DEEPEST_FAST:  # the stack might not suffice
+        return deeper_in_python(payload, levels)
     if isinstance(payload, dict):
         with cython.critical_section(payload):
             while PyDict_Next(payload, &position, NULL, &value):
@@ -364,9 +368,24 @@ cdef bint deeper(object payload, Py_ssize_t levels) except -1:
     return False
 
 
-def nests_deeper(payload, Py_ssize_t levels=48):
-    """Tell whether dicts, lists and tuples stand in each other more than so many levels deep."""
-    return deeper(payload, levels)
+cdef bint deeper_in_python(object payload, Py_ssize_t levels) except -1:
+    """Do the same one level further down, within the interpreter's recursion limit."""
+    Py_EnterRecursiveCall(b" while looking how deep a payload nests")
+    try:
+        for each in list(dict.values(payload)) if isinstance(payload, dict) else payload:
+            if nests(each) and deeper(each, levels - 1):
+                return True
+        return False
+    finally:
+        Py_LeaveRecursiveCall()
+
+
+def nests_deeper(payload, levels=48):
+    """Tell whether dicts, lists and tuples stand in each other more than so many levels deep.
+
+    Raises RecursionError where neither that nor the interpreter's stack suffices.
+    """
+    return deeper(payload, max(0, min(int.__pos__(levels), 2**62)))
 
 
 cdef bytes json_bytes(object payload, bint newline, bint replace):

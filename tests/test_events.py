@@ -321,3 +321,16 @@ def test_a_format_or_usage_must_be_the_very_kind(gs):
         gs.events.AudioDelta(b"", gs.events.Usage())
     with pytest.raises(gs.errors.EventError, match=r"not AudioFormat$"):
         gs.events.Finish(wav(gs))
+
+
+@pytest.mark.parametrize("kind", ["Raw", "ToolCall", "ToolResult"])
+def test_events_that_nest_too_deep_for_the_stack_are_a_recursion_error(gs, kind):
+    make = getattr(gs.events, kind)
+    names = () if kind == "Raw" else ("i", "n")
+    deep, same = 1, 1
+    for _ in range(100_000):
+        deep, same = make(*names, deep), make(*names, same)
+    for use in (hash, repr, copy.deepcopy, lambda event: event == same):
+        with pytest.raises(RecursionError):
+            use(deep)
+    assert hash(make(*names, make(*names, 1))) == hash(make(*names, make(*names, 1)))

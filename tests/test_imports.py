@@ -6,6 +6,7 @@ Each case is a child process, for this one has loaded everything. Modules are co
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -139,3 +140,25 @@ def test_what_is_loaded_later_is_what_the_type_checker_sees():
                   if isinstance(node, ast.If) and isinstance(node.test, ast.Name))
     seen = {name.name: node.module or name.name for node in checked.body for name in node.names}
     assert seen == gaistream._MODULES
+
+
+def test_in_a_subinterpreter_that_cannot_load_the_core_the_warning_says_so():
+    program = """
+import gaistream
+try:
+    import _interpreters as interpreters
+except ImportError:
+    import _xxsubinterpreters as interpreters
+inside = "import gaistream; print(gaistream.backend)"
+run = getattr(interpreters, "run_string", None) or interpreters.exec
+run(interpreters.create(), inside)
+"""
+    environment = {name: text for name, text in os.environ.items() if name != "GAISTREAM_BACKEND"}
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
+        env=environment,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    if ran.stdout == "pure\n":
+        assert "the compiled core cannot be loaded here (" in ran.stderr
+        assert "compiler" not in ran.stderr

@@ -253,6 +253,14 @@ def test_without_orjson_the_standard_library_serves():
     assert in_a_child(code) == "json [1.5,null]"
 
 
+@pytest.mark.parametrize("feature", ["Fragment", "OPT_SERIALIZE_NUMPY", "OPT_APPEND_NEWLINE"])
+@needs_orjson
+def test_with_an_orjson_that_lacks_a_feature_the_standard_library_serves(feature):
+    code = f"import orjson; del orjson.{feature}; import gaistream as g;"
+    code += "print(g.json_library, g.encode_ndjson({'a': 1}))"
+    assert in_a_child(code) == "json b'{\"a\":1}\\n'"
+
+
 def test_the_module_binds_the_library_it_found():
     assert _json.json_library == ("orjson" if "orjson" in LIBRARIES else "json")
     assert _json.dumps({"a": 1}, newline=True) == b'{"a":1}\n'

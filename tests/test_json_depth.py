@@ -52,6 +52,33 @@ def test_a_circle_is_deep_and_refused_by_name(gs: ModuleType) -> None:
         gs.encode_ndjson(circle)
 
 
+def test_a_limit_beyond_the_stack_is_a_recursion_error(gs: ModuleType) -> None:
+    deeper = gs._backend.nests_deeper
+    for make in (lambda inside: [inside], lambda inside: {"k": inside}):
+        deep: Any = nested(100_000, make, 1)
+        assert deeper(deep)
+        for limit in (10**6, 10**30):
+            with pytest.raises(RecursionError):
+                deeper(deep, limit)
+        assert deeper(nested(90, make, 1), 80)
+        assert not deeper(nested(90, make, 1), 2**70)
+        assert deeper(nested(1, make, 1), -(2**70))
+
+
+def test_a_dict_may_change_while_its_depth_is_looked_at(gs: ModuleType) -> None:
+    held: dict[str, Any] = {}
+
+    class Meddler:
+        @property
+        def __class__(self) -> type:  # type: ignore[override]
+            held[str(len(held))] = 1
+            return object
+
+    for index in range(5):
+        held[f"m{index}"] = Meddler()
+    assert not gs._backend.nests_deeper(held)
+
+
 @pytest.mark.parametrize("levels", [48, 49, 66, 114, 200, 250])
 def test_deep_payloads_are_written_whole(gs: ModuleType, levels: int) -> None:
     payload = nested(levels, lambda inside: [inside], "\x01é\u2028")

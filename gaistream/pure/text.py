@@ -144,21 +144,34 @@ def install_json(
 
 
 def nests_deeper(payload: object, levels: int = DEEPEST_FAST) -> bool:
-    """Tell whether dicts, lists and tuples stand in each other more than so many levels deep."""
+    """Tell whether dicts, lists and tuples stand in each other more than so many levels deep.
+
+    Raises RecursionError where neither that nor the interpreter's stack suffices.
+    """
+    return _deeper(payload, int.__pos__(levels))
+
+
+def _deeper(payload: object, levels: int) -> bool:
     if not isinstance(payload, _NESTING):
         return False
     if levels <= 0:
         return True
-    for each in payload.values() if isinstance(payload, dict) else payload:
-        if type(each) not in _FLAT and nests_deeper(each, levels - 1):
-            return True
+    held = dict.values(payload) if isinstance(payload, dict) else payload
+    try:
+        for each in held:
+            if type(each) not in _FLAT and _deeper(each, levels - 1):
+                return True
+    except RecursionError:
+        raise
+    except RuntimeError:  # another thread changes the dict: look at a copy, which is made at once
+        return _deeper(list(held), levels)
     return False
 
 
 def json_bytes(payload: Any, newline: bool, replace: bool) -> bytes:
     """Give a payload in JSON, its line separators escaped, with an LF behind it if asked."""
     errors = "replace" if replace else "strict"
-    if nests_deeper(payload):
+    if _deeper(payload, DEEPEST_FAST):
         encoded = _JSON.careful(payload, newline, errors)
     else:
         try:

@@ -70,58 +70,62 @@ class FrameWriter(Stateful):
             EventError, FrameError, EncodeError, UnicodeError: nothing was written.
             SinkError, or what the sink raised: the writer has ended.
         """
-        self._locked(self._do, self._encoder.write, event)
+        self._run(self._encoder.write, event)
 
     def write_many(self, events: Iterable[Any]) -> None:
         """Write many events as one block that no other thread's frames come into."""
-        self._locked(self._do, self._encoder.write_many, events)
+        self._run(self._encoder.write_many, events)
 
     def write_event(self, event: str | None, data: Any) -> None:
         """Write a frame with this name; `data` is text, or any payload, which becomes JSON."""
-        self._locked(self._do, self._encoder.write_event, event, data)  # type: ignore[attr-defined]
+        self._run(self._encoder.write_event, event, data)  # type: ignore[attr-defined]
 
     def write_frame(self, data: Any = None, event: str | None = None, **fields: Any) -> None:
         """Write a frame by its fields, as the encoder's write_frame."""
-        self._locked(self._do, self._encoder.write_frame, data, event, **fields)  # type: ignore[attr-defined]
+        self._run(self._encoder.write_frame, data, event, **fields)  # type: ignore[attr-defined]
 
     def write_comment(self, text: str = "") -> None:
         """Write a comment (SSE only)."""
-        self._locked(self._do, self._encoder.write_comment, text)  # type: ignore[attr-defined]
+        self._run(self._encoder.write_comment, text)  # type: ignore[attr-defined]
 
     def flush(self) -> None:
         """Send what waits to the sink (whose own buffer, if any, is its own business)."""
-        self._locked(self._do_flush)
+        self._run(self._send)
 
-    def _do_flush(self) -> None:
-        self._check_open()
-        self._send()
-
-    def _check_open(self) -> None:
-        self._report()
-        if self._closed:
-            raise ClosedError("the writer is closed") from self._broken
-
-    def _do(self, method: Callable[..., None], *args: Any, **fields: Any) -> None:
+    def _run(self, method: Callable[..., None], *args: Any, **fields: Any) -> None:
         """Do one thing under the lock, then send or let wait."""
-        self._check_open()
-        try:
-            method(*args, **fields)
-        finally:  # of write_many, events before the one that failed are written
-            self._after_write()
+        me = self._enter()
+        with self._lock:  # as acquire() and try would not, it leaves no room for a signal
+            try:
+                self._owner = me
+                if self._closed or self._unreported is not None:
+                    self._report()
+                    raise ClosedError("the writer is closed") from self._broken
+                try:
+                    method(*args, **fields)
+                finally:  # of write_many, events before the one that failed are written
+                    self._after_write()
+            finally:
+                self._owner = 0
 
-    def _locked(self, call: Callable[..., None], *args: Any, **named: Any) -> None:
+    def _locked(self, call: Callable[..., None], *args: Any) -> None:
         """Call under the lock."""
+        me = self._enter()
+        with self._lock:
+            try:
+                self._owner = me
+                call(*args)
+            finally:
+                self._owner = 0
+
+    def _enter(self) -> int:
+        """Return who is to own the lock, which is to be taken now."""
         me = threading.get_ident()
         if self._forks != _forks:
             self._after_fork(me)
         if self._owner == me:
             raise SinkError("the sink used the writer that was calling it")
-        with self._lock:  # as acquire() and try would not, it leaves no room for a signal
-            try:
-                self._owner = me
-                call(*args, **named)
-            finally:
-                self._owner = 0
+        return me
 
     def _after_fork(self, me: int) -> None:
         """In a forked child, let go of the lock of a thread that has stayed in the parent.

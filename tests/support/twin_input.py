@@ -111,6 +111,23 @@ class LyingNumber(int):
     __lt__ = __ge__ = __gt__ = __le__
 
 
+class Contrary(int):
+    """A number that Python code converts, counts and prints as another."""
+
+    def __index__(self):
+        return 5
+
+    __int__ = __pos__ = __abs__ = bit_length = __index__
+
+    def __repr__(self):
+        return "contrary"
+
+    __str__ = __repr__
+
+    def __format__(self, _):
+        return "contrary"
+
+
 class Level(enum.IntEnum):
     LOW = 3
     HIGH = 2**70
@@ -143,6 +160,7 @@ whole = st.one_of(
     st.sampled_from([0, 2**63 - 1, 2**63, -(2**63), 2**64, 2**300, True, False]),
     st.integers().map(Whole),
     st.sampled_from([-5, 7, 2**70]).map(LyingNumber),
+    st.sampled_from([-5, 0, 2**31, 2**64, 2**300]).map(Contrary),
     st.sampled_from(Level),
 )
 wrong = st.sampled_from([None, 1.5, float("nan"), 1j, object(), Text, [], (), {}, {1: 2}, ["x"]])
