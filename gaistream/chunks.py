@@ -1,13 +1,14 @@
 """Bytes, chunk by chunk, from whatever has them: the sources of the readers.
 
 A source is bytes; a file or a pipe (`read`, as it comes where there is `read1`); a socket (`recv`);
-a response of httpx, aiohttp, requests or urllib3; an asyncio or aiohttp StreamReader; or any
-iterable or async iterable of bytes. It is known by what it can do: none of these packages is
+a response of httpx, httpx2, aiohttp, requests or urllib3; an asyncio or aiohttp StreamReader; or
+any iterable or async iterable of bytes. It is known by what it can do: none of these packages is
 imported. It is closed when it is used up, when it fails, and when it is given up.
 """
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import (
     AsyncGenerator,
@@ -21,10 +22,12 @@ from collections.abc import (
 from functools import partial
 from typing import Any
 
+from .content_coding import BodyDecoder
 from .errors import FrameTypeError
+from .event_loop import event_loop
 from .sources import close_blocking, close_source, open_source
 
-__all__ = ["Chunks"]
+__all__ = ["Chunks", "abody_of", "body_of"]
 
 _SIZE = 65536  # bytes that are asked for at once
 
@@ -146,7 +149,7 @@ def _chunks_of(source: Any) -> Iterable[Any] | AsyncIterable[Any]:
     if hasattr(source, "aiter_bytes"):
         stream = getattr(source, "stream", None)
         is_async = hasattr(stream, "__aiter__") and not hasattr(stream, "__iter__")
-        return _chunks_made(source.aiter_bytes if is_async else source.iter_bytes)
+        return abody_of(source) if is_async else body_of(source)
     content = getattr(source, "content", source)  # of an aiohttp response, or its StreamReader
     if hasattr(content, "iter_any"):
         return _chunks_made(content.iter_any)
@@ -173,11 +176,38 @@ def _of_requests(response: Any) -> Iterable[Any]:
     """The body as it comes: what is not chunked, requests itself would read whole."""
     raw = response.raw
     if hasattr(raw, "read1") and not raw.closed and not getattr(raw, "chunked", False):
-        return iter(partial(raw.read1, _SIZE), b"")
-    chunks: Iterable[Any] = response.iter_content(None)
+        return iter(partial(raw.read1, _SIZE, decode_content=True), b"")
+    chunks: Iterable[Any] = response.iter_content(_SIZE)
     return chunks
 
 
 async def _polled(read: Callable[[int], Any]) -> AsyncGenerator[bytes, None]:
     while chunk := await read(_SIZE):
         yield chunk
+
+
+def body_of(response: Any) -> Iterator[bytes]:
+    """Yield the body of an open response of httpx or httpx2, undone by `BodyDecoder`."""
+    if response.is_stream_consumed:  # somebody has read it whole
+        yield from response.iter_bytes()
+        return
+    decoder = BodyDecoder(response.headers.get("content-encoding", ""))
+    for chunk in response.iter_raw():
+        yield from decoder.undo(chunk)
+    decoder.close()
+
+
+async def abody_of(response: Any) -> AsyncGenerator[bytes, None]:
+    """Yield the body of an open asynchronous response; as `body_of`."""
+    if response.is_stream_consumed:
+        async for chunk in response.aiter_bytes():
+            yield chunk
+        return
+    decoder = BodyDecoder(response.headers.get("content-encoding", ""))
+    async with contextlib.aclosing(response.aiter_raw()) as chunks:
+        async for chunk in chunks:
+            for number, piece in enumerate(decoder.undo(chunk)):
+                if number:  # the chunk may hold gigabytes: others run too, and it can be cancelled
+                    await event_loop().sleep(0)
+                yield piece
+    decoder.close()

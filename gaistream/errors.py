@@ -16,6 +16,7 @@ __all__ = [
     "ClientError",
     "ClosedError",
     "ConnectionLost",
+    "ContentEncodingError",
     "ContentTypeError",
     "EncodeError",
     "EventError",
@@ -150,7 +151,7 @@ class ConnectionLost(ClientError, ConnectionError):
 
 
 class ResponseError(ClientError):
-    """A server answered with something else than a stream: the base of the next two.
+    """A server answered with something else than a stream: the base of the next three.
 
     Attributes:
         status: the HTTP status.
@@ -181,6 +182,10 @@ class StatusError(ResponseError):
 
 class ContentTypeError(ResponseError):
     """The status was 200 and the content type that of no stream."""
+
+
+class ContentEncodingError(ResponseError):
+    """The body has a content coding that was not asked for, is not known, or cannot be undone."""
 
 
 class SinkError(GaistreamError, TypeError, RuntimeError):

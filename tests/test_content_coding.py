@@ -1,0 +1,178 @@
+"""Compressed bodies: what they hold, at whatever cut, and how much of a bomb is undone at once."""
+
+from __future__ import annotations
+
+import gzip
+import sys
+import tracemalloc
+import zlib
+
+import pytest
+from required import need_package
+
+from gaistream import content_coding
+from gaistream.content_coding import BodyDecoder, unasked_coding
+from gaistream.errors import ClientError, ContentEncodingError
+
+TEXT = b"".join(b"data: %d\n\n" % number for number in range(2000))
+MOST = 2**20
+
+
+def raw_deflate(data):
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return packer.compress(data) + packer.flush()
+
+
+def brotli(data):
+    need_package("brotli")
+    import brotli as library
+
+    return library.compress(data)
+
+
+def zstd(data):
+    if sys.version_info >= (3, 14):
+        from compression.zstd import compress
+    else:
+        need_package("backports")
+        from backports.zstd import compress
+
+    return compress(data)
+
+
+PACKERS = [
+    ("gzip", gzip.compress),
+    ("X-GZip", gzip.compress),
+    ("deflate", zlib.compress),
+    ("deflate", raw_deflate),
+    ("br", brotli),
+    ("zstd", zstd),
+    ("identity", bytes),
+    ("", bytes),
+]
+packers = pytest.mark.parametrize(("name", "pack"), PACKERS)
+
+
+def undone(name, body, step=2**16):
+    decoder, pieces = BodyDecoder(name), []
+    for start in range(0, len(body), step):
+        for piece in decoder.undo(body[start : start + step]):
+            assert 0 < len(piece) <= MOST
+            pieces.append(piece)
+    decoder.close()
+    return b"".join(pieces)
+
+
+@packers
+@pytest.mark.parametrize("step", [1, 1000, 2**30])
+def test_a_body_is_undone_whole_however_it_is_cut(name, pack, step):
+    assert undone(name, pack(TEXT), step) == TEXT
+
+
+@packers
+def test_two_codings_are_undone_in_their_order(name, pack):
+    assert undone(f"gzip, {name}", pack(gzip.compress(TEXT))) == TEXT
+    assert undone(f"{name} ,deflate", zlib.compress(pack(TEXT))) == TEXT
+
+
+@pytest.mark.parametrize(("name", "pack"), [("gzip", gzip.compress), ("zstd", zstd)])
+@pytest.mark.parametrize("step", [1, 2**30])
+def test_a_body_of_several_members_is_read_to_its_end(name, pack, step):
+    assert undone(name, pack(b"a") + pack(b"b"), step) == b"ab"
+
+
+def test_what_was_flushed_comes_before_what_follows():
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    decoder = BodyDecoder("gzip")
+    for part in (b"one", b"two"):
+        chunk = packer.compress(part) + packer.flush(zlib.Z_SYNC_FLUSH)
+        assert b"".join(decoder.undo(chunk)) == part
+
+
+@packers
+def test_a_body_that_is_cut_is_not_taken_for_a_whole_one(name, pack):
+    whole = pack(TEXT)
+    if whole == TEXT:
+        return
+    with pytest.raises(ContentEncodingError, match="ends within its compressed data"):
+        undone(name, whole[:-5])
+    assert undone(name, b"") == b""  # no body at all is none that was cut
+
+
+@packers
+def test_a_body_of_something_else_is_an_error_of_the_client(name, pack):
+    if pack(TEXT) == TEXT:
+        return
+    for wrong in (b"\xff" * 100, pack(TEXT) + b"\xff" * 100):
+        with pytest.raises(ClientError, match=r"cannot be decompressed|goes on after"):
+            undone(name, wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("foo", "Content-Encoding: 'foo' cannot be undone"),
+        ("gzip, gzip, gzip", "has 3 codings; 2 are undone"),
+        ("\x1b[31m" * 100, r"Content-Encoding: '\\x1b\[31m"),
+    ],
+)
+def test_what_cannot_be_undone_is_refused_by_name(name, told):
+    with pytest.raises(ContentEncodingError, match=told) as caught:
+        BodyDecoder(name)
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(("name", "told"), [("br", "brotli 1.2"), ("zstd", "backports.zstd")])
+def test_a_coding_whose_package_is_missing_is_refused_by_that_name(name, told, monkeypatch):
+    monkeypatch.setattr(content_coding, "_imported", lambda _: None)
+    with pytest.raises(ContentEncodingError, match=f"{told} .*is not installed"):
+        BodyDecoder(name)
+
+
+@pytest.mark.parametrize("codings", [1, 2])
+@packers
+def test_a_bomb_is_undone_in_small_pieces(name, pack, codings):
+    bomb, size = pack(b":\n" * 2**24), 2**25
+    if len(bomb) == size:
+        return
+    if codings == 2:
+        bomb = pack(bomb)
+    decoder, given = BodyDecoder(", ".join([name] * codings)), 0
+    tracemalloc.start()
+    try:
+        for piece in decoder.undo(bomb):
+            assert len(piece) <= MOST
+            given += len(piece)
+        assert tracemalloc.get_traced_memory()[1] < 4 * MOST
+    finally:
+        tracemalloc.stop()
+    assert given == size
+
+
+def test_zstandard_serves_where_nothing_better_is_there(monkeypatch):
+    need_package("zstandard")
+    imported = content_coding._imported
+    monkeypatch.setattr(
+        content_coding, "_imported", lambda name: imported(name) if name == "zstandard" else None
+    )
+    assert undone("zstd", zstd(TEXT) + zstd(TEXT), 1000) == TEXT * 2
+    assert undone("zstd", zstd(b"\n" * 2**25)) == b"\n" * 2**25
+
+
+@pytest.mark.parametrize(
+    ("coding", "asked", "refused"),
+    [
+        ("", "identity", False),
+        ("identity", "identity", False),
+        ("gzip", "identity", True),
+        ("gzip", "", True),
+        ("gzip", "br, GZIP;q=0.5", False),
+        ("x-gzip", "gzip", False),
+        ("gzip", "gzip;q=0", True),
+        ("gzip", "gzip;q=0.0, *", False),
+        ("gzip, br", "gzip", True),
+        ("gzip, gzip", "gzip", False),
+    ],
+)
+def test_only_a_coding_that_was_asked_for_is_taken(coding, asked, refused):
+    assert bool(unasked_coding(coding, asked)) is refused
