@@ -19,6 +19,14 @@ from .errors import FrameError, FrameTypeError, StreamError
 __all__ = ["CORS", "IncomingRequest", "headers", "last_event_id"]
 
 MEDIA_TYPES: Final = {"sse": "text/event-stream", "ndjson": "application/x-ndjson"}
+NDJSON_TYPES: Final = (
+    "application/x-ndjson",
+    "application/ndjson",
+    "application/jsonl",
+    "application/x-jsonlines",
+    "application/stream+json",
+)
+_LIKE_SSE: Final = ("text/event-stream", "text/plain", "")  # as some servers label their streams
 _STREAM_HEADERS: Final = {
     "Cache-Control": "no-cache, no-store, must-revalidate, no-transform",
     "X-Accel-Buffering": "no",
@@ -175,8 +183,41 @@ def last_event_id(scope_or_environ: Mapping[str, Any]) -> str | None:
 
 
 def media_type(content_type: str) -> str:
-    """Give a Content-Type without its parameters, in lower case."""
-    return content_type.partition(";")[0].strip().lower()
+    """Return a Content-Type without its parameters, in lower case; of several the last one.
+
+    So do browsers (Fetch, "extract a MIME type").
+    """
+    kinds = [each.partition(";")[0] for each in content_type.split(",")]
+    return next((kind for kind in reversed(kinds) if "/" in kind), kinds[0]).strip().lower()
+
+
+def is_event_stream(content_type: str, strict: bool = False) -> bool:
+    """Return True if an answer of this type is read as Server-Sent Events.
+
+    Args:
+        content_type: the header, "" if there is none.
+        strict: only text/event-stream; else also text/plain and no type at all.
+    """
+    kind = media_type(content_type)
+    return kind == MEDIA_TYPES["sse"] if strict else kind in _LIKE_SSE
+
+
+def is_json(content_type: str) -> bool:
+    """Return True if a type is JSON, which is never read as a stream of events."""
+    kind = media_type(content_type)
+    return kind == "application/json" or (kind.endswith("+json") and kind not in NDJSON_TYPES)
+
+
+def error_message(body: bytes | bytearray) -> str:
+    """Return the message of a service's error in JSON; "" if the body is none."""
+    try:
+        value = _json.loads(body)
+    except ValueError:
+        return ""
+    error = value.get("error", value) if isinstance(value, dict) else None
+    if isinstance(error, dict):
+        error = error.get("message") or error.get("detail")
+    return error if isinstance(error, str) else ""
 
 
 def retry_after(value: str, now: float) -> float | None:
@@ -193,10 +234,10 @@ def retry_after(value: str, now: float) -> float | None:
 
         try:
             date = parsedate_to_datetime(value)
-        except ValueError:
+            zoned = date if date.tzinfo else date.replace(tzinfo=UTC)
+            seconds = max(0.0, zoned.timestamp() - now)
+        except (ValueError, OverflowError):  # a year or a zone of many digits
             return None
-        zoned = date if date.tzinfo else date.replace(tzinfo=UTC)
-        seconds = max(0.0, zoned.timestamp() - now)
     return min(seconds, LONGEST_WAIT) if seconds >= 0 else None
 
 

@@ -20,6 +20,7 @@ from .dialects import EventStream, create_reader
 from .errors import EventTooLarge, FrameError, NDJSONError
 from .events import Error, Event
 from .ndjson_reader import MAX_BYTES, AsyncReader, SyncReader
+from .responses import refused_type
 
 __all__ = ["AsyncEventReader", "EventDecoder", "EventReader", "read_events"]
 
@@ -119,7 +120,12 @@ class AsyncEventReader(AsyncReader[Event]):
 
 @overload
 def read_events(
-    source: AsyncIterable[Any], format: str = ..., dialect: str = ..., *, max_event_bytes: int = ...
+    source: AsyncIterable[Any],
+    format: str = ...,
+    dialect: str = ...,
+    *,
+    strict_content_type: bool = ...,
+    max_event_bytes: int = ...,
 ) -> AsyncEventReader: ...
 
 
@@ -129,13 +135,19 @@ def read_events(
     format: str = ...,
     dialect: str = ...,
     *,
+    strict_content_type: bool = ...,
     max_event_bytes: int = ...,
 ) -> EventReader: ...
 
 
 @overload
 def read_events(
-    source: Any, format: str = ..., dialect: str = ..., *, max_event_bytes: int = ...
+    source: Any,
+    format: str = ...,
+    dialect: str = ...,
+    *,
+    strict_content_type: bool = ...,
+    max_event_bytes: int = ...,
 ) -> Any: ...
 
 
@@ -144,15 +156,17 @@ def read_events(
     format: str = "sse",
     dialect: str = "gai",
     *,
+    strict_content_type: bool = False,
     max_event_bytes: int = MAX_BYTES,
 ) -> Any:
     """Read the events of a stream: the inverse of `encode_events`, the writers and responses.
 
     Args:
-        source: bytes; a file, pipe or socket; a response of httpx, aiohttp, requests or urllib3;
-            an iterable or async iterable of bytes, or (for "sse") of ServerSentEvents.
+        source: bytes; a file, pipe or socket; a response of httpx, httpx2, aiohttp, requests or
+            urllib3; an iterable or async iterable of bytes, or (for "sse") of ServerSentEvents.
         format: "sse" or "ndjson".
         dialect: "gai", the default protocol, or "openai_chat" (over "sse").
+        strict_content_type: of a response, insist on a content type of the format.
         max_event_bytes: the limit of an SSE event or an NDJSON line.
 
     Returns:
@@ -164,9 +178,17 @@ def read_events(
 
     Raises:
         FrameError, FrameTypeError: an argument that is none of these.
+        ContentTypeError: a response is JSON and "sse" was to be read (its message is the service's
+            own, if it holds an error), or its type is not that of the format and
+            `strict_content_type` was given. If it is JSON and asynchronous: while iterating.
         EventTooLarge: while iterating; so is whatever the source raises.
     """
-    decoder = EventDecoder(format, dialect, max_event_bytes=max_event_bytes)
+    decoder: Any = EventDecoder(format, dialect, max_event_bytes=max_event_bytes)
+    refused = refused_type(source, format, strict_content_type)
     chunks = Chunks(source)
-    reader = AsyncEventReader if chunks.is_async else EventReader
-    return reader(chunks, decoder)
+    if chunks.is_async:
+        return AsyncEventReader(chunks, refused or decoder)
+    reader = EventReader(chunks, refused or decoder)
+    if refused is not None:
+        next(reader)
+    return reader

@@ -4,17 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..http import media_type
+from ..http import NDJSON_TYPES, media_type
 from ._rules import Finding
 
-TYPES = {
-    "text/event-stream": "sse",
-    "application/x-ndjson": "ndjson",
-    "application/ndjson": "ndjson",
-    "application/jsonl": "ndjson",
-    "application/x-jsonlines": "ndjson",
-    "application/stream+json": "ndjson",
-}
+TYPES = {"text/event-stream": "sse", **dict.fromkeys(NDJSON_TYPES, "ndjson")}
 
 
 def format_of(headers: Mapping[str, str]) -> str | None:
