@@ -211,7 +211,7 @@ def is_json(content_type: str) -> bool:
 def error_message(body: bytes | bytearray) -> str:
     """Return the message of a service's error in JSON; "" if the body is none."""
     try:
-        value = _json.loads(body)
+        value = read_json(bytes(body), "replace")
     except ValueError:
         return ""
     error = value.get("error", value) if isinstance(value, dict) else None

@@ -12,10 +12,12 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 from loops import LOOPS, Run, watched_loop
+from required import need_package
 
 import gaistream
 
@@ -87,6 +89,31 @@ def gs(request: pytest.FixtureRequest) -> ModuleType:
 def both() -> list[ModuleType]:
     """The package on each twin that this run has."""
     return list(PACKAGES.values())
+
+
+@pytest.fixture(scope="session")
+def one_certificate(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A file with one certificate: all those of certifi take a client 80 ms to load."""
+    need_package("certifi")
+    import certifi
+
+    file = tmp_path_factory.mktemp("certificates") / "one.pem"
+    end = "-----END CERTIFICATE-----"
+    file.write_text(Path(certifi.where()).read_text(encoding="utf-8").partition(end)[0] + end)
+    return str(file)
+
+
+@pytest.fixture(params=["httpx", "httpx2"])
+def http_library(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, one_certificate: str
+) -> ModuleType:
+    """The module httpx or httpx2, while it is the only one of the two that can be imported."""
+    need_package(request.param)
+    monkeypatch.setenv("SSL_CERT_FILE", one_certificate)
+    library = importlib.import_module(request.param)
+    for other in {"httpx", "httpx2"} - {request.param}:
+        monkeypatch.setitem(sys.modules, other, None)
+    return library
 
 
 @pytest.fixture(params=LOOPS)

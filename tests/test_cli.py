@@ -85,7 +85,7 @@ def test_a_wrong_call_says_what_is_wrong(arguments, said):
     [
         ("click", [], "the command gaistream needs click: pip install 'gaistream[cli]'\n"),
         ("rich", ["tail", "x"], "gaistream tail needs rich: pip install 'gaistream[cli]'\n"),
-        ("httpx", ["check"], "gaistream check needs httpx: pip install 'gaistream[cli]'\n"),
+        ("httpx,httpx2", ["check"], "gaistream check needs httpx: pip install 'gaistream[cli]'\n"),
         ("uvicorn", ["demo"], "gaistream demo needs uvicorn: pip install 'gaistream[demo]'\n"),
         ("starlette", ["demo"], "gaistream demo needs starlette: pip install 'gaistream[demo]'\n"),
     ],
@@ -97,7 +97,12 @@ def test_without_an_extra_it_says_what_to_install(missing, arguments, said):
 
 @pytest.mark.parametrize(
     ("missing", "arguments"),
-    [("uvicorn", ["check", "--rules"]), ("starlette", ["tail", "--help"]), ("rich", ["--help"])],
+    [
+        ("uvicorn", ["check", "--rules"]),
+        ("starlette", ["tail", "--help"]),
+        ("rich", ["--help"]),
+        ("httpx2", ["tail", "--help"]),
+    ],
 )
 def test_a_command_needs_only_its_own_extra(missing, arguments):
     assert without(missing, *arguments).returncode == 0
@@ -108,7 +113,8 @@ def test_a_fault_of_our_own_is_not_taken_for_a_missing_extra():
 
 
 def without(missing: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command where a package cannot be imported."""
-    program = f"import sys; sys.modules[{missing!r}] = None; from gaistream.cli import main; main()"
+    """Run the command where packages, named with commas, cannot be imported."""
+    gone = dict.fromkeys(missing.split(","))
+    program = f"import sys; sys.modules.update({gone}); from gaistream.cli import main; main()"
     command = [sys.executable, "-c", program, *arguments]
     return subprocess.run(command, text=True, capture_output=True, timeout=DEADLINE, check=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import signal
@@ -126,9 +127,29 @@ def test_the_status_and_a_word_tell_how_the_stream_ended(step, expected, told):
         assert ("one" in ran.out) == (expected != 2)
 
 
-def test_a_stream_of_no_type_is_read_where_the_format_is_said():
-    with scripted(HEAD.replace(b"text/event-stream", b"text/plain") + ONE) as server:
-        assert "#1  one" in run("tail", "--format", "sse", server.url).out
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [(b"text/html", ["--format", "sse"]), (b"text/plain", []), (b"a/b, text/event-stream", [])],
+)
+def test_a_stream_of_another_type_is_read_where_that_is_said_or_usual(kind, options):
+    with scripted(HEAD.replace(b"text/event-stream", kind) + ONE) as server:
+        assert "#1  one" in run("tail", *options, server.url).out
+
+
+def test_a_body_that_is_compressed_is_read_if_that_was_asked_for():
+    packed = HEAD.replace(b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n") + gzip.compress(ONE)
+    asked = ("-H", "Accept-Encoding: gzip")
+    with scripted(packed, packed, packed[:-9], packed) as server:
+        assert "#1  one" in run("tail", *asked, server.url).out
+        ran = run("tail", server.url)
+        cut = run("tail", *asked, server.url)
+        checked = run("check", *asked, server.url)
+    assert (ran.status, ran.out) == (2, "")
+    assert "Error: the body has Content-Encoding: 'gzip', which was not asked for" in ran.errors
+    assert (cut.status, "#1  one" in cut.out) == (1, True)
+    assert "the body ends within its compressed data: it was cut" in cut.errors
+    assert "1 event (message ×1)" in checked.out
+    assert "Content-Encoding is gzip [compressed]" in checked.out
 
 
 def test_silence_beyond_the_timeout_is_a_cut_and_what_came_is_shown():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 
-import httpx
 import pytest
 from real_servers import SECONDS, open_files
 from required import need_package
@@ -22,6 +21,7 @@ from gaistream.client import (
 )
 from gaistream.errors import EventTooLarge
 
+pytestmark = pytest.mark.usefixtures("http_library")
 FAST = ReconnectPolicy(initial_delay=0.001, max_delay=0.002, max_attempts=3)
 NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
 ONE, TWO = b"id: 1\ndata: a\n\n", b"id: 2\ndata: b\n\n"
@@ -207,8 +207,8 @@ def test_a_url_that_cannot_be_asked_is_refused_without_its_password(url):
         connect_sse(url)
 
 
-def test_a_client_of_the_callers_is_used_and_stays_open():
-    with httpx.Client(headers={"X-Own": "1"}) as client:
+def test_a_client_of_the_callers_is_used_and_stays_open(http_library):
+    with http_library.Client(headers={"X-Own": "1"}) as client:
         with scripted(cut(ONE), HEAD + DONE) as server:
             assert read(server.url, client=client) == [("1", "a"), ("3", "{}")]
         assert not client.is_closed

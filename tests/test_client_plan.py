@@ -114,7 +114,7 @@ def test_a_retry_after_whose_zone_is_not_told_is_of_utc(monkeypatch):
         (206, SSE, StatusError),
         (302, {}, StatusError),
         (200, {"content-type": "text/html"}, ContentTypeError),
-        (200, {}, ContentTypeError),
+        (200, {"content-type": "application/json"}, ContentTypeError),
     ],
 )
 def test_what_follows_from_an_answer_that_is_no_stream(status, headers, error):

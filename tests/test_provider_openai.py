@@ -488,6 +488,7 @@ def test_bad_settings_are_refused_and_the_key_is_not_repeated() -> None:
 
 
 def test_without_httpx_the_error_tells_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "httpx", None)
-    with pytest.raises(ImportError, match=r"pip install gaistream\[httpx\]"):
+    for library in ("httpx", "httpx2"):
+        monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(ImportError, match=r"pip install 'gaistream\[httpx\]'"):
         OpenAIProvider()

@@ -1,15 +1,25 @@
 """An EventSource for Python: reads Server-Sent Events over HTTP, comes back and resumes.
 
 `connect_sse` (an `EventSource`) blocks; `aconnect_sse` (an `AsyncEventSource`) is for asyncio and
-trio. Both need the extra `httpx`, which is imported when one of them is first asked for. Responses
-that are open already, of whatever library, are read by `iter_events` and `aiter_events`.
+trio. Both need the extra `httpx` or `httpx2`, which is imported when one of them is first asked
+for. Responses that are open already, of whatever library, are read by `iter_events` and
+`aiter_events`.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ClientError, ConnectionLost, ContentTypeError, ResponseError, StatusError
+from ..errors import (
+    ClientError,
+    ConnectionLost,
+    ContentEncodingError,
+    ContentTypeError,
+    ResponseError,
+    StatusError,
+)
+from ..http_client import http_library
 from ..responses import aiter_events, iter_events
 from ._policy import Reconnecting, ReconnectPolicy, ends_answer
 
@@ -24,6 +34,7 @@ __all__ = [
     "AsyncEventSource",
     "ClientError",
     "ConnectionLost",
+    "ContentEncodingError",
     "ContentTypeError",
     "EventSource",
     "ReconnectPolicy",
@@ -48,15 +59,9 @@ _FACES = {
 def __getattr__(name: str) -> Any:
     if name not in _FACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        from . import _async, _sync
-    except ModuleNotFoundError as error:
-        if error.name not in ("httpx", "anyio"):
-            raise
-        raise ImportError(
-            f"gaistream.client.{name} needs httpx: pip install 'gaistream[httpx]'", name="httpx"
-        ) from error
-    modules = {"EventSource": _sync, "AsyncEventSource": _async}
-    face = getattr(modules[_FACES[name]], _FACES[name])
+    http_library(f"gaistream.client.{name}")
+    kind = _FACES[name]
+    module = import_module("._sync" if kind == "EventSource" else "._async", __name__)
+    face = getattr(module, kind)
     globals()[name] = face
     return face

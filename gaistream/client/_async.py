@@ -9,13 +9,15 @@ from __future__ import annotations
 import contextlib
 import inspect
 from collections.abc import AsyncGenerator
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import anyio
-import httpx
 
 from .._backend import ServerSentEvent
-from ._base import Excerpt, Source
+from ..chunks import abody_of
+from ..http_client import Excerpt
+from ._base import LINGER, Source
+from ._plan import Verdict
 
 
 class AsyncEventSource(Source):
@@ -24,7 +26,7 @@ class AsyncEventSource(Source):
     Belongs to one task, but `aclose` may be called by any of the same event loop.
     """
 
-    _CLIENT = httpx.AsyncClient
+    _CLIENT = "AsyncClient"
 
     def _prepare(self) -> None:
         self._chunks: AsyncGenerator[bytes, None] | None = None
@@ -98,7 +100,7 @@ class AsyncEventSource(Source):
     async def _attempt(self, step: Any) -> None:
         try:
             await step()
-        except httpx.RequestError as error:
+        except self._failures as error:
             await self._drop()
             self._failed(error)
 
@@ -113,45 +115,51 @@ class AsyncEventSource(Source):
 
     async def _open(self) -> None:
         if self._client is None:
-            self._client = httpx.AsyncClient(**self._own_settings())
+            self._client = self._http.AsyncClient(**self._own_settings())
+        with anyio.move_on_after(self._open_timeout) as scope:
+            verdict, why = await self._ask()
+        if scope.cancelled_caught:
+            await self._drop()
+            self._late()
+            return
+        response: Any = self.response
+        if verdict == "open":
+            self._chunks = abody_of(response)
+        elif verdict == "over":
+            await self._drop()
+        else:
+            excerpt = await Excerpt(response).aread()
+            await self._drop()
+            status, headers = response.status_code, response.headers
+            self._plan.refused(status, headers, excerpt.body, excerpt.size, why)
+
+    async def _ask(self) -> tuple[Verdict, str]:
+        """Ask, and follow redirects: the answer is then `response`."""
         request, auth = self._request(), self._auth
         while True:
-            response: httpx.Response = await self._client.send(
+            response = await self._client.send(
                 request, auth=auth, stream=True, follow_redirects=False
             )
             self.response = response
             verdict, following, why = self._judge(response)
             if following is None:
-                break
+                return verdict, why
             await self._drop()
             request, auth = following, None
-        if verdict == "open":
-            self._chunks = cast(AsyncGenerator[bytes, None], response.aiter_bytes())
-        elif verdict == "over":
-            await self._drop()
-        else:
-            await self._refuse(response, why)
-
-    async def _refuse(self, response: httpx.Response, why: str) -> None:
-        excerpt = Excerpt(response)
-        with contextlib.suppress(httpx.RequestError):
-            async with contextlib.aclosing(
-                cast(AsyncGenerator[bytes, None], response.aiter_bytes())
-            ) as chunks:
-                async for chunk in chunks:
-                    if excerpt.add(chunk):
-                        break
-        await self._drop()
-        status, headers = response.status_code, response.headers
-        self._plan.refused(status, headers, excerpt.body, excerpt.size, why)
 
     # ---- the connection ----
 
     async def _drop(self) -> None:
-        """Let go of the connection, also where the task was cancelled."""
+        """Let go of the connection, also if the task was cancelled."""
         chunks, self._chunks = self._chunks, None
         with anyio.CancelScope(shield=True):
             if chunks is not None:
+                # A body that ends soon leaves its connection to the caller's client; for any other
+                # a cancelled read closes the library's own generators, which trio asks for.
+                seconds = LINGER if self._plan.complete else 0
+                with contextlib.suppress(*self._failures), anyio.move_on_after(seconds):
+                    async for _ in chunks:
+                        pass
                 await chunks.aclose()
             if self.response is not None:
                 await self.response.aclose()

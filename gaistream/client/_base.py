@@ -1,4 +1,4 @@
-"""What both faces of the client have in common: their arguments, requests, and what httpx says.
+"""What both faces of the client have in common: arguments, requests, and how httpx answers.
 
 The requests are made anew for each attempt, from a body that is kept whole, with the headers that
 the plan asks for. Nothing here waits, reads or writes.
@@ -6,21 +6,24 @@ the plan asks for. Nothing here waits, reads or writes.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
-import httpx
-
 from .._backend import ServerSentEvent
+from ..errors import ContentEncodingError
+from ..http_client import http_library
 from ..ndjson_reader import MAX_BYTES
-from ._plan import Plan, State, Verdict
-from ._policy import Reconnecting, ReconnectPolicy, ends_answer
+from ._plan import LONGEST_ID, Plan, State, Verdict
+from ._policy import Reconnecting, ReconnectPolicy
 
-_EXCERPT = 2048  # bytes of an answer that is no stream which are kept
-_LONGEST_READ = 65_536  # bytes of it that are read, to tell its size
-_LONGEST_TIME = 5.0  # seconds that it may take
+if TYPE_CHECKING:
+    import httpx
+    import httpx2
+
+LINGER = 0.1  # seconds for a body to end after its last event
+# What crosses to another origin: the rest may be secret, or is the first origin's.
+_CROSSING = ("host", "accept", "content-type", "content-length")
 
 
 class Source:
@@ -28,7 +31,7 @@ class Source:
 
     # Said once: what an argument means is in the docstring of EventSource.
 
-    _CLIENT: ClassVar[type[httpx.Client] | type[httpx.AsyncClient]]
+    _CLIENT: ClassVar[str]  # the name of the library's class
 
     def __init__(
         self,
@@ -46,15 +49,18 @@ class Source:
         reconnect: ReconnectPolicy | bool = True,
         repeatable: bool = False,
         on_reconnect: Callable[[Reconnecting], object] | None = None,
-        is_last: Callable[[ServerSentEvent], bool] = ends_answer,
+        is_last: Callable[[ServerSentEvent], bool] | None = None,
         redirects: str = "same-origin",
+        strict_content_type: bool = False,
         connect_timeout: float | None = 10.0,
+        open_timeout: float | None = 30.0,
         read_timeout: float | None = 60.0,
         max_event_bytes: int = MAX_BYTES,
     ) -> None:
-        if client is not None and not isinstance(client, self._CLIENT):
-            kind, wanted = type(client).__name__, self._CLIENT.__name__
-            raise TypeError(f"client must be an httpx.{wanted}, not {kind}")
+        self._http: Any = http_library("gaistream.client", client, auth)
+        if client is not None and not isinstance(client, getattr(self._http, self._CLIENT)):
+            name, kind = self._CLIENT, type(client).__name__
+            raise TypeError(f"client must be an httpx.{name} or httpx2.{name}, not {kind}")
         if content is not None and not isinstance(content, str | bytes):
             kind = type(content).__name__
             raise TypeError(f"content must be str or bytes, which can be sent again, not {kind}")
@@ -64,15 +70,18 @@ class Source:
             raise TypeError(f"last_event_id must be str, not {type(last_event_id).__name__}")
         has_body = not (content is None and data is None and json is None)
         self._method = (method or ("POST" if has_body else "GET")).upper()
-        self._url = _checked(url, client)
-        self._given = httpx.Headers(headers)
+        self._url = self._checked(url, client)
+        self._given = self._http.Headers(headers)
         last_event_id = last_event_id or self._given.pop("Last-Event-ID", "")
+        if (size := len(last_event_id.encode(errors="replace"))) > LONGEST_ID:
+            raise ValueError(f"last_event_id must have at most {LONGEST_ID} bytes, not {size}")
         self._body = {"params": params, "content": content, "data": data, "json": json}
-        self._auth = httpx.USE_CLIENT_DEFAULT if auth is None else auth
+        self._auth = self._http.USE_CLIENT_DEFAULT if auth is None else auth
         self._client: Any = client
         self._is_own = client is None
         self._on_reconnect = on_reconnect
-        self._timeout = httpx.Timeout(connect_timeout, read=read_timeout)
+        self._timeout = self._http.Timeout(connect_timeout, read=read_timeout)
+        self._open_timeout = open_timeout
         policy = ReconnectPolicy() if reconnect is True else reconnect or None
         self._plan = Plan(
             self._method,
@@ -82,9 +91,11 @@ class Source:
             last_event_id=last_event_id,
             is_last=is_last,
             redirects=redirects,
+            accept_encoding=self._given.get("Accept-Encoding", "identity"),
+            strict_content_type=strict_content_type,
             max_event_bytes=max_event_bytes,
         )
-        self.response: httpx.Response | None = None
+        self.response: httpx.Response | httpx2.Response | None = None
         self._prepare()
 
     def _prepare(self) -> None:
@@ -105,11 +116,11 @@ class Source:
         """The reconnection time that the server asked for, in milliseconds, or None."""
         return self._plan.retry
 
-    def _request(self, **extensions: Any) -> httpx.Request:
+    def _request(self, **extensions: Any) -> Any:
         """Make the request of the next attempt."""
-        headers = httpx.Headers(self._plan.connecting())
+        headers = self._http.Headers(self._plan.connecting())
         headers.update(self._given)
-        request: httpx.Request = self._client.build_request(
+        return self._client.build_request(
             self._method,
             self._url,
             headers=headers,
@@ -117,78 +128,83 @@ class Source:
             extensions=extensions,
             **self._body,
         )
-        return request
 
     def _own_settings(self) -> dict[str, Any]:
-        """The arguments of a client of our own: its connections are not kept."""
-        return {"limits": httpx.Limits(max_keepalive_connections=0), "timeout": self._timeout}
+        """Return the arguments of a client of our own: its connections are not kept."""
+        return {"limits": self._http.Limits(max_keepalive_connections=0), "timeout": self._timeout}
 
-    def _judge(self, response: httpx.Response) -> tuple[Verdict, httpx.Request | None, str]:
-        """Tell what an answer is, the request that it leads to, and why there is none."""
+    def _judge(self, response: Any) -> tuple[Verdict, Any, str]:
+        """Return how an answer is taken, the request that it leads to, and why there is none."""
         verdict = self._plan.judge(response.status_code, response.headers)
         if verdict != "redirect":
             return verdict, None, ""
         following = response.next_request
         if following is None:
             return "refused", None, "a redirect to nowhere"
-        why = self._plan.redirect(following.method, _same_origin(response.url, following.url))
-        return ("redirect", following, "") if why is None else ("refused", None, why)
+        same_origin = _same_origin(response.url, following.url)
+        why = self._plan.redirect(following.method, same_origin)
+        if why is not None:
+            return "refused", None, why
+        return "redirect", following if same_origin else self._crossing(response, following), ""
 
-    def _failed(self, error: httpx.RequestError) -> None:
+    def _crossing(self, response: Any, following: Any) -> Any:
+        """Return the request to another origin: Accept, the body, and the answer's own cookies."""
+        cookies = self._http.Cookies()
+        cookies.extract_cookies(response)
+        headers = {name: following.headers[name] for name in _CROSSING if name in following.headers}
+        return self._http.Request(
+            following.method,
+            following.url,
+            headers={**headers, "Accept-Encoding": "identity"},
+            cookies=cookies,
+            stream=following.stream,
+            extensions=following.extensions,
+        )
+
+    @property
+    def _failures(self) -> tuple[type[Exception], ...]:
+        """The errors of an exchange that failed: the library's, and those that a server provokes.
+
+        InvalidURL and UnicodeError are those of a redirect's Location or of a cookie.
+        """
+        http = self._http
+        return http.RequestError, http.InvalidURL, UnicodeError, ContentEncodingError
+
+    def _failed(self, error: Exception) -> None:
         """Tell the plan of a connection that could not be made or was cut."""
         said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
+        http = self._http
+        final = http.UnsupportedProtocol, http.LocalProtocolError, http.InvalidURL, UnicodeError
+        if isinstance(error, final):
             self._plan.failed(said, error)
         else:
             self._plan.lost(said, error)
 
+    def _late(self) -> None:
+        """Tell the plan that the head of the answer did not come in time."""
+        self._plan.lost(f"no answer came within open_timeout={self._open_timeout:g} s")
 
-class Excerpt:
-    """The beginning of an answer that is no stream, and its size."""
-
-    def __init__(self, response: httpx.Response) -> None:
-        self.body = b""
-        declared = response.headers.get("content-length", "")
-        self._declared = int(declared) if declared.isascii() and declared.isdigit() else 0
-        self._read = 0
-        self._until = time.monotonic() + _LONGEST_TIME
-        timeout = response.request.extensions.get("timeout")
-        if timeout:  # which is looked at once more when the body is read
-            timeout["read"] = min(timeout.get("read") or _LONGEST_TIME, _LONGEST_TIME)
-
-    def add(self, chunk: bytes) -> bool:
-        """Take a piece of the body, and tell whether that was enough."""
-        self.body += chunk[: _EXCERPT - len(self.body)]
-        self._read += len(chunk)
-        return self._read >= _LONGEST_READ or time.monotonic() > self._until
-
-    @property
-    def size(self) -> int:
-        """The bytes of the whole body: as declared, else as many as were read."""
-        return max(self._declared, self._read)
+    def _checked(self, url: Any, client: Any) -> Any:
+        """Return a URL that can be asked for, relative to the base of a caller's client or not."""
+        try:
+            parsed = self._http.URL(url)
+            whole = parsed if client is None else client._merge_url(parsed)
+        except (self._http.InvalidURL, TypeError) as error:
+            raise ValueError(f"url is none: {error}") from None
+        if whole.scheme not in ("http", "https") or not whole.host:
+            raise ValueError(f"url must be an http or https URL with a host, not {_shown(whole)!r}")
+        return whole
 
 
-def _checked(url: Any, client: Any) -> httpx.URL:
-    """Give a URL that can be asked for; one of a client's own may be relative to its base."""
-    try:
-        parsed = httpx.URL(url)
-        whole = parsed if client is None else client._merge_url(parsed)
-    except (httpx.InvalidURL, TypeError) as error:
-        raise ValueError(f"url is none: {error}") from None
-    if whole.scheme not in ("http", "https") or not whole.host:
-        raise ValueError(f"url must be an http or https URL with a host, not {_shown(whole)!r}")
-    return whole
-
-
-def _shown(url: httpx.URL) -> str:
-    """A URL without what may be secret in it: user, password, query and fragment."""
+def _shown(url: Any) -> str:
+    """Return a URL without the parts that may be secret: user, password, query and fragment."""
     parts = urlsplit(str(url))
     query = "?…" if parts.query else ""
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}{query}"
 
 
-def _same_origin(url: httpx.URL, other: httpx.URL) -> bool:
-    """Whether two URLs have scheme, host and port in common, or differ by http to https alone."""
+def _same_origin(url: Any, other: Any) -> bool:
+    """True if two URLs have scheme, host and port in common, or differ only by http to https."""
     ports = {"http": 80, "https": 443}
     one, two = ((it.scheme, it.host, it.port or ports.get(it.scheme)) for it in (url, other))
     upgraded = one[0] == "http" and two == ("https", one[1], 443) and one[2] == 80

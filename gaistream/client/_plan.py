@@ -19,13 +19,23 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
-from typing import Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 from .._backend import ServerSentEvent, SSEDecoder
-from ..errors import ClientError, ConnectionLost, ContentTypeError, EventTooLarge, StatusError
-from ..http import MEDIA_TYPES, media_type, retry_after
+from ..content_coding import unasked_coding
+from ..dialects.protocols import Ending
+from ..errors import (
+    ClientError,
+    ConnectionLost,
+    ContentEncodingError,
+    ContentTypeError,
+    EventTooLarge,
+    ResponseError,
+    StatusError,
+)
+from ..http import MEDIA_TYPES, error_message, is_event_stream, retry_after
 from ..ndjson_reader import MAX_BYTES
-from ._policy import Reconnecting, ReconnectPolicy, ends_answer
+from ._policy import Reconnecting, ReconnectPolicy
 
 State = Literal["connecting", "open", "waiting", "closed"]
 Verdict = Literal["open", "over", "redirect", "refused"]
@@ -36,6 +46,7 @@ _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+LONGEST_ID = 1024  # bytes of an id that is sent
 _LONGEST_SHOWN = 200  # bytes of a body in a message
 
 
@@ -47,8 +58,10 @@ class Plan:
         policy: None: there is no reconnecting.
         repeatable: the caller says that the request may be repeated whatever its method.
         last_event_id: where to resume from.
-        is_last: tells whether an event is the last one of its answer.
+        is_last: True for the last event of the answer; None: that of the protocol it is in.
         redirects: which redirects are followed.
+        accept_encoding: the codings that are asked for.
+        strict_content_type: text/event-stream is insisted on.
         max_event_bytes: the decoder's limit.
         now, wall, chance: clocks, and a number from 0 to 1; for tests.
     """
@@ -61,8 +74,10 @@ class Plan:
         *,
         repeatable: bool = False,
         last_event_id: str = "",
-        is_last: Callable[[ServerSentEvent], bool] = ends_answer,
+        is_last: Callable[[ServerSentEvent], bool] | None = None,
         redirects: str = "same-origin",
+        accept_encoding: str = "identity",
+        strict_content_type: bool = False,
         max_event_bytes: int = MAX_BYTES,
         now: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
@@ -73,7 +88,8 @@ class Plan:
         self.ready: deque[ServerSentEvent] = deque()
         self._method, self._url = method, url
         self._policy, self._repeatable, self._redirects = policy, repeatable, redirects
-        self._is_last, self._limit = is_last, max_event_bytes
+        self._is_last, self._limit = is_last or Ending().is_last, max_event_bytes
+        self._accept_encoding, self._strict = accept_encoding, strict_content_type
         self._now, self._wall, self._chance = now, wall, chance
         self._state: State = "connecting"
         self._decoder = self._new_decoder()
@@ -82,8 +98,8 @@ class Plan:
         self._opened: float | None = None
         self._not_before = 0.0
         self._redirected = 0
-        self._complete = False  # the last event that was received ends the answer
-        self._due: Callable[[], Reconnecting | None] | None = None  # behind what is ready
+        self.complete = False  # the last event of the answer has come
+        self._due: Callable[[], Reconnecting | None] | None = None  # after what is ready
 
     def _new_decoder(self) -> SSEDecoder:
         limit, last = self._limit, self.last_event_id
@@ -113,7 +129,8 @@ class Plan:
             self._row_began = self._now()
         self._redirected = 0
         headers = {b"Accept": _MEDIA_TYPE.encode(), b"Cache-Control": b"no-store"}
-        headers[b"Accept-Encoding"] = b"identity"  # a compressed stream is often a delayed one
+        # identity: a compressed stream is often a delayed one
+        headers[b"Accept-Encoding"] = self._accept_encoding.encode()
         if last := self.last_event_id.strip(" \t"):
             headers[b"Last-Event-ID"] = last.encode(errors="replace")
         return headers
@@ -125,11 +142,10 @@ class Plan:
             return "over"
         if status in _REDIRECTS and "location" in headers and self._redirects != "none":
             return "redirect"
-        if status == HTTPStatus.OK and _is_stream(headers):
+        if status == HTTPStatus.OK and not self._refusal(headers):
             self._enter("open")
             self._opened = self._now()
             self._decoder = self._new_decoder()
-            self._complete = False
             return "open"
         return "refused"
 
@@ -142,7 +158,17 @@ class Plan:
             return f"a redirect that would make a {method} of this {self._method}"
         if not same_origin and self._redirects != "any":
             return "a redirect to another origin, which redirects='any' would follow"
+        if not same_origin and self.last_event_id:
+            return "a redirect to another origin, to which Last-Event-ID is not sent: connect to it"
         return None
+
+    def _refusal(self, headers: Mapping[str, str]) -> tuple[type[ResponseError], str] | None:
+        """Return why an answer of status 200 is no stream that is read; None: it is one."""
+        kind = headers.get("content-type", "")
+        if not is_event_stream(kind, self._strict):
+            return ContentTypeError, f"the answer is {kind or 'of no type'}, not {_MEDIA_TYPE}"
+        coding = unasked_coding(headers.get("content-encoding", ""), self._accept_encoding)
+        return (ContentEncodingError, coding) if coding else None
 
     def receive(self, chunk: bytes) -> None:
         """Take bytes of an open stream; what they complete is then `ready`."""
@@ -151,15 +177,16 @@ class Plan:
         except EventTooLarge as error:
             events, error.values = error.values, []
             self._add(events)
-            self._due = partial(self._fail, error)
+            self._due = self._due or partial(self._fail, error)
 
     def ended(self) -> None:
         """The body has come to its proper end."""
-        self._due = partial(self._resume, "the stream ended", None)
+        self._due = self._due or partial(self._resume, "the stream ended", None)
 
     def lost(self, reason: str, cause: Exception | None = None) -> None:
         """The connection could not be made, or was cut."""
-        self._due = partial(self._resume, reason, partial(ConnectionLost, url=self._url), cause)
+        lost = partial(ConnectionLost, url=self._url)
+        self._due = self._due or partial(self._resume, reason, lost, cause)
 
     def interrupted(self) -> None:
         """What the face was doing was broken off, by a cancellation or an exception of others."""
@@ -174,21 +201,18 @@ class Plan:
     def refused(
         self, status: int, headers: Mapping[str, str], body: bytes, size: int, why: str = ""
     ) -> None:
-        """The answer is no stream; `why` tells it, where its status and type do not."""
+        """The answer is no stream; `why` tells it, if its status and headers do not."""
+        make: Any = StatusError
         kind = headers.get("content-type", "")
-        wrong_kind = status == HTTPStatus.OK and not why
-        said = why or (
-            f"the answer is {kind or 'of no type'}, not {_MEDIA_TYPE}"
-            if wrong_kind
-            else f"HTTP {status}{_phrase(status)}, {kind or 'of no type'}"
-        )
-        shown = repr(body[:_LONGEST_SHOWN].decode(errors="replace"))
-        shown += "…" * (len(body) > _LONGEST_SHOWN)
-        told = f"{said}: {shown} ({size} bytes)"
+        said = why or f"HTTP {status}{_phrase(status)}, {kind or 'of no type'}"
+        if status == HTTPStatus.OK and not why and (refusal := self._refusal(headers)):
+            make, said = refusal
+        shown = error_message(body) or repr(body[:_LONGEST_SHOWN].decode(errors="replace"))
+        shown += "…" * (len(body) > _LONGEST_SHOWN and shown[0] == "'")
+        told = f"{said}: {shown} ({size} bytes)" if body else f"{said} ({size} bytes)"
         make = partial(
-            ContentTypeError if wrong_kind else StatusError,
-            url=self._url, status=status, content_type=kind, body=body, body_size=size,
-        )  # fmt: skip
+            make, url=self._url, status=status, content_type=kind, body=body, body_size=size
+        )
         if status in (408, 429) or (status >= 500 and status not in (501, 505)):
             asked = retry_after(headers.get("retry-after", ""), self._wall())
             self._due = partial(self._again, told, make, None, asked, reason=said)
@@ -203,7 +227,8 @@ class Plan:
             event = self.ready.popleft()
         except IndexError:  # also where another thread has just closed it
             return None
-        self.last_event_id = str(event.id or "") if self.ready else self._decoder.last_event_id
+        more = self.ready or self.complete  # else an id without an event may have followed
+        self.last_event_id = str(event.id or "") if more else self._decoder.last_event_id
         return event
 
     @property
@@ -232,10 +257,13 @@ class Plan:
     def _add(self, events: list[ServerSentEvent]) -> None:
         if self._decoder.retry is not None:
             self.retry = self._decoder.retry
-        if events:
-            self.ready += events
-            self._complete = self._is_last(events[-1])
-        elif not self.ready:
+        for event in events:
+            self.ready.append(event)
+            if self._is_last(event):
+                self.complete = True
+                self._due = self.close  # without waiting for the server to close
+                return
+        if not self.ready:
             self.last_event_id = self._decoder.last_event_id
 
     def _may_repeat(self) -> bool:
@@ -244,9 +272,8 @@ class Plan:
     def _resume(
         self, reason: str, make: _Failure | None, cause: Exception | None = None
     ) -> Reconnecting | None:
-        """Go on behind the end (`make` is None) or a cut, unless the answer was complete."""
-        complete = self._complete and self._opened is not None
-        if complete or (make is None and (self._policy is None or not self._may_repeat())):
+        """Go on behind the end (`make` is None) or a cut."""
+        if make is None and (self._policy is None or not self._may_repeat()):
             self.close()
             return None
         return self._again(reason, make or partial(ConnectionLost, url=self._url), cause)
@@ -283,6 +310,8 @@ class Plan:
             return f"a {self._method} is not repeated unless repeatable=True or an id was seen"
         if _CONTROLS.search(self.last_event_id):
             return "the last id holds a control character and cannot be sent in a header"
+        if (size := len(self.last_event_id.encode(errors="replace"))) > LONGEST_ID:
+            return f"the last id has {size} bytes, and more than {LONGEST_ID} are not sent"
         return ""
 
     def _fail(self, error: Exception, cause: Exception | None = None) -> NoReturn:
@@ -291,10 +320,6 @@ class Plan:
 
     def _told(self, message: str, hint: str) -> str:
         return f"{self._method} {self._url}: {message}" + (f"; {hint}" if hint else "")
-
-
-def _is_stream(headers: Mapping[str, str]) -> bool:
-    return media_type(headers.get("content-type", "")) == _MEDIA_TYPE
 
 
 def _phrase(status: int) -> str:

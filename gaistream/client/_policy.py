@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from .._backend import ServerSentEvent
+from ..dialects.protocols import Ending
 from ..http import LONGEST_WAIT
 
 _STEP = 0.1  # seconds from which delays grow, where the first one is shorter
@@ -78,5 +79,10 @@ class Reconnecting:
 
 
 def ends_answer(event: ServerSentEvent) -> bool:
-    """Tell whether an event is the last of an answer: `done`, `message_stop` or `[DONE]`."""
-    return event.event in ("done", "message_stop") or event.data == "[DONE]"
+    """Return True if an event is the last one of an answer in any protocol.
+
+    `done` (as name or `type`), `message_stop`, `[DONE]`, `response.completed`, `.failed` and
+    `.incomplete`, `RUN_FINISHED` and `RUN_ERROR`. It looks at one event; a client that was given no
+    `is_last` looks at all of them, and so also takes `finish` and `abort` of the AI SDK for an end.
+    """
+    return Ending().is_last(event)

@@ -26,6 +26,7 @@ from .._backend import (
     read_json,
 )
 from ..dialects import create_reader
+from ..dialects.protocols import DONE
 from ..errors import EventTooLarge, FrameError, NDJSONError
 from ..events import Error
 from ..writer import encode_events
@@ -177,8 +178,8 @@ class Conversion:
         try:
             value = read_json(text, "replace")
         except ValueError:
-            if text.strip() == "[DONE]":
-                self.lost["[DONE]"] += 1
+            if text.strip() == DONE:
+                self.lost[DONE] += 1
                 return b""
             raise _WrongError(
                 f"the data of event {self._number} is not JSON; --dialect envelope takes any"

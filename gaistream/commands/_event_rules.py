@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from ._protocols import TERMINATORS, Ending, is_after_end
+from ..dialects.protocols import DONE, Ending
 from ._rules import Finding, excerpt
 
 _MOST_NAMES = 50  # names that are counted apart; a stream may have as many as events
@@ -36,12 +36,12 @@ class EventRules:
         self.names[name if name in self.names or len(self.names) < _MOST_NAMES else "others"] += 1
         if isinstance(payload, dict | list):
             self._containers += 1
-        elif payload is None and data.strip() not in ("", "null", "[DONE]"):
+        elif payload is None and data.strip() not in ("", "null", DONE):
             said = f"{excerpt(data.encode())} is not JSON, as the data of other events is"
             found += self._hold(Finding("not-json", line, said, "it is given, and does not parse"))
-        if is_after_end(self.ending, data):
-            last = TERMINATORS[self.ending.protocol]
-            said = f"{name!r} stands behind {last}, the last event of {self.ending.protocol}"
+        if self.ending.is_after_end(data):
+            last, of = self.ending.terminator, self.ending.protocol or "the stream"
+            said = f"{name!r} stands behind {last}, the last event of {of}"
             found.append(Finding("after-end", line, said, "most clients have gone by then"))
         self.ending.see(name, data, payload)
         self._last = data
@@ -64,7 +64,7 @@ class EventRules:
             said = f"the stream ended in an error of the server's: {last}"
             return [*found, Finding("server-error", None, said, "the answer is not whole")]
         if self.ending.truncated:
-            last = TERMINATORS[self.ending.protocol]
+            last = self.ending.terminator
             said = f"{self.ending.protocol} ends with {last}, which did not come"
             effect = "most clients take what came for the whole"
             found = [*found, Finding("truncated", None, said, effect)]

@@ -1,4 +1,4 @@
-"""One request of a stream by httpx, for the commands: its options, and the open answer."""
+"""One request of a stream, for the commands: its options, and the open answer."""
 
 from __future__ import annotations
 
@@ -6,16 +6,21 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import httpx
 
 from .. import __version__
-from ..errors import ClientError
+from ..chunks import body_of
+from ..errors import ClientError, ContentEncodingError
+from ..http_client import Excerpt, http_library, refused_coding
 from ._http_rules import TYPES
 from ._terminal import UnusableError, stdin
 
+if TYPE_CHECKING:
+    import httpx
+
+HTTP: Any = http_library("the command")
 _ACCEPT = {"sse": "text/event-stream", "ndjson": "application/x-ndjson", None: ", ".join(TYPES)}
 _EXCERPT = 300  # bytes of a refusal that are shown
 
@@ -84,9 +89,9 @@ def asked(
     if body is not None and not any(name.lower() == "content-type" for name in given):
         given["Content-Type"] = "application/json"
     try:
-        parsed = httpx.URL(url)
-        httpx.Request("GET", parsed, headers=given)
-    except (httpx.InvalidURL, UnicodeError) as error:
+        parsed = HTTP.URL(url)
+        HTTP.Request("GET", parsed, headers=given)
+    except (HTTP.InvalidURL, UnicodeError) as error:
         raise click.UsageError(f"the request cannot be made: {error}") from None
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise click.UsageError("the URL must begin with http:// or https:// and have a host")
@@ -109,27 +114,46 @@ def opened(request: Asked, format: str | None) -> Iterator[httpx.Response]:
     """Ask, and give the answer, whose body is still to be read; its status is 200 or 204.
 
     Raises:
-        UnusableError: there is no connection, or the server answers with another status.
+        UnusableError: there is no connection, or the server answers with another status, or with a
+            content coding that was not asked for.
     """
     headers = {"Accept": _ACCEPT[format], "Accept-Encoding": "identity"}
     headers.update(request.headers)
-    timeout = httpx.Timeout(10.0, read=request.timeout)
+    timeout = HTTP.Timeout(10.0, read=request.timeout)
     with contextlib.ExitStack() as stack:
-        client = stack.enter_context(httpx.Client(timeout=timeout, verify=not request.insecure))
+        client = stack.enter_context(HTTP.Client(timeout=timeout, verify=not request.insecure))
         try:
             response = stack.enter_context(
                 client.stream(request.method, request.url, headers=headers, content=request.body)
             )
             if response.status_code not in (200, 204):
                 raise UnusableError(_refusal(response))
-        except (httpx.RequestError, UnicodeError) as error:
+            if coding := refused_coding(response):
+                raise UnusableError(f"{coding}, as by -H 'Accept-Encoding: gzip'")
+        except (HTTP.RequestError, HTTP.InvalidURL, UnicodeError) as error:
             raise UnusableError(f"cannot connect: {said(error)}") from None
         yield response
 
 
+def chunks_of(response: httpx.Response) -> Iterator[bytes]:
+    """Yield the body of an answer.
+
+    Raises:
+        CutError: the connection was cut, or the body cannot be decompressed.
+    """
+    try:
+        yield from body_of(response)
+    except (HTTP.RequestError, ContentEncodingError) as error:
+        raise CutError(said(error)) from None
+
+
+class CutError(Exception):
+    """The body of an answer did not come to its end, for the reason that is the text."""
+
+
 def said(error: Exception) -> str:
     """Give what an error says, or its name where it says nothing."""
-    if isinstance(error, httpx.ReadTimeout):
+    if isinstance(error, HTTP.ReadTimeout):
         return "nothing came for as long as --timeout allows"
     words = str(error) if isinstance(error, ClientError) or str(error) else type(error).__name__
     mend = "; --insecure takes any certificate" if "CERTIFICATE_VERIFY_FAILED" in words else ""
@@ -140,11 +164,6 @@ def _refusal(response: httpx.Response) -> str:
     told = f"HTTP {response.status_code} {response.reason_phrase}".rstrip()
     if response.has_redirect_location:
         return f"{told}, to {response.headers['location']}, which is not followed"
-    body = b""
-    with contextlib.suppress(httpx.RequestError):  # the status is what matters
-        for chunk in response.iter_bytes():
-            body += chunk
-            if len(body) >= _EXCERPT:
-                break
-    text = " ".join(body[:_EXCERPT].decode(errors="replace").split())
+    text = Excerpt(response, _EXCERPT, _EXCERPT).read().body.decode(errors="replace")
+    text = " ".join(text.split())
     return f"{told}: {text}" if text else told

@@ -12,15 +12,13 @@ from functools import partial
 from typing import Any
 
 import click
-import httpx
 from rich.console import Console
 
 from .. import _json
-from ._http import Asked, asked, opened, request_options, said
+from ._http import HTTP, Asked, CutError, asked, chunks_of, opened, request_options
 from ._http_rules import check_headers, format_of
 from ._ndjson_rules import NDJSONCheck
 from ._progress import progress, quiet_console, size_of
-from ._protocols import TERMINATORS
 from ._rules import LEVELS, RULES, Finding
 from ._sniff import format_of_start
 from ._sse_rules import SSECheck
@@ -123,9 +121,10 @@ def _made_of(checked: SSECheck | NDJSONCheck, format: str) -> str:
         told += f", resumes behind the id {checked.last_event_id!r}"
     if checked.retry is not None:
         told += f", reconnects after {checked.retry} ms"
-    if protocol := events.ending.protocol:
-        ended = "ended" if events.ending.terminated else "did not end"
-        told += f". Its protocol is {protocol}; it {ended} with {TERMINATORS[protocol]}"
+    ending = events.ending
+    if ending.protocol:
+        ended = "ended" if ending.terminated else "did not end"
+        told += f". Its protocol is {ending.protocol}; it {ended} with {ending.terminator}"
     return told + "."
 
 
@@ -180,7 +179,7 @@ def command(
 
 def _shown(url: str) -> str:
     """A URL without what may be secret in it."""
-    parsed = httpx.URL(url.partition("#")[0].partition("?")[0])
+    parsed = HTTP.URL(url.partition("#")[0].partition("?")[0])
     return str(parsed.copy_with(userinfo=b""))
 
 
@@ -248,10 +247,10 @@ def _check_url(
             pass
         except KeyboardInterrupt:
             interrupted = True
-        except httpx.RequestError as error:
+        except CutError as error:
             complete = True
             effect = "EventSource reconnects" if format == "sse" else ""
-            report.add([Finding("connection-cut", None, f"cut: {said(error)}", effect)])
+            report.add([Finding("connection-cut", None, f"cut: {error}", effect)])
     if complete:
         report.add(checked.close())
     report.end(checked, format, complete)
@@ -263,7 +262,7 @@ class _Over(Exception):
 
 
 def _timed(
-    response: httpx.Response, duration: float | None, max_gap: float,
+    response: Any, duration: float | None, max_gap: float,
     checked: SSECheck | NDJSONCheck, report: Report,
 ) -> Iterator[bytes]:  # fmt: skip
     """Give the chunks of an answer; report the gaps between them, and stop in time."""
@@ -281,7 +280,7 @@ def _timed(
         timer.start()
     last = time.monotonic()
     try:
-        for chunk in response.iter_bytes():
+        for chunk in chunks_of(response):
             now = time.monotonic()
             if now - last > max_gap:
                 effect = "proxies cut silent connections, many after 60 s"
@@ -289,7 +288,7 @@ def _timed(
                 report.add([Finding("silent-gap", checked.line + 1, told, effect)])
             last = now
             yield chunk
-    except httpx.RequestError:
+    except CutError:
         if not over.is_set():
             raise
     finally:

@@ -7,16 +7,16 @@ from functools import partial
 from typing import Any
 
 import click
-import httpx
 
 from .. import _json
 from .._backend import NDJSONDecoder, ServerSentEvent, SSEDecoder, read_json
 from ..client import Reconnecting, connect_sse
+from ..dialects.protocols import Ending, text_of
 from ..errors import ClientError, EventTooLarge, NDJSONError
+from ..http import is_event_stream
 from ._conversions import Watch
-from ._http import Asked, asked, opened, request_options, said
+from ._http import HTTP, Asked, CutError, asked, chunks_of, opened, request_options, said
 from ._http_rules import format_of
-from ._protocols import TERMINATORS, Ending, text_of
 from ._sse_rules import value_of
 from ._terminal import (
     INTERRUPTED,
@@ -160,7 +160,7 @@ def command(
             status = WRONG
     lacks = view.end()
     if not quiet:
-        end = view.ending.terminated and f", ended with {TERMINATORS[view.ending.protocol]}"
+        end = view.ending.terminated and f", ended with {view.ending.terminator}"
         show(errors, (view.timing.summary() + (end or "") + lacks, "dim"))
     if problem:
         show(errors, ("wrong: ", "bold red"), (problem, ""))
@@ -171,7 +171,7 @@ def _ended_badly(ending: Ending) -> str:
     if ending.failed:
         return "the stream ended in an error of the server's"
     if ending.truncated:
-        last = TERMINATORS[ending.protocol]
+        last = ending.terminator
         return f"the stream was cut: {ending.protocol} ends with {last}, which did not come"
     return ""
 
@@ -181,16 +181,16 @@ def _once(request: Asked, format: str | None, view: View) -> None:
     with opened(request, format) as response:
         if response.status_code == 204:
             return
-        format = format or format_of(response.headers)
+        kind = response.headers.get("content-type", "")
+        format = format or format_of(response.headers) or ("sse" if is_event_stream(kind) else None)
         if format is None:
-            kind = response.headers.get("content-type") or "missing"
             raise UnusableError(
                 f"the content type is {kind}, that of no stream; --format sse or ndjson reads it"
             )
         try:
-            _show_all(response.iter_bytes(), format, view)
-        except httpx.RequestError as error:
-            raise BrokenStreamError(f"the connection was cut: {said(error)}") from None
+            _show_all(chunks_of(response), format, view)
+        except CutError as error:
+            raise BrokenStreamError(f"the connection was cut: {error}") from None
 
 
 def _show_all(chunks: Iterator[bytes], format: str, view: View) -> None:
@@ -235,7 +235,7 @@ def _resumed(request: Asked, view: View) -> None:
         behind = f", behind #{notice.last_event_id}" if notice.last_event_id else ""
         show(errors, (f"{told}{behind}: {notice.reason}", "yellow"))
 
-    client = httpx.Client(verify=not request.insecure)
+    client = HTTP.Client(verify=not request.insecure)
     try:
         with client, connect_sse(
             request.url, method=request.method, headers=request.headers, content=request.body,

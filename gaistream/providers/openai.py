@@ -1,4 +1,4 @@
-"""Any service that speaks OpenAI's Chat Completions protocol, through httpx.
+"""Any service that speaks OpenAI's Chat Completions protocol, through httpx or httpx2.
 
 What it guarantees: the events of `dialects/openai_chat.py`, as soon as their bytes arrive; every
 failure is a `StreamError` or an `Error` event whose text is fit for a client (no key, no header,
@@ -6,7 +6,7 @@ no address, no page of HTML); and the response, and the client where it is the p
 closed in every outcome: the end, an error, a consumer that stops early, a cancellation.
 
 How: one POST with `stream: true`, its body read by an `EventDecoder`.
-httpx is an extra (`pip install gaistream[httpx]`) and imported when a provider is made.
+The library is an extra (`gaistream[httpx]` or `[httpx2]`) and imported when a provider is made.
 """
 
 from __future__ import annotations
@@ -14,19 +14,23 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import AsyncGenerator, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from .. import _json, http
-from .._backend import read_json
+from .._backend import ServerSentEvent, read_json
 from ..chat import ChatRequest
-from ..errors import EventTooLarge, StreamError
+from ..chunks import abody_of
+from ..errors import ContentEncodingError, EventTooLarge, StreamError
 from ..event_loop import event_loop
 from ..events import Done, Error, Event
+from ..http_client import Excerpt, http_library, refused_coding
+from ..ndjson_reader import MAX_BYTES
 from ..reader import EventDecoder
 
 if TYPE_CHECKING:
     import httpx
+    import httpx2
 
 __all__ = ["OpenAIProvider"]
 
@@ -46,14 +50,14 @@ class OpenAIProvider:
         api_key: sent as a bearer token; None: no Authorization header. The environment is not
             read.
         model: for requests that name none; None: such requests go out without a model.
-        client: an `httpx.AsyncClient` to use; it stays open and keeps connections between
-            requests. None: each request has its own, which is closed with it.
+        client: an `AsyncClient` of httpx or httpx2 to use; it stays open and keeps connections
+            between requests. None: each request has its own, which is closed with it.
         timeout: seconds to wait for a connection, and for each next piece of the answer; None:
             for ever.
         headers: further headers, which win over the provider's own.
 
     Raises:
-        ImportError: httpx is not installed.
+        ImportError: neither httpx nor httpx2 is installed.
         ValueError: `base_url` is not an http(s) URL, or the key cannot stand in a header.
 
     What stands in `request.extra` is sent along (`tools`, `top_p`, …), but cannot override what
@@ -70,23 +74,20 @@ class OpenAIProvider:
         *,
         api_key: str | None = None,
         model: str | None = None,
-        client: httpx.AsyncClient | None = None,
+        client: httpx.AsyncClient | httpx2.AsyncClient | None = None,
         timeout: float | None = 60.0,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        try:
-            import httpx
-        except ImportError as error:
-            raise ImportError("OpenAIProvider needs httpx: pip install gaistream[httpx]") from error
+        self._http: Any = http_library("OpenAIProvider", client)
         if api_key is not None and not (api_key.isascii() and api_key.isprintable()):
             raise ValueError("api_key must be printable ASCII")  # its value is not for a log
-        self._url = _endpoint(base_url)
+        self._url = self._endpoint(base_url)
         self._model = model
-        self._client = client
+        self._client: Any = client
         # Loading the certificates takes longer than many a request: once, and not for each.
-        self._tls = httpx.create_ssl_context() if client is None else None
+        self._tls = self._http.create_ssl_context() if client is None else None
         self._timeout = timeout
-        self._headers = httpx.Headers({"Accept": "text/event-stream"})
+        self._headers = self._http.Headers({"Accept": "text/event-stream"})
         self._headers["Accept-Encoding"] = "identity"  # a compressed stream is often a delayed one
         self._headers["Content-Type"] = "application/json"
         if api_key:
@@ -101,8 +102,7 @@ class OpenAIProvider:
         Raises:
             StreamError: the service cannot be reached, refuses, fails, or stops sending.
         """
-        import httpx
-
+        httpx = self._http
         try:
             async with contextlib.AsyncExitStack() as stack:
                 client = self._client
@@ -117,17 +117,20 @@ class OpenAIProvider:
                     timeout=self._timeout,
                 )
                 response = await stack.enter_async_context(sent)
-                await self._check(response)
-                events = await stack.enter_async_context(contextlib.aclosing(self._read(response)))
+                read = await self._check(response)
+                events = await stack.enter_async_context(contextlib.aclosing(read(response)))
                 async for event in events:
                     yield event
-        except httpx.RequestError as error:
+        except (httpx.RequestError, httpx.InvalidURL, UnicodeError) as error:
+            # the last two: a Location or a cookie of the service that no request can carry
             where = self._url.copy_with(query=None, fragment=None, userinfo=b"")  # may hold keys
             said = self._public(str(error))
             _log.warning("the provider at %s: %s: %s", where, type(error).__name__, said)
-            raise _unreachable(error) from error
+            raise self._unreachable(error) from error
         except EventTooLarge as error:
             raise _failure("the provider sent too large an event", "failed") from error
+        except ContentEncodingError as error:
+            raise _failure("the provider's answer cannot be decompressed", "failed") from error
 
     def _body(self, request: ChatRequest) -> dict[str, Any]:
         body: dict[str, Any] = dict(request.extra)
@@ -143,18 +146,25 @@ class OpenAIProvider:
         body["stream_options"] = {**options, "include_usage": True}
         return body
 
-    async def _check(self, response: httpx.Response) -> None:
-        """Raise unless the answer is a stream."""
+    async def _check(self, response: Any) -> Callable[[Any], AsyncGenerator[Event, None]]:
+        """Return what reads an answer; raise if there is nothing to read."""
         if not response.is_success:
             raise await self._refusal(response)
-        mime = http.media_type(response.headers.get("content-type", ""))
-        if mime not in ("", "text/event-stream"):
-            raise _failure(f"the provider sent {mime[:80]} instead of text/event-stream", "failed")
+        if refused_coding(response):
+            raise _failure("the provider compressed its answer without being asked", "failed")
+        kind = response.headers.get("content-type", "")
+        if http.is_event_stream(kind):
+            return self._read
+        if http.is_json(kind):
+            return self._read_whole
+        mime = http.media_type(kind)[:80]
+        raise _failure(f"the provider sent {mime} instead of text/event-stream", "failed")
 
-    async def _refusal(self, response: httpx.Response) -> StreamError:
+    async def _refusal(self, response: Any) -> StreamError:
         """What an answer that is not a success means for the client."""
         status = response.status_code
-        said = self._public(_message_of(await _beginning(response)))
+        excerpt = await Excerpt(response, _LONGEST_ERROR_BODY).aread()
+        said = self._public(http.error_message(excerpt.body))
         _log.warning("the provider answered %d: %s", status, said or "(no message)")
         colon = f": {said}" if said else ""
         wait = http.retry_after(response.headers.get("retry-after", ""), time.time())
@@ -167,13 +177,31 @@ class OpenAIProvider:
             return _failure(f"the provider rejected the request{colon}", "rejected", wait=wait)
         return _failure(f"the provider failed with status {status}{colon}", "failed", wait=wait)
 
-    async def _read(self, response: httpx.Response) -> AsyncGenerator[Event, None]:
-        """The events of a body; httpx saying that it was cut is the end of it, as any other."""
-        import httpx
-
+    async def _read_whole(self, response: Any) -> AsyncGenerator[Event, None]:
+        """Yield the events of an answer that is one JSON value: a completion, or an error."""
+        body = bytearray()
+        async with contextlib.aclosing(abody_of(response)) as chunks:
+            async for chunk in chunks:
+                body += chunk
+                if len(body) > MAX_BYTES:
+                    raise _failure("the provider sent too large an answer", "failed")
+        said = self._public(http.error_message(body))
+        if said:
+            _log.warning("the provider answered %d: %s", response.status_code, said)
+            raise _failure(f"the provider failed: {said}", "failed")
+        chunk_of_stream = _as_chunk(body)
+        if chunk_of_stream is None:
+            raise _failure("the provider sent JSON instead of text/event-stream", "failed")
         decoder = EventDecoder(dialect="openai_chat")
-        async with contextlib.aclosing(_chunks_of(response)) as chunks:
-            with contextlib.suppress(httpx.ReadError, httpx.RemoteProtocolError):
+        for data in (chunk_of_stream, "[DONE]"):
+            for event in self._told(decoder.feed(ServerSentEvent(data))):
+                yield event
+
+    async def _read(self, response: Any) -> AsyncGenerator[Event, None]:
+        """The events of a body; the library saying that it was cut is the end of it, as any."""
+        decoder = EventDecoder(dialect="openai_chat")
+        async with contextlib.aclosing(abody_of(response)) as chunks:
+            with contextlib.suppress(self._http.ReadError, self._http.RemoteProtocolError):
                 async for chunk in chunks:
                     too_large = None
                     try:
@@ -189,7 +217,7 @@ class OpenAIProvider:
             for event in self._told(decoder.close()):
                 yield event
             if self._client is not None:
-                await _linger(chunks)
+                await self._linger(chunks)
 
     def _told(self, events: list[Event]) -> list[Event]:
         """What the provider's consumer gets: no `Done`, no secret in an error."""
@@ -206,18 +234,37 @@ class OpenAIProvider:
         message = "".join(each if each.isprintable() else " " for each in message)
         return " ".join(message.split())[:_LONGEST_MESSAGE]
 
+    def _unreachable(self, error: Exception) -> StreamError:
+        """Return the public error of an exchange that failed, without an address."""
+        if isinstance(error, self._http.ConnectTimeout):
+            return _failure("the provider could not be reached in time", "timeout", 504)
+        if isinstance(error, self._http.TimeoutException):
+            return _failure("the provider did not answer in time", "timeout", 504)
+        if isinstance(error, self._http.NetworkError):
+            return _failure("the provider could not be reached", "unreachable")
+        return _failure("the exchange with the provider failed", "failed")
 
-def _endpoint(base_url: str) -> httpx.URL:
-    """Where requests go; a query of the base (Azure's `api-version`) stays."""
-    import httpx
+    async def _linger(self, chunks: AsyncGenerator[bytes, None]) -> None:
+        """Read on to the end of a body that has said everything, but not for long."""
+        loop = event_loop()
+        ended = self._http.RequestError, ContentEncodingError
+        with contextlib.suppress(*ended), loop.breakable() as block:
+            timer = loop.call_at(loop.time() + _LINGER, block.break_off)
+            try:
+                async for _ in chunks:
+                    pass
+            finally:
+                timer.cancel()
 
-    try:
-        url = httpx.URL(base_url)
-    except httpx.InvalidURL as error:
-        raise ValueError(f"base_url must be a URL: {error}") from error
-    if url.scheme not in ("http", "https") or not url.host:
-        raise ValueError("base_url must be an http or https URL with a host")
-    return url.copy_with(path=f"{url.path.rstrip('/')}/chat/completions")
+    def _endpoint(self, base_url: str) -> Any:
+        """Where requests go; a query of the base (Azure's `api-version`) stays."""
+        try:
+            url = self._http.URL(base_url)
+        except self._http.InvalidURL as error:
+            raise ValueError(f"base_url must be a URL: {error}") from error
+        if url.scheme not in ("http", "https") or not url.host:
+            raise ValueError("base_url must be an http or https URL with a host")
+        return url.copy_with(path=f"{url.path.rstrip('/')}/chat/completions")
 
 
 def _failure(
@@ -226,57 +273,11 @@ def _failure(
     return StreamError(message, code=f"provider_{kind}", status=status, retry_after=wait)
 
 
-def _unreachable(error: httpx.RequestError) -> StreamError:
-    """Return what clients are told of an exchange that failed, without an address."""
-    import httpx
-
-    if isinstance(error, httpx.ConnectTimeout):
-        return _failure("the provider could not be reached in time", "timeout", 504)
-    if isinstance(error, httpx.TimeoutException):
-        return _failure("the provider did not answer in time", "timeout", 504)
-    if isinstance(error, httpx.NetworkError):
-        return _failure("the provider could not be reached", "unreachable")
-    return _failure("the exchange with the provider failed", "failed")
-
-
-def _chunks_of(response: httpx.Response) -> AsyncGenerator[bytes, None]:
-    """The body's bytes; httpx declares an iterator, but gives a generator, which can be closed."""
-    return cast("AsyncGenerator[bytes, None]", response.aiter_bytes())
-
-
-async def _beginning(response: httpx.Response) -> bytes:
-    """The body of an error answer, up to a limit; what cannot be read is left out."""
-    import httpx
-
-    body = b""
-    async with contextlib.aclosing(_chunks_of(response)) as chunks:
-        with contextlib.suppress(httpx.RequestError):
-            async for chunk in chunks:
-                body += chunk
-                if len(body) > _LONGEST_ERROR_BODY:
-                    break
-    return body
-
-
-def _message_of(body: bytes) -> str:
-    """The service's own error message; "" where the body is not its JSON (a proxy's page)."""
+def _as_chunk(body: bytearray) -> str | None:
+    """Return a whole completion as the one chunk of a stream; None if it is none."""
     try:
-        error = read_json(body, "replace")["error"]
-        message = error if isinstance(error, str) else error["message"]
+        whole = read_json(bytes(body), "replace")
+        choices = [{**choice, "delta": choice["message"]} for choice in whole["choices"]]
+        return _json.dumps({**whole, "choices": choices}, errors="replace").decode()
     except (ValueError, LookupError, TypeError):
-        return ""
-    return message if isinstance(message, str) else ""
-
-
-async def _linger(chunks: AsyncGenerator[bytes, None]) -> None:
-    """Read on to the end of a body that has said everything, but not for long."""
-    import httpx
-
-    loop = event_loop()
-    with contextlib.suppress(httpx.RequestError), loop.breakable() as block:
-        timer = loop.call_at(loop.time() + _LINGER, block.break_off)
-        try:
-            async for _ in chunks:
-                pass
-        finally:
-            timer.cancel()
+        return None

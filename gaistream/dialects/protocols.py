@@ -1,0 +1,227 @@
+"""How each AI protocol begins and ends: the one list for the client, `check` and `tail`.
+
+A protocol is recognised by its first event that no other protocol has, never by a guess at the
+whole. A stream of no known protocol needs no last event, but some last events are unmistakable in
+any stream. No input or output.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .._backend import ServerSentEvent
+
+_Fields = Mapping[str, Any]
+DONE = "[DONE]"  # data, not a kind
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """One protocol.
+
+    Attributes:
+        name: for people.
+        terminator: its last event, for people.
+        begins: True for an event's kind and fields that only this protocol has.
+        ends: the kinds of its last event.
+        ends_with: True for the data and the fields of a last event whose kind does not tell.
+        shared_ends: True if other protocols have events of these kinds that end nothing.
+    """
+
+    name: str
+    terminator: str
+    begins: Callable[[str, _Fields], bool]
+    ends: tuple[str, ...] = ()
+    ends_with: Callable[[str, _Fields], bool] = lambda _data, _fields: False
+    shared_ends: bool = False
+
+
+def _is_done(data: str, _: _Fields) -> bool:
+    return data.strip() == DONE
+
+
+def _begins_gai(kind: str, fields: _Fields) -> bool:
+    if kind in ("text_delta", "reasoning_delta"):
+        return type(fields.get("text")) is str
+    return kind == "start" and fields.get("started") is True
+
+
+def _begins_ollama(_: str, fields: _Fields) -> bool:
+    return "created_at" in fields and "model" in fields and type(fields.get("done")) is bool
+
+
+PROTOCOLS = (
+    Protocol(
+        "OpenAI Chat Completions",
+        DONE,
+        lambda _, fields: fields.get("object") == "chat.completion.chunk",
+        ends_with=_is_done,
+    ),
+    Protocol(
+        "gai.events.v1",
+        "done",
+        lambda _, fields: fields.get("schema") == "gai.events.v1",
+        ("done",),
+    ),
+    Protocol(
+        "Ollama",
+        '"done":true',
+        _begins_ollama,
+        ends_with=lambda _, fields: fields.get("done") is True,
+        shared_ends=True,
+    ),
+    Protocol(
+        "Anthropic Messages",
+        "message_stop",
+        lambda kind, _: kind == "message_start",
+        ("message_stop",),
+    ),
+    Protocol(
+        "OpenAI Responses",
+        "response.completed",
+        lambda kind, _: kind.startswith("response."),
+        ("response.completed", "response.failed", "response.incomplete"),
+    ),
+    Protocol(
+        "AI SDK UI messages",
+        "finish",
+        lambda kind, _: kind in ("start-step", "text-start", "text-delta"),
+        ("finish", "abort"),
+        shared_ends=True,  # gai has a `finish` before its `done`
+    ),
+    Protocol(
+        "AG-UI",
+        "RUN_FINISHED",
+        lambda kind, _: kind == "RUN_STARTED",
+        ("RUN_FINISHED", "RUN_ERROR"),
+    ),
+    Protocol("gai", "done", _begins_gai, ("done",)),
+)
+# Other protocols, which any of these ends: their own last event is not known.
+_UNKNOWN = Protocol(
+    "",
+    "",
+    lambda _kind, _fields: False,
+    tuple(kind for each in PROTOCOLS if not each.shared_ends for kind in each.ends),
+    _is_done,
+)
+_FAILURES = ("error", "RUN_ERROR", "response.failed")
+
+
+class Ending:
+    """Looks at the events of one stream as they come. Belongs to one task.
+
+    Attributes:
+        protocol: the name of a protocol, or "" while none is known.
+        terminator: the last event of that protocol, for people; if none is known, the event that
+            ended the stream.
+        terminated: the protocol's last event was seen.
+        over: the server has said that nothing follows: `terminated`, or the unmistakable last event
+            of another protocol, as gateways send `[DONE]` after everything.
+        failed: the last event was the server's own report of a failure.
+    """
+
+    def __init__(self) -> None:
+        self._protocol = _UNKNOWN
+        self.terminator = ""
+        self.terminated = False
+        self.over = False
+        self.failed = False
+
+    @property
+    def protocol(self) -> str:
+        """The name of the protocol, or "" while none is known."""
+        return self._protocol.name
+
+    @property
+    def truncated(self) -> bool:
+        """True if the stream, once it is over, was cut: its last event is missing."""
+        return bool(self.protocol) and not self.terminated and not self.failed
+
+    def see(self, name: str, data: str, payload: Any) -> None:
+        """Take an event.
+
+        Args:
+            name: its name, "message" if it has none; of NDJSON too.
+            data: its data, as it came.
+            payload: the value of the data, or None if it is not JSON.
+        """
+        fields: _Fields = payload if isinstance(payload, dict) else {}
+        kind = _kind(name, fields)
+        if kind == "ping":
+            return
+        if self._protocol is _UNKNOWN:
+            known = (each for each in PROTOCOLS if each.begins(kind, fields))
+            self._protocol = next(known, _UNKNOWN)
+            self.terminator = self._protocol.terminator
+        self.failed = kind in _FAILURES or (kind == "message" and fields.get("error") is not None)
+        if not self.terminated and _ends(self._protocol, kind, data, fields):
+            self.terminated = True
+            self.terminator = self.terminator or (DONE if _is_done(data, fields) else kind)
+        self.over = self.over or self.terminated or _ends(_UNKNOWN, kind, data, fields)
+
+    def is_last(self, event: ServerSentEvent) -> bool:
+        """Take an event of SSE. Return True if the stream is over with it."""
+        name, data = event.event or "message", str(event.data)
+        payload = None
+        if name == "message" and '"type"' in data:  # else its fields don't tell its kind
+            with contextlib.suppress(ValueError):
+                payload = event.json()
+        self.see(name, data, payload)
+        return self.over
+
+    def is_after_end(self, data: str) -> bool:
+        """Return True if an event with this data, not seen yet, follows the end of its stream."""
+        extra = self.protocol == "AI SDK UI messages" and data.strip() == DONE
+        return self.terminated and not extra
+
+
+def _ends(protocol: Protocol, kind: str, data: str, fields: _Fields) -> bool:
+    return kind in protocol.ends or protocol.ends_with(data, fields)
+
+
+def _kind(name: str, fields: _Fields) -> str:
+    inner = fields.get("type")
+    return inner if name == "message" and isinstance(inner, str) else name
+
+
+# Where a piece of the answer's text is: by an event's kind, and for events that have none.
+_TEXT_OF_KIND: Mapping[str, tuple[str, ...]] = {
+    "text_delta": ("text",),
+    "text.delta": ("text",),
+    "response.output_text.delta": ("delta",),
+    "content_block_delta": ("delta", "text"),
+    "text-delta": ("delta",),
+    "TEXT_MESSAGE_CONTENT": ("delta",),
+}
+_TEXT_OF_SHAPE: tuple[tuple[str | int, ...], ...] = (
+    ("choices", 0, "delta", "content"),  # OpenAI Chat Completions
+    ("message", "content"),  # Ollama: a chat
+    ("response",),  # Ollama: a completion
+    ("candidates", 0, "content", "parts", 0, "text"),  # Gemini
+)
+
+
+def text_of(name: str, payload: Any) -> str:
+    """Return the piece of the answer's text that an event holds, "" if none.
+
+    Args:
+        name, payload: see `Ending.see`.
+    """
+    if not isinstance(payload, dict):
+        return ""
+    kind = _kind(name, payload)
+    known = _TEXT_OF_KIND.get(kind)
+    for path in [known] if known else _TEXT_OF_SHAPE if kind == "message" else ():
+        value: Any = payload
+        try:
+            for step in path:
+                value = value[step]
+        except (LookupError, TypeError):
+            continue
+        if isinstance(value, str):
+            return value
+    return ""
