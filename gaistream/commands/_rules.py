@@ -50,7 +50,7 @@ RULES = {
     "cacheable": ("warning", "Cache-Control lets caches keep the stream"),
     "transformable": ("note", "Cache-Control lets proxies transform the stream"),
     "buffering": ("warning", "X-Accel-Buffering does not keep nginx from buffering"),
-    "compressed": ("warning", "the body is compressed, though nobody asked for it"),
+    "compressed": ("warning", "the body is compressed, which may hold events back"),
     "content-length": ("warning", "the length was known before: the body is no stream"),
     "connection-cut": ("error", "the connection was cut within the body"),
     "silent-gap": ("warning", "nothing came for longer than --max-gap, not even a heartbeat"),

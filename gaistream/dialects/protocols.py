@@ -8,6 +8,7 @@ any stream. No input or output.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,10 @@ _Fields = Mapping[str, Any]
 DONE = "[DONE]"  # data, not a kind
 
 
+def _never(_: str, __: _Fields) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Protocol:
     """One protocol.
@@ -25,7 +30,8 @@ class Protocol:
     Attributes:
         name: for people.
         terminator: its last event, for people.
-        begins: True for an event's kind and fields that only this protocol has.
+        first: kinds of events that only this protocol has.
+        begins: True for the kind and the fields of an event that only this protocol has.
         ends: the kinds of its last event.
         ends_with: True for the data and the fields of a last event whose kind does not tell.
         shared_ends: True if other protocols have events of these kinds that end nothing.
@@ -33,9 +39,10 @@ class Protocol:
 
     name: str
     terminator: str
-    begins: Callable[[str, _Fields], bool]
+    first: tuple[str, ...] = ()
+    begins: Callable[[str, _Fields], bool] = _never
     ends: tuple[str, ...] = ()
-    ends_with: Callable[[str, _Fields], bool] = lambda _data, _fields: False
+    ends_with: Callable[[str, _Fields], bool] = _never
     shared_ends: bool = False
 
 
@@ -57,57 +64,50 @@ PROTOCOLS = (
     Protocol(
         "OpenAI Chat Completions",
         DONE,
-        lambda _, fields: fields.get("object") == "chat.completion.chunk",
+        begins=lambda _, fields: fields.get("object") == "chat.completion.chunk",
         ends_with=_is_done,
     ),
     Protocol(
         "gai.events.v1",
         "done",
-        lambda _, fields: fields.get("schema") == "gai.events.v1",
-        ("done",),
+        begins=lambda _, fields: fields.get("schema") == "gai.events.v1",
+        ends=("done",),
     ),
     Protocol(
         "Ollama",
         '"done":true',
-        _begins_ollama,
+        begins=_begins_ollama,
         ends_with=lambda _, fields: fields.get("done") is True,
-        shared_ends=True,
     ),
-    Protocol(
-        "Anthropic Messages",
-        "message_stop",
-        lambda kind, _: kind == "message_start",
-        ("message_stop",),
-    ),
+    Protocol("Anthropic Messages", "message_stop", ("message_start",), ends=("message_stop",)),
     Protocol(
         "OpenAI Responses",
         "response.completed",
-        lambda kind, _: kind.startswith("response."),
-        ("response.completed", "response.failed", "response.incomplete"),
+        begins=lambda kind, _: kind.startswith("response."),
+        ends=("response.completed", "response.failed", "response.incomplete"),
     ),
     Protocol(
         "AI SDK UI messages",
         "finish",
-        lambda kind, _: kind in ("start-step", "text-start", "text-delta"),
-        ("finish", "abort"),
+        ("start-step", "text-start", "text-delta"),
+        ends=("finish", "abort"),
         shared_ends=True,  # gai has a `finish` before its `done`
     ),
-    Protocol(
-        "AG-UI",
-        "RUN_FINISHED",
-        lambda kind, _: kind == "RUN_STARTED",
-        ("RUN_FINISHED", "RUN_ERROR"),
-    ),
-    Protocol("gai", "done", _begins_gai, ("done",)),
+    Protocol("AG-UI", "RUN_FINISHED", ("RUN_STARTED",), ends=("RUN_FINISHED", "RUN_ERROR")),
+    Protocol("gai", "done", begins=_begins_gai, ends=("done",)),
 )
 # Other protocols, which any of these ends: their own last event is not known.
 _UNKNOWN = Protocol(
     "",
     "",
-    lambda _kind, _fields: False,
-    tuple(kind for each in PROTOCOLS if not each.shared_ends for kind in each.ends),
-    _is_done,
+    ends=tuple(kind for each in PROTOCOLS if not each.shared_ends for kind in each.ends),
+    ends_with=_is_done,
 )
+# The kinds that `is_last` has to look at: no other event ends a stream, in whatever protocol.
+_TELLING = frozenset(
+    kind for each in PROTOCOLS for kind in (*each.ends, *(each.first if each.shared_ends else ()))
+)
+_TYPE = re.compile(r'"type"\s*:\s*"([^"\\]*)"')
 _FAILURES = ("error", "RUN_ERROR", "response.failed")
 
 
@@ -154,8 +154,9 @@ class Ending:
         if kind == "ping":
             return
         if self._protocol is _UNKNOWN:
-            known = (each for each in PROTOCOLS if each.begins(kind, fields))
-            self._protocol = next(known, _UNKNOWN)
+            self._protocol = next(
+                (each for each in PROTOCOLS if _begins(each, kind, fields)), _UNKNOWN
+            )
             self.terminator = self._protocol.terminator
         self.failed = kind in _FAILURES or (kind == "message" and fields.get("error") is not None)
         if not self.terminated and _ends(self._protocol, kind, data, fields):
@@ -167,9 +168,14 @@ class Ending:
         """Take an event of SSE. Return True if the stream is over with it."""
         name, data = event.event or "message", str(event.data)
         payload = None
-        if name == "message" and '"type"' in data:  # else its fields don't tell its kind
+        if name != "message":
+            if name not in _TELLING:
+                return False
+        elif not _TELLING.isdisjoint(_TYPE.findall(data)):  # far cheaper than reading all JSON
             with contextlib.suppress(ValueError):
                 payload = event.json()
+        elif data.strip() != DONE:
+            return False
         self.see(name, data, payload)
         return self.over
 
@@ -177,6 +183,10 @@ class Ending:
         """Return True if an event with this data, not seen yet, follows the end of its stream."""
         extra = self.protocol == "AI SDK UI messages" and data.strip() == DONE
         return self.terminated and not extra
+
+
+def _begins(protocol: Protocol, kind: str, fields: _Fields) -> bool:
+    return kind in protocol.first or protocol.begins(kind, fields)
 
 
 def _ends(protocol: Protocol, kind: str, data: str, fields: _Fields) -> bool:
