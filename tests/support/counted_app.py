@@ -1,7 +1,8 @@
-"""A server in a process of its own that counts what it holds: `python counted_app.py FD STACK`.
+"""A server process that counts what it holds: `python counted_app.py FD STACK HTTP`.
 
-It serves on the listening socket FD, with uvicorn, `/sse/SOURCE` and `/ndjson/SOURCE` through the
-middleware of STACK. A line on its standard input is answered with its counts as a line of JSON.
+It serves on the listening socket FD, with uvicorn and its parser HTTP, `/sse/SOURCE` and
+`/ndjson/SOURCE` through the middleware of STACK. A line on its standard input is answered with its
+counts as a line of JSON.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Route
 from wild_sources import NAMES, Sources
 
-from gaistream import SSEOptions
+from gaistream import NDJSONOptions, SSEOptions
 from gaistream.clock import clock
 from gaistream.engine import Stream
 from gaistream.frameworks.starlette import NDJSONResponse, SSEResponse
@@ -120,16 +121,20 @@ def app_of(stack: str) -> Starlette:
 
         return serve
 
-    beating = SSEOptions(heartbeat_interval=0.2)
+    # uvicorn on h11 reads no further once a client has sent anything after its request, and so
+    # does not see it go: a heartbeat does
+    sse, ndjson = SSEOptions(heartbeat_interval=0.2), NDJSONOptions(heartbeat_interval=0.2)
     routes = []
     for name in NAMES:
-        routes.append(Route(f"/sse/{name}", endpoint(name, SSEResponse, beating)))
-        routes.append(Route(f"/ndjson/{name}", endpoint(name, NDJSONResponse, None)))
+        routes.append(Route(f"/sse/{name}", endpoint(name, SSEResponse, sse)))
+        routes.append(Route(f"/ndjson/{name}", endpoint(name, NDJSONResponse, ndjson)))
     return Starlette(routes=routes, middleware=STACKS[stack])
 
 
-async def main(listening: socket.socket, stack: str) -> None:
-    config = uvicorn.Config(app_of(stack), log_config=None, access_log=False, lifespan="off")
+async def main(listening: socket.socket, stack: str, http: Any) -> None:
+    config = uvicorn.Config(
+        app_of(stack), http=http, log_config=None, access_log=False, lifespan="off"
+    )
 
     def answer() -> None:
         if sys.stdin.readline():
@@ -145,4 +150,4 @@ async def main(listening: socket.socket, stack: str) -> None:
 
 if __name__ == "__main__":
     logging.disable(logging.CRITICAL)  # a source's failure is what is asked for
-    asyncio.run(main(socket.socket(fileno=int(sys.argv[1])), sys.argv[2]))
+    asyncio.run(main(socket.socket(fileno=int(sys.argv[1])), *sys.argv[2:]))
