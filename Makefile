@@ -6,8 +6,9 @@ BUILD_FILES := pyproject.toml setup.py $(wildcard src/*.pyx src/*.pxi)
 COMMITS ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint bench bench-server gates sanitize asv \
-	wheels wheels-new wheels-aarch64 wheels-pyodide docs grind fuzz watch peers pins clean
+.PHONY: help demo test lint bench bench-server kills exits memory gates \
+	sanitize asv wheels wheels-new wheels-aarch64 wheels-pyodide docs grind fuzz watch peers pins \
+	clean
 
 help:
 	@echo "make demo            the chat page, answered from the handbook: no key, no network"
@@ -17,6 +18,9 @@ help:
 	@echo "make peers           gaistream and its peers in one run: the README's numbers (minutes)"
 	@echo "make bench           functions, called as a program calls them, under pytest-benchmark"
 	@echo "make bench-server    what a server spends on an event, beside its peers' (minutes)"
+	@echo "make kills           clients that leave at random, on real servers: is anything left? (minutes)"
+	@echo "make exits           seconds from a signal until a server has exited (minutes)"
+	@echo "make memory          what streams hold: memory read ahead, threads, garbage"
 	@echo "make asv             the benchmarks over the last commits, as pages to open (minutes)"
 	@echo "make gates           instructions a call, beside the commit before (valgrind, gcc)"
 	@echo "make sanitize        the core's tests under ASan and UBSan (gcc)"
@@ -63,6 +67,10 @@ peers: .venv/bench.stamp
 bench-server: .venv/bench.stamp
 	@echo "Measuring: servers under load, in one run; compare within a table ..."
 	@GAISTREAM_BACKEND=native $(BIN)/python benchmarks/server.py $(ARGS)
+
+kills exits memory: .venv/test.stamp
+	@echo "Measuring: benchmarks/$@.py ..."
+	@GAISTREAM_BACKEND=native $(BIN)/python benchmarks/$@.py $(ARGS)
 
 gates: .venv/test.stamp
 	@echo "Counting: instructions of the hot paths, beside another commit's ..."
