@@ -120,8 +120,8 @@ def measure(server: str, name: str, source: str, settings: Any) -> Result:
             bodies = [pool.submit(ask, process.address, path, most) for _ in range(STREAMS)]
             time.sleep(settings.silence)
             at = time.monotonic()
-            process.send_signal(SIGNALS[name])
-            exited = processes.wait_until(lambda: not process.is_there(), settings.cap)
+            processes.send_signal(process, SIGNALS[name])
+            exited = processes.wait_until(lambda: not processes.is_there(process), settings.cap)
             seconds = time.monotonic() - at if exited else None
         received = [body.result() for body in bodies]  # the server has been killed by now
     whole = sum(body.endswith(b"\r\n0\r\n\r\n") for body in received)

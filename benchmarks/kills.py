@@ -32,6 +32,7 @@ import wild_clients
 
 import gaistream
 
+CLOSING = 1.0  # seconds for the sources that the collector has freed
 HELD = ("streams", "sources", "tasks", "threads", "fds")
 # Errors that the sources raise, and the bound on a clean-up, which some exceed.
 EXPECTED = r"RuntimeError: broken|cleanup_timeout"
@@ -63,7 +64,7 @@ KINDS = {
     "gunicorn sync": Kind("wsgi", workers=4, at_once=6),
     "gunicorn gthread": Kind("wsgi"),
     "gunicorn gevent": Kind("wsgi"),
-    "waitress": Kind("wsgi"),
+    "waitress": Kind("wsgi", at_once=10),
 }
 
 
@@ -187,7 +188,7 @@ def run(server: str, settings: Any) -> Result:
                 wait(watched, before, settings.bound, result)
                 if not serves(process.address):
                     result.broken = "it does not serve any more"
-        except (OSError, json.JSONDecodeError) as error:
+        except (OSError, AssertionError, json.JSONDecodeError) as error:
             result.broken = f"{type(error).__name__}: {error}"
         text = log.read_text(errors="replace")
         result.errors = processes.unexpected(text, EXPECTED)
@@ -214,7 +215,7 @@ def wait(watched: Watched, before: Counter[str], bound: float, result: Result) -
             break
         time.sleep(0.1)
     watched.counts(collect=True)
-    time.sleep(1)  # in which sources that it has freed are closed
+    time.sleep(CLOSING)
     freed, result.left = result.left, left(before, watched.counts())
     result.paths = watched.paths
     result.collected = {name: count - result.left[name] for name, count in freed.items()}

@@ -144,11 +144,11 @@ def ahead(settings: Any) -> list[str]:
     for name in ("asgi SSE",) if settings.quick else RESPONSES:
         interface = ("gunicorn gthread", "wsgi_app") if "wsgi" in name else (SERVER, "app")
         with served(*interface) as process:
-            before = most = status(process.pid, "VmRSS")
+            before = most = status(process.process.pid, "VmRSS")
             with ask(process.address, name):
                 grown = time.monotonic()
                 while time.monotonic() - grown < (0.5 if settings.quick else 2):
-                    now = status(process.pid, "VmRSS")
+                    now = status(process.process.pid, "VmRSS")
                     if now > most + 1024:
                         most, grown = now, time.monotonic()
                     time.sleep(0.02)
@@ -164,9 +164,12 @@ def threads(settings: Any) -> list[str]:
     count = 20 if settings.quick else 1000
     answers: collections.Counter[str] = collections.Counter()
     with served(SERVER, "app") as process:
+        session = process.process.pid
 
         def now() -> tuple[int, float]:
-            return status(process.pid, "Threads"), status(process.pid, "VmRSS") / 1024
+            return status(process.process.pid, "Threads"), status(
+                process.process.pid, "VmRSS"
+            ) / 1024
 
         before = now()
         for _ in range(count):
@@ -176,7 +179,7 @@ def threads(settings: Any) -> list[str]:
         time.sleep(0 if settings.quick else 1)
         gone = now()
         ask(process.address, "release").close()
-        processes.wait_until(lambda: status(process.pid, "Threads") <= before[0], 10)
+        processes.wait_until(lambda: status(session, "Threads") <= before[0], 10)
         after = now()
     print(f"\n{count} clients that come and go on a source that blocks: threads, MB resident")
     print(f"{'before':20} {before[0]:7} {before[1]:7.0f}")

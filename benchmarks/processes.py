@@ -1,8 +1,7 @@
 """Real servers as processes, on loopback: how each is started, and the errors that it logs.
 
-A server listens on a socket that is opened before it starts, or on a port that is kept for it. It
-runs in its own session, which is killed at the end. Its output goes to a file, which `unexpected`
-searches.
+Each is started by `served` of tests/support, in a session that is killed at the end. Its output
+goes to a file, which `unexpected` searches.
 """
 
 from __future__ import annotations
@@ -13,122 +12,71 @@ import os
 import re
 import resource
 import signal
-import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PATHS = [ROOT / "benchmarks", ROOT / "tests" / "support", ROOT]
+SUPPORT = ROOT / "tests" / "support"
+PATHS = [ROOT / "benchmarks", SUPPORT, ROOT]
+sys.path.append(str(SUPPORT))
+
+from server_process import Process, served  # noqa: E402  # it is not on a script's path
 
 STARTING = 30.0  # seconds that a server may take to start
-# `{app}` is module:name, `{fd}` a listening socket, `{port}` a free port of 127.0.0.1.
+# `{fd}` is a listening socket, `{port}` a free port of 127.0.0.1.
 COMMANDS = {
-    "uvicorn h11": "uvicorn {app} --fd {fd} --http h11 --loop asyncio",
-    "uvicorn httptools": "uvicorn {app} --fd {fd} --http httptools --loop asyncio",
-    "uvicorn uvloop": "uvicorn {app} --fd {fd} --http httptools --loop uvloop",
-    "uvicorn --reload": "uvicorn {app} --fd {fd} --reload",
-    "uvicorn --workers 2": "uvicorn {app} --fd {fd} --workers 2",
-    "hypercorn": "hypercorn {app} --bind fd://{fd}",
-    "hypercorn --workers 0": "hypercorn {app} --bind fd://{fd} --workers 0",
-    "hypercorn trio": "hypercorn {app} --bind fd://{fd} --workers 0 --worker-class trio",
-    "granian": "granian {app} --interface asgi --host 127.0.0.1 --port {port}",
-    "gunicorn asgi": "gunicorn {app} --worker-class asgi --bind fd://{fd}",
-    "daphne": "daphne {app} --fd {fd}",
+    "uvicorn h11": "uvicorn served:app --fd {fd} --http h11 --loop asyncio",
+    "uvicorn httptools": "uvicorn served:app --fd {fd} --http httptools --loop asyncio",
+    "uvicorn uvloop": "uvicorn served:app --fd {fd} --http httptools --loop uvloop",
+    "uvicorn --reload": "uvicorn served:app --fd {fd} --reload",
+    "uvicorn --workers 2": "uvicorn served:app --fd {fd} --workers 2",
+    "hypercorn": "hypercorn served:app --bind fd://{fd}",
+    "hypercorn --workers 0": "hypercorn served:app --bind fd://{fd} --workers 0",
+    "hypercorn trio": "hypercorn served:app --bind fd://{fd} --workers 0 --worker-class trio",
+    "granian": "granian served:app --interface asgi --host 127.0.0.1 --port {port}",
+    "gunicorn asgi": "gunicorn served:app --worker-class asgi --bind fd://{fd}",
+    "daphne": "daphne served:app --fd {fd}",
     "gunicorn sync": (
-        "gunicorn {app} --worker-class sync --workers 4 --timeout 300 --bind fd://{fd}"
+        "gunicorn served:app --worker-class sync --workers 4 --timeout 300 --bind fd://{fd}"
     ),
-    "gunicorn gthread": "gunicorn {app} --worker-class gthread --threads 50 --bind fd://{fd}",
-    "gunicorn gevent": "gunicorn {app} --worker-class gevent --bind fd://{fd}",
-    "waitress": "waitress --host 127.0.0.1 --port {port} --threads 50 {app}",
+    "gunicorn gthread": "gunicorn served:app --worker-class gthread --threads 50 --bind fd://{fd}",
+    "gunicorn gevent": "gunicorn served:app --worker-class gevent --bind fd://{fd}",
+    "waitress": "serve_waitress {fd}",
 }
-
-
-class Process:
-    """A running server.
-
-    Attributes:
-        address: where it listens.
-        log: the file with its output.
-    """
-
-    def __init__(
-        self, process: subprocess.Popen[bytes], address: tuple[str, int], log: Path
-    ) -> None:
-        self._process = process
-        self.pid = process.pid
-        self.address = address
-        self.log = log
-
-    def send_signal(self, number: int) -> None:
-        """Send SIGTERM to the process, as a supervisor does; SIGINT to all, as a terminal does."""
-        if number == signal.SIGINT:
-            os.killpg(self.pid, number)
-        else:
-            os.kill(self.pid, number)
-
-    def is_there(self) -> bool:
-        """Return whether the process, or one that it started, still runs."""
-        if self._process.poll() is None:
-            return True
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, 0)
-            return True
-        return False
-
-    def kill(self) -> None:
-        """Kill the process and all that it started."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
-        self._process.wait()
 
 
 @contextlib.contextmanager
 def started(name: str, app: str, home: Path, **environment: str) -> Iterator[Process]:
-    """Start the server `name` of COMMANDS with an app, and kill it at the end.
+    """Start the server `name` of COMMANDS with an app, `module:name`, and kill it at the end."""
+    module, _, attribute = app.partition(":")
+    served_py = f"""
+import os, sys
+sys.path[:0] = {list(map(str, PATHS))}
+os.environ.update({environment})
+from {module} import {attribute} as app
+"""
+    with served(home, served_py, COMMANDS[name].split()) as process:
+        yield process
 
-    Raises:
-        TimeoutError: the server opens its own socket and has not done so in time.
-    """
-    command = COMMANDS[name]
-    own_port = "{port}" in command
-    log = home / "server.log"
-    with contextlib.ExitStack() as stack:
-        kept = stack.enter_context(socket.socket())
-        if own_port:  # kept, so that nobody else gets the port, but it does not listen
-            kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        kept.bind(("127.0.0.1", 0))
-        address = kept.getsockname()
-        if not own_port:
-            kept.listen(2048)
-        arguments = command.format(app=app, fd=kept.fileno(), port=address[1]).split()
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", *arguments],
-                pass_fds=[kept.fileno()],
-                cwd=home,
-                env={
-                    **os.environ,
-                    "PYTHONPATH": os.pathsep.join(map(str, PATHS)),
-                    "HOME": str(home),
-                    **environment,
-                },
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-        if not own_port:
-            kept.close()  # else it would listen after the server has ended
-        running = Process(process, address, log)
-        try:
-            if own_port and not wait_until(lambda: _listens(address), STARTING):
-                raise TimeoutError("it does not listen")
-            yield running
-        finally:
-            running.kill()
+
+def send_signal(process: Process, number: int) -> None:
+    """Send SIGTERM to the process, like a supervisor; SIGINT to its group, like a terminal."""
+    if number == signal.SIGINT:
+        os.killpg(process.process.pid, number)
+    else:
+        process.process.send_signal(number)
+
+
+def is_there(process: Process) -> bool:
+    """Return whether the process, or one that it started, still runs."""
+    if process.process.poll() is None:
+        return True
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.process.pid, 0)
+        return True
+    return False
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, interval: float = 0.02) -> bool:
@@ -139,12 +87,6 @@ def wait_until(condition: Callable[[], bool], seconds: float, interval: float = 
             return False
         time.sleep(interval)
     return True
-
-
-def _listens(address: tuple[str, int]) -> bool:
-    """Return whether somebody listens there."""
-    with socket.socket() as trying:
-        return trying.connect_ex(address) == 0
 
 
 def allow_many_files() -> None:

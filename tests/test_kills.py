@@ -41,12 +41,29 @@ def test_clients_come_and_go_and_leave_nothing():
     assert lines[-1] == "Nothing is left."
 
 
-def test_what_is_left_is_seen():
-    arguments = ["--clients", "20", "--sources", "hangs", "--bound", "0"]
-    status, lines = run("kills.py", "uvicorn uvloop", *arguments)
-    assert status == 1
-    assert "streams left: {'hangs': " in lines[5]
-    assert lines[-1] == "Something is left: uvicorn uvloop"
+class Watched:
+    """Server processes with some streams and tasks that do not end."""
+
+    def __init__(self, freed: int) -> None:
+        self.held = Counter(streams=3, sources=3, tasks=9, threads=2, fds=20, begun=5)
+        self.paths = Counter(hangs=3)
+        self._freed = freed
+
+    def counts(self, *, collect: bool = False) -> Counter[str]:
+        if collect:
+            self.held["tasks"] -= self._freed
+        return self.held.copy()
+
+
+def test_what_is_left_is_seen(monkeypatch):
+    import kills
+
+    monkeypatch.setattr(kills, "CLOSING", 0)
+    before, result = Counter(tasks=4, threads=3, fds=19, begun=1), kills.Result("any")
+    kills.wait(Watched(freed=4), before, 0, result)
+    assert result.left == {"streams": 3, "sources": 3, "tasks": 1, "threads": 0, "fds": 1}
+    assert result.collected == {"streams": 0, "sources": 0, "tasks": 4, "threads": 0, "fds": 0}
+    assert (result.begun, result.paths, result.is_right) == (4, Counter(hangs=3), False)
 
 
 def test_exits_are_measured():
