@@ -73,6 +73,10 @@ def _pydantic_form(value: Any, base: Any) -> Any:
     return cls.__pydantic_serializer__.to_python(value, mode="json")  # as fast as its JSON text
 
 
+def _pydantic_dataclass_form(value: Any) -> Any:
+    return type(value).__pydantic_serializer__.to_python(value, mode="json")
+
+
 def numpy_form(value: Any) -> Any:
     """Give the form of an array or a scalar."""
     kind = value.dtype.kind
@@ -126,6 +130,8 @@ def form_of(cls: Any) -> Callable[[Any], Any]:
     declared: Any = next((vars(base) for base in bases if _FIELDS in vars(base)), None)
     if declared is None:
         return _FORMS.get(cls, _refuse)
+    if "__pydantic_serializer__" in declared:  # which may leave fields out, or call them otherwise
+        return _pydantic_dataclass_form
     if "__slots__" not in declared:  # orjson's rule: all that the instance holds, declared or not
         return _instance_form
     names = (field.name for field in dataclasses.fields(cls))

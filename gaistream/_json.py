@@ -2,15 +2,16 @@
 
 orjson does it where it can be imported, the standard library elsewhere, under one contract. A
 payload is None, bool, int, float (not finite: null), str, list, tuple, dict with str keys,
-dataclass, Enum, datetime, date, time, UUID, numpy array or scalar, pydantic model or msgspec Struct
-(both as they dump themselves), nested at most 254 deep; all else is an `EncodeError` that names
-type and path. Where orjson has rules of its own (fields with a leading underscore stay out, a
-subclass of str is a str, an Enum too, but not as a key; one of float or tuple is nothing), they are
-ours, but for integers: they have any size, written and read. How: the library tries first; only if
-it refuses is the payload walked, to find the path or to replace lone surrogates, or is a text read
-by the standard library. orjson is kept from what it gets wrong or dies of: most times, dataclasses,
-some arrays, integers beyond 64 bits (which it reads as floats), nesting beyond 48 levels (where it,
-3.13, may write past its buffer). Not in our reach: it dies of an Enum whose `value` raises.
+dataclass, Enum, datetime, date, time, UUID, numpy array or scalar, pydantic model or dataclass, or
+msgspec Struct (these as they dump themselves), nested at most 254 deep; all else is an
+`EncodeError` that names type and path. Where orjson has rules of its own (fields with a leading
+underscore stay out, a subclass of str is a str, an Enum too, but not as a key; one of float or
+tuple is nothing), they are ours, but for integers: they have any size, written and read. How: the
+library tries first; only if it refuses is the payload walked, to find the path or to replace lone
+surrogates, or is a text read by the standard library. orjson is kept from what it gets wrong or
+dies of: most times, dataclasses, some arrays, integers beyond 64 bits (which it reads as floats),
+nesting beyond 48 levels (where it, 3.13, may write past its buffer). Not in our reach: it dies of
+an Enum whose `value` raises.
 """
 
 from __future__ import annotations

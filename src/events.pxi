@@ -5,6 +5,10 @@
 # to them are left out of garbage collection, which makes them cheaper to make.
 # Twin of gaistream/pure/events.py.
 
+from functools import partial
+
+from cpython.object cimport PyTypeObject
+
 cdef enum:
     LONGEST_BYTES_IN_REPR = 32
 
@@ -58,11 +62,10 @@ cdef inline object as_optional_number(str owner, str field, object value):
     return exact_number(value)
 
 
-def rebuild(cls, values, timestamp):
-    """Make an event again, for pickle and copy."""
-    if timestamp is None:
-        return cls(*values)
-    return cls(*values, timestamp=timestamp)
+cdef int name_type(object kind, const char* name) except -1:
+    """Name a class by the module where a pickle finds it, on the twin that runs then."""
+    (<PyTypeObject*> kind).tp_name = name
+    return 0
 
 
 @cython.no_gc
@@ -105,7 +108,9 @@ cdef class Value:
         return f"{type(self).__name__}({', '.join(said)})"
 
     def __reduce__(self):
-        return rebuild, (type(self), self._values(), getattr(self, "timestamp", None))
+        timestamp = getattr(self, "timestamp", None)
+        make = type(self) if timestamp is None else partial(type(self), timestamp=timestamp)
+        return make, self._values()
 
 
 @cython.no_gc
@@ -397,3 +402,21 @@ cdef class Raw(Event):
         self.timestamp = as_optional_number("Raw", "timestamp", timestamp)
         self.raw = raw
 
+
+name_type(AudioFormat, b"gaistream.events.AudioFormat")
+name_type(Citation, b"gaistream.events.Citation")
+name_type(Usage, b"gaistream.events.Usage")
+name_type(Event, b"gaistream.events.Event")
+name_type(Start, b"gaistream.events.Start")
+name_type(TextDelta, b"gaistream.events.TextDelta")
+name_type(ReasoningDelta, b"gaistream.events.ReasoningDelta")
+name_type(AudioDelta, b"gaistream.events.AudioDelta")
+name_type(ToolCall, b"gaistream.events.ToolCall")
+name_type(ToolResult, b"gaistream.events.ToolResult")
+name_type(Citations, b"gaistream.events.Citations")
+name_type(Safety, b"gaistream.events.Safety")
+name_type(FinishStep, b"gaistream.events.FinishStep")
+name_type(Finish, b"gaistream.events.Finish")
+name_type(Error, b"gaistream.events.Error")
+name_type(Done, b"gaistream.events.Done")
+name_type(Raw, b"gaistream.events.Raw")

@@ -5,6 +5,8 @@
 # found by memchr, and their ends remembered from the measuring for the writing.
 # Twin of gaistream/pure/sse.py.
 
+import copyreg
+
 from libc.limits cimport LLONG_MAX
 
 
@@ -530,6 +532,25 @@ cdef class ServerSentEvent:
         data, name, id, retry, comment = written_fields(self)
         return emit(data, name, id, retry, comment, ..., False, TO_BYTES, None, None)
 
+    def __reduce__(self):
+        with cython.critical_section(self):
+            held = (
+                self.set_data, self.raw, self.event, self.own_or_inherited_id, self.retry,
+                self.comment, self.own_id,
+            )
+        more = object.__getstate__(self)  # of a subclass
+        if isinstance(more, tuple):
+            more = {**(more[0] or {}), **more[1]}
+        return copyreg.__newobj__, (type(self),), (held, more)
+
+    def __setstate__(self, state):
+        held, more = state
+        with cython.critical_section(self):
+            self.set_data, self.raw, self.event, self.own_or_inherited_id, self.retry = held[:5]
+            self.comment, self.own_id = held[5:]
+        for name, value in (more or {}).items():
+            setattr(self, name, value)
+
     def __eq__(self, other):
         if type(other) is not ServerSentEvent:
             return NotImplemented
@@ -544,6 +565,9 @@ cdef class ServerSentEvent:
             for name, value in zip(names, fields_of(self)) if value is not None
         ]
         return f"ServerSentEvent({', '.join(said)})"
+
+
+name_type(ServerSentEvent, b"gaistream._backend.ServerSentEvent")
 
 
 cdef tuple fields_of(ServerSentEvent event):

@@ -136,6 +136,9 @@ cdef class FrameTemplate:
         return offset + size
 
 
+name_type(FrameTemplate, b"gaistream._backend.FrameTemplate")
+
+
 cdef inline Py_ssize_t template_size(FrameTemplate self, object text, bint replace) except -1:
     return self.prefix_size + escaped_size(text, replace) + self.suffix_size
 

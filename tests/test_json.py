@@ -242,6 +242,28 @@ def test_the_core_gets_bytes_without_escaped_separators(library):
         dumps({1}, default, library.option)
 
 
+@pytest.mark.parametrize("slots", [False, True])
+def test_a_pydantic_dataclass_is_dumped_by_pydantic(library, slots):
+    @pydantic.dataclasses.dataclass(slots=slots)
+    class Account:
+        name: str
+        password: str = pydantic.Field(exclude=True, default="secret")
+        age: int | None = None
+        when: dt.timedelta = dt.timedelta(seconds=90)
+
+        @pydantic.field_serializer("age")
+        def _(self, age: int | None) -> str:
+            return f"{age} years"
+
+    class Plain(Account):
+        pass
+
+    by_pydantic = pydantic.TypeAdapter(Account).dump_json(Account("a"))
+    assert library.dumps(Account("a")) == by_pydantic
+    assert library.dumps([Account("a")]) == b"[%b]" % by_pydantic
+    assert b"secret" not in library.dumps({"k": Plain("b")})
+
+
 def test_importing_it_imports_no_optional_library():
     heavy = "{'numpy', 'pydantic', 'msgspec', 'pydantic_core'}"
     assert in_a_child(f"import sys, gaistream._json; print({heavy} & {{*sys.modules}})") == "set()"

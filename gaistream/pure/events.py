@@ -9,6 +9,7 @@ again cannot change one. Twin of src/events.pxi: same kinds, same fields, same e
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, ClassVar, NoReturn, Self, cast
 
 from gaistream.errors import EventError
@@ -65,12 +66,6 @@ def _optional_number(owner: str, field: str, value: object) -> float | None:
     return None if value is None else _exact(value)
 
 
-def _rebuild(cls: type[_Value], values: tuple[Any, ...], timestamp: float | None) -> _Value:
-    if timestamp is None:
-        return cls(*values)
-    return cls(*values, timestamp=timestamp)
-
-
 class _Value:
     """An immutable record; its fields are its `__match_args__`."""
 
@@ -85,6 +80,7 @@ class _Value:
         base = cls.__mro__[1]
         if base not in _BASES:
             raise TypeError(f"type '{base.__name__}' is not an acceptable base type")
+        cls.__module__ = "gaistream.events"  # where a pickle finds the class of the twin that runs
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"{type(self).__name__} is immutable: cannot set {name!r}")
@@ -116,7 +112,9 @@ class _Value:
         return f"{type(self).__name__}({', '.join(said)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self._values(), getattr(self, "timestamp", None))
+        timestamp = getattr(self, "timestamp", None)
+        make = type(self) if timestamp is None else partial(type(self), timestamp=timestamp)
+        return make, self._values()
 
 
 _BASES: list[type[Any]] = [_Value]

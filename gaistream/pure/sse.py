@@ -7,6 +7,7 @@ field is checked before a byte is written. Twin of src/sse.pxi. (HTML standard, 
 
 from __future__ import annotations
 
+import copyreg
 import re
 from typing import Any, Final
 
@@ -177,6 +178,7 @@ class ServerSentEvent:
     """
 
     __slots__ = ("_data", "_id", "_own_id", "_raw", "comment", "event", "retry")
+    __module__ = "gaistream._backend"  # where a pickle finds the class of the twin that runs
 
     _data: str | bytes | bytearray | memoryview | None
     _raw: bytes | None
@@ -244,6 +246,22 @@ class ServerSentEvent:
     def __bytes__(self) -> bytes:
         event, own = written_fields(self)
         return sse_frame(self.data, event, own, self.retry, self.comment, ..., False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        held = (
+            self._data, self._raw, self.event, self._id, self.retry, self.comment, self._own_id
+        )  # fmt: skip
+        state: Any = object.__getstate__(self)
+        more = {**(state[0] or {}), **state[1]}  # of a subclass
+        for own in ServerSentEvent.__slots__:
+            del more[own]
+        return copyreg.__newobj__, (type(self),), (held, more)  # type: ignore[attr-defined]
+
+    def __setstate__(self, state: tuple[Any, Any]) -> None:
+        held, more = state
+        self._data, self._raw, self.event, self._id, self.retry, self.comment, self._own_id = held
+        for name, value in (more or {}).items():
+            setattr(self, name, value)
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not ServerSentEvent:

@@ -40,6 +40,7 @@ class FrameTemplate:
     """
 
     __slots__ = ("prefix", "suffix")
+    __module__ = "gaistream._backend"  # where a pickle finds the class of the twin that runs
 
     prefix: bytes
     suffix: bytes
