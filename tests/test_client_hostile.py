@@ -127,14 +127,14 @@ def says_nothing(connection):
 @pytest.mark.parametrize("step", [continues, says_nothing])
 def test_an_answer_has_to_begin_in_time(face, step):
     with scripted(step) as server:
-        with pytest.raises(ConnectionLost, match=r"no answer came within open_timeout=0\.2 s"):
-            face(server.url, open_timeout=0.2, reconnect=ONCE)
+        with pytest.raises(ConnectionLost, match=r"no answer came within open_timeout=0\.5 s"):
+            face(server.url, open_timeout=0.5, reconnect=ONCE)
 
 
 def test_so_has_that_of_a_callers_client(http_library):
     with scripted(continues) as server, http_library.Client() as client:
         with pytest.raises(ConnectionLost, match="no answer came within"):
-            read(server.url, client=client, open_timeout=0.2, reconnect=ONCE)
+            read(server.url, client=client, open_timeout=0.5, reconnect=ONCE)
         assert not client.is_closed
 
 

@@ -159,6 +159,30 @@ def test_so_are_those_of_read_events_and_the_values_of_ndjson(opened, coding):
         assert consume(opened, server.url, (NDJSONReader, NDJSONReader)) == [{"a": 1}, {"a": 2}]
 
 
+@pytest.mark.parametrize("opened", [aopened_by_httpx, aopened_by_httpx2])
+def test_others_run_while_a_chunk_that_holds_much_is_undone(opened):
+    async def reading(url):
+        ran, task = 0, asyncio.current_task()
+
+        async def other():
+            nonlocal ran
+            while not task.done():
+                ran += 1
+                await asyncio.sleep(0)
+
+        running = asyncio.ensure_future(other())
+        async with opened(url) as response:
+            assert [event async for event in aiter_events(response)] == []
+        running.cancel()
+        return ran
+
+    bomb = gzip.compress(BOMB)
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+    head += b"Content-Encoding: gzip, gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb)
+    with scripted(head + bomb) as server:
+        assert asyncio.run(reading(server.url)) > 400  # 32 MiB in pieces of 64 KiB
+
+
 @adapters
 @pytest.mark.parametrize("framing", ["chunked", "length"])
 @pytest.mark.parametrize("layers", [1, 2])

@@ -116,7 +116,7 @@ class AsyncEventSource(Source):
     async def _open(self) -> None:
         if self._client is None:
             self._client = self._http.AsyncClient(**self._own_settings())
-        with anyio.move_on_after(self._open_timeout) as scope:
+        with anyio.move_on_after(self._open_timeout) as scope, self._asking():
             verdict, why = await self._ask()
         if scope.cancelled_caught:
             await self._drop()

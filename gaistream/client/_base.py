@@ -6,7 +6,8 @@ the plan asks for. Nothing here waits, reads or writes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -163,19 +164,22 @@ class Source:
 
     @property
     def _failures(self) -> tuple[type[Exception], ...]:
-        """The errors of an exchange that failed: the library's, and those that a server provokes.
+        """The errors of an exchange that failed."""
+        return self._http.RequestError, ContentEncodingError
 
-        InvalidURL and UnicodeError are those of a redirect's Location or of a cookie.
-        """
-        http = self._http
-        return http.RequestError, http.InvalidURL, UnicodeError, ContentEncodingError
+    @contextlib.contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Make a block in which a Location or a cookie that no request can carry is a failure."""
+        try:
+            yield
+        except (self._http.InvalidURL, UnicodeError) as error:
+            said = f"{type(error).__name__}: {error}"
+            raise self._http.LocalProtocolError(said) from error
 
     def _failed(self, error: Exception) -> None:
         """Tell the plan of a connection that could not be made or was cut."""
         said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        http = self._http
-        final = http.UnsupportedProtocol, http.LocalProtocolError, http.InvalidURL, UnicodeError
-        if isinstance(error, final):
+        if isinstance(error, self._http.UnsupportedProtocol | self._http.LocalProtocolError):
             self._plan.failed(said, error)
         else:
             self._plan.lost(said, error)

@@ -177,7 +177,7 @@ class EventSource(Source):
     def _open(self) -> None:
         if self._client is None:
             self._client = self._http.Client(**self._own_settings())
-        with self._in_time(self._open_timeout):
+        with self._in_time(self._open_timeout), self._asking():
             verdict, why = self._ask()
         if self._expired:
             raise self._http.ReadTimeout("")  # the connection was ended just now
