@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ._json import json_library
     from .chat import ChatRequest, Provider
     from .engine import Outcome
+    from .helper_threads import blocking_threads
     from .ndjson_reader import NDJSONReader
     from .options import NDJSONOptions, SSEOptions
     from .reader import read_events
@@ -59,6 +60,7 @@ __all__ = [
     "asgi",
     "automatic_drain",
     "backend",
+    "blocking_threads",
     "drain",
     "drain_on_signals",
     "draining",
@@ -90,6 +92,7 @@ _MODULES = {  # of the names that are imported when they are first used; a modul
     "SSEWriter": "writer",
     "asgi": "asgi",
     "automatic_drain": "server_signals",
+    "blocking_threads": "helper_threads",
     "drain": "shutdown",
     "drain_on_signals": "shutdown",
     "draining": "shutdown",

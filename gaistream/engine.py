@@ -23,7 +23,7 @@ from .clock import LAST_SEND, Clock, clock, clock_of_stream
 from .errors import StreamError
 from .event_loop import Breakable, End, EventLoop, Future, Task
 from .handover import Rest, Send
-from .sources import close_source, open_source, source_name
+from .sources import close_source, is_left_running, open_source, source_name
 from .writer import write_failure
 
 OutcomeKind = Literal["completed", "failed", "client_gone", "stalled", "cancelled", "drained"]
@@ -49,7 +49,7 @@ class Outcome:
         seconds: from start to end.
         error: what the source raised, or None.
         source_closed: False if the source had not ended `cleanup_timeout` seconds after it was
-            cancelled, and was cancelled again or left behind.
+            cancelled, and was cancelled again or left behind; or if it still blocks its thread.
     """
 
     kind: OutcomeKind
@@ -427,7 +427,7 @@ class Stream(FrameSender):
             self.bytes,
             now - self._started,
             self.failure,
-            self._source_closed,
+            self._source_closed and not is_left_running(self._source),
         )
 
     @property

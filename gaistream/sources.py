@@ -2,8 +2,8 @@
 
 Async iterables are taken as they are. Lists and tuples cannot block and are read in place. Any
 other iterable may block, so it runs in one helper thread, in a copy of the caller's context: it
-is pulled ahead in batches (one wake-up a batch), waits when nobody takes, and is closed in its
-own thread at its next yield.
+is read ahead by a bounded number of bytes (one wake-up a batch), waits until all of them were
+taken, and is closed in its own thread at its next yield.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ import inspect
 import threading
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
-from typing import Any
+from typing import Any, Final
 
+from ._backend import estimate_size
 from ._log import log
 from .errors import EventError
 from .event_loop import EventLoop, Future, event_loop
+from .helper_threads import LONGEST_END, helper_threads
 
-_MOST_AHEAD = 1024  # items that a helper thread runs ahead
-_PATIENCE = 1.0  # seconds that it waits for room before it looks whether the loop lives
+_MOST_AHEAD: Final = 256 * 1024  # bytes that a helper thread reads ahead, beside its last item
+_PATIENCE: Final = 1.0  # seconds that it waits for room before it looks whether the loop lives
 
 
 def open_source(stream: Any) -> AsyncIterator[Any]:
@@ -61,6 +63,11 @@ async def close_source(source: Any) -> None:
             log.error("a stream's source raised while it was being closed", exc_info=failure)
     except Exception:
         log.exception("a stream's source raised while it was being closed")
+
+
+def is_left_running(source: Any) -> bool:
+    """Return True for a blocking source whose thread has not closed it yet."""
+    return isinstance(source, _InThread) and not source.closed
 
 
 def source_name(source: Any) -> str:
@@ -109,34 +116,48 @@ class _InPlace(AsyncIterator[Any]):
 
 
 class _InThread(AsyncIterator[Any]):
-    """A blocking iterator in a thread of its own, which starts with the first item asked for.
+    """A blocking iterator in its own thread, which starts with the first item asked for.
 
     There is no lock for each item: one side appends and the other takes, and each tells the other
     what it did before it looks at what the other told. So an item that is there is always seen, by
     the loop that looks once more before it waits, or by the thread that sees nobody was told.
+
+    Attributes:
+        closed: the source has been closed.
     """
 
     def __init__(self, source: Iterable[Any]) -> None:
+        self.closed = False
         self.owner = source
         self._source = iter(source)
         self._loop: EventLoop | None = None
         self._items: deque[Any] = deque()
-        self._room = threading.Event()  # for the thread, where it is full
+        self._room = threading.Event()  # for the thread, while too much is read ahead
         self._full = False
-        self._waiting: Future | None = None
+        self._waiting: Future | None = None  # the next item
+        self._closing: Future | None = None  # the source's end
         self._told = False  # the loop, since it last found nothing: one wake-up a batch
         self._stopping = False
         self._finished = False
         self._error: BaseException | None = None
 
     async def __anext__(self) -> Any:
+        if not self._items:
+            await self._wait_for_items()
+        return self._items.popleft()
+
+    async def _wait_for_items(self) -> None:
         if self._loop is None:
             self._start()
+        assert self._loop is not None
         while not self._items:
+            if self._full:
+                self._full = False
+                self._room.set()
             self._told = False
             finished = self._finished  # looked at first: the last items come before it
             if self._items:
-                break
+                return
             if finished:
                 if self._error is not None:
                     error, self._error = self._error, None
@@ -145,67 +166,106 @@ class _InThread(AsyncIterator[Any]):
                     finally:
                         del error  # its traceback holds this frame
                 raise StopAsyncIteration
-            assert self._loop is not None
             self._waiting = self._loop.create_future()
             try:
                 await self._waiting
             finally:
                 self._waiting = None
-        item = self._items.popleft()
-        if self._full and len(self._items) <= _MOST_AHEAD // 2:
-            self._full = False
-            self._room.set()
-        return item
 
-    async def aclose(self) -> None:
-        """Have the source closed: here if it never ran, else in its thread at its next yield."""
+    def stop(self) -> None:
+        """Ask the source to end at its next yield; may be called from any thread."""
         self._stopping = True
         self._room.set()
+
+    async def aclose(self) -> None:
+        """Close the source: here if it never ran, else in its thread at its next yield.
+
+        Waits for that, but not for longer than LONGEST_END seconds: a thread that blocks is left.
+        """
+        self.stop()
+        self._items.clear()
         if self._loop is None:
-            self._finished = True
+            self._finished = self.closed = True
             close_blocking(self._source, self.owner)
+        elif not self._finished:
+            helper_threads.abandon(self)
+            await self._wait_for_end()
+
+    async def _wait_for_end(self) -> None:
+        loop = event_loop()
+        assert self._loop is not None
+        if loop.identity is not self._loop.identity:
+            return  # the thread cannot wake this one
+        closing = self._closing = loop.create_future()
+        timer = loop.call_at(loop.time() + LONGEST_END, _settle, closing)
+        try:
+            if not self._finished:  # looked at last: the thread wakes the future that it finds
+                await closing
+        finally:
+            self._closing = None
+            timer.cancel()
 
     def _start(self) -> None:
-        self._loop = event_loop()
+        loop = event_loop()
         context = contextvars.copy_context()
-        threading.Thread(
-            target=context.run, args=(self._run,), name="gaistream-source", daemon=True
-        ).start()
+        self._loop = loop
+        try:
+            helper_threads.start(self, context.run, self._run)
+        except Exception:  # no thread runs
+            self._loop = None
+            raise
 
     def _run(self) -> None:
-        assert self._loop is not None
-        items, is_closed = self._items, self._loop.is_closed
         try:
             try:
-                for item in self._source:
-                    if len(items) >= _MOST_AHEAD:
-                        self._wait_for_room()
-                    if self._stopping or is_closed():  # nobody will take any more
-                        break
-                    items.append(item)
-                    if not self._told:
-                        self._tell()
+                self._read()
             finally:
                 close_blocking(self._source, self.owner)
+                self.closed = True
         except BaseException as error:
-            self._error = error
             if self._stopping:  # nobody will be told any more
                 log.error("a stream's source failed", exc_info=error)
+            else:
+                self._error = error
         finally:
+            helper_threads.ended(self)  # before its stream ends: another may take its place
             self._finished = True
             self._tell()
             del self  # the error's traceback holds this frame
 
-    def _wait_for_room(self) -> None:
-        """Wait until half of the items were taken, or nobody will take any more."""
+    def _read(self) -> None:
+        """Read items until the source ends, or until nobody will take any more."""
         assert self._loop is not None
-        while len(self._items) >= _MOST_AHEAD and not self._stopping:
+        items, is_closed = self._items, self._loop.is_closed
+        ahead = 0  # bytes, since all items were taken
+        for item in self._source:
+            if self._stopping or is_closed():
+                return
+            items.append(item)
+            if not self._told:
+                self._tell()
+            ahead += estimate_size(item, _MOST_AHEAD)
+            if ahead >= _MOST_AHEAD:
+                del item  # a big one must not live until the next
+                if not self._wait_until_taken():
+                    return
+                ahead = 0
+
+    def _wait_until_taken(self) -> bool:
+        """Wait until all items were taken; return False if nobody will take any more."""
+        assert self._loop is not None
+        while not (
+            self._stopping
+            or self._loop.is_closed()
+            or not threading.main_thread().is_alive()  # the interpreter is at its end
+        ):
+            if not self._items:
+                return True
             self._room.clear()
             self._full = True
-            if len(self._items) >= _MOST_AHEAD and not self._stopping:
+            if self._items and not self._stopping:
                 self._room.wait(_PATIENCE)
-            if self._loop.is_closed():
-                return
+        return False
 
     def _tell(self) -> None:
         """Wake the loop, which then takes all that is there."""
@@ -215,5 +275,11 @@ class _InThread(AsyncIterator[Any]):
             self._loop.call_soon_threadsafe(self._wake)
 
     def _wake(self) -> None:
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
+        _settle(self._waiting)
+        if self._finished:
+            _settle(self._closing)
+
+
+def _settle(future: Future | None) -> None:
+    if future is not None and not future.done():
+        future.set_result(None)

@@ -20,6 +20,7 @@ from typing import Any, overload
 
 from .blocking import BlockingStream
 from .engine import CLEANUP_TIMEOUT, Stream
+from .helper_threads import NoThreadLeft
 from .options import NDJSONOptions, SSEOptions, check_source_times, refuse_source_timeout
 from .writer import NDJSONEncoder, SSEEncoder
 
@@ -124,6 +125,8 @@ def _iterate(
 async def _chunks(life: Stream) -> AsyncGenerator[bytes, None]:
     try:
         await life.start()
+        if isinstance(life.failure, NoThreadLeft):  # the caller may still answer with its status
+            raise life.failure
         while (chunk := await life.next_chunk()) is not None:
             yield chunk
     finally:

@@ -649,7 +649,10 @@ def test_a_sync_generator_runs_in_a_thread_which_ends_with_it(gs: Any) -> None:
     assert not threads[0].is_alive()
 
 
-def test_a_sync_generator_is_closed_in_its_own_thread_once_it_goes_on(gs: Any) -> None:
+def test_a_sync_generator_is_closed_in_its_own_thread_once_it_goes_on(
+    gs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gs.sources, "LONGEST_END", 0.01)
     blocked, closed_in, threads = threading.Event(), [], []
 
     def source() -> Iterator[str]:
@@ -666,7 +669,7 @@ def test_a_sync_generator_is_closed_in_its_own_thread_once_it_goes_on(gs: Any) -
         task = connection.begin(gs.asgi.SSEResponse(source()))
         await connection.until_said(text("a"))
         connection.leave()
-        await task  # does not wait for a thread that nobody can interrupt
+        await task  # waits only a moment for a thread that nobody can interrupt
         assert not closed_in
         blocked.set()
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
@@ -30,6 +30,24 @@ async def read(source: AsyncIterator[Any]) -> list[Any]:
 async def until(event: threading.Event) -> None:
     """Wait for an event of another thread without stopping the loop."""
     assert await asyncio.to_thread(event.wait, 10)
+
+
+Full = Callable[[Any], threading.Event]
+
+
+@pytest.fixture
+def full(gs: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Full:
+    """Return the event of a source's thread having read ahead as far as it may."""
+    events: dict[Any, threading.Event] = defaultdict(threading.Event)
+    wait = gs.sources._InThread._wait_until_taken
+
+    def told(source: Any) -> Any:
+        if source._items:
+            events[source].set()
+        return wait(source)
+
+    monkeypatch.setattr(gs.sources._InThread, "_wait_until_taken", told)
+    return events.__getitem__
 
 
 # ---- what is a source ----
@@ -166,28 +184,36 @@ def test_items_come_as_soon_as_they_are_there(gs: ModuleType, run: Run) -> None:
     run(main())
 
 
-def test_a_thread_is_not_pulled_far_ahead_of_who_reads(gs: ModuleType, run: Run) -> None:
-    most = gs.sources._MOST_AHEAD
-
+@pytest.mark.parametrize(
+    ("item", "least", "most"),
+    [
+        ("token", 1024, 4096),
+        ({"text": "x" * 1000, "n": 1}, 128, 256),
+        (b"x" * 16_000, 15, 17),
+        (object(), 15, 17),  # nobody can tell how big it is
+        ("x" * 300_000, 1, 2),
+    ],
+    ids=["tokens", "dicts", "chunks", "unknown", "big"],
+)
+def test_a_thread_reads_ahead_by_bytes(
+    gs: ModuleType, run: Run, full: Full, item: Any, least: int, most: int
+) -> None:
     async def main() -> None:
         produced = 0
-        full = threading.Event()
 
-        def items() -> Iterator[int]:
+        def items() -> Iterator[Any]:
             nonlocal produced
             while True:
                 produced += 1
-                if produced > most:
-                    full.set()
-                yield produced
+                yield item
 
         source = gs.sources.open_source(items())
-        assert await anext(source) == 1
-        await until(full)
-        assert produced <= most + 2
-        for number in range(2, 5000):
-            assert await anext(source) == number
-        assert produced <= 5000 + most + 2
+        assert await anext(source) == item  # which has the thread begin
+        await until(full(source))
+        assert least <= produced <= most
+        for taken in range(2, 3 * most):
+            assert await anext(source) == item
+            assert produced <= taken + most
         await source.aclose()
 
     run(main())
@@ -277,8 +303,10 @@ def test_a_stream_of_a_blocking_source_coalesces_and_ends_as_any_other(
 
 
 def test_a_stream_of_a_blocking_source_has_heartbeats_and_can_be_cut(
-    gs: ModuleType, run: Run
+    gs: ModuleType, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(gs.sources, "LONGEST_END", 0.01)
+
     async def main() -> None:
         go_on, closed = threading.Event(), threading.Event()
 

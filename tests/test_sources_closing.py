@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextvars import ContextVar
 from types import ModuleType
@@ -34,7 +33,15 @@ async def until(event: threading.Event) -> None:
     assert await asyncio.to_thread(event.wait, 10)
 
 
-def test_a_source_is_closed_in_its_own_thread_at_its_next_yield(gs: ModuleType, run: Run) -> None:
+@pytest.fixture
+def short_wait(gs: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait only a moment for a source that blocks."""
+    monkeypatch.setattr(gs.sources, "LONGEST_END", 0.01)
+
+
+def test_a_source_is_closed_in_its_own_thread_at_its_next_yield(
+    gs: ModuleType, run: Run, short_wait: None
+) -> None:
     async def main() -> None:
         threads: list[threading.Thread] = []
         blocked, go_on, closed = threading.Event(), threading.Event(), threading.Event()
@@ -42,6 +49,7 @@ def test_a_source_is_closed_in_its_own_thread_at_its_next_yield(gs: ModuleType, 
         def items() -> Iterator[int]:
             threads.append(threading.current_thread())
             try:
+                yield 1
                 yield 1
                 blocked.set()
                 assert go_on.wait(10)
@@ -54,15 +62,46 @@ def test_a_source_is_closed_in_its_own_thread_at_its_next_yield(gs: ModuleType, 
         source = gs.sources.open_source(items())
         assert await anext(source) == 1
         await until(blocked)
-        before = time.monotonic()
-        await source.aclose()  # does not wait for what blocks
-        assert time.monotonic() - before < 5
+        await source.aclose()  # waits a moment only for a thread that blocks
         assert not closed.is_set()
+        assert not source.closed
+        assert not source._items  # which are not kept for as long as the thread
         go_on.set()
         await until(closed)
         assert threads[0] is threads[1]
         assert threads[0].name == HELPER
         assert threads[0].daemon
+
+    run(main())
+
+
+@pytest.mark.parametrize("waits", ["for room", "in the source"])
+def test_closing_a_source_waits_until_its_thread_has_closed_it(
+    gs: ModuleType, run: Run, waits: str
+) -> None:
+    async def main() -> None:
+        begun, go_on = threading.Event(), threading.Event()
+        steps = []
+
+        def items() -> Iterator[str]:
+            try:
+                yield "a"
+                if waits == "for room":
+                    yield "x" * 300_000
+                begun.set()
+                assert go_on.wait(10)
+                yield "b"
+            finally:
+                steps.append("closed")
+
+        source = gs.sources.open_source(items())
+        assert await anext(source) == "a"
+        if waits == "in the source":
+            await until(begun)
+            asyncio.get_running_loop().call_later(0.01, go_on.set)
+        await source.aclose()
+        assert steps == ["closed"]
+        assert source.closed
 
     run(main())
 
@@ -137,35 +176,37 @@ def test_a_source_whose_loop_is_closed_meanwhile_ends_at_its_next_yield(gs: Modu
     assert not helper_threads()
 
 
-def test_a_source_that_waits_for_room_notices_that_its_loop_was_closed(
-    gs: ModuleType, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("over", ["loop", "main thread"])
+def test_a_source_that_waits_for_room_notices_that_nobody_will_take(
+    gs: ModuleType, monkeypatch: pytest.MonkeyPatch, over: str
 ) -> None:
     monkeypatch.setattr(gs.sources, "_PATIENCE", 0.01)
-    full, closed = threading.Event(), threading.Event()
+    monkeypatch.setattr(gs.sources, "_MOST_AHEAD", 10)
+    closed = threading.Event()
 
     def items() -> Iterator[int]:
         try:
-            for number in itertools.count():
-                if number > gs.sources._MOST_AHEAD:
-                    full.set()
-                yield number
+            yield from itertools.count()
         finally:
             closed.set()
 
     loop = asyncio.new_event_loop()
     source = gs.sources.open_source(items())
     assert loop.run_until_complete(anext(source)) == 0
-    assert full.wait(10)
-    loop.close()
+    if over == "loop":
+        loop.close()
+    else:  # as where the interpreter waits for threads that are no daemons
+        monkeypatch.setattr(threading.main_thread(), "is_alive", lambda: False)
     assert closed.wait(10)
     for thread in helper_threads():
         thread.join(10)
     assert not helper_threads()
+    loop.close()
 
 
 @pytest.mark.parametrize("ends", [False, True], ids=["at a yield", "by itself"])
 def test_what_it_raises_while_it_is_closed_is_logged(
-    gs: ModuleType, run: Run, caplog: pytest.LogCaptureFixture, ends: bool
+    gs: ModuleType, run: Run, caplog: pytest.LogCaptureFixture, short_wait: None, ends: bool
 ) -> None:
     async def main() -> None:
         go_on = threading.Event()
