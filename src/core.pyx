@@ -12,6 +12,7 @@ include "buffer.pxi"
 include "text.pxi"
 include "events.pxi"
 include "sse.pxi"
+include "sizes.pxi"
 include "template.pxi"
 include "ndjson.pxi"
 include "lines.pxi"
@@ -56,6 +57,7 @@ __all__ = [
     "encode_sse",
     "encode_sse_into",
     "escape_json",
+    "estimate_size",
     "install_json",
     "nests_deeper",
     "read_json",

@@ -56,6 +56,12 @@ def test_encode_sse(twins, named):
     same(twins, lambda gs, **named: gs.encode_sse(**named), **named)
 
 
+@given(item=st.one_of(payloads, things(), sse_events), most=st.sampled_from([0, 300, 2**18]))
+@examples(400)
+def test_estimate_size(twins, item, most):
+    same(twins, lambda gs, item: gs._backend.estimate_size(item, most), item)
+
+
 @given(room=rooms, offset=offsets, named=frames)
 @examples(400)
 def test_encode_sse_into(twins, room, offset, named):

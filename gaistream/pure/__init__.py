@@ -30,6 +30,7 @@ from .lines import LineSplitter
 from .ndjson import encode_ndjson, encode_ndjson_lines
 from .ndjson_decoder import NDJSONDecoder
 from .sender import FrameSender, SourceReader
+from .sizes import estimate_size
 from .sse import ServerSentEvent, encode_comment, encode_sse, encode_sse_into
 from .template import FrameTemplate
 from .text import escape_json, install_json, nests_deeper, read_json
@@ -70,6 +71,7 @@ __all__ = [
     "encode_sse",
     "encode_sse_into",
     "escape_json",
+    "estimate_size",
     "install_json",
     "nests_deeper",
     "read_json",

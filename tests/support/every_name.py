@@ -129,6 +129,15 @@ def escape_json(gs: ModuleType) -> Any:
             refused(escape, 5), refused(escape, "x", "ignore")]
 
 
+def estimate_size(gs: ModuleType) -> Any:
+    held = Promise()
+    held.__dict__["text"] = WIDE
+    own = {"a": [1, None, {2}], "b": held, "c": object()}
+    items = [gs.events.TextDelta(WIDE), gs.events.Raw((WIDE,)), gs.ServerSentEvent(LINES), own]
+    own["d"] = own
+    return [gs._backend.estimate_size(item, most) for item in items for most in (500, 9**6)]
+
+
 def nests_deeper(gs: ModuleType) -> Any:
     deeper = gs._backend.nests_deeper
     return [deeper([[{"a": ()}]], 3), deeper([[{"a": ()}]], 4), deeper({}, 0)]
@@ -405,6 +414,7 @@ CORE: dict[str, Use] = {
     "encode_sse": encode_sse,
     "encode_sse_into": encode_sse_into,
     "escape_json": escape_json,
+    "estimate_size": estimate_size,
     "install_json": install_json,
     "nests_deeper": nests_deeper,
     "read_json": read_json,
