@@ -112,9 +112,10 @@ class _ThreadSignals(ChainedSignals):
         self._grace = grace
         self._retry_ms = retry_ms
         self._over = False  # the streams have ended, and the process is to
-        super().__init__(self._tell_thread)
+        super().__init__()
 
-    def _tell_thread(self, number: int, ordinal: int) -> None:
+    def tell(self, number: int, ordinal: int) -> None:
+        """Begin the drain in a thread, or end the process if it is over."""
         if self._over:  # only here, in the main thread, may handlers be set
             self.repeat(number)
         else:

@@ -9,7 +9,6 @@ import signal
 # these are called for each stream of a server that has one stream at a time.
 from _signal import getsignal as get_handler  # type: ignore[import-not-found]
 from _signal import signal as set_handler
-from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -21,18 +20,12 @@ SIGNALS = (int(signal.SIGTERM), int(signal.SIGINT))
 
 
 class ChainedSignals:
-    """The signals' handlers, in front of those that stood there.
-
-    Args:
-        tell: called in the handler, with the signal's number and its ordinal in the process, which
-            is the same for all handlers that one signal passes.
-    """
+    """The signals' handlers, in front of those that stood there."""
 
     _signals = 0
     _running = 0  # handlers of the last of them
 
-    def __init__(self, tell: Callable[[int, int], None]) -> None:
-        self._tell = tell
+    def __init__(self) -> None:
         self._ending_process: Task | None = None
         self.before: dict[int, Any] = {}
         for number in SIGNALS:
@@ -52,10 +45,17 @@ class ChainedSignals:
             own._signals += 1
         own._running += 1
         try:
-            self._tell(number, own._signals)
+            self.tell(number, own._signals)
             self.call_before(number, frame)
         finally:
             own._running -= 1
+
+    def tell(self, number: int, ordinal: int) -> None:
+        """Take a signal: its number, and its ordinal in the process.
+
+        All handlers that one signal passes get the same ordinal.
+        """
+        raise NotImplementedError
 
     def call_before(self, number: int, frame: FrameType | None) -> None:
         """Do what was done before, where that is a function."""

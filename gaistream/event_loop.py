@@ -345,6 +345,14 @@ def event_loop() -> EventLoop:
     return known
 
 
+def forget_loop(running: asyncio.AbstractEventLoop) -> None:
+    """Drop what belongs to a loop that is closed, and refers to it."""
+    known: EventLoop | None = getattr(running, _ATTRIBUTE, None)
+    if known is not None:
+        known.clock = None  # which refers to it, too
+        delattr(running, _ATTRIBUTE)
+
+
 def _is_not_host(trio: Any) -> bool:
     """Return whether trio runs this code, and not asyncio, whose guest it is in this thread."""
     if trio.lowlevel.in_trio_task():

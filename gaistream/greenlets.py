@@ -14,8 +14,10 @@ import selectors
 import sys
 import threading
 from asyncio import _get_running_loop, _set_running_loop
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeVar
+
+from .event_loop import forget_loop
 
 _T = TypeVar("_T")
 
@@ -31,11 +33,11 @@ class Runner(Protocol):
 
 
 def new_runner() -> Runner:
-    """Make what runs an event loop in this thread, or in this greenlet."""
+    """Return a runner for an event loop in this thread, or in this greenlet."""
     monkey = sys.modules.get("gevent.monkey")
     if monkey is not None and monkey.is_module_patched("select"):
         return _GreenRunner()
-    return asyncio.Runner()
+    return _LoopRunner(asyncio.new_event_loop)
 
 
 def close_runner(runner: Runner, *, left_behind: bool) -> None:
@@ -46,25 +48,55 @@ def close_runner(runner: Runner, *, left_behind: bool) -> None:
         runner.close()
 
 
-class _GreenRunner:
+class _LoopRunner:
+    """An `asyncio.Runner` whose loop leaves no reference cycle."""
+
+    def __init__(self, make_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+        made = self._made = list[asyncio.AbstractEventLoop]()
+
+        def factory() -> asyncio.AbstractEventLoop:
+            made.append(make_loop())
+            return made[0]
+
+        self._runner = asyncio.Runner(loop_factory=factory)
+
+    def run(self, coro: Coroutine[Any, Any, _T]) -> _T:
+        return self._runner.run(coro)
+
+    def close(self) -> None:
+        self._runner.close()
+        while self._made:
+            forget_loop(self._made.pop())
+
+
+class _GreenRunner(_LoopRunner):
     _turn: Any = None  # whose loop is running: a lock, made once everything is patched
 
     def __init__(self) -> None:
         if _GreenRunner._turn is None:
             _GreenRunner._turn = threading.Lock()
-        self._runner = asyncio.Runner(loop_factory=self._new_loop)
-
-    def _new_loop(self) -> asyncio.AbstractEventLoop:
-        selector: Any = _SharingSelector(self._turn)
-        return asyncio.SelectorEventLoop(selector)
+        super().__init__(_new_green_loop)
 
     def run(self, coro: Coroutine[Any, Any, _T]) -> _T:
         with self._turn:
-            return self._runner.run(coro)
+            try:
+                return super().run(coro)
+            except BaseException:
+                # A greenlet may be killed after its coroutine has ended, and before the loop has
+                # stopped for that: without this its next run would stop instead.
+                for loop in self._made:
+                    loop.call_soon(loop.stop)
+                    loop.run_forever()
+                raise
 
     def close(self) -> None:
         with self._turn:
-            self._runner.close()
+            super().close()
+
+
+def _new_green_loop() -> asyncio.AbstractEventLoop:
+    selector: Any = _SharingSelector(_GreenRunner._turn)
+    return asyncio.SelectorEventLoop(selector)
 
 
 class _SharingSelector:

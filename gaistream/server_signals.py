@@ -111,7 +111,7 @@ class _ServerSignals(ChainedSignals):
     def __init__(self) -> None:
         self.is_due = True
         self._heard = False
-        super().__init__(self._tell_loops)
+        super().__init__()
 
     def takes(self, before: Any) -> bool:
         """Return whether to stand in front of this handler."""
@@ -134,7 +134,8 @@ class _ServerSignals(ChainedSignals):
             self._heard, frame = True, None
         super().call_before(number, frame)
 
-    def _tell_loops(self, number: int, ordinal: int) -> None:
+    def tell(self, number: int, ordinal: int) -> None:
+        """Begin the drain of every loop that has open streams."""
         if not self.is_due or _grace is None:
             return
         grace = 0.0 if number == signal.SIGINT else _grace

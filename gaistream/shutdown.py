@@ -293,9 +293,10 @@ class _LoopSignals(ChainedSignals):
         self._clock = own
         self._grace = grace
         self._retry_ms = retry_ms
-        super().__init__(self._tell_loop)
+        super().__init__()
 
-    def _tell_loop(self, number: int, ordinal: int) -> None:
+    def tell(self, number: int, ordinal: int) -> None:
+        """Begin the drain of the loop."""
         with contextlib.suppress(RuntimeError):  # the loop is over: there is nothing to end
             self._clock.loop.call_soon_threadsafe(self._drain, number, ordinal)
 

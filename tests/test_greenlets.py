@@ -25,7 +25,12 @@ def test_streams_in_greenlets_of_one_thread_do_not_confuse_each_other(what: str)
     assert (done.stdout, done.returncode) == ("well\n", 0), done.stderr
 
 
-def test_without_gevent_a_runner_is_asyncios_own() -> None:
+def test_without_gevent_a_runner_has_a_loop_of_asyncio() -> None:
+    async def main() -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()
+
     runner = new_runner()
-    assert type(runner) is asyncio.Runner
+    loop = runner.run(main())
+    assert isinstance(loop, asyncio.BaseEventLoop)
     runner.close()
+    assert loop.is_closed()
