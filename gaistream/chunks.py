@@ -25,6 +25,7 @@ from typing import Any
 from .content_coding import BodyDecoder
 from .errors import FrameTypeError
 from .event_loop import event_loop
+from .linger import alinger, linger
 from .sources import close_blocking, close_source, open_source
 
 __all__ = ["Chunks", "abody_of", "body_of"]
@@ -69,6 +70,20 @@ class Chunks:
         self._check_sync()
         self._owned.close()
 
+    def finish(self) -> None:
+        """Close a sync source that has said all; a response's connection is kept if it can be."""
+        self._check_sync()
+        linger(self._owned.source, self)
+        self._owned.close()
+
+    async def afinish(self) -> None:
+        """Do the same for a source of either kind; a blocking one is only closed."""
+        try:
+            if self.is_async:
+                await alinger(self._owned.source, self)
+        finally:
+            await self.aclose()
+
     async def aclose(self) -> None:
         """Close a source of either kind; what its cleanup raises is logged.
 
@@ -95,7 +110,7 @@ class _Owned:
     def __init__(self, chunks: Iterable[Any] | AsyncIterable[Any], source: Any) -> None:
         self.chunks = chunks
         self.kind = type(source).__name__
-        self._source = source
+        self.source = source
         self.in_thread = False
         self._closed = False
 
@@ -106,7 +121,7 @@ class _Owned:
     def close(self) -> None:
         if not self._closed:
             self._closed = True
-            close_blocking(self.chunks, self._source)
+            close_blocking(self.chunks, self.source)
 
     async def aclose(self) -> None:
         if not isinstance(self.chunks, AsyncIterable):
@@ -114,9 +129,9 @@ class _Owned:
                 self.close()
         elif not self._closed:
             self._closed = True
-            if self.chunks is not self._source:
+            if self.chunks is not self.source:
                 await close_source(self.chunks)
-            await close_source(self._source)
+            await close_source(self.source)
 
 
 def _read(owned: _Owned) -> Generator[Any, None, None]:

@@ -40,6 +40,7 @@ class Reader(Generic[_T]):
         self._error: Exception | None = None
         self._behind = False  # something may be left in the decoder, behind a bad line
         self._ended = False  # nothing more is read from the source
+        self._over = False  # for its last event has come, before its end
         self._chunks = source if isinstance(source, Chunks) else Chunks(source)
 
     def _take(self, chunk: Any) -> None:
@@ -54,7 +55,8 @@ class Reader(Generic[_T]):
             given, error.values = error.values, []
             self._error, self._ended = error, True
         self._ready += given
-        self._ended = self._ended or chunk is None or getattr(self._decoder, "ended", False)
+        self._over = chunk is not None and getattr(self._decoder, "ended", False)
+        self._ended = self._ended or chunk is None or self._over
 
     def _waiting(self) -> bool:
         """Tell whether to read on: nothing is ready, no error is due, nothing is left behind."""
@@ -79,7 +81,9 @@ class Reader(Generic[_T]):
             except BaseException:
                 self._close()
                 raise
-            if self._ended:
+            if self._over:
+                self._chunks.finish()
+            elif self._ended:
                 self._close()
         if not self._ready:
             raise StopIteration
@@ -96,7 +100,9 @@ class Reader(Generic[_T]):
             except BaseException:
                 await self._aclose()
                 raise
-            if self._ended:
+            if self._over:
+                await self._chunks.afinish()
+            elif self._ended:
                 await self._aclose()
         if not self._ready:
             raise StopAsyncIteration
