@@ -100,7 +100,7 @@ class SSEResponse(_Response):
         options: SSEOptions, or None for the defaults.
         status: of the response, where the stream begins well.
         headers: more headers; they replace those of the same name (Vary grows).
-        dialect: "gai" or "json".
+        dialect: "gai"; "json": each item is one payload; "raw": each is a frame.
         cors: "*", an origin, several origins, a gaistream.http.CORS, or None.
         send_timeout: seconds that one send may take before the stream ends as stalled; 0 or
             None: any time.

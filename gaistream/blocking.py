@@ -88,10 +88,14 @@ class BlockingStream:
     def _write_next(self) -> bool:
         """Write the next item of the source; return False at its end, or if it has failed."""
         try:
+            frames = self._frames
             for item in self._source:
-                self._frames.write(item)
+                before = frames.pending
+                frames.write(item)
+                if item is None and frames.pending == before and not self._ending:  # no event
+                    continue
                 self._events += 1
-                return not self._frames.ended
+                return not frames.ended
         except (Exception, GeneratorExit, asyncio.CancelledError) as error:
             self.failure = error
         return False

@@ -58,7 +58,7 @@ def sse(
     Args:
         stream: an async or sync iterable of events (or str, dicts with a `type`, …).
         options: what is written and when; SSEOptions() if None.
-        dialect: "gai" or "json".
+        dialect: "gai"; "json": each item is one payload; "raw": each is a frame.
         cleanup_timeout: seconds that an async source may take to end once the iterator is closed,
             before it is cancelled again and left; None: any time.
         source_timeout: seconds that an async source may be silent before the stream ends with

@@ -44,7 +44,7 @@ class SSEEncoder(SSEFrames):
 
     Args:
         options: what is written; SSEOptions() if None.
-        dialect: "gai" or "json".
+        dialect: "gai"; "json": each item is one payload; "raw": each is a frame.
     """
 
     __slots__ = ("options",)
@@ -64,7 +64,7 @@ class NDJSONEncoder(NDJSONFrames):
 
     Args:
         options: what is written; NDJSONOptions() if None.
-        dialect: "gai" or "json".
+        dialect: "gai"; "json": each item is one payload; "raw": each is a frame.
     """
 
     __slots__ = ("options",)
@@ -145,7 +145,7 @@ def encode_events(events: Iterable[Any], format: str = "sse", dialect: str = "ga
     Args:
         events: what a source may yield: events, str, dicts with a `type`, …
         format: "sse" or "ndjson".
-        dialect: "gai" or "json".
+        dialect: "gai"; "json": each item is one payload; "raw": each is a frame.
 
     Returns:
         The frames, one behind the other. Done is written where it stands, not added.
@@ -257,7 +257,7 @@ class SSEWriter(_Writer):
             of the bytes it took (the rest is given to it again). It must not be async, nor use
             the writer.
         options: what is written and when; SSEOptions() if None.
-        dialect: "gai" or "json".
+        dialect: "gai"; "json": each item is one payload; "raw": each is a frame.
 
     One that is dropped without close() loses what still waits. As a context manager it closes at
     the end: with `done`, or after an exception with the error event instead, and the exception

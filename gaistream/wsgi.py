@@ -212,7 +212,7 @@ class SSEResponse(_Response):
         options: SSEOptions, or None for the defaults.
         status: of the response, where the stream begins well.
         headers: more headers; they replace those of the same name.
-        dialect: "gai" or "json".
+        dialect: "gai"; "json": each item is one payload; "raw": each is a frame.
         cors: "*", an origin, several origins, a gaistream.http.CORS, or None.
         cleanup_timeout: seconds that the source may take to end once its stream is over, before it
             is cancelled again and left; None: any time. Not enforced for a sync source in the

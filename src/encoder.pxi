@@ -227,7 +227,8 @@ cdef int write_half(Frames self) except -1:
 
 cdef int ask_dialect(Frames self, object item) except -1:
     cdef Mark mark = mark_of(self)
-    self.failed = False
+    if item is not None:  # which no dialect but "json" writes
+        self.failed = False
     try:
         self.dialect.write(self, item)
     except BaseException:

@@ -84,6 +84,8 @@ cdef class FrameSender:
             before = frames.buffer.length
             write_item(frames, item)
             pending = frames.buffer.length
+        if item is None and pending == before:  # no event
+            return False
         self.events += 1
         self.turn_events += 1
         self.turn_size += pending - before

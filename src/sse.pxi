@@ -463,9 +463,26 @@ cdef class ServerSentEvent:
     cdef bytes raw        # the data as it came, or None
     cdef object own_or_inherited_id
     cdef bint own_id
+    cdef readonly bint _is_json  # what `data` says was given as `json`
 
-    def __init__(self, data=None, event=None, *, id=None, retry=None, comment=None):
+    def __init__(
+        self, data=None, event=None, *, id=None, retry=None, comment=None, json=...
+    ):
+        cdef bytes raw = None
+        checked = "" if isinstance(data, (str, bytes)) else data  # which can always be written
+        if (
+            checked is not None or event is not None or id is not None
+            or retry is not None or comment is not None
+        ):
+            emit(checked, event, id, retry, comment, ..., True, TO_BYTES, None, None)
+        if json is not Ellipsis:
+            if data is not None:
+                raise FrameError("data and json exclude each other")
+            raw = json_bytes(json, False, True)
         self.data = data
+        with cython.critical_section(self):
+            self.raw = raw
+            self._is_json = raw is not None
         self.event = event
         self.id = id
         self.retry = retry
@@ -486,6 +503,7 @@ cdef class ServerSentEvent:
     def data(self, data):
         self.set_data = data
         self.raw = None
+        self._is_json = False
 
     @property
     def data_bytes(self):
@@ -536,7 +554,7 @@ cdef class ServerSentEvent:
         with cython.critical_section(self):
             held = (
                 self.set_data, self.raw, self.event, self.own_or_inherited_id, self.retry,
-                self.comment, self.own_id,
+                self.comment, self.own_id, self._is_json,
             )
         more = object.__getstate__(self)  # of a subclass
         if isinstance(more, tuple):
@@ -547,7 +565,7 @@ cdef class ServerSentEvent:
         held, more = state
         with cython.critical_section(self):
             self.set_data, self.raw, self.event, self.own_or_inherited_id, self.retry = held[:5]
-            self.comment, self.own_id = held[5:]
+            self.comment, self.own_id, self._is_json = held[5:]
         for name, value in (more or {}).items():
             setattr(self, name, value)
 
@@ -580,6 +598,8 @@ cdef tuple written_fields(ServerSentEvent event):
     """Give what is written of an event: neither the usual name nor an inherited id."""
     data = event.data
     with cython.critical_section(event):
+        if event._is_json:
+            data = event.raw
         name, retry, comment = event.event, event.retry, event.comment
         id = event.own_or_inherited_id if event.own_id else None
     return data, None if name == "message" else name, id, retry, comment

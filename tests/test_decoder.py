@@ -267,8 +267,8 @@ def test_an_event_reads_its_data_as_json(gs):
 
 
 def test_an_event_is_checked_when_it_is_written(gs):
-    event = gs.ServerSentEvent("a", "b\n")
-    event.retry = -1
+    event = gs.ServerSentEvent("a", "b")
+    event.event, event.retry = "b\n", -1
     with pytest.raises(gs.errors.FrameError, match=r"^event must not contain CR, LF or NUL"):
         bytes(event)
     event.event = None

@@ -81,7 +81,6 @@ def test_what_a_source_may_yield_is_written(gs, kind, case):
 
 NO_EVENT = {
     "an int": (lambda gs: 5, "int is no event: "),
-    "None": (lambda gs: None, "NoneType is no event: "),
     "bytearray": (lambda gs: bytearray(b"x"), "bytearray is no event: "),
     "a class": (lambda gs: gs.events.Done, "type is no event: "),
     "a value": (lambda gs: gs.events.Usage(), "Usage is no event: "),

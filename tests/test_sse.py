@@ -172,8 +172,35 @@ def test_a_frame_is_written_as_the_profile_says(gs, case):
 @table(FRAMES)
 def test_an_event_object_writes_the_same_frame(gs, case):
     fields, expected = case
-    if not {"json", "errors"} & fields.keys() and fields.get("event") != "message":
+    if "errors" not in fields and fields.get("event") != "message":
         assert bytes(gs.ServerSentEvent(**fields)) == expected.encode()
+
+
+@table({name: case for name, case in REFUSED.items() if name not in ("nothing", "None", "errors")})
+def test_an_event_object_that_cannot_be_written_is_refused_when_it_is_made(gs, case):
+    fields, kind, message = case
+    with pytest.raises(getattr(gs.errors, kind), match=f"^{re.escape(message)}$"):
+        gs.ServerSentEvent(**fields)
+
+
+def test_an_event_object_may_be_made_empty_and_holds_text_that_only_strict_writing_refuses(gs):
+    event = gs.ServerSentEvent()
+    with pytest.raises(gs.errors.FrameError, match=f"^{EMPTY}$"):
+        bytes(event)
+    event.data = "filled"
+    assert bytes(event) == b"data: filled\n\n"
+    with pytest.raises(UnicodeEncodeError):
+        bytes(gs.ServerSentEvent("\ud800"))
+
+
+def test_an_event_object_of_a_payload_holds_its_text(gs):
+    event = gs.ServerSentEvent(json={"a": ["\ud800", None]}, event="e", id=1)
+    assert (event.data, event.data_bytes) == ('{"a":["\ufffd",null]}', event.data.encode())
+    assert event.json() == {"a": ["\ufffd", None]}
+    assert event == gs.ServerSentEvent(event.data, "e", id=1)
+    assert bytes(event) == b'id: 1\nevent: e\ndata: {"a":["\xef\xbf\xbd",null]}\n\n'
+    event.data = "text"
+    assert bytes(event) == b"id: 1\nevent: e\ndata: text\n\n"
 
 
 @table(REFUSED)

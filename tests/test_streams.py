@@ -236,7 +236,7 @@ def test_a_reconnection_time_that_was_set_is_sent_once_at_the_start(
 def test_sources_with_anything_else_than_events_fail_with_the_error_event(
     gs: ModuleType, run: Run
 ) -> None:
-    for item in (5, None, {"no": "type"}, ["a"], gs.events.Raw({"deep": [{"er": {object()}}]})):
+    for item in (5, {"no": "type"}, ["a"], gs.events.Raw({"deep": [{"er": {object()}}]})):
         source = Tokens("a", item, "b")
         assert run(whole(gs.sse(source))) == PRELUDE + said("a") + INTERNAL
         assert source.closed == 1

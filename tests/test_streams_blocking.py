@@ -103,7 +103,7 @@ def test_an_error_whose_text_cannot_be_written_is_told_in_general_words(gs: Modu
 
 
 def test_sources_with_anything_else_than_events_fail_with_the_error_event(gs: ModuleType) -> None:
-    for item in (5, None, {"no": "type"}, gs.events.Raw({"deep": [{"er": {object()}}]})):
+    for item in (5, {"no": "type"}, gs.events.Raw({"deep": [{"er": {object()}}]})):
         source = Source("a", item, "b")
         assert b"".join(gs.sse(source)) == PRELUDE + said("a") + INTERNAL
         assert source.closings == 1

@@ -17,11 +17,20 @@ from .gai import GaiNDJSON, GaiSSE
 from .gai_reader import GaiReader
 from .openai_chat import ChatCompletionsReader
 from .plain import PlainNDJSON, PlainSSE
+from .raw import RawNDJSON, RawSSE
 
 __all__ = ["Dialect", "EventStream", "create", "create_reader"]
 
-_SSE: dict[str, Callable[[SSEOptions], Dialect]] = {"gai": GaiSSE, "json": PlainSSE}
-_NDJSON: dict[str, Callable[[NDJSONOptions], Dialect]] = {"gai": GaiNDJSON, "json": PlainNDJSON}
+_SSE: dict[str, Callable[[SSEOptions], Dialect]] = {
+    "gai": GaiSSE,
+    "json": PlainSSE,
+    "raw": RawSSE,
+}
+_NDJSON: dict[str, Callable[[NDJSONOptions], Dialect]] = {
+    "gai": GaiNDJSON,
+    "json": PlainNDJSON,
+    "raw": RawNDJSON,
+}
 _READERS: dict[str, dict[str, Callable[[], EventStream]]] = {
     "sse": {"gai": GaiReader, "openai_chat": ChatCompletionsReader},
     "ndjson": {"gai": GaiReader},
@@ -32,7 +41,8 @@ def create(name: str, format: str, options: Any) -> Dialect:
     """Make the dialect of one stream.
 
     Args:
-        name: "gai", the default protocol, or "json", where each item is a payload of its own.
+        name: "gai", the default protocol; "json", where each item is one JSON payload; or "raw",
+            where each item is a frame.
         format: "sse" or "ndjson".
         options: SSEOptions or NDJSONOptions, as the format is.
     """

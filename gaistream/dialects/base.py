@@ -10,7 +10,7 @@ from .. import _json
 from .._backend import FrameTemplate, ServerSentEvent, read_json
 from ..errors import EventError
 from ..events import Done, Error, Event, ReasoningDelta, TextDelta
-from .items import event_of
+from .items import OWN_JSON, event_of
 
 
 class Dialect:
@@ -137,6 +137,22 @@ def check_error(error: object) -> None:
         raise EventError(f"a stream fails with an Error, not {type(error).__name__}")
 
 
+def write_event_line(frames: Any, event: ServerSentEvent, unnamed: str | None = None) -> None:
+    """Write a ServerSentEvent to NDJSON, which has neither ids nor retries nor comments.
+
+    Args:
+        frames: the stream's NDJSONFrames.
+        event: with a name it is a line of that type; without, its data is the line.
+        unnamed: the type of a line without a name.
+    """
+    name = unnamed if event.event in (None, "", "message") else event.event
+    if name is None:
+        if event.data is not None:
+            frames.write_text_line(event.data)
+    elif event.data is not None or event.event is not None:
+        frames.write_event(name, event.json() if event._is_json else event.data)
+
+
 class EventDialect(Dialect):
     """A dialect whose sources yield events, or what stands for one."""
 
@@ -144,7 +160,7 @@ class EventDialect(Dialect):
 
     def write(self, frames: Any, item: Any) -> None:
         """Write an event, a str (a text delta), a dict with a known `type`, a ServerSentEvent,
-        or bytes that are frames already."""
+        or bytes that are frames already; None is no event."""
         if isinstance(item, dict):
             item = event_of(item)
         elif isinstance(item, str):
@@ -157,10 +173,10 @@ class EventDialect(Dialect):
             frames.write_ready(item)
         elif isinstance(item, ServerSentEvent):
             self.pass_on(frames, item)
-        else:
+        elif item is not None:
             raise EventError(
                 f"{type(item).__name__} is no event: a source yields events, str, dicts with a "
-                "known 'type', ServerSentEvent or bytes"
+                f"known 'type', ServerSentEvent or bytes; {OWN_JSON}"
             )
 
     def say(self, frames: Any, event: Event) -> None:

@@ -33,7 +33,7 @@ from ..events import (
     Usage,
 )
 from ..options import NDJSONOptions, SSEOptions
-from .base import EventDialect
+from .base import EventDialect, write_event_line
 
 _Payload = dict[str, Any]
 
@@ -199,5 +199,4 @@ class GaiNDJSON(EventDialect):
 
     def pass_on(self, frames: Any, event: ServerSentEvent) -> None:
         """Write a ServerSentEvent as a line of its name and data; a mere comment is left out."""
-        if event.data is not None or event.event is not None:
-            frames.write_event(event.event or "message", event.data)
+        write_event_line(frames, event, "message")

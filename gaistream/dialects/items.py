@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from ..errors import EventError, StreamError
 from ..events import (
@@ -32,6 +32,7 @@ from ..events import (
     Usage,
 )
 
+OWN_JSON: Final = 'for your own JSON objects pass dialect="json"'
 _Fields = Mapping[str, Any]
 
 
@@ -40,7 +41,7 @@ def event_of(item: _Fields) -> Event:
     kind = item.get("type")
     make = _MAKERS.get(kind) if isinstance(kind, str) else None
     if make is None:
-        raise EventError(f"a dict needs a 'type' that is an event's, not {kind!r}")
+        raise EventError(f"a dict needs a 'type' that is an event's, not {kind!r}; {OWN_JSON}")
     try:
         return make(item, {"timestamp": item.get("timestamp")})
     except KeyError as error:

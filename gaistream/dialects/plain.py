@@ -1,17 +1,18 @@
 """The `json` dialect, for people who stream their own objects.
 
-Each item is one JSON payload, whatever it is: one `data:` frame or one line. Nothing is sniffed,
-and a stream that succeeds just ends. One that failed ends with the error object that HTTP error
-bodies have too, in SSE under the name `error`.
+Each item is one JSON payload, whatever it is: one `data:` frame or one line. `ServerSentEvent` and
+bytes pass as they are, and a stream that succeeds just ends. One that failed ends with the error
+object that HTTP error bodies have too, in SSE under the name `error`.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from .._backend import ServerSentEvent
 from ..events import Error
 from ..options import NDJSONOptions, SSEOptions
-from .base import Dialect, check_error
+from .base import Dialect, check_error, write_event_line
 from .items import error_object
 
 
@@ -22,8 +23,13 @@ class PlainSSE(Dialect):
         self._error_retry = options.error_retry
 
     def write(self, frames: Any, item: Any) -> None:
-        """Write one payload."""
-        frames.write_frame(json=item)
+        """Write one payload, or a frame that passes."""
+        if isinstance(item, ServerSentEvent):
+            frames.write_sse_event(item)
+        elif isinstance(item, bytes):
+            frames.write_ready(item)
+        else:
+            frames.write_frame(json=item)
 
     def fail(self, frames: Any, error: Error) -> None:
         """Write the error object."""
@@ -42,8 +48,13 @@ class PlainNDJSON(Dialect):
         pass
 
     def write(self, frames: Any, item: Any) -> None:
-        """Write one payload."""
-        frames.write_line(item)
+        """Write one payload, or lines that pass."""
+        if isinstance(item, ServerSentEvent):
+            write_event_line(frames, item)
+        elif isinstance(item, bytes):
+            frames.write_ready(item)
+        else:
+            frames.write_line(item)
 
     def fail(self, frames: Any, error: Error) -> None:
         """Write the error object."""

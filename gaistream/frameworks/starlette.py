@@ -163,7 +163,7 @@ class SSEResponse(_Face):
         status_code: of the response, where the stream begins well.
         headers: more headers; they replace those of the same name.
         background: runs after the stream, however it ended.
-        dialect: "gai" or "json".
+        dialect: "gai"; "json": each item is one payload; "raw": each is a frame.
         cors: None: the app's policy stands; else as in gaistream.asgi.
         send_timeout: seconds that one send may take before the stream ends as stalled; 0 or
             None: any time.

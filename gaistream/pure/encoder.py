@@ -106,7 +106,8 @@ class Frames(Stateful):
             self._write_joined(item, text)
             return
         mark = self._mark()
-        self.failed = False
+        if item is not None:  # which no dialect but "json" writes
+            self.failed = False
         try:
             if template is None:
                 self._dialect.write(self, item)
@@ -270,8 +271,8 @@ class SSEFrames(Frames):
 
     def write_sse_event(self, event: ServerSentEvent) -> None:
         """Write a ServerSentEvent."""
-        name, own_id = written_fields(event)
-        self.write_frame(event.data, name, id=own_id, retry=event.retry, comment=event.comment)
+        data, name, own_id = written_fields(event)
+        self.write_frame(data, name, id=own_id, retry=event.retry, comment=event.comment)
 
     def write_ready(self, frame: bytes | bytearray | memoryview) -> None:
         """Write bytes as they are: frames that somebody else has made."""

@@ -111,6 +111,8 @@ class FrameSender(Stateful):
         before = frames.pending
         frames.write(item)
         pending = frames.pending
+        if item is None and pending == before:  # no event
+            return False
         self.events += 1
         self._turn_events += 1
         self._turn_size += pending - before

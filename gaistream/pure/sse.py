@@ -175,9 +175,18 @@ class ServerSentEvent:
         id: the id, or None; one that is set is written by `bytes()`.
         retry: the reconnection time of this block in milliseconds, or None.
         comment: a comment to be written with it, or None; never read.
+
+    Args:
+        json: any JSON payload, instead of `data`, which is then its text; None is a payload too.
+            A lone surrogate in it becomes U+FFFD.
+
+    Raises:
+        FrameError: a field that cannot be written (a ValueError; a wrong type is a
+            FrameTypeError, which is a TypeError too).
+        EncodeError: a payload that JSON cannot say.
     """
 
-    __slots__ = ("_data", "_id", "_own_id", "_raw", "comment", "event", "retry")
+    __slots__ = ("_data", "_id", "_is_json", "_own_id", "_raw", "comment", "event", "retry")
     __module__ = "gaistream._backend"  # where a pickle finds the class of the twin that runs
 
     _data: str | bytes | bytearray | memoryview | None
@@ -191,8 +200,17 @@ class ServerSentEvent:
         id: str | int | None = None,
         retry: int | None = None,
         comment: str | None = None,
+        json: Any = ...,
     ) -> None:
+        checked = "" if isinstance(data, str | bytes) else data  # which can always be written
+        if any(each is not None for each in (checked, event, id, retry, comment)):
+            sse_frame(checked, event, id, retry, comment, ..., True)
         self.data = data
+        if json is not ...:
+            if data is not None:
+                raise FrameError("data and json exclude each other")
+            self._raw = json_bytes(json, False, True)
+            self._is_json = True
         self.event = event
         self.id = id
         self.retry = retry
@@ -209,6 +227,7 @@ class ServerSentEvent:
     def data(self, data: str | bytes | bytearray | memoryview | None) -> None:
         self._data = data
         self._raw = None
+        self._is_json = False  # what `data` says was given as `json`
 
     @property
     def data_bytes(self) -> bytes | None:
@@ -244,12 +263,13 @@ class ServerSentEvent:
         return json_value(self.data, True)
 
     def __bytes__(self) -> bytes:
-        event, own = written_fields(self)
-        return sse_frame(self.data, event, own, self.retry, self.comment, ..., False)
+        data, event, own = written_fields(self)
+        return sse_frame(data, event, own, self.retry, self.comment, ..., False)
 
     def __reduce__(self) -> tuple[Any, ...]:
         held = (
-            self._data, self._raw, self.event, self._id, self.retry, self.comment, self._own_id
+            self._data, self._raw, self.event, self._id, self.retry, self.comment, self._own_id,
+            self._is_json,
         )  # fmt: skip
         state: Any = object.__getstate__(self)
         more = {**(state[0] or {}), **state[1]}  # of a subclass
@@ -259,7 +279,8 @@ class ServerSentEvent:
 
     def __setstate__(self, state: tuple[Any, Any]) -> None:
         held, more = state
-        self._data, self._raw, self.event, self._id, self.retry, self.comment, self._own_id = held
+        self._data, self._raw, self.event, self._id, self.retry, self.comment = held[:6]
+        self._own_id, self._is_json = held[6:]
         for name, value in (more or {}).items():
             setattr(self, name, value)
 
@@ -285,11 +306,11 @@ class ServerSentEvent:
         return f"ServerSentEvent({', '.join(said)})"
 
 
-def written_fields(event: ServerSentEvent) -> tuple[str | None, str | int | None]:
-    """Give the name and id that are to be written: not the default name, not an inherited id."""
-    return (None if event.event == "message" else event.event), (
-        event.id if event._own_id else None
-    )
+def written_fields(event: ServerSentEvent) -> tuple[Any, str | None, str | int | None]:
+    """Return data, name and id as written: not the default name, not an inherited id."""
+    data = event._raw if event._is_json else event.data
+    name = None if event.event == "message" else event.event
+    return data, name, event.id if event._own_id else None
 
 
 def read_event(
@@ -299,6 +320,7 @@ def read_event(
     made = _new(ServerSentEvent)
     made._data = made.comment = None
     made._raw = data
+    made._is_json = False
     made.event = event
     made._id = id
     made.retry = retry
