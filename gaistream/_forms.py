@@ -103,7 +103,13 @@ def _loaded(module: str, name: str) -> Any:
 
 
 def _refuse(value: Any) -> Any:
-    raise Refused(f"cannot encode {type(value).__name__} at")
+    standard = ""
+    if isinstance(value, tuple):
+        instead = "value._asdict()" if hasattr(value, "_asdict") else "list(value)"
+        standard = f": the standard library's json would write it as a list; pass {instead}"
+    elif isinstance(value, float):
+        standard = ": the standard library's json would write it as a number; pass float(value)"
+    raise Refused(f"cannot encode {type(value).__name__} at", standard)
 
 
 _FIELDS: Final = "__dataclass_fields__"

@@ -51,14 +51,27 @@ def _strict(text: str) -> str:
     return text
 
 
-def _unwrapped(value: Any) -> Any:
+def _with_hook(give: Callable[[Any], Any], hook: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return what asks `give` for the form of a value, and `hook` if it has none."""
+
+    def form_or_hook(value: Any) -> Any:
+        try:
+            return give(value)
+        except Refused:
+            pass
+        return hook(value)
+
+    return form_or_hook
+
+
+def _unwrapped(value: Any, give: Callable[[Any], Any]) -> Any:
     """Give a value, or what stands for it: a scalar, list, tuple or dict not yet looked into."""
     for _ in range(DEEPEST):  # an Enum may be its own value
         cls = type(value)
         if cls in _EXACT or isinstance(value, _BASES):
             return value
         try:
-            value = form(value)
+            value = give(value)
         except Refused:
             raise
         except Exception as error:
@@ -67,10 +80,12 @@ def _unwrapped(value: Any) -> Any:
     raise Refused("nesting at", f" exceeds {DEEPEST} levels")
 
 
-def _plain(value: Any, depth: int, clean: Callable[[str], str]) -> Any:
+def _plain(
+    value: Any, depth: int, clean: Callable[[str], str], give: Callable[[Any], Any]
+) -> Any:
     """Copy what stands inside of `depth` containers into plain values, or refuse it."""
     if type(value) not in _EXACT:
-        value = _unwrapped(value)
+        value = _unwrapped(value, give)
     if isinstance(value, str):
         return clean(str.__str__(value))
     if value is None or type(value) is bool:
@@ -87,10 +102,10 @@ def _plain(value: Any, depth: int, clean: Callable[[str], str]) -> Any:
     for step, inside in list(dict.items(value) if keyed else enumerate(held(value))):
         if keyed:
             if type(step) is not str:
-                raise Refused("dict key at", f" must be str, not {type(step).__name__}")
+                raise Refused("dict key at", f" must be str, not {_kind_of_key(step)}")
             keys.append(clean(step))
         try:
-            copies.append(_plain(inside, depth + 1, clean))
+            copies.append(_plain(inside, depth + 1, clean, give))
         except Refused as refused:
             named = isinstance(step, str) and step.isidentifier()
             refused.path.append(f".{step}" if named else f"[{json.dumps(step)}]")
@@ -110,10 +125,17 @@ def _written_integer(value: int) -> int:
     return value
 
 
-def _plain_copy(payload: object, errors: str) -> Any:
+def _kind_of_key(key: object) -> str:
+    kind = type(key).__name__
+    if key is None or isinstance(key, str | int | float):
+        kind += ": the standard library's json would write it as a string, so pass str keys"
+    return kind
+
+
+def _plain_copy(payload: object, errors: str, give: Callable[[Any], Any] = form) -> Any:
     clean = _strict if errors == "strict" else partial(_SURROGATE.sub, "\ufffd")
     try:
-        return _plain(payload, 0, clean)
+        return _plain(payload, 0, clean, give)
     except Refused as refused:
         raise EncodeError(str(refused)) from refused.__cause__
     except RecursionError as error:
@@ -209,35 +231,50 @@ class Library:
     line_option: int
 
     def dumps(
-        self, obj: object, *, newline: bool = False, errors: str = "strict", compact: bool = True
+        self,
+        obj: object,
+        *,
+        newline: bool = False,
+        errors: str = "strict",
+        compact: bool = True,
+        default: Callable[[Any], Any] | None = None,
     ) -> bytes:
         """Write a payload as JSON in UTF-8, on one line, U+0085, U+2028 and U+2029 escaped.
 
         `newline` adds an LF; `errors` is "strict" or, to write U+FFFD for lone surrogates,
-        "replace"; `compact=False` puts a space behind every colon and comma outside of strings.
+        "replace"; `compact=False` puts a space behind every colon and comma outside of strings;
+        `default` returns what stands for a value that JSON cannot say otherwise.
         Raises EncodeError, which names the type and the path, or UnicodeEncodeError.
         """
         if errors != "strict" and errors != "replace":
             raise FrameError(f"errors must be 'strict' or 'replace', not {errors!r}")
         if nests_deeper(obj):
-            encoded = self.careful_dumps(obj, newline, errors)
+            encoded = self.careful_dumps(obj, newline, errors, default)
         else:
             try:
                 option = self.line_option if newline else self.option
-                encoded = self.fast_dumps(obj, self.default, option)
+                give = self.default if default is None else _with_hook(self.default, default)
+                encoded = self.fast_dumps(obj, give, option)
             except Exception:
-                encoded = self.careful_dumps(obj, newline, errors)
+                encoded = self.careful_dumps(obj, newline, errors, default)
         if not encoded.isascii():
             for separator, escape in _ESCAPES:
                 encoded = encoded.replace(separator, escape)
         return encoded if compact else _spaced(encoded)
 
-    def careful_dumps(self, obj: object, newline: bool, errors: str) -> bytes:
+    def careful_dumps(
+        self,
+        obj: object,
+        newline: bool,
+        errors: str,
+        default: Callable[[Any], Any] | None = None,
+    ) -> bytes:
         """Do what `fast_dumps` could not, or say why not, as `dumps` does."""
         cause = getattr(sys.exception(), "__cause__", None)
         if isinstance(cause, KeyboardInterrupt | SystemExit):  # out of the default
             raise cause
-        text = _ENCODER.encode(_plain_copy(obj, errors))  # never orjson: see nests_deeper
+        give = form if default is None else _with_hook(form, default)
+        text = _ENCODER.encode(_plain_copy(obj, errors, give))  # never orjson: see nests_deeper
         return f"{text}\n".encode() if newline else text.encode()
 
 

@@ -11,8 +11,15 @@ from typing import Any, Final, Unpack
 
 from . import http
 from .asgi_client import Client, Gone, Receive, Scope, Send
-from .asgi_stream import StreamApp, refuse, send_answer
+from .asgi_stream import (
+    StreamApp,
+    answered_by_application,
+    faults_are_answered,
+    refuse,
+    send_answer,
+)
 from .engine import CLEANUP_TIMEOUT, Outcome, Stream
+from .errors import is_public, ungrouped
 from .handling import (
     Answer,
     CORSLike,
@@ -165,7 +172,7 @@ class _Handler:
             client.body,
         )
         try:
-            response = await client.unless_gone(self._respond(request, format_, origin))
+            response = await client.unless_gone(self._respond(scope, request, format_, origin))
             await response(scope, receive, send, client=client)
         except Gone:
             return
@@ -173,9 +180,12 @@ class _Handler:
             await client.close()
 
     async def _respond(
-        self, request: http.IncomingRequest, format_: str, origin: str | None
+        self, scope: Scope, request: http.IncomingRequest, format_: str, origin: str | None
     ) -> _Response | _Whole:
-        """Return the response: the provider's stream, or an answer that is none."""
+        """Return the response: the provider's stream, or an answer that is none.
+
+        What the application around this app answers itself is raised.
+        """
         handling = self._handling
         preparing = True
         try:
@@ -191,11 +201,22 @@ class _Handler:
             source = handling.provider.stream_text(prepared)
             if inspect.isawaitable(source):
                 source = await source
-            return _RESPONSES[format_](source, handling.formats[format_], **handling.settings)
+            made = _RESPONSES[format_](source, handling.formats[format_], **handling.settings)
+            made.own_source = False
+            return made
         except Exception as error:
-            return _Whole(
-                handling.refusal(error, preparing=preparing, method=request.method, origin=origin)
+            failure = ungrouped(error)
+        try:
+            if answered_by_application(scope, failure):
+                raise failure
+            answer = handling.refusal(
+                failure, preparing=preparing, method=request.method, origin=origin
             )
+            if answer.status == 500 and not is_public(failure) and faults_are_answered(scope):
+                raise failure
+        finally:
+            del failure  # its traceback holds this frame
+        return _Whole(answer)
 
 
 class _Whole:
@@ -225,7 +246,8 @@ def sse_handler(
 
     Preflights and wrong methods are answered at once; HEAD (headers only) and a reconnect after
     `prepare_request`, without asking the provider. What `prepare_request` raises becomes 400 (a
-    ValueError), 500, or the status of a StreamError; what `stream_text` raises 502, or that.
+    ValueError), 500, or the status of a StreamError or HTTP exception; what `stream_text` raises
+    502, or that. What the application around it has an exception handler for is raised to it.
 
     Args:
         provider: has `stream_text(request)`: an async generator, or a function or coroutine that

@@ -14,12 +14,18 @@ from . import http
 from ._log import log
 from .asgi_client import Client, Message, Receive, Scope, Send, log_unread_body
 from .engine import Outcome, Stream
-from .errors import StreamError
+from .errors import StreamError, is_http_error, is_public
 from .event_loop import event_loop
 from .handling import Answer, CORSLike, check_settings, drain_answer, error_answer, kept_in_errors
 from .shutdown import refusal
 
-__all__ = ["StreamApp", "refuse", "send_answer"]
+__all__ = [
+    "StreamApp",
+    "answered_by_application",
+    "faults_are_answered",
+    "refuse",
+    "send_answer",
+]
 
 
 def _header(scope: Scope, name: bytes) -> str | None:
@@ -40,9 +46,18 @@ async def send_answer(send: Send, answer: Answer) -> None:
     await send({"type": "http.response.body", "body": answer.body, "more_body": False})
 
 
-def _error_answer(error: BaseException, headers: Mapping[str, str]) -> Answer:
-    """Give what is answered in place of a stream that was to have these headers."""
-    return error_answer(error, preparing=False, extra=kept_in_errors(headers))
+def answered_by_application(scope: Scope, error: BaseException) -> bool:
+    """Return True if the framework around this app answers this very error when it is raised."""
+    handlers = scope.get("starlette.exception_handlers")
+    if handlers is None:
+        return "litestar_app" in scope and is_http_error(error)
+    return any(kind in handlers[0] for kind in type(error).__mro__)
+
+
+def faults_are_answered(scope: Scope) -> bool:
+    """Return True if the application has a handler in place of a plain 500."""
+    handlers: Any = getattr(scope.get("app"), "exception_handlers", {})
+    return "starlette.exception_handlers" in scope and (Exception in handlers or 500 in handlers)
 
 
 async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
@@ -121,6 +136,7 @@ class StreamApp:
         self._on_close = on_close
         self._used = False
         self._answered = False  # in the stream's place
+        self.own_source = True  # False: a provider's
 
     async def __call__(
         self, scope: Scope, receive: Receive, send: Send, *, client: Client | None = None
@@ -183,17 +199,39 @@ class StreamApp:
             )
         else:
             client.watch(self._client_goes)
-            await stream.start()
-            if self._hold_headers:
-                await stream.wait_for_event()
+            stream.route = scope["method"], scope.get("path", ""), scope.get("endpoint")
+            stream.answerable = True
+            try:
+                await stream.start()
+                if self._hold_headers:
+                    await stream.wait_for_event()
+            finally:
+                stream.answerable = False
             if stream.failed_unsaid:
-                assert stream.failure is not None
-                self._answered = True
-                answer = _error_answer(stream.failure, headers)
+                answer = self._answer_failure(scope, headers)
         if answer is None:
             return _Connection(send, self._status, headers)
         await send_answer(send, answer)
         return None
+
+    def _answer_failure(self, scope: Scope, headers: Mapping[str, str]) -> Answer:
+        """Return the answer in the stream's place; raise what the application answers itself."""
+        failure = self._stream.failure
+        assert failure is not None
+        self._answered = True
+        extra = kept_in_errors(headers)
+        answer = error_answer(failure, preparing=False, own=self.own_source, extra=extra)
+        try:
+            if answered_by_application(scope, failure):
+                raise failure
+            if is_public(failure):
+                return answer
+            self._stream.log_failure(failure)
+            if answer.status == 500 and faults_are_answered(scope):
+                raise failure
+            return answer
+        finally:
+            del failure  # its traceback holds this frame
 
     def _client_goes(self) -> None:
         if not self._answered:  # the stream has failed, then, and nothing of it is sent

@@ -16,10 +16,11 @@ from typing import Any
 
 from . import thread_clock
 from .clock import clock
-from .engine import Outcome, OutcomeKind, Stream, write_end, write_prelude
+from .engine import Outcome, OutcomeKind, Route, Stream, log_failure, write_end, write_prelude
+from .errors import ungrouped
 from .event_loop import EventLoop, event_loop
 from .greenlets import Runner
-from .sources import check_iterable, close_blocking
+from .sources import check_iterable, close_blocking, source_name
 
 
 class BlockingStream:
@@ -42,11 +43,18 @@ class BlockingStream:
         self._ending = False  # a drain has come to it
         self._retry_ms: int | None = None
         self.failure: BaseException | None = None
+        self.answerable = False  # a failure is answered, and logged, by who made the stream
+        self.route: Route | None = None
+        self._name = ""  # of the source, once it has failed
 
     @property
     def failed_unsaid(self) -> bool:
         """Whether the source raised before it yielded anything."""
         return self.failure is not None and not self._events
+
+    def log_failure(self, failure: BaseException) -> None:
+        """Log what the source raised, unless its text is for the client."""
+        log_failure(failure, self._name, self.route)
 
     left_behind = False  # its source cannot outlive it
 
@@ -97,7 +105,10 @@ class BlockingStream:
                 self._events += 1
                 return not frames.ended
         except (Exception, GeneratorExit, asyncio.CancelledError) as error:
-            self.failure = error
+            self.failure = ungrouped(error)
+            self._name = source_name(self._owner)
+            if not (self.answerable and self.failed_unsaid):
+                self.log_failure(self.failure)
         return False
 
     def _write_end(self, drained: bool) -> None:

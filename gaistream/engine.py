@@ -12,6 +12,7 @@ order: start, next_chunk (until None) or send_all, close. Runs on asyncio and tr
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Awaitable
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from typing import Any, Final, Literal, Protocol
 from ._backend import FrameSender, SourceReader
 from ._log import log
 from .clock import LAST_SEND, Clock, clock, clock_of_stream
-from .errors import StreamError
+from .errors import EncodeError, GaistreamError, StreamError, is_http_error, ungrouped
 from .event_loop import Breakable, End, EventLoop, Future, Task
 from .handover import Rest, Send
 from .sources import close_source, is_left_running, open_source, source_name
@@ -34,6 +35,9 @@ MOST_PENDING: Final = 256 * 1024  # bytes beyond which the source is paused
 SHORTEST: Final = 0.001  # seconds until a call of the clock
 CLEANUP_TIMEOUT: Final = 30.0  # seconds
 CANCELLABLE_WAITS: Final = 16  # see Stream.next_chunk
+
+
+Route = tuple[str, str, Any]  # the method and path of a request, and its endpoint or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +79,6 @@ class Connection(Protocol):
 
 def write_end(frames: Any, failure: BaseException | None) -> None:
     """Write how a stream ended: the dialect's error, once, or its end of success, never both."""
-    if failure is not None:
-        _log_failure(failure)
     if frames.ended or frames.failed:  # an Error that the source yielded last is its error
         return
     if failure is not None:
@@ -85,13 +87,43 @@ def write_end(frames: Any, failure: BaseException | None) -> None:
         frames.finish()
 
 
-def _log_failure(failure: BaseException) -> None:
+def log_failure(failure: BaseException, name: str, route: Route | None) -> None:
+    """Log what a source raised, and its mend, unless its text is for the client.
+
+    Args:
+        failure: what was raised.
+        name: of the source.
+        route: of the request.
+    """
     if isinstance(failure, StreamError):
         return
-    mend = ""
+    place = "" if route is None else _place(*route)
+    log.error("%s failed%s%s", name, place, _mend(failure), exc_info=failure)
+
+
+def _place(method: str, path: str, endpoint: Any) -> str:
+    function: Any = inspect.unwrap(endpoint) if callable(endpoint) else None
+    code = getattr(function, "__code__", None)
+    place = f" in {method} {path!r:.200}"
+    if code is None:
+        return place
+    return f"{place}, endpoint {function.__qualname__} ({code.co_filename}:{code.co_firstlineno})"
+
+
+def _mend(failure: BaseException) -> str:
+    if isinstance(failure, EncodeError) and str(failure).startswith("cannot encode"):
+        hook = "`default` in SSEOptions and NDJSONOptions returns what stands for such a value"
+        return f": {failure}; {hook}"
+    if isinstance(failure, GaistreamError):
+        return f": {failure}"
     if isinstance(failure, RuntimeError) and "different task" in str(failure):
-        mend = ": enter and leave cancel scopes and task groups in the source itself"
-    log.error("a stream's source failed%s", mend, exc_info=failure)
+        return ": enter and leave cancel scopes and task groups in the source itself"
+    if is_http_error(failure):
+        return (
+            ": the headers had been sent; with hold_headers=True they wait for the first event, "
+            "and later errors for the client are gaistream.StreamError"
+        )
+    return ""
 
 
 def write_prelude(frames: Any) -> None:
@@ -139,8 +171,10 @@ class Stream(FrameSender):
         "_started",
         "_task",
         "_waits",
+        "answerable",
         "due",
         "failure",
+        "route",
     )
 
     def __init__(
@@ -170,6 +204,8 @@ class Stream(FrameSender):
         self._source_timeout = source_timeout
         self.due: float | None = None  # the clock's
         self.failure: BaseException | None = None
+        self.answerable = False  # a failure is answered, and logged, by who made the stream
+        self.route: Route | None = None
         self._begun = False  # the source's task has run
         self._task: Task | None = None  # the source's
         self._cancelled = False  # by the stream
@@ -513,15 +549,22 @@ class Stream(FrameSender):
                 self._interrupted = self._interrupted or "cancelled"
                 self._wake()
             return True
+        failure = ungrouped(failure)
         if self.failure is None:
             self.failure = failure
         if self._finished:  # by a drain or a time-out, without the source
-            _log_failure(failure)
+            self.log_failure(failure)
         return False
+
+    def log_failure(self, failure: BaseException) -> None:
+        """Log what the source raised, unless its text is for the client."""
+        log_failure(failure, source_name(self._source), self.route)
 
     def _source_ended(self) -> None:
         """Write the end, unless that was done without the source."""
         if not self._finished:
+            if self.failure is not None and not (self.answerable and self.failed_unsaid):
+                self.log_failure(self.failure)
             write_end(self._frames, self.failure)
             self._finished = self._due = True
             self._wake()

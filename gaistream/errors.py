@@ -236,5 +236,32 @@ class StreamError(GaistreamError):
         return _stream_error, (self.message, self.code, self.status, self.retry_after)
 
 
+def is_http_error(error: object) -> bool:
+    """Return True for an exception that is an HTTP answer, such as Starlette's HTTPException."""
+    status = getattr(error, "status_code", None)
+    return (
+        isinstance(status, int)
+        and (300 <= status <= 599 and status != 304)
+        and hasattr(error, "detail")
+        and hasattr(error, "headers")
+    )
+
+
+def is_public(error: object) -> bool:
+    """Return True for an exception that is meant for the client: it is no fault to be logged."""
+    return isinstance(error, StreamError) or is_http_error(error)
+
+
+def ungrouped(error: BaseException) -> BaseException:
+    """Return the one public error that a group holds, nested groups too; else the group itself.
+
+    A task group wraps whatever one of its tasks raises.
+    """
+    inner = error
+    while isinstance(inner, BaseExceptionGroup) and len(inner.exceptions) == 1:
+        inner = inner.exceptions[0]
+    return inner if is_public(inner) else error
+
+
 def _stream_error(message: str, code: str, status: int, retry_after: float | None) -> StreamError:
     return StreamError(message, code=code, status=status, retry_after=retry_after)

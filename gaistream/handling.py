@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypedDict
 
@@ -14,11 +15,24 @@ from ._backend import encode_sse
 from ._log import log
 from .dialects.items import error_object
 from .engine import Outcome
-from .errors import FrameError, FrameTypeError, StreamError
+from .errors import FrameError, FrameTypeError, StreamError, is_http_error, is_public
 from .http import ALLOWED_METHODS, CORS, HEADER_NAME, MEDIA_TYPES, headers, merge_headers
 from .options import LONGEST_RETRY_MS, SSEOptions
 
 _HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
+# what belongs to the connection, or says how long a body is (RFC 9110, sections 7.6.1 and 8.6)
+_SERVERS_OWN: Final = {
+    "connection",
+    "content-length",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+}
 
 _SSE: Final = (MEDIA_TYPES["sse"],)
 _BY_NAME: Final = 2  # how specific a range of `Accept` is that names a media type
@@ -55,9 +69,13 @@ def check_settings(status: object, headers: object, on_close: object) -> Mapping
     for name, value in given.items():
         if not isinstance(name, str) or not isinstance(value, str):
             raise FrameTypeError(f"headers must be str, not {name!r}: {value!r}")
-        if not HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+        if not _can_be_sent(name, value):
             raise FrameError(f"headers must be printable Latin-1, not {name!r}: {value!r}")
     return given
+
+
+def _can_be_sent(name: str, value: str) -> bool:
+    return bool(HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value))
 
 
 class Handling:
@@ -110,12 +128,12 @@ class Handling:
         return self.cors.headers(origin) if self.cors is not None else {}
 
     def refusal(
-        self, error: Exception, *, preparing: bool, method: str, origin: str | None
+        self, error: BaseException, *, preparing: bool, method: str, origin: str | None
     ) -> Answer:
         """Return the response for a failure before the stream, and log what is not public."""
-        if preparing and isinstance(error, ValueError | LookupError):
+        if is_bad_request(error, preparing=preparing):
             log.info("a request was refused: %r", error)  # a client's mistake fills no log
-        elif not isinstance(error, StreamError):
+        elif not is_public(error):
             log.error("a request failed before its stream began", exc_info=error)
         answer = error_answer(error, preparing=preparing, extra=self.cors_headers(origin))
         return replace(answer, body=b"") if method == "HEAD" else answer
@@ -169,25 +187,33 @@ class Answer:
 
 
 def error_answer(
-    error: BaseException, *, preparing: bool, extra: Mapping[str, str] | None = None
+    error: BaseException,
+    *,
+    preparing: bool,
+    own: bool = False,
+    extra: Mapping[str, str] | None = None,
 ) -> Answer:
     """Give the response for a failure before the first byte of a stream.
 
     Args:
-        error: what was raised; only the text of a StreamError is told.
+        error: what was raised; only the text of a StreamError, and the detail of an HTTP
+            exception, is told.
         preparing: it came from `prepare_request`, so a ValueError is the client's mistake.
+        own: it came from the application's own source, and not from a provider.
         extra: headers to add, such as CORS.
     """
     retry_after = None
+    given: Mapping[str, str] = {}
     if isinstance(error, StreamError):
         status, code, message = error.status, error.code, error.message
         retry_after = error.retry_after
-    elif preparing and isinstance(error, ValueError | LookupError):
+    elif is_http_error(error):
+        status, code, message, given = _http_answer(error)
+    elif is_bad_request(error, preparing=preparing):
         status, code, message = 400, "bad_request", "bad request"
-    elif preparing:
-        status, code, message = 500, "internal", "internal error"
     else:
-        status, code, message = 502, "internal", "internal error"
+        status = 500 if preparing or own else 502
+        code, message = "internal", "internal error"
     body = _json.dumps(error_object(code, message), errors="replace")
     said = {
         "Content-Type": "application/json",
@@ -198,10 +224,34 @@ def error_answer(
     }
     if retry_after is not None and math.isfinite(retry_after):
         said["Retry-After"] = str(max(0, math.ceil(retry_after)))
-        if any(name.lower() == "access-control-allow-origin" for name in said):
-            exposed = {"Access-Control-Expose-Headers": "Retry-After"}
-            said = merge_headers(said, exposed)  # else a page of another site can't read it
-    return Answer(status, said, body)
+    answer_headers = merge_headers(said, given)
+    if "Retry-After" in answer_headers and any(
+        name.lower() == "access-control-allow-origin" for name in answer_headers
+    ):  # else a page of another site can't read it
+        exposed = {"Access-Control-Expose-Headers": "Retry-After"}
+        answer_headers = merge_headers(answer_headers, exposed)
+    return Answer(status, answer_headers, body)
+
+
+def is_bad_request(error: BaseException, *, preparing: bool) -> bool:
+    """Return True if `prepare_request` raised what a client's mistake makes it raise."""
+    return preparing and isinstance(error, ValueError | LookupError) and not is_public(error)
+
+
+def _http_answer(error: Any) -> tuple[int, str, str, dict[str, str]]:
+    """Return status, code, message and headers of an HTTP exception."""
+    status = int(error.status_code)
+    detail = error.detail if isinstance(error.detail, str) else ""
+    phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else "error"
+    headers = {
+        name: value
+        for name, value in dict(error.headers or {}).items()
+        if isinstance(name, str)
+        and isinstance(value, str)
+        and _can_be_sent(name, value)
+        and name.lower() not in _SERVERS_OWN | {"content-type"}
+    }
+    return status, "error", detail or phrase, headers
 
 
 def drain_answer(

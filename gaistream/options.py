@@ -7,6 +7,7 @@ Frozen dataclasses, checked when made. What concerns the connection (`cors`, `se
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -82,6 +83,9 @@ def _check_switch(name: str, value: object) -> None:
 
 
 def _check_common(options: SSEOptions | NDJSONOptions) -> None:
+    if options.default is not None and not callable(options.default):
+        kind = type(options.default).__name__
+        raise FrameTypeError(f"default must be callable or None, not {kind}")
     check_seconds("heartbeat_interval", options.heartbeat_interval, optional=True)
     _check_switch("flush_after_write", options.flush_after_write)
     if options.errors not in ("replace", "strict"):
@@ -109,6 +113,8 @@ class SSEOptions:
         include_id: write `id:` on every frame, from 1. Where it was not set, handlers do, for a
             reconnect is known by its id.
         flush_interval: seconds, the longest that anything waits when flush_after_write is False.
+        default: called with a value in a payload that JSON cannot say (a Decimal, bytes, a set),
+            returns what stands for it; None: such a value raises EncodeError.
     """
 
     heartbeat_interval: float | None = 15.0
@@ -119,6 +125,7 @@ class SSEOptions:
     buffer_size: int = 4096
     include_id: bool = _NO_IDS
     flush_interval: float = 0.1
+    default: Callable[[Any], Any] | None = None
 
     def __post_init__(self) -> None:
         _check_common(self)
@@ -155,6 +162,7 @@ class NDJSONOptions:
         flush_interval: as in SSEOptions.
         compact_json: False: one space after each `:` and `,`; still one line.
         include_timestamp: add `"timestamp"`, the event's time in whole Unix seconds.
+        default: as in SSEOptions.
     """
 
     heartbeat_interval: float | None = None
@@ -164,6 +172,7 @@ class NDJSONOptions:
     flush_interval: float = 0.1
     compact_json: bool = True
     include_timestamp: bool = False
+    default: Callable[[Any], Any] | None = None
 
     def __post_init__(self) -> None:
         _check_common(self)

@@ -107,6 +107,7 @@ class _Owned(AsyncIterator[Any]):
 
 class _InPlace(AsyncIterator[Any]):
     def __init__(self, items: list[Any] | tuple[Any, ...]) -> None:
+        self.owner = items
         self._items = iter(items)
 
     async def __anext__(self) -> Any:

@@ -12,7 +12,8 @@ import inspect
 import io
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Self
 
 from . import _json
@@ -39,6 +40,15 @@ def _options(kind: type[Any], options: Any) -> Any:
     return options
 
 
+def _own_dumps(
+    options: SSEOptions | NDJSONOptions, *, compact: bool
+) -> Callable[[Any], bytes] | None:
+    """Return what encodes payloads if that is not the core itself."""
+    if compact and options.default is None:
+        return None
+    return partial(_json.dumps, errors=options.errors, compact=compact, default=options.default)
+
+
 class SSEEncoder(SSEFrames):
     """Events in, Server-Sent Events out: `write…`, then `take`. Belongs to one task.
 
@@ -54,7 +64,11 @@ class SSEEncoder(SSEFrames):
     def __init__(self, options: SSEOptions | None = None, *, dialect: str = "gai") -> None:
         made: SSEOptions = _options(SSEOptions, options)
         super().__init__(
-            create(dialect, "sse", made), made.buffer_size, made.errors, made.include_id
+            create(dialect, "sse", made),
+            made.buffer_size,
+            made.errors,
+            made.include_id,
+            _own_dumps(made, compact=True),
         )
         self.options = made
 
@@ -73,15 +87,11 @@ class NDJSONEncoder(NDJSONFrames):
 
     def __init__(self, options: NDJSONOptions | None = None, *, dialect: str = "gai") -> None:
         made: NDJSONOptions = _options(NDJSONOptions, options)
-
-        def spaced(payload: Any) -> bytes:
-            return _json.dumps(payload, errors=made.errors, compact=False)
-
         super().__init__(
             create(dialect, "ndjson", made),
             made.buffer_size,
             made.errors,
-            None if made.compact_json else spaced,
+            _own_dumps(made, compact=made.compact_json),
         )
         self.options = made
 

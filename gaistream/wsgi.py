@@ -21,6 +21,7 @@ from ._log import log
 from .blocking import BlockingStream, LoopStream
 from .blocking_shutdown import drain, drain_on_signals, refusal_in_threads
 from .engine import CLEANUP_TIMEOUT, Outcome, Stream
+from .errors import is_public, ungrouped
 from .greenlets import Runner, close_runner, new_runner
 from .handling import (
     Answer,
@@ -120,27 +121,26 @@ class _Response:
         check_source_times(cleanup_timeout, source_timeout)
         self._runner = _runner or new_runner()
         encoder = _ENCODERS[self._format](options, dialect=dialect)
+        self._life: BlockingStream | Stream
         self._stream: BlockingStream | LoopStream
         if helper_thread or isinstance(stream, AsyncIterable):
-            self._stream = LoopStream(
-                Stream(
-                    stream,
-                    encoder,
-                    cleanup_timeout=cleanup_timeout,
-                    source_timeout=source_timeout or None,
-                ),
-                self._runner,
-                hold_headers=hold_headers,
+            self._life = Stream(
+                stream,
+                encoder,
+                cleanup_timeout=cleanup_timeout,
+                source_timeout=source_timeout or None,
             )
+            self._stream = LoopStream(self._life, self._runner, hold_headers=hold_headers)
         else:
             refuse_source_timeout(source_timeout, "helper_thread=True or an async source")
-            self._stream = BlockingStream(stream, encoder)
+            self._life = self._stream = BlockingStream(stream, encoder)
         self._headers = check_settings(status, headers, on_close)
         self._status = int(status)  # an HTTPStatus too
         self._dialect = dialect
         self._cors = http.CORS.of(cors)
         self._on_close = on_close
         self._refused = False  # the source failed before the stream began
+        self.own_source = True  # False: a provider's
         self._ended = False
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -169,11 +169,15 @@ class _Response:
             chunks.close()  # type: ignore[attr-defined]  # it is a generator
             self._end()
 
+        self._life.route = environ["REQUEST_METHOD"], _path(environ), None
+        self._life.answerable = True
         try:
-            first = next(chunks, None)
-            if self._stream.failed_unsaid and self._stream.failure is not None:
-                kept = kept_in_errors(headers)
-                answer = error_answer(self._stream.failure, preparing=False, extra=kept)
+            try:
+                first = next(chunks, None)
+            finally:
+                self._life.answerable = False
+            if self._stream.failed_unsaid:
+                answer = self._answer_failure(headers)
                 self._refused = True
                 for _ in chunks:
                     pass  # nobody gets what the stream would say
@@ -184,6 +188,15 @@ class _Response:
             close()
             raise
         return _Body(first, chunks, close)
+
+    def _answer_failure(self, headers: Mapping[str, str]) -> Answer:
+        """Return the answer in the stream's place."""
+        failure = self._life.failure
+        assert failure is not None
+        if not is_public(failure):
+            self._life.log_failure(failure)
+        kept = kept_in_errors(headers)
+        return error_answer(failure, preparing=False, own=self.own_source, extra=kept)
 
     def _end(self) -> None:
         if self._ended:
@@ -252,8 +265,7 @@ class _Handler:
         """Answer the request."""
         handling = self._handling
         method, origin = environ["REQUEST_METHOD"], environ.get("HTTP_ORIGIN")
-        path = (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")) or "/"
-        path = path.encode("latin-1").decode(errors="replace")
+        path = _path(environ)
         accept = environ.get("HTTP_ACCEPT")
         format_ = handling.format_for(path, accept)
         event_id = http.last_event_id(environ)
@@ -288,10 +300,14 @@ class _Handler:
                 return partial(_answer_only, answer)
             source = _result(handling.provider.stream_text(prepared), runner)
             options = handling.formats[format_]
-            return _RESPONSES[format_](source, options, **handling.settings, _runner=runner)
+            made = _RESPONSES[format_](source, options, **handling.settings, _runner=runner)
+            made.own_source = False
+            return made
         except Exception as error:
             runner.close()
-            refused = handling.refusal(error, preparing=preparing, method=method, origin=origin)
+            refused = handling.refusal(
+                ungrouped(error), preparing=preparing, method=method, origin=origin
+            )
             return partial(_answer_only, refused)
 
 
@@ -316,6 +332,11 @@ def _result(value: Any, runner: Runner) -> Any:
     if raised:
         raise raised.pop()
     return result
+
+
+def _path(environ: Environ) -> str:
+    path: str = (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")) or "/"
+    return path.encode("latin-1", "replace").decode(errors="replace")
 
 
 def _headers(environ: Environ) -> dict[str, str]:

@@ -281,10 +281,19 @@ cdef void restore(Frames self, Mark mark) noexcept:
 
 
 cdef class SSEFrames(Frames):
-    """Server-Sent Events into a buffer; with `include_id` its frames are numbered from 1."""
+    """Server-Sent Events into a buffer; with `include_id` its frames are numbered from 1.
 
-    def __init__(self, dialect, size=4096, errors="replace", include_id=False):
+    `dumps` makes JSON of payloads, if the installed library is not to do it.
+    """
+
+    cdef object dumps
+
+    def __init__(
+        self, dialect, size=4096, errors="replace", include_id=False, dumps=None
+    ):
         Frames.__init__(self, dialect, size, errors)
+        with cython.critical_section(self):
+            self.dumps = dumps
         self.next_id = 1 if include_id else 0
 
     @property
@@ -359,6 +368,9 @@ cdef int write_fields(
 ) except -1:
     cdef bint content = data is not None or event is not None or json is not Ellipsis
     check_open(self)
+    if json is not Ellipsis and self.dumps is not None and data is None:
+        data = self.dumps(json)
+        json = ...
     if id is None and self.next_id and content:
         emit(
             data, event, self.next_id, retry, comment, json, self.replace,

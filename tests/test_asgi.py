@@ -180,7 +180,7 @@ def test_a_source_that_fails_at_once_is_answered_with_a_status(gs: Any) -> None:
         told = b'{"error":{"code":"internal","message":"internal error"}}'
         assert served.sent == [
             start(
-                502,
+                500,
                 [
                     (b"content-type", b"application/json"),
                     (b"content-length", b"%d" % len(told)),
@@ -213,7 +213,7 @@ def test_a_public_error_at_once_tells_its_status_code_and_when_to_try_again(gs: 
 def test_a_first_item_that_is_no_event_counts_as_failing_at_once(gs: Any, bad: Any) -> None:
     async def test() -> None:
         served = await Connection().serve(gs.asgi.SSEResponse(asynchronous(bad)))
-        assert served.status == 502
+        assert served.status == 500
         assert served.is_complete
 
     run(test())

@@ -157,7 +157,7 @@ def test_an_error_after_the_first_event_is_said_and_before_it_is_a_status() -> N
         assert body == b"data: one\n\n" + frame
         response = EventSourceResponse(asynchronous(RuntimeError("secret")))
         served = await Connection().serve(response)
-        assert served.status == 502
+        assert served.status == 500
         assert b"secret" not in served.body
 
     run(test())

@@ -3,6 +3,7 @@
 import dataclasses
 import datetime as dt
 import enum
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -39,26 +40,31 @@ def library(request):
     return request.param
 
 
+STANDARD = "the standard library's json would write it as"
+STRING = f": {STANDARD} a string, so pass str keys"
 REFUSED = [
     ({"items": [1, 2, 3, {"tags": {1}}]}, "cannot encode set at $.items[3].tags"),
     (b"x", "cannot encode bytes at $"),
     (bytearray(), "cannot encode bytearray at $"),
     ([1j], "cannot encode complex at $[0]"),
     ((object(),), "cannot encode object at $[0]"),
-    (Real(1.5), "cannot encode Real at $"),
-    (Three((1,)), "cannot encode Three at $"),
-    (Point(1, 2), "cannot encode Point at $"),
+    (Real(1.5), f"cannot encode Real at $: {STANDARD} a number; pass float(value)"),
+    (Three((1,)), f"cannot encode Three at $: {STANDARD} a list; pass list(value)"),
+    (
+        Point(1, 2),
+        f"cannot encode Point at $: {STANDARD} a list; pass value._asdict()",
+    ),
     (Moment(2020, 1, 1), "cannot encode Moment at $"),
     (dt.timedelta(1), "cannot encode timedelta at $"),
     (dt.time(1, tzinfo=dt.UTC), "cannot encode time with tzinfo at $"),
     (Record, "cannot encode type at $"),
     (Colour, "cannot encode EnumType at $"),
     (Colour.BAD, "cannot encode frozenset at $"),
-    ({"a": {1: 2}}, "dict key at $.a must be str, not int"),
-    ({None: 1}, "dict key at $ must be str, not NoneType"),
-    ([{Text("k"): 1}], "dict key at $[0] must be str, not Text"),
-    ({Label.ONE: 1}, "dict key at $ must be str, not Label"),
-    (record(a={2.5: 1}), "dict key at $.a must be str, not float"),
+    ({"a": {1: 2}}, f"dict key at $.a must be str, not int{STRING}"),
+    ({None: 1}, f"dict key at $ must be str, not NoneType{STRING}"),
+    ([{Text("k"): 1}], f"dict key at $[0] must be str, not Text{STRING}"),
+    ({Label.ONE: 1}, f"dict key at $ must be str, not Label{STRING}"),
+    (record(a={2.5: 1}), f"dict key at $.a must be str, not float{STRING}"),
     (record(_a={1}, b=2.5j), "cannot encode complex at $.b"),
     ({"n": 10**4300}, "integer at $.n has more than 4300 digits"),
     ([0, -(10**9999)], "integer at $[1] has more than 4300 digits"),
@@ -234,3 +240,51 @@ def test_dates_without_a_year_of_four_digits_are_refused(library, moment):
     assert str(caught.value) == (
         "cannot encode datetime64 at $[0]: NaT or not in the years 0 to 9999"
     )
+
+
+# ---- default= ----
+
+HOOKED = [
+    ({"amount": Decimal("1.50"), "tags": {"a"}}, b'{"amount":"1.50","tags":["a"]}'),
+    ([Point(1, 2), Real(1.5), b"x"], b'[[1,2],1.5,"x"]'),
+    (record(a=Decimal(1), b=[{2}]), b'{"a":"1","b":[[2]]}'),
+    (Decimal("2"), b'"2"'),
+    (nested(lambda inside: [inside], 60, Decimal(1)), b"[" * 60 + b'"1"' + b"]" * 60),
+    ([Model(x=1), Colour.RED], None),  # what has a form keeps it
+]
+
+
+def stands_for(value):
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, set | tuple):
+        return [*value]
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, bytes):
+        return value.decode()
+    raise TypeError("unknown")
+
+
+@pytest.mark.parametrize(("payload", "expected"), HOOKED, ids=lambda value: type(value).__name__)
+def test_a_hook_says_what_stands_for_a_value_without_a_form(library, payload, expected):
+    for errors in ("strict", "replace"):
+        dumped = library.dumps(payload, errors=errors, default=stands_for)
+        assert dumped == (library.dumps(payload) if expected is None else expected)
+
+
+def test_what_a_hook_raises_is_told_with_the_path(library):
+    with pytest.raises(EncodeError) as caught:
+        library.dumps({"a": [1j]}, default=stands_for)
+    assert str(caught.value) == "cannot encode complex at $.a[0]: TypeError: unknown"
+    assert isinstance(caught.value.__cause__, TypeError)
+    with pytest.raises(EncodeError, match=r"^nesting at \$ exceeds 254 levels$"):
+        library.dumps(1j, default=lambda value: value)
+    with pytest.raises(EncodeError, match=r"^dict key at \$ must be str, not bytes$"):
+        library.dumps({b"k": 1}, default=stands_for)
+    with pytest.raises(KeyboardInterrupt):
+        library.dumps(1j, default=interrupted)
+
+
+def interrupted(_):
+    raise KeyboardInterrupt

@@ -23,7 +23,9 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="re
 TWINS = ["pure"] if os.environ.get("GAISTREAM_BACKEND") == "pure" else ["native", "pure"]
 SUPPORT = Path(__file__).parent / "support"
 # values, a protocol, a setting; CORE has each event
-NOT_USED = {"Provider", "__version__", "backend", "blocking_threads", "events", "json_library"}
+NOT_USED = {
+    "Outcome", "Provider", "__version__", "backend", "blocking_threads", "events", "json_library",
+}  # fmt: skip
 TIMES = 600
 LEAKS = {"a block": "kept.append([])", "memory": "kept.append(bytes(9000))"}
 SCRIPT = """

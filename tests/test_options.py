@@ -9,7 +9,7 @@ import re
 import pytest
 
 KINDS = ["SSEOptions", "NDJSONOptions"]
-COMMON = {"flush_after_write": True, "errors": "replace", "flush_interval": 0.1}
+COMMON = {"flush_after_write": True, "errors": "replace", "flush_interval": 0.1, "default": None}
 DEFAULTS = {
     "SSEOptions": COMMON
     | {
@@ -63,6 +63,7 @@ GOOD = [
     {"buffer_size": 2**30},
     {"errors": "strict"},
     {"flush_after_write": False},
+    {"default": str},
 ]
 
 
@@ -74,6 +75,7 @@ def test_what_both_take(gs, kind, fields):
 
 
 BAD = {
+    "default": ("default", "str", "must be callable or None, not str"),
     "heartbeat of text": ("heartbeat_interval", "15", "must be seconds or None, not str"),
     "heartbeat of bool": ("heartbeat_interval", True, "must be seconds or None, not bool"),
     "negative heartbeat": ("heartbeat_interval", -1, "must be at least 0 and finite, not -1"),

@@ -166,7 +166,7 @@ def test_a_source_that_fails_before_its_first_event_is_answered_with_a_status(
         ).read()
 
     exchange = answer(ValueError(SECRET))
-    assert exchange.status == "502 Bad Gateway"
+    assert exchange.status == "500 Internal Server Error"
     assert error_of(exchange) == {"code": "internal", "message": "internal error"}
     assert exchange.headers["Access-Control-Allow-Origin"] == "https://a.example"
     assert exchange.headers["Vary"] == "Origin"

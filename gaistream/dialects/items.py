@@ -11,7 +11,7 @@ import base64
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from ..errors import EventError, StreamError
+from ..errors import EventError, StreamError, ungrouped
 from ..events import (
     AudioDelta,
     AudioFormat,
@@ -50,6 +50,7 @@ def event_of(item: _Fields) -> Event:
 
 def error_event(error: BaseException) -> Error:
     """Give the event that tells a client of an exception: only a StreamError tells its text."""
+    error = ungrouped(error)
     if isinstance(error, StreamError):
         return Error(error.message, error.code, error.retry_after)
     return Error("internal error", "internal")

@@ -19,11 +19,17 @@ import operator
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
-import anyio
-from starlette.background import BackgroundTask
-from starlette.datastructures import MutableHeaders
-from starlette.responses import Response
-from starlette.types import Message, Receive, Scope, Send
+try:
+    import anyio
+    from starlette.background import BackgroundTask
+    from starlette.datastructures import MutableHeaders
+    from starlette.responses import Response
+    from starlette.types import Message, Receive, Scope, Send
+except ImportError as error:
+    raise ImportError(
+        "gaistream.frameworks.starlette needs starlette: pip install 'gaistream[starlette]'",
+        name=error.name,
+    ) from error
 
 from .. import asgi, http
 from ..asgi_stream import StreamApp

@@ -12,13 +12,13 @@ The library is an extra (`gaistream[httpx]` or `[httpx2]`) and imported when a p
 from __future__ import annotations
 
 import contextlib
-import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .. import _json, http
 from .._backend import ServerSentEvent, read_json
+from .._log import late_logger
 from ..chat import ChatRequest
 from ..chunks import abody_of
 from ..errors import ContentEncodingError, EventTooLarge, StreamError
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OpenAIProvider"]
 
-_log = logging.getLogger("gaistream.providers.openai")
+_log = late_logger("gaistream.providers.openai")
 
 _LONGEST_ERROR_BODY = 65_536  # bytes that are read of an answer that is not a stream
 _LONGEST_MESSAGE = 500  # characters of the service's own error message that are passed on

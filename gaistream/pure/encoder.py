@@ -209,14 +209,21 @@ class SSEFrames(Frames):
         size: bytes that the buffer starts with.
         errors: "replace" or "strict".
         include_id: number the frames from 1.
+        dumps: payload to JSON without line end, if the installed library is not to do it.
     """
 
-    __slots__ = ("_hint_open", "_id_written", "_next_id")
+    __slots__ = ("_dumps", "_hint_open", "_id_written", "_next_id")
 
     def __init__(
-        self, dialect: Any, size: int = 4096, errors: str = "replace", include_id: bool = False
+        self,
+        dialect: Any,
+        size: int = 4096,
+        errors: str = "replace",
+        include_id: bool = False,
+        dumps: Callable[[Any], bytes] | None = None,
     ) -> None:
         super().__init__(dialect, size, errors)
+        self._dumps = dumps
         self._next_id = 1 if include_id else 0
         self._id_written = False
         self._hint_open = False  # the last block is a retry without its blank line
@@ -249,6 +256,8 @@ class SSEFrames(Frames):
         """
         self._open()
         content = data is not None or event is not None or json is not ...
+        if json is not ... and self._dumps is not None and data is None:
+            data, json = self._dumps(json), ...
         if id is None and self._next_id and content:
             frame = sse_frame(data, event, self._next_id, retry, comment, json, self._replace)
             self._next_id += 1

@@ -182,6 +182,9 @@ def server_sent_event(gs: ModuleType) -> Any:
     (read,) = gs.SSEDecoder().feed(b"id: 1\ndata: \xff\xe2\x82\ndata: x\n\n")
     seen = [bytes(made), made.json(), repr(made), made.data_bytes, repr(copy.copy(made))]
     seen += [read.data_bytes, read.data, bytes(read), repr(read), read == copy.copy(read)]
+    carrier = gs.ServerSentEvent(json={"a": WIDE}, event="e")
+    seen += [bytes(carrier), carrier.data, bytes(copy.copy(carrier))]
+    seen += [refused(gs.ServerSentEvent, "a", "b\n"), refused(gs.ServerSentEvent, 5)]
     made.data, made.id, made.event = None, None, "x"
     read.data = WIDE
     return [*seen, bytes(made), read.data_bytes, made == read, refused(made.json),
@@ -289,7 +292,9 @@ def sse_frames(gs: ModuleType) -> Any:
     frames.write_event("name", "text")
     frames.write_sse_event(gs.ServerSentEvent("data", id="1"))
     seen = [refused(frames.write_frame, "x", "a\nb"), frames.last_id]
-    return seen + common(gs, frames)
+    other = gs._backend.SSEFrames(Scripted(gs), 16, "strict", False, lambda _: b"dumped")
+    other.write_frame(json=object())
+    return [*seen, other.take(), *common(gs, frames)]
 
 
 def ndjson_frames(gs: ModuleType) -> Any:
