@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Unpack
+from typing import Any, Final, Never, Unpack
 
 from . import http
 from .asgi_client import Client, Gone, Receive, Scope, Send
@@ -27,6 +27,7 @@ from .handling import (
     OnReconnect,
     PrepareRequest,
     ResponseSettings,
+    check_keywords,
 )
 from .options import NDJSONOptions, SSEOptions, check_seconds, check_source_times
 from .server_signals import DEFAULT_GRACE
@@ -74,7 +75,10 @@ class _Response(StreamApp):
         source_timeout: float | None = None,
         hold_headers: bool = False,
         on_close: Callable[[Outcome], Any] | None = None,
+        **unknown: Never,
     ) -> None:
+        if unknown:
+            check_keywords(type(self), unknown, [self._format])
         encoder = _ENCODERS[self._format](options, dialect=dialect)
         check_seconds("send_timeout", send_timeout, optional=True)
         check_source_times(cleanup_timeout, source_timeout)
@@ -141,6 +145,7 @@ class _Handler:
 
     def __init__(self, handling: Handling) -> None:
         self._handling = handling
+        handling.check_keywords(_Settings)
         for format_, options in handling.formats.items():
             _RESPONSES[format_]((), options, **handling.settings)  # what is wrong raises here
 

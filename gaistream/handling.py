@@ -16,12 +16,27 @@ from ._log import log
 from .dialects.items import error_object
 from .engine import Outcome
 from .errors import FrameError, FrameTypeError, StreamError, is_http_error, is_public
-from .http import ALLOWED_METHODS, CORS, HEADER_NAME, MEDIA_TYPES, headers, merge_headers
-from .options import LONGEST_RETRY_MS, SSEOptions
+from .http import (
+    ALLOWED_METHODS,
+    CORS,
+    HEADER_NAME,
+    LONGEST_WAIT,
+    MEDIA_TYPES,
+    headers,
+    merge_headers,
+)
+from .options import (
+    LONGEST_RETRY_MS,
+    NDJSONOptions,
+    SSEOptions,
+    keywords_of,
+    refuse_unknown,
+)
 
 _HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
-# what belongs to the connection, or says how long a body is (RFC 9110, sections 7.6.1 and 8.6)
-_SERVERS_OWN: Final = {
+_WITHOUT_BODY: Final = (204, 205, 304)
+# what concerns the connection, or the length of a body (RFC 9110, sections 7.6.1 and 8.6)
+SERVERS_OWN: Final = {
     "connection",
     "content-length",
     "keep-alive",
@@ -30,6 +45,7 @@ _SERVERS_OWN: Final = {
     "proxy-connection",
     "te",
     "trailer",
+    "trailers",
     "transfer-encoding",
     "upgrade",
 }
@@ -61,6 +77,8 @@ def check_settings(status: object, headers: object, on_close: object) -> Mapping
     """Refuse settings of a response that would fail only when it is sent; give its headers."""
     if not isinstance(status, int) or not 200 <= status <= 599:
         raise FrameError(f"status must be an int from 200 to 599, not {status!r}")
+    if status in _WITHOUT_BODY:
+        raise FrameError(f"status must be one with a body, not {int(status)}: a stream is a body")
     if on_close is not None and not callable(on_close):
         raise FrameTypeError(f"on_close must be callable or None, not {_kind(on_close)}")
     if not headers:
@@ -71,11 +89,30 @@ def check_settings(status: object, headers: object, on_close: object) -> Mapping
             raise FrameTypeError(f"headers must be str, not {name!r}: {value!r}")
         if not _can_be_sent(name, value):
             raise FrameError(f"headers must be printable Latin-1, not {name!r}: {value!r}")
+        if _is_padded(value):
+            raise FrameError(f"headers must not have blanks around a value: {name!r}: {value!r}")
+        if name.lower() in SERVERS_OWN:
+            raise FrameError(f"headers must not hold {name!r}, which the server writes itself")
     return given
+
+
+OPTIONS: Final[dict[str, type[Any]]] = {"sse": SSEOptions, "ndjson": NDJSONOptions}
+
+
+def check_keywords(
+    response: type[Any], unknown: Mapping[str, object], formats: Iterable[str]
+) -> None:
+    """Raise TypeError for keywords that a response does not take, and name those that it takes."""
+    known = [name for name in keywords_of(response.__init__) if name[0] != "_"]
+    refuse_unknown(response.__name__, unknown, known, [OPTIONS[each] for each in formats])
 
 
 def _can_be_sent(name: str, value: str) -> bool:
     return bool(HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value))
+
+
+def _is_padded(value: str) -> bool:
+    return value != value.strip(" \t")
 
 
 class Handling:
@@ -116,6 +153,18 @@ class Handling:
         if len(self.formats) > 1:
             more = self.settings.get("headers") or {}
             self.settings["headers"] = merge_headers({"Vary": "Accept"}, more)
+
+    def check_keywords(self, settings: type[Any]) -> None:
+        """Raise TypeError for settings that are none of this TypedDict's."""
+        if len(self.formats) > 1:
+            name, own = "event_handler", ["sse_options", "ndjson_options", "on_reconnect"]
+        elif "sse" in self.formats:
+            name, own = "sse_handler", ["options", "on_reconnect"]
+        else:
+            name, own = "ndjson_handler", ["options"]
+        known = [*own, *settings.__annotations__]
+        unknown = {key: value for key, value in self.settings.items() if key not in known}
+        refuse_unknown(name, unknown, known, [OPTIONS[each] for each in self.formats])
 
     def format_for(self, path: str, accept: str | None) -> str:
         """Give "sse" or "ndjson"."""
@@ -222,8 +271,8 @@ def error_answer(
         "X-Content-Type-Options": "nosniff",
         **(extra or {}),
     }
-    if retry_after is not None and math.isfinite(retry_after):
-        said["Retry-After"] = str(max(0, math.ceil(retry_after)))
+    if retry_after is not None and abs(retry_after) < math.inf:
+        said["Retry-After"] = str(math.ceil(min(max(0, retry_after), LONGEST_WAIT)))
     answer_headers = merge_headers(said, given)
     if "Retry-After" in answer_headers and any(
         name.lower() == "access-control-allow-origin" for name in answer_headers
@@ -249,7 +298,8 @@ def _http_answer(error: Any) -> tuple[int, str, str, dict[str, str]]:
         if isinstance(name, str)
         and isinstance(value, str)
         and _can_be_sent(name, value)
-        and name.lower() not in _SERVERS_OWN | {"content-type"}
+        and not _is_padded(value)
+        and name.lower() not in SERVERS_OWN | {"content-type"}
     }
     return status, "error", detail or phrase, headers
 

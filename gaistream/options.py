@@ -6,9 +6,10 @@ Frozen dataclasses, checked when made. What concerns the connection (`cors`, `se
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 from .errors import FrameError, FrameTypeError
@@ -67,6 +68,32 @@ def refuse_source_timeout(source_timeout: object, mend: str) -> None:
             f"source_timeout needs {mend}: a sync source runs in the thread that asks for its"
             " items, which nothing can interrupt"
         )
+
+
+def refuse_unknown(
+    name: str, unknown: Mapping[str, object], known: Iterable[str], options: Iterable[type[Any]]
+) -> None:
+    """Raise TypeError for keywords that a public class or function does not take.
+
+    Args:
+        name: what was called.
+        unknown: the keywords.
+        known: those that it takes.
+        options: the classes of its options.
+    """
+    for keyword in unknown:
+        message = f"{name}() got an unexpected keyword argument {keyword!r}"
+        for kind in options:
+            if keyword in (field.name for field in fields(kind)):
+                raise TypeError(f"{message}: it is an option, {kind.__name__}({keyword}=...)")
+        kinds = " and ".join(kind.__name__ for kind in options)
+        raise TypeError(f"{message}: it takes {', '.join(known)}, and the options of {kinds}")
+
+
+def keywords_of(function: Callable[..., Any]) -> list[str]:
+    """Return the names that a function takes as keywords only."""
+    parameters = inspect.signature(function).parameters.values()
+    return [each.name for each in parameters if each.kind is each.KEYWORD_ONLY]
 
 
 def check_whole(name: str, value: object, least: int, most: int) -> None:

@@ -21,7 +21,14 @@ from typing import Any, overload
 from .blocking import BlockingStream
 from .engine import CLEANUP_TIMEOUT, Stream
 from .helper_threads import NoThreadLeft
-from .options import NDJSONOptions, SSEOptions, check_source_times, refuse_source_timeout
+from .options import (
+    NDJSONOptions,
+    SSEOptions,
+    check_source_times,
+    keywords_of,
+    refuse_source_timeout,
+    refuse_unknown,
+)
 from .writer import NDJSONEncoder, SSEEncoder
 
 __all__ = ["ndjson", "sse"]
@@ -52,6 +59,7 @@ def sse(
     dialect: str = "gai",
     cleanup_timeout: float | None = CLEANUP_TIMEOUT,
     source_timeout: float | None = None,
+    **unknown: object,
 ) -> AsyncIterator[bytes] | Iterator[bytes]:
     """Give Server-Sent Events for what a source yields.
 
@@ -71,6 +79,8 @@ def sse(
         EventError: the stream is no iterable of events.
         FrameError: a time that cannot be honoured.
     """
+    if unknown:
+        refuse_unknown("sse", unknown, keywords_of(sse), [SSEOptions])
     encoder = SSEEncoder(options, dialect=dialect)
     return _iterate(stream, encoder, cleanup_timeout, source_timeout)
 
@@ -100,8 +110,11 @@ def ndjson(
     dialect: str = "gai",
     cleanup_timeout: float | None = CLEANUP_TIMEOUT,
     source_timeout: float | None = None,
+    **unknown: object,
 ) -> AsyncIterator[bytes] | Iterator[bytes]:
     """Give lines of JSON for what a source yields; everything else as `sse`."""
+    if unknown:
+        refuse_unknown("ndjson", unknown, keywords_of(ndjson), [NDJSONOptions])
     encoder = NDJSONEncoder(options, dialect=dialect)
     return _iterate(stream, encoder, cleanup_timeout, source_timeout)
 

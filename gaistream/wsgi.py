@@ -14,7 +14,7 @@ from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Final, Unpack
+from typing import Any, Final, Never, Unpack
 
 from . import http
 from ._log import log
@@ -30,6 +30,7 @@ from .handling import (
     OnReconnect,
     PrepareRequest,
     ResponseSettings,
+    check_keywords,
     check_settings,
     drain_answer,
     error_answer,
@@ -117,7 +118,10 @@ class _Response:
         on_close: Callable[[Outcome], Any] | None = None,
         helper_thread: bool = False,
         _runner: Runner | None = None,
+        **unknown: Never,
     ) -> None:
+        if unknown:
+            check_keywords(type(self), unknown, [self._format])
         check_source_times(cleanup_timeout, source_timeout)
         self._runner = _runner or new_runner()
         encoder = _ENCODERS[self._format](options, dialect=dialect)
@@ -258,6 +262,7 @@ class _Handler:
 
     def __init__(self, handling: Handling) -> None:
         self._handling = handling
+        handling.check_keywords(_Settings)
         for format_, options in handling.formats.items():
             _RESPONSES[format_]((), options, **handling.settings)  # what is wrong raises here
 

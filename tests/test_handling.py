@@ -165,7 +165,7 @@ def test_a_stream_error_tells_its_status_code_and_text(preparing: bool) -> None:
 @pytest.mark.parametrize(
     ("retry_after", "said"),
     [(None, None), (0, "0"), (0.01, "1"), (60, "60"), (-3, "0"), (1e6, "1000000")]
-    + [(float("inf"), None), (float("nan"), None)],
+    + [(float("inf"), None), (float("nan"), None), (10**400, "1000000000"), (1e308, "1000000000")],
 )
 def test_retry_after_is_whole_seconds_or_absent(
     retry_after: float | None, said: str | None

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Never
 
 try:
     import anyio
@@ -35,7 +35,7 @@ from .. import asgi, http
 from ..asgi_stream import StreamApp
 from ..engine import CLEANUP_TIMEOUT, Outcome
 from ..errors import FrameError, FrameTypeError
-from ..handling import CORSLike, check_settings
+from ..handling import SERVERS_OWN, CORSLike, check_keywords, check_settings
 from ..options import SSEOptions, check_seconds
 from ..sources import open_source
 from ._event_source import (
@@ -76,14 +76,13 @@ class _Streamed(Response):
         self.background = background
         self._used = False
         given = [(name.lower(), value) for name, value in (headers or {}).items()]
-        named = {name for name, _ in given} | {"content-length"}  # which no stream has
+        named = {name for name, _ in given}
         if media_type is not None:
             self.media_type = media_type
             given = [("content-type", media_type), *given] if "content-type" not in named else given
             named.add("content-type")
         own = [(name.lower(), value) for name, value in http.headers(self._format).items()]
-        lines = [line for line in own if line[0] not in named]
-        lines += [line for line in given if line[0] != "content-length"]
+        lines = [line for line in own if line[0] not in named] + given
         self.raw_headers = [(name.encode(), value.encode("latin-1")) for name, value in lines]
 
     _app: Callable[[], App]  # gives what serves the request
@@ -141,10 +140,13 @@ class _Face(_Streamed):
         source_timeout: float | None = None,
         hold_headers: bool = False,
         on_close: Callable[[Outcome], Any] | None = None,
+        **unknown: Never,
     ) -> None:
+        if unknown:
+            check_keywords(type(self), unknown, [self._format])
         self._set(status_code, headers, background)
         made = asgi.SSEResponse if self._format == "sse" else asgi.NDJSONResponse
-        self._response = made(
+        self._response: App = made(
             content,
             options,
             dialect=dialect,
@@ -256,7 +258,9 @@ class EventSourceResponse(_Streamed):
         check_seconds("shutdown_grace_period", shutdown_grace_period, optional=given)
         for name, seconds in (("send_timeout", send_timeout), ("cleanup_timeout", cleanup_timeout)):
             check_seconds(name, seconds, optional=True)
-        self._set(status_code, headers, background, media_type)
+        own = {name: value for name, value in (headers or {}).items()
+               if str(name).lower() not in SERVERS_OWN}  # sse-starlette overrides Connection too
+        self._set(status_code, own, background, media_type)
         self.sep = sep or self.DEFAULT_SEPARATOR
         self.body_iterator = open_source(content)
         self.ping_interval = self.DEFAULT_PING_INTERVAL if ping is None else ping

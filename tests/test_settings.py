@@ -1,0 +1,164 @@
+"""Settings of responses and handlers that could not be sent, and keywords that nothing takes."""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from types import ModuleType
+from typing import Any
+
+import pytest
+from scripted_asgi import Connection
+
+
+class Provider:
+    async def stream_text(self, _: Any) -> Any:
+        yield "a"
+
+
+def same(request: Any) -> Any:
+    return request
+
+
+def makers(gs: ModuleType) -> list[Any]:
+    """What takes the settings of a response: each makes one."""
+    modules = [gs.asgi, gs.wsgi]
+    made = [getattr(module, f"{name}Response") for module in modules for name in ("SSE", "NDJSON")]
+    return [lambda kind=kind, **settings: kind([], **settings) for kind in made]
+
+
+def handlers(gs: ModuleType) -> list[Any]:
+    return [
+        getattr(module, name)
+        for module in (gs.asgi, gs.wsgi)
+        for name in ("sse_handler", "ndjson_handler", "event_handler")
+    ]
+
+
+HEADERS = {
+    "a blank in front": ({"X-A": " a"}, "blanks around a value: 'X-A': ' a'"),
+    "a tab at the end": ({"X-A": "a\t"}, r"blanks around a value: 'X-A': 'a\\t'"),
+    "a blank": ({"X-A": " "}, "blanks around a value"),
+    **{
+        name: ({name: "x"}, f"must not hold {name!r}, which the server writes itself")
+        for name in ("Content-Length", "transfer-encoding", "Connection", "Keep-Alive", "TE")
+        + ("Trailer", "Upgrade", "Proxy-Connection", "Proxy-Authenticate")
+    },
+}
+
+
+@pytest.mark.parametrize("case", HEADERS.values(), ids=HEADERS.keys())
+def test_headers_that_fail_when_they_are_sent_are_refused_when_given(
+    gs: ModuleType, case: Any
+) -> None:
+    headers, message = case
+    for make in makers(gs):
+        with pytest.raises(gs.errors.FrameError, match=message):
+            make(headers=headers)
+    for handler in handlers(gs):
+        with pytest.raises(gs.errors.FrameError, match=message):
+            handler(Provider(), same, headers=headers)
+
+
+@pytest.mark.parametrize("status", [100, 101, 199, 204, 205, 304, HTTPStatus.NO_CONTENT, 600])
+def test_a_status_without_a_body_is_refused(gs: ModuleType, status: int) -> None:
+    for make in makers(gs):
+        with pytest.raises(gs.errors.FrameError, match=r"^status must be "):
+            make(status=status)
+
+
+def test_other_settings_are_taken(gs: ModuleType) -> None:
+    headers = {"X-Empty": "", "X-A": "a b\tc", "Content-Encoding": "identity"}
+    for make in makers(gs):
+        for status in (200, 201, 206, 299, 303, 305, 404, 599, HTTPStatus.ACCEPTED):
+            make(status=status, headers=headers)
+
+
+def test_the_faces_refuse_them_too_and_a_stand_in_takes_what_everybody_writes() -> None:
+    pytest.importorskip("starlette", reason="Starlette is not installed")
+    from gaistream.errors import FrameError
+    from gaistream.frameworks import starlette as face
+
+    for kind in (face.SSEResponse, face.NDJSONResponse, face.EventSourceResponse):
+        with pytest.raises(FrameError, match=r"^status must be one with a body, not 204"):
+            kind([], status_code=204)
+        with pytest.raises(FrameError, match="blanks around"):
+            kind([], headers={"X-A": "a "})
+    for kind in (face.SSEResponse, face.NDJSONResponse):
+        with pytest.raises(FrameError, match="which the server writes itself"):
+            kind([], headers={"Connection": "keep-alive"})
+    headers = {"Connection": "keep-alive", "content-length": "5", "X-Mine": "1"}
+    served = asyncio.run(Connection().serve(face.EventSourceResponse([], headers=headers)))
+    assert served.headers["x-mine"] == "1"
+    assert not {"connection", "content-length"} & served.headers.keys()
+
+
+# ---- unknown keywords ----
+
+
+def refused(call: Any, **keywords: Any) -> str:
+    with pytest.raises(TypeError) as caught:
+        call(**keywords)
+    return str(caught.value)
+
+
+def test_an_unknown_keyword_names_the_public_class_and_the_options(gs: ModuleType) -> None:
+    for module in (gs.asgi, gs.wsgi):
+        for kind in (module.SSEResponse, module.NDJSONResponse):
+            options = kind.__name__.replace("Response", "Options")
+            said = refused(lambda kind=kind, **given: kind([], **given), heartbeat_interval=5)
+            assert said == (
+                f"{kind.__name__}() got an unexpected keyword argument 'heartbeat_interval': "
+                f"it is an option, {options}(heartbeat_interval=...)"
+            )
+            said = refused(lambda kind=kind, **given: kind([], **given), media_type="x")
+            assert said.startswith(
+                f"{kind.__name__}() got an unexpected keyword argument 'media_type': it takes "
+                "status, headers, dialect, cors, "
+            )
+            assert said.endswith(f", and the options of {options}")
+            assert "_runner" not in said
+
+
+def test_iterators_name_it_too(gs: ModuleType) -> None:
+    said = refused(lambda **given: gs.sse([], **given), retry_ms=5)
+    assert said == (
+        "sse() got an unexpected keyword argument 'retry_ms': "
+        "it is an option, SSEOptions(retry_ms=...)"
+    )
+    said = refused(lambda **given: gs.ndjson([], **given), cors="*")
+    assert said == (
+        "ndjson() got an unexpected keyword argument 'cors': it takes dialect, cleanup_timeout, "
+        "source_timeout, and the options of NDJSONOptions"
+    )
+
+
+def test_handlers_name_themselves(gs: ModuleType) -> None:
+    for handler in handlers(gs):
+        name = handler.__name__
+        both = name == "event_handler"
+        kind = "NDJSONOptions" if name == "ndjson_handler" else "SSEOptions"
+        said = refused(lambda h=handler, **given: h(Provider(), same, **given), include_id=False)
+        if name == "ndjson_handler":
+            assert said.endswith(", and the options of NDJSONOptions")
+        else:
+            assert said.endswith(f"it is an option, {kind}(include_id=...)")
+        said = refused(lambda h=handler, **given: h(Provider(), same, **given), status=201)
+        first = "sse_options, ndjson_options, on_reconnect" if both else "options, "
+        assert said.startswith(
+            f"{name}() got an unexpected keyword argument 'status': it takes {first}"
+        )
+    said = refused(lambda **given: gs.asgi.ndjson_handler(Provider(), same, **given),
+                   on_reconnect="end")
+    assert said.startswith("ndjson_handler() got an unexpected keyword argument 'on_reconnect'")
+
+
+def test_the_face_names_itself() -> None:
+    pytest.importorskip("starlette", reason="Starlette is not installed")
+    from gaistream.frameworks.starlette import NDJSONResponse, SSEResponse
+
+    said = refused(lambda **given: SSEResponse([], **given), media_type="text/event-stream")
+    assert said.startswith("SSEResponse() got an unexpected keyword argument 'media_type': it ta")
+    assert "status_code, headers, background" in said
+    said = refused(lambda **given: NDJSONResponse([], **given), compact_json=False)
+    assert said.endswith("NDJSONOptions(compact_json=...)")
