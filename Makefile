@@ -4,15 +4,18 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 BUILD_FILES := pyproject.toml setup.py $(wildcard src/*.pyx src/*.pxi)
 COMMITS ?= 3
+JOBS ?= auto
+PYTEST := $(BIN)/pytest -q -n $(JOBS) --dist worksteal
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint bench bench-server kills exits memory gates \
+.PHONY: help demo test check lint bench bench-server kills exits memory gates \
 	sanitize asv wheels wheels-new wheels-aarch64 wheels-pyodide docs grind fuzz watch peers pins \
 	clean
 
 help:
 	@echo "make demo            the chat page, answered from the handbook: no key, no network"
-	@echo "make test            the tests, on both twins side by side, then on the pure one alone"
+	@echo "make test            the product, on both twins (minutes); JOBS=4: in four processes"
+	@echo "make check           the release: packaging, workflows, peers, documentation (minutes)"
 	@echo "make lint            ruff and mypy"
 	@echo "make docs            the documentation site, into build/site, and what must be true of it"
 	@echo "make peers           gaistream and its peers in one run: the README's numbers (minutes)"
@@ -40,9 +43,15 @@ demo: .venv/demo.stamp
 
 test: .venv/test.stamp
 	@echo "Testing: the compiled core and its pure twin, side by side ..."
-	@GAISTREAM_BACKEND=native $(BIN)/pytest -q $(ARGS)
-	@echo "Testing: the whole suite again on the pure twin ..."
-	@GAISTREAM_BACKEND=pure $(BIN)/pytest -q -p no:cacheprovider $(ARGS)
+	@GAISTREAM_BACKEND=native $(PYTEST) --ignore=tests/release $(ARGS)
+	@echo "Testing: the pure twin, chosen by GAISTREAM_BACKEND ..."
+	@GAISTREAM_BACKEND=pure $(PYTEST) -p no:cacheprovider --ignore=tests/release --after-native $(ARGS)
+
+check: .venv/check.stamp
+	@echo "Checking: packaging, workflows, peers and the documentation ..."
+	@GAISTREAM_BACKEND=native $(PYTEST) -p no:cacheprovider tests/release $(ARGS)
+	@echo "Checking: the documentation's programs on the pure twin ..."
+	@GAISTREAM_BACKEND=pure $(PYTEST) -p no:cacheprovider --after-native tests/release $(ARGS)
 
 lint: .venv/lint.stamp
 	@echo "Linting: ruff, then mypy --strict ..."
@@ -80,17 +89,17 @@ sanitize: .venv/test.stamp
 	@echo "Sanitizing: the core's tests under ASan and UBSan ..."
 	@PYTHONPATH=tests/support $(BIN)/python tests/memory/sanitize.py $(ARGS)
 
-asv: .venv/test.stamp
+asv: .venv/check.stamp
 	@echo "Measuring: the last $(COMMITS) commits, each built in a virtual environment of its own ..."
 	@$(BIN)/asv machine --yes >/dev/null
 	@$(BIN)/asv run --skip-existing-commits $(ARGS) "HEAD -$(COMMITS)"
 	@$(BIN)/asv publish --no-pull
 	@$(BIN)/python benchmarks/offline.py build/asv/html
 
-wheels: .venv/test.stamp
+wheels: .venv/check.stamp
 	@$(BIN)/python tools/build_wheels.py $(ARGS)
 
-wheels-new wheels-aarch64 wheels-pyodide: .venv/test.stamp
+wheels-new wheels-aarch64 wheels-pyodide: .venv/check.stamp
 	@$(BIN)/python tools/build_$(subst -,_,$@).py $(ARGS)
 
 grind: .venv/test.stamp
@@ -125,6 +134,11 @@ watch: .venv/fuzz.stamp
 		$(BIN)/pip install -q -e '.[cli,demo]' --group test
 	@touch $@ .venv/demo.stamp
 
+.venv/check.stamp: .venv/test.stamp
+	@echo "Setting up: what builds and checks a release ..."
+	@$(BIN)/pip install -q --group check
+	@touch $@
+
 .venv/lint.stamp: .venv/test.stamp
 	@echo "Setting up: ruff and mypy ..."
 	@$(BIN)/pip install -q --group lint
@@ -135,7 +149,7 @@ watch: .venv/fuzz.stamp
 	@$(BIN)/pip install -q --group docs
 	@touch $@
 
-.venv/bench.stamp: .venv/test.stamp
+.venv/bench.stamp: .venv/check.stamp
 	@echo "Setting up: the peers to measure beside ..."
 	@$(BIN)/pip install -q --group bench
 	@touch $@

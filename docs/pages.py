@@ -6,7 +6,7 @@ answers from it; everything else is here. A line `--8<-- "path"` stands for anot
 `--8<-- "path.md#heading"` for what stands under one of its headings, so nothing is written twice.
 
 A code block may have a mark, an HTML comment on the line before it, which tells the tests what to
-do with it: tests/test_documentation.py knows them.
+do with it: tests/release/test_documentation.py knows them.
 """
 
 from __future__ import annotations

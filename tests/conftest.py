@@ -18,6 +18,7 @@ from types import ModuleType
 import pytest
 from loops import LOOPS, Run, watched_loop
 from required import need_package
+from rooms import RoomReporter
 
 import gaistream
 
@@ -29,6 +30,35 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 WANTED = os.environ.get("GAISTREAM_BACKEND", "auto")
 TWINS = ["pure"] if WANTED == "pure" else ["native", "pure"]
 SUBMODULES = ["asgi", "dialects", "errors", "http", "wsgi"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--after-native", action="store_true",
+        help="run only tests whose result another backend can change; the run on the compiled "
+        "core has tested both twins in all that use the fixtures gs and both",
+    )  # fmt: skip
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    terminal = config.pluginmanager.getplugin("terminalreporter")
+    if terminal is not None and config.option.verbose <= 0:
+        config.pluginmanager.register(RoomReporter(terminal))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--after-native"):
+        chosen = [item for item in items if not {"gs", "both"} & set(item.fixturenames)]
+        config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+        items[:] = chosen
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and session.config.getoption(
+        "--after-native"
+    ):
+        session.exitstatus = pytest.ExitCode.OK
 
 
 def pytest_report_header() -> str:

@@ -14,6 +14,8 @@ import pytest
 
 from gaistream import _json
 
+OBJECT = pytest.param(object(), id="object")  # its repr() differs between processes
+
 
 def nested(levels: int, make: Any, inside: Any) -> Any:
     for _ in range(levels):
@@ -39,7 +41,7 @@ def test_levels_are_counted_over_dicts_lists_and_tuples(gs: ModuleType, make: An
     assert deeper(nested(49, make, 1))
 
 
-@pytest.mark.parametrize("payload", [None, 1, "[[", b"", {1}, object()], ids=repr)
+@pytest.mark.parametrize("payload", [None, 1, "[[", b"", {1}, OBJECT], ids=repr)
 def test_what_holds_nothing_has_no_depth(gs: ModuleType, payload: Any) -> None:
     assert not gs._backend.nests_deeper(payload, 0)
 

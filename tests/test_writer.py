@@ -70,7 +70,7 @@ def test_ndjson_goes_to_a_sink_as_well(gs: ModuleType) -> None:
     ]
 
 
-@pytest.mark.parametrize("sink", [None, 5, "file", object()], ids=repr)
+@pytest.mark.parametrize("sink", [None, 5, "file", pytest.param(object(), id="object")], ids=repr)
 def test_what_is_neither_callable_nor_writable_is_refused(gs: ModuleType, sink: Any) -> None:
     with pytest.raises(gs.errors.SinkError, match=type(sink).__name__):
         gs.SSEWriter(sink)

@@ -55,7 +55,7 @@ def test_wheel(python: Path, wheel: Path, source: Path, parts: list[str]) -> str
     pure = wheel.name.endswith("-any.whl")
     say(f"testing {wheel.name} on {python.name}")
     tester = environment(python, WORK / f"test-{python.name}{'-pure' * pure}")
-    group = "test" if "all" in parts else "wheel"
+    group = "check" if "all" in parts else "wheel"
     what = f"{wheel}[cli,demo]" if "all" in parts else wheel
     run(tester, "-m", "pip", "install", "-q", what, "--group", f"pyproject.toml:{group}",
         cwd=source)

@@ -41,8 +41,8 @@ def main() -> None:
         "--abi=none", "hypothesis", "pytest")  # trio knows no such platform
     (FOLDER / "alone").mkdir()
     tests = tests_alone(FOLDER / "alone")
-    files = sorted({f"tests/{file.name}" for part in chosen.parts or PARTS
-                    for file in tests.glob(f"test_{part}.py")})
+    files = sorted({f"tests/{file.relative_to(tests)}" for part in chosen.parts or PARTS
+                    for file in tests.rglob(f"test_{part}.py")})
     shutil.copy(ROOT / "tools" / "pyodide.mjs", FOLDER)
     say(f"testing {wheel.name} on Pyodide")
     table([(wheel, run_tests(node, FOLDER / "pyodide.mjs", FOLDER, *files, cwd=FOLDER))])

@@ -7,7 +7,7 @@ it, is run in a copy of the tests that has no package beside it, in child proces
 
 A part is a test file's name without `test_` and `.py`, and may be a pattern. The default are those
 of the data's path, from bytes to ASGI and WSGI, which need nothing but the dependency group
-"wheel"; `all` is the suite, which needs the group "test" (without the files that test the source
+"wheel"; `all` is the suite, which needs the group "check" (without the files that test the source
 tree: its build and its documentation).
 """
 
@@ -83,7 +83,7 @@ def run_suite(backend: str, parts: list[str], *, gil: bool) -> int:
     with tempfile.TemporaryDirectory() as folder:
         tests = tests_alone(Path(folder))
         chosen = [] if parts == ["all"] else sorted(
-            {str(file) for part in parts for file in tests.glob(f"test_{part}.py")})
+            {str(file) for part in parts for file in tests.rglob(f"test_{part}.py")})
         if not chosen and parts != ["all"]:
             sys.exit(f"no test file has such a name: {' '.join(parts)}")
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *chosen]

@@ -1,6 +1,6 @@
 """The site that `make docs` has built: whole, and usable from a disk with no network.
 
-Run by `make docs`. What can be said of the sources alone is in tests/test_documentation.py.
+Run by `make docs`. What can be said of the sources alone is in tests/release/test_documentation.py.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a test needs of the machine: skipped with the reason where it is missing, unless required.
 
 `GAISTREAM_REQUIRE` lists programs (`chromium,nginx`) that must be there; where it is set, so must
-every package of the test group.
+every package of the dependency groups.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def need_program(name: str) -> str:
 
 
 def need_tool(name: str) -> str:
-    """Go on only with this program of the test group, and give its path."""
+    """Go on only with this program of the dependency group "check", and give its path."""
     path = shutil.which(name, path=str(Path(sys.executable).parent))
     if path is None:
         _miss(f"{name} is not installed", required=bool(REQUIRED))

@@ -47,7 +47,7 @@ def build(kind: str, tree: Path, folder: Path, **more: str) -> Path:
 
 
 def tool(name: str, *arguments: object) -> str:
-    """Run a program of the test group at the root, and give what it printed."""
+    """Run a program of the dependency group "check" at the root, and give what it printed."""
     done = subprocess.run([need_tool(name), *map(str, arguments)], cwd=ROOT, text=True,
                           env=environment(), capture_output=True, timeout=DEADLINE)
     assert done.returncode == 0, done.stdout + done.stderr

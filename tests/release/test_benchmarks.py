@@ -17,7 +17,7 @@ from payloads import TOKEN_FRAME
 from rounds import check
 from served import DONE
 
-COMMAND = Path(__file__).parent.parent / "benchmarks" / "server.py"
+COMMAND = Path(__file__).parents[2] / "benchmarks" / "server.py"
 HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 DONE_FRAME = b"event: done\ndata: " + DONE + b"\n\n"
 WHOLE = [b":\n\n" + TOKEN_FRAME * 3, DONE_FRAME]

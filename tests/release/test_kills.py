@@ -14,7 +14,7 @@ from required import need_package, once_a_check
 once_a_check()
 pytest.importorskip("resource", reason="the benchmarks need POSIX")
 
-BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 def run(program: str, *arguments: str) -> tuple[int, list[str]]:

@@ -14,7 +14,7 @@ import pytest
 import gaistream
 
 pytest.importorskip("asv", reason="ASV is not installed")
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SUITES = ("frames", "imports", "lines", "memory", "streams")
 if gaistream.backend != "native":
     pytest.skip("the suites measure both twins already", allow_module_level=True)

@@ -35,7 +35,7 @@ from gaistream.asgi import SSEResponse
 PAGES = ["README.md", *pages.site_pages()]
 BLOCKS = [block for page in PAGES for block in pages.blocks_of(page)]
 NOT_RUN: dict[str, str] = {}  # page and line to the reason
-RUN_ELSEWHERE = {("README.md", "python"), ("README.md", "")}  # tests/test_readme.py
+RUN_ELSEWHERE = {("README.md", "python"), ("README.md", "")}  # tests/release/test_readme.py
 
 
 def named(block: Block) -> str:
@@ -63,7 +63,7 @@ def test_a_block_does_what_its_page_says(block: Block) -> None:
 
 
 def tests_of(name: str) -> str:
-    return (ROOT / "tests" / name).read_text()
+    return (Path(__file__).parent / name).read_text()
 
 
 def test_the_blocks_that_are_not_run_are_these() -> None:

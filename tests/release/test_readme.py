@@ -12,7 +12,7 @@ import httpx
 import pytest
 from command_line import run
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 PROGRAMS = re.findall(r"^```python\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
 OUTPUT = re.search(r"EventSource` reads:\n\n```\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)

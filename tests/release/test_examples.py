@@ -19,7 +19,7 @@ import pytest
 from real_servers import SECONDS, Client, Server, listen, serve_uvicorn
 from scripted_asgi import DONE, text
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 HEADERS = {
     "content-type": "text/event-stream",
     "cache-control": "no-cache, no-store, must-revalidate, no-transform",
