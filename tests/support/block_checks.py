@@ -6,7 +6,7 @@ A mark is an HTML comment on the line before the block (docs/pages.py reads it):
   path; the text is what the stream says, and it must end with `done`; `*` is any text, and
   `body "text"` stands somewhere in the answer, whatever it is. Before the path may stand pairs of a
   header's name and value.
-- `<!-- file: examples/name.py -->`: the block shows this file, which tests/release/test_examples.py serves.
+- `<!-- file: examples/name.py -->`: the block shows this file, which test_examples.py serves.
 - `<!-- played -->`: tests/release/test_tutorial.py does with the block what its page says.
 - `<!-- not run: reason -->`: the block is only there to be read.
 
