@@ -5,7 +5,7 @@ BIN := .venv/bin
 BUILD_FILES := pyproject.toml setup.py $(wildcard src/*.pyx src/*.pxi)
 COMMITS ?= 3
 JOBS ?= auto
-PYTEST := $(BIN)/pytest -q -n $(JOBS) --dist worksteal
+PYTEST := $(BIN)/pytest -q -n $(JOBS) --dist loadfile
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help demo test check lint bench bench-server kills exits memory gates \

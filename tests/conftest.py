@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import gc
 import importlib
+import itertools
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from loops import LOOPS, Run, watched_loop
 from required import need_package
-from rooms import RoomReporter
+from suite import RoomReporter, encodable, names_its_twin
 
 import gaistream
 
@@ -36,9 +38,8 @@ SUBMODULES = ["asgi", "dialects", "errors", "http", "wsgi"]
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--after-native", action="store_true",
-        help="run only tests whose result another backend can change; the run on the compiled "
-        "core has tested both twins in all that use the fixtures gs and both",
-    )  # fmt: skip
+        help="leave out the tests that a run on the compiled core has already run on the pure twin",
+    )
 
 
 @pytest.hookimpl(trylast=True)
@@ -50,9 +51,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--after-native"):
-        chosen = [item for item in items if not {"gs", "both"} & set(item.fixturenames)]
-        config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
-        items[:] = chosen
+        config.hook.pytest_deselected(items=list(filter(names_its_twin, items)))
+        items[:] = itertools.filterfalse(names_its_twin, items)
 
 
 def pytest_collection_finish() -> None:
@@ -64,6 +64,12 @@ def pytest_collection_finish() -> None:
     importlib.import_module("hypothesis")  # finds a frozen random generator's referrers no more
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, Any, Any]:
+    """Escape lone surrogates, which tests log on purpose and pytest-xdist cannot send."""
+    return encodable((yield))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -1,8 +1,9 @@
-"""Report progress by room: one line a room, and one line for all skips of one reason.
+"""How the suite is divided between its runs and processes, and how it is reported.
 
-A room is the folder of a test file, and for a file directly in `tests/` the first word of its name:
-`tests/release/test_dist.py` is in release, `tests/test_client_cuts.py` in client. A room's line is
-printed when its last test has ended. With -v pytest reports as usual.
+Progress is one line a room, printed when its last test has ended, and skips are one line a reason.
+A room is a folder in `tests/`; a file directly in `tests/` belongs to the room that the first word
+of its name says: `tests/release/test_dist.py` is in release, `tests/test_client_cuts.py` in client.
+With -v pytest reports as usual.
 """
 
 from __future__ import annotations
@@ -18,8 +19,27 @@ import pytest
 def room_of(nodeid: str) -> str:
     """Return the room of a test."""
     file = PurePosixPath(nodeid.partition("::")[0])
-    folder = file.parent.name
-    return folder if folder != "tests" else file.stem.split("_")[1]
+    if len(file.parts) > 2:
+        return file.parts[1]
+    return file.stem.removeprefix("test_").partition("_")[0]
+
+
+def names_its_twin(item: pytest.Item) -> bool:
+    """Return whether a test runs on the pure twin in a run on the compiled core too."""
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    named = any(type(each) is str and each == "pure" for each in parameters)
+    return named or "both" in item.fixturenames
+
+
+def encodable(data: Any) -> Any:
+    """Return a copy of a report's data in which every text can be encoded as UTF-8."""
+    if isinstance(data, str):
+        return data.encode(errors="backslashreplace").decode()
+    if isinstance(data, dict):
+        return {encodable(key): encodable(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return type(data)(map(encodable, data))
+    return data
 
 
 class RoomReporter:
