@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import io
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
@@ -31,6 +32,11 @@ from .sources import close_blocking, close_source, open_source
 __all__ = ["Chunks", "abody_of", "body_of"]
 
 _SIZE = 65536  # bytes that are asked for at once
+TEXT = (
+    'data must be bytes, bytearray or memoryview (open files in binary mode, "rb", and encode '
+    "text), not str"
+)
+MARK = 4  # bytes by which `not_text` knows
 
 
 class Chunks:
@@ -155,10 +161,24 @@ async def _aread(owned: _Owned) -> AsyncGenerator[Any, None]:
         await owned.aclose()
 
 
+def not_text(start: bytes) -> str | None:
+    """Name a stream that is no UTF-8 by its first bytes, with the mend; None if it may be."""
+    if start.startswith(b"\x1f\x8b"):
+        return "compressed with gzip: decompress it first (gzip.open in Python, or gunzip -c)"
+    low, high = start[:MARK:2], start[1:MARK:2]
+    if start[:2] in (b"\xff\xfe", b"\xfe\xff") or (
+        len(start) >= MARK and ((any(low), any(high)) in ((True, False), (False, True)))
+    ):
+        return "UTF-16, not UTF-8: convert it first (iconv -f UTF-16 -t UTF-8)"
+    return None
+
+
 def _chunks_of(source: Any) -> Iterable[Any] | AsyncIterable[Any]:
     """Give the chunks of a source, by the first thing that it can do."""
     if isinstance(source, bytes | bytearray | memoryview):
         return [source]
+    if isinstance(source, io.TextIOBase):
+        raise FrameTypeError(TEXT)
     if hasattr(source, "iter_content"):
         return _of_requests(source)
     if hasattr(source, "aiter_bytes"):

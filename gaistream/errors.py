@@ -124,6 +124,8 @@ class NDJSONError(GaistreamError, ValueError):
         reason, column = getattr(why, "msg", None), getattr(why, "colno", None)
         if not isinstance(reason, str):
             reason = str(why) or type(why).__name__
+        if line_number == 1 and line[:1] in (b"{", b"[") and line[-1:] in (b"{", b"[", b","):
+            reason += " (JSON over several lines: write a value on one line, without indentation)"
         return cls(reason, line_number, column if type(column) is int else None, line, values)
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -16,8 +16,8 @@ from types import EllipsisType
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 from ._backend import NDJSONDecoder
-from .chunks import Chunks
-from .errors import EventTooLarge, NDJSONError
+from .chunks import MARK, TEXT, Chunks, not_text
+from .errors import EventTooLarge, FrameError, FrameTypeError, NDJSONError
 
 __all__ = ["MAX_BYTES", "AsyncReader", "NDJSONReader", "Reader", "SyncReader"]
 
@@ -39,6 +39,7 @@ class Reader(Generic[_T]):
         self._ready: deque[_T] = deque()
         self._error: Exception | None = None
         self._behind = False  # something may be left in the decoder, behind a bad line
+        self._start: bytes | None = b""  # the first bytes, until they are enough to know
         self._ended = False  # nothing more is read from the source
         self._over = False  # for its last event has come, before its end
         self._chunks = source if isinstance(source, Chunks) else Chunks(source)
@@ -46,6 +47,8 @@ class Reader(Generic[_T]):
     def _take(self, chunk: Any) -> None:
         """Have the decoder take a chunk, or the end, which is None."""
         self._behind = False
+        if self._start is not None and chunk is not None:
+            self._look_at_start(chunk)
         try:
             given = self._decoder.close() if chunk is None else self._decoder.feed(chunk)
         except NDJSONError as error:
@@ -57,6 +60,18 @@ class Reader(Generic[_T]):
         self._ready += given
         self._over = chunk is not None and getattr(self._decoder, "ended", False)
         self._ended = self._ended or chunk is None or self._over
+
+    def _look_at_start(self, chunk: Any) -> None:
+        """Refuse, by name, a source that is no UTF-8."""
+        if isinstance(chunk, str):
+            raise FrameTypeError(TEXT)
+        start, self._start = self._start, None
+        if isinstance(chunk, bytes | bytearray | memoryview) and start is not None:
+            start += bytes(chunk)[:MARK]
+            if problem := not_text(start):
+                raise FrameError(f"the source is {problem}")
+            if len(start) < MARK:
+                self._start = start
 
     def _waiting(self) -> bool:
         """Tell whether to read on: nothing is ready, no error is due, nothing is left behind."""
@@ -178,7 +193,8 @@ class NDJSONReader(SyncReader[Any], AsyncReader[Any]):
         on_error: as for `NDJSONDecoder`; what a callable raises ends the reading.
 
     Raises:
-        FrameTypeError: the source is none.
+        FrameTypeError: the source is none, or gives text.
+        FrameError: while iterating: the source is UTF-16, or compressed with gzip.
     """
 
     def __init__(

@@ -181,6 +181,7 @@ def read_events(
         ContentTypeError: a response is JSON and "sse" was to be read (its message is the service's
             own, if it holds an error), or its type is not that of the format and
             `strict_content_type` was given. If it is JSON and asynchronous: while iterating.
+        FrameError: while iterating: the source is UTF-16, or compressed with gzip.
         EventTooLarge: while iterating; so is whatever the source raises.
     """
     decoder: Any = EventDecoder(format, dialect, max_event_bytes=max_event_bytes)

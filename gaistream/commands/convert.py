@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,7 +50,7 @@ def command(
     """
     if source == "-" and stdin().isatty() and target == "-":
         raise click.UsageError("there is no input: give a file, or pipe something in")
-    if target != "-" and source != "-" and _is_same(source, target):
+    if _is_same(source, target):
         raise click.UsageError("input and output are the same file")
     with open_input(source) as file:
         format, chunks = format_of_start(file, source, source_format)
@@ -72,8 +74,15 @@ def command(
 
 
 def _is_same(source: str, target: str) -> bool:
-    with contextlib.suppress(OSError):
-        return Path(source).samefile(target)
+    """True if both are one file, by whatever name, or as stdin or stdout."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # not there; closed; None
+        came = stdin() if source == "-" else Path(source)
+        goes = sys.stdout if target == "-" else Path(target)
+        before, after = (
+            each.stat() if isinstance(each, Path) else os.fstat(each.fileno())
+            for each in (came, goes)
+        )
+        return stat.S_ISREG(before.st_mode) and os.path.samestat(before, after)
     return False
 
 
