@@ -119,6 +119,10 @@ LOST = [
      {"comments": 1, "ids": 1, "event names": 1, "retry hints": 1, "[DONE]": 1}),
     ("gai", b'id: 7\nevent: text_delta\ndata: {"text":"a"}\n\n'
      b'event: done\ndata: {"finished":true}\n\n', {"ids": 1}),
+    ("gai", b'event: text_delta\ndata: {"text":"a\\ud83d"}\n\n'
+     b'event: raw\ndata: {"raw":["\\ude00"]}\n\nevent: text_delta\ndata: {"text":"\\ud83d"}\n\n'
+     b'event: text_delta\ndata: {"text":"\\ude00"}\n\nevent: done\ndata: {}\n\n',
+     {"halves of characters": 2}),
 ]  # fmt: skip
 
 
@@ -140,6 +144,9 @@ REFUSED = [
     ("sse", "json", b"data: 1\n\ndata: hello\n\ndata: 2\n\n", b"1\n",
      "the data of event 2 is not JSON"),
     ("sse", "gai", b"event: text_delta\ndata: {oops\n\n", b"", "event 1"),
+    ("sse", "gai", b'event: raw\ndata: {"raw":[NaN]}\n\n', b"", "event 1 holds NaN"),
+    ("ndjson", "gai", b'{"type":"raw","raw":-Infinity}\n', b"", "event 1 holds NaN"),
+    ("ndjson", "envelope", b'{"data":"\\ud83d"}\n', b"", "line 1"),
 ]  # fmt: skip
 
 

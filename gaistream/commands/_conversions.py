@@ -12,6 +12,7 @@ What is lost is counted, never passed over.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -28,7 +29,7 @@ from .._backend import (
 from ..dialects import create_reader
 from ..dialects.protocols import DONE
 from ..errors import EventTooLarge, FrameError, NDJSONError
-from ..events import Error
+from ..events import Error, Event
 from ..writer import encode_events
 
 _ENVELOPE = {"event": str, "data": str, "id": str, "retry": int}
@@ -64,7 +65,7 @@ class Conversion:
         self._watch = Watch() if source == "sse" else None
         self._sse = SSEDecoder()
         self._reader = create_reader("gai", source)
-        loads: dict[str, Any] = {"json": _checked, "gai": self._reader.read, "envelope": ...}
+        loads: dict[str, Any] = {"json": _checked, "gai": self._reader.read, "envelope": read_json}
         self._lines = NDJSONDecoder(loads=loads[dialect])
         self._last_id = ""
         self._retries = 0  # that were written
@@ -167,9 +168,23 @@ class Conversion:
         events = self._reader.mended(feed(item))
         if self._reader.ended and type(events[-1]) is Error:
             raise _WrongError(f"event {self._number}: {events[-1].message}")
+        if self._reader.was_lenient:
+            self.lost["halves of characters"] = self._reader.halves_replaced
+            for event in events:
+                self._check_numbers(event)
         if self._target == "sse":
             self.lost["timestamps"] += sum(event.timestamp is not None for event in events)
         return encode_events(events, self._target) if events else b""
+
+    def _check_numbers(self, event: Event) -> None:
+        """Refuse NaN and infinities: a lenient reader takes them, and they would become null."""
+        fields = [getattr(event, name) for name in event.__match_args__]
+        try:
+            json.dumps(fields, allow_nan=False, default=repr)
+        except ValueError:
+            raise _WrongError(
+                f"event {self._number} holds NaN or an infinity, which JSON cannot say"
+            ) from None
 
     # ---- json ----
 

@@ -74,6 +74,16 @@ class EventStream:
         """
         return events if self._halves is None else self._halves.join(events)
 
+    @property
+    def was_lenient(self) -> bool:
+        """True if anything was read by `read_leniently`."""
+        return self._halves is not None
+
+    @property
+    def halves_replaced(self) -> int:
+        """How many halves of surrogate pairs became U+FFFD."""
+        return 0 if self._halves is None else self._halves.replaced
+
     def feed(self, event: ServerSentEvent) -> list[Event]:
         """Take a frame of SSE, as `SSEDecoder` gives it, and give the events that it completes."""
         raise NotImplementedError
@@ -91,6 +101,7 @@ class _Halves:
     """Joins the halves of surrogate pairs that came in two deltas."""
 
     def __init__(self) -> None:
+        self.replaced = 0
         self._half = ""
         self._kind: type[Any] = TextDelta  # of the delta that it ended
 
@@ -104,31 +115,34 @@ class _Halves:
                 text = self._half + event.text
                 self._half = text[-1:] if "\ud800" <= text[-1:] < "\udc00" else ""
                 if text := text[: len(text) - len(self._half)]:
-                    text = _json.whole_text(text)
-                    joined.append(self._kind(text, timestamp=event.timestamp))
+                    joined.append(self._kind(self._whole(text), timestamp=event.timestamp))
             else:
-                joined += [*self._left(), _whole(event)]
+                joined += [*self._left(), self._whole(event)]
         return joined
 
     def _left(self) -> list[Event]:
         half, self._half = self._half, ""
-        return [self._kind("\ufffd")] if half else []
+        return [self._kind(self._whole(half))] if half else []
 
-
-def _whole(value: Any) -> Any:
-    """Return a value or an event without halves of surrogate pairs."""
-    if isinstance(value, str):
-        return _json.whole_text(value)
-    if isinstance(value, dict | list):
-        return json.loads(_json.whole_json(json.dumps(value)))
-    if isinstance(value, tuple):
-        return tuple(map(_whole, value))
-    if hasattr(value, "__match_args__"):
-        fields = {name: _whole(getattr(value, name)) for name in value.__match_args__}
-        if isinstance(value, Event):
-            fields["timestamp"] = value.timestamp
-        return type(value)(**fields)
-    return value
+    def _whole(self, value: Any) -> Any:
+        """Return a value or an event without halves of surrogate pairs."""
+        if isinstance(value, str):
+            whole = _json.whole_text(value)
+            self.replaced += whole.count("\ufffd") - value.count("\ufffd")
+            return whole
+        if isinstance(value, dict | list):
+            text = json.dumps(value)
+            whole = _json.whole_json(text)
+            self.replaced += whole.count("\\ufffd") - text.count("\\ufffd")
+            return json.loads(whole)
+        if isinstance(value, tuple):
+            return tuple(map(self._whole, value))
+        if hasattr(value, "__match_args__"):
+            fields = {name: self._whole(getattr(value, name)) for name in value.__match_args__}
+            if isinstance(value, Event):
+                fields["timestamp"] = value.timestamp
+            return type(value)(**fields)
+        return value
 
 
 def check_error(error: object) -> None:
