@@ -147,14 +147,17 @@ class Stream(FrameSender):
     """
 
     __slots__ = (  # fewer bytes an idle stream, and quicker than a dict of so many names
+        "_awaited",
         "_begun",
         "_cancelled",
+        "_cancelled_again",
         "_cleanup_timeout",
         "_clock",
         "_close_by",
         "_closing",
         "_drain_ends",
         "_drained",
+        "_end_awaited",
         "_ending",
         "_events_at_heartbeat",
         "_flush_after",
@@ -166,7 +169,6 @@ class Stream(FrameSender):
         "_silent_at_heartbeat",
         "_source",
         "_source_closed",
-        "_source_end",
         "_source_timeout",
         "_started",
         "_task",
@@ -211,7 +213,9 @@ class Stream(FrameSender):
         self._cancelled = False  # by the stream
         self._closing = False  # the source's task closes it, and is not cancelled any more
         self._close_by = self._drain_ends = math.inf  # the earlier one ends the clean-up
-        self._source_end: End | None = None  # while it is waited for
+        self._awaited: Task | None = None  # by `close`
+        self._end_awaited: End | None = None
+        self._cancelled_again = False  # the awaited task, at the end of its time
         self._source_closed = True
         self._sending: Breakable | None = None
         self._ending = False  # the server is told of the end
@@ -344,7 +348,7 @@ class Stream(FrameSender):
         """Note that a drain of `grace` seconds begins while the stream is open: `drain` follows."""
         assert self._clock is not None
         self._drain_ends = self._time() + grace
-        if self._source_end is not None and self._source_closed:
+        if self._end_awaited is not None and not self._cancelled_again:
             self._set_cleanup_timer(self._clock)
 
     def drain_is_cancelled(self) -> None:
@@ -387,38 +391,50 @@ class Stream(FrameSender):
             self._task.cancel()
 
     async def close(self) -> None:
-        """End whatever still runs, and close the source. Needed after every `start`."""
+        """End whatever still runs, and close the source. Needed after every `start`.
+
+        If it is cancelled meanwhile, the source's time for its clean-up goes on.
+        """
         if not self._finished and self._interrupted is None:
             self._interrupted = "cancelled"
         own_clock = self._clock or clock()
+        try:
+            if self._awaited is None:  # else it is closed, or being closed
+                self._begin_to_close(own_clock)
+            await self._end_all(own_clock)
+        finally:
+            own_clock.leave(self)
+
+    def _begin_to_close(self, own_clock: Clock) -> None:
         own_clock.forget(self)
         self._time = own_clock.loop.time
         if self._cleanup_timeout is not None:
             self._close_by = self._time() + self._cleanup_timeout
-        try:
-            self._cancel()
-            if self._task is not None:
-                await self._wait_for_end(self._task, own_clock)
-            if not self._begun:  # no task, or one that was cancelled before its first step
-                self._begun = True
-                task = own_clock.loop.create_task(
-                    close_source(self._source), name="gaistream source"
-                )
-                await self._wait_for_end(task, own_clock)
-        finally:
-            own_clock.forget(self)
-            own_clock.leave(self)
+        if own_clock.draining is not None:
+            self._drain_ends = min(self._drain_ends, own_clock.draining.ends_at)
+        self._cancel()
+
+    async def _end_all(self, own_clock: Clock) -> None:
+        """Wait for the end of the source's task, or close the source in a task."""
+        if self._task is not None:
+            await self._wait_for_end(self._task, own_clock)
+        if not self._begun:  # no task, or one that was cancelled before its first step
+            self._begun = True
+            self._task = own_clock.loop.create_task(
+                close_source(self._source), name="gaistream source"
+            )
+            await self._wait_for_end(self._task, own_clock)
 
     async def _wait_for_end(self, task: Task, own_clock: Clock) -> None:
-        """Wait for the end of the source's task, for as long as it may take."""
-        end = own_clock.loop.end_of(task)
-        if not task.done():
-            self._task, self._source_end = task, end
-            self._set_cleanup_timer(own_clock)
-        try:
-            await end.wait()
-        finally:
-            self._source_end = None
+        """Wait for the end of a task, for as long as it may take."""
+        if task is not self._awaited:
+            self._awaited, self._end_awaited = task, own_clock.loop.end_of(task)
+            self._cancelled_again = False
+            if not task.done():
+                self._set_cleanup_timer(own_clock)
+        assert self._end_awaited is not None
+        await self._end_awaited.wait()
+        own_clock.forget(self)
 
     def _clean_up_until(self) -> float:
         """Return the time by which everything is to have ended, by the loop's clock."""
@@ -429,19 +445,30 @@ class Stream(FrameSender):
         if left < math.inf:
             own_clock.call(self, max(left, SHORTEST))
 
-    def _hurry_source(self) -> float | None:
-        """Cancel a source that does not end a second time, and then go on without it."""
-        assert self._task is not None
-        assert self._source_end is not None
-        name = source_name(self._source)
-        if self._source_closed:
+    def _hurry(self, now: float) -> float | None:
+        """Cancel a task that does not end in time, then go on without it."""
+        assert self._awaited is not None
+        assert self._end_awaited is not None
+        if self._awaited.done():
+            return None
+        if self._cancelled_again:
+            log.error("%s does not end, though it was cancelled: left behind", self._awaited_name)
+            self._end_awaited.give_up()
+            return None
+        left = self._clean_up_until() - now
+        if left > 0:  # a drain that was to end it earlier was cancelled
+            return max(left, SHORTEST) if left < math.inf else None
+        if self._awaited is self._task:
             self._source_closed = False
-            log.warning("%s has not ended in the time for its clean-up: cancelled again", name)
-            self._task.cancel()
-            return LAST_SEND
-        log.error("%s does not end, though it was cancelled twice: left behind", name)
-        self._source_end.give_up()
-        return None
+        name = self._awaited_name
+        log.warning("%s has not ended in the time for its clean-up: cancelled again", name)
+        self._cancelled_again = True
+        self._awaited.cancel()
+        return LAST_SEND
+
+    @property
+    def _awaited_name(self) -> str:
+        return source_name(self._source)
 
     @property
     def left_behind(self) -> bool:
@@ -463,7 +490,7 @@ class Stream(FrameSender):
             self.bytes,
             now - self._started,
             self.failure,
-            self._source_closed and not is_left_running(self._source),
+            self._source_closed and not self.left_behind and not is_left_running(self._source),
         )
 
     @property
@@ -603,8 +630,8 @@ class Stream(FrameSender):
 
     def tick(self, now: float) -> float | None:
         """Do what is due: break off a stalled send, write a heartbeat."""
-        if self._source_end is not None:
-            return self._hurry_source()
+        if self._awaited is not None:
+            return self._hurry(now)
         if self._interrupted:
             return None
         delays = []

@@ -236,12 +236,14 @@ class _AsyncioEnd:
     async def wait(self) -> None:
         task = self._task
         if not task.done():
-            self._given_up = task.get_loop().create_future()
+            if self._given_up is None:
+                self._given_up = task.get_loop().create_future()
             with AsyncioLoop.sheltered():
                 await asyncio.wait(
                     [task, self._given_up], return_when=asyncio.FIRST_COMPLETED
                 )
         if task.done():
+            self._given_up = None
             try:  # a task keeps its error until it is asked, and the error's frames the task
                 task.exception()  # it has ended the loop: no need to log it
             except asyncio.CancelledError as error:
