@@ -9,6 +9,8 @@ import weakref
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
+from loops import DEADLINE, helper_threads
+
 
 class Left:
     """What a block of code has left.
@@ -46,6 +48,8 @@ class Left:
 def without_collector() -> Iterator[Left]:
     """Run a block without the collector, then look at what it has left."""
     left = Left()
+    for thread in helper_threads():  # of an earlier test, whose loop it holds
+        thread.join(DEADLINE)
     gc.collect()  # garbage of earlier tests; conftest.py has frozen all that is older
     gc.disable()
     try:
