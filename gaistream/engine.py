@@ -215,7 +215,7 @@ class Stream(FrameSender):
         self._close_by = self._drain_ends = math.inf  # the earlier one ends the clean-up
         self._awaited: Task | None = None  # by `close`
         self._end_awaited: End | None = None
-        self._cancelled_again = False  # the awaited task, at the end of its time
+        self._cancelled_again = False  # at the end of its time
         self._source_closed = True
         self._sending: Breakable | None = None
         self._ending = False  # the server is told of the end
@@ -458,10 +458,13 @@ class Stream(FrameSender):
         left = self._clean_up_until() - now
         if left > 0:  # a drain that was to end it earlier was cancelled
             return max(left, SHORTEST) if left < math.inf else None
-        if self._awaited is self._task:
-            self._source_closed = False
-        name = self._awaited_name
-        log.warning("%s has not ended in the time for its clean-up: cancelled again", name)
+        of_source = self._awaited is self._task
+        self._source_closed = self._source_closed and not of_source
+        log.warning(
+            "%s has not ended in the time for its clean-up: cancelled%s",
+            self._awaited_name,
+            " again" if of_source else "",
+        )
         self._cancelled_again = True
         self._awaited.cancel()
         return LAST_SEND

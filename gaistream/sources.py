@@ -30,7 +30,7 @@ def open_source(stream: Any) -> AsyncIterator[Any]:
     """Give an async iterator over a source; EventError for what is none."""
     if isinstance(stream, AsyncIterable):
         iterator = stream.__aiter__()
-        return iterator if iterator is stream else _Owned(iterator, stream)
+        return iterator if iterator is stream else Owned(iterator, stream)
     check_iterable(stream)
     if isinstance(stream, list | tuple):
         return _InPlace(stream)
@@ -67,7 +67,8 @@ async def close_source(source: Any) -> None:
 
 def is_left_running(source: Any) -> bool:
     """Return True for a blocking source whose thread has not closed it yet."""
-    return isinstance(source, _InThread) and not source.closed
+    iterator = source.iterator if isinstance(source, Owned) else source
+    return isinstance(iterator, _InThread) and not iterator.closed
 
 
 def source_name(source: Any) -> str:
@@ -90,18 +91,19 @@ def close_blocking(iterator: Any, owner: Any) -> None:
             log.exception("a stream's source raised while it was being closed")
 
 
-class _Owned(AsyncIterator[Any]):
+class Owned(AsyncIterator[Any]):
     """An iterator of something else that is to be closed too, as the SDKs' stream objects are."""
 
     def __init__(self, iterator: AsyncIterator[Any], owner: Any) -> None:
-        self._iterator = iterator
+        self.iterator = iterator
         self.owner = owner
 
     async def __anext__(self) -> Any:
-        return await self._iterator.__anext__()
+        return await self.iterator.__anext__()
 
     async def aclose(self) -> None:
-        await close_source(self._iterator)
+        """Close both."""
+        await close_source(self.iterator)
         await close_source(self.owner)
 
 

@@ -15,13 +15,14 @@ from .. import _json
 from .._backend import ServerSentEvent as _ServerSentEvent
 from .._backend import SSEFrames
 from .._log import log
+from ..clock import Clock
 from ..dialects.plain import PlainSSE
 from ..engine import OutcomeKind, Stream
 from ..errors import FrameTypeError
 from ..event_loop import Breakable, Task, Timer, event_loop
 from ..options import SSEOptions
 from ..shutdown import Drain
-from ..sources import close_source
+from ..sources import Owned, close_source
 
 _LINE_BREAKING: Final = re.compile(r"[\r\n\0]")
 
@@ -137,7 +138,7 @@ class EventSourceEncoder(SSEFrames):
         self.write_comment(f"ping - {datetime.now(UTC)}")
 
 
-class Fed(AsyncIterator[Any]):
+class Fed(Owned):
     """A source beside which a feeder runs, in a task that begins and ends with it.
 
     What the feeder raises ends the source.
@@ -148,7 +149,7 @@ class Fed(AsyncIterator[Any]):
     """
 
     def __init__(self, source: AsyncIterator[Any], feed: Callable[[], Awaitable[Any]]) -> None:
-        self._source = source
+        super().__init__(source, getattr(source, "owner", source))
         self._feed = feed
         self._task: Task | None = None
         self._block: Breakable | None = None
@@ -161,7 +162,7 @@ class Fed(AsyncIterator[Any]):
         if self._failure is None:
             with loop.breakable() as self._block:
                 try:
-                    return await self._source.__anext__()
+                    return await self.iterator.__anext__()
                 finally:
                     self._block = None
         failure, self._failure = self._failure, None
@@ -181,12 +182,15 @@ class Fed(AsyncIterator[Any]):
 
     async def aclose(self) -> None:
         """Cancel the feeder and close the source."""
+        task = self._task
         try:
-            if self._task is not None:
-                self._task.cancel()
-                await event_loop().ended(self._task)
+            if task is not None:
+                task.cancel()
+                await event_loop().ended(task)
         finally:
-            await close_source(self._source)
+            if task is not None and not task.done():  # its time for a clean-up is over
+                task.cancel()
+            await close_source(self.iterator)
         if self._failure is not None:  # nobody was told
             log.error("data_sender_callable failed", exc_info=self._failure)
             self._failure = None  # whose traceback refers to this object
@@ -263,12 +267,12 @@ class ToldStream(Stream):
         if self._loop.time() >= until:
             super().drain(retry_ms)
         else:
-            self._timer = self._loop.call_at(until, self._end_of_time, retry_ms)
+            self._timer = self._loop.call_at(until, super().drain, retry_ms)
 
-    def _end_of_time(self, retry_ms: int | None) -> None:
-        assert self._told_by is not None
-        if not self._told_by.cancelled:
-            super().drain(retry_ms)
+    def drain_is_cancelled(self) -> None:
+        """Go on, also if the end was only waiting for its time."""
+        super().drain_is_cancelled()
+        self._stop_timer()
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -279,9 +283,18 @@ class ToldStream(Stream):
         """Close the stream, and wait for what runs because the client has gone."""
         try:
             await super().close()
-            if self._gone_task is not None:
-                timer = self._loop.call_at(self._clean_up_until(), self._gone_task.cancel)
-                await self._loop.ended(self._gone_task)
-                timer.cancel()
         finally:
             self._stop_timer()
+
+    async def _end_all(self, own_clock: Clock) -> None:
+        try:
+            await super()._end_all(own_clock)
+        finally:
+            if self._gone_task is not None:
+                await self._wait_for_end(self._gone_task, own_clock)
+
+    @property
+    def _awaited_name(self) -> str:
+        if self._awaited is self._gone_task:
+            return "client_close_handler_callable"
+        return super()._awaited_name
