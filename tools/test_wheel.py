@@ -27,8 +27,9 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 PARTS = ["asgi", "asgi_client", "buffer", "chat", "decoder*", "dialects", "encoder*", "engine*",
          "events", "golden", "http", "imports", "json_depth", "lines", "ndjson_decoder", "options",
-         "read_events", "sources*", "sse", "stateful", "streams*", "template", "threads", "trio*",
-         "twins*", "writer", "writer_end", "writer_threads", "wsgi"]
+         "read_events", "sources", "sources_ahead", "sources_closing", "sse", "stateful",
+         "streams*", "template", "threads", "trio*", "twins*", "writer", "writer_end",
+         "writer_threads", "wsgi"]
 BESIDE = ["tests", "benchmarks", "examples", "README.md", "pyproject.toml"]
 OF_THE_SOURCE_TREE = ["test_packaging.py", "test_dist.py", "test_wheel_tools.py",  # its build
                       "test_documentation.py", "test_tutorial.py", "test_browser_handbook.py"]
