@@ -139,7 +139,7 @@ watch: .venv/fuzz.stamp
 	@$(BIN)/pip install -q --group check
 	@touch $@
 
-.venv/lint.stamp: .venv/test.stamp
+.venv/lint.stamp: .venv/check.stamp
 	@echo "Setting up: ruff and mypy ..."
 	@$(BIN)/pip install -q --group lint
 	@touch $@

@@ -21,10 +21,10 @@ async def answer(question: str) -> AsyncIterator[str]:
 
 async def chat(request: Request) -> Response:
     """Stream the answer in the format that the client accepts."""
-    wants_lines = "ndjson" in request.headers.get("accept", "")
-    kind = NDJSONResponse if wants_lines else SSEResponse
-    after = BackgroundTask(print, "the answer is over")  # also when the client has gone
-    return kind(answer(request.query_params["q"]), background=after)
+    source, after = answer(request.query_params["q"]), BackgroundTask(print, "over")
+    if "ndjson" in request.headers.get("accept", ""):
+        return NDJSONResponse(source, background=after)
+    return SSEResponse(source, background=after)  # which runs when the client has gone, too
 
 
 async def ticks(_: Request) -> Response:

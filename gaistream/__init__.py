@@ -27,7 +27,7 @@ from .errors import GaistreamError, StreamError
 if TYPE_CHECKING:
     from . import asgi, events, http, wsgi
     from ._json import json_library
-    from .chat import ChatRequest, Provider
+    from .chat import ChatRequest, Provider, Source, SourceItem
     from .engine import Outcome
     from .helper_threads import blocking_threads
     from .ndjson_reader import NDJSONReader
@@ -55,6 +55,8 @@ __all__ = [
     "SSEOptions",
     "SSEWriter",
     "ServerSentEvent",
+    "Source",
+    "SourceItem",
     "StreamError",
     "__version__",
     "asgi",
@@ -90,6 +92,8 @@ _MODULES = {  # of the names that are imported when they are first used; a modul
     "SSEEncoder": "writer",
     "SSEOptions": "options",
     "SSEWriter": "writer",
+    "Source": "chat",
+    "SourceItem": "chat",
     "asgi": "asgi",
     "automatic_drain": "server_signals",
     "blocking_threads": "helper_threads",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Never, Unpack
+from typing import Any, Final, Generic, Never, TypeVar, Unpack
 
 from . import http
 from .asgi_client import Client, Gone, Receive, Scope, Send
@@ -18,6 +18,8 @@ from .asgi_stream import (
     refuse,
     send_answer,
 )
+from .chat import Source
+from .dialects import DialectName
 from .engine import CLEANUP_TIMEOUT, Outcome, Stream
 from .errors import is_public, ungrouped
 from .handling import (
@@ -43,6 +45,8 @@ __all__ = [
     "sse_handler",
 ]
 
+_Options = TypeVar("_Options", SSEOptions, NDJSONOptions)
+
 _ENCODERS: Final[dict[str, Any]] = {"sse": SSEEncoder, "ndjson": NDJSONEncoder}
 
 
@@ -56,19 +60,19 @@ def _headers(scope: Scope) -> dict[str, str]:
     return found
 
 
-class _Response(StreamApp):
+class _Response(StreamApp, Generic[_Options]):
     """A source as an ASGI app, for one request."""
 
     _format: str
 
     def __init__(
         self,
-        stream: Any,
-        options: Any = None,
+        stream: Source,
+        options: _Options | None = None,
         *,
         status: int = 200,
         headers: Mapping[str, str] | None = None,
-        dialect: str = "gai",
+        dialect: DialectName = "gai",
         cors: CORSLike = "*",
         send_timeout: float | None = 60,
         cleanup_timeout: float | None = CLEANUP_TIMEOUT,
@@ -100,7 +104,7 @@ class _Response(StreamApp):
         )
 
 
-class SSEResponse(_Response):
+class SSEResponse(_Response[SSEOptions]):
     """Server-Sent Events for a source, as an ASGI app: `await response(scope, receive, send)`.
 
     Headers and first bytes go out as soon as the source first suspends or yields; a source that
@@ -131,13 +135,13 @@ class SSEResponse(_Response):
     _format = "sse"
 
 
-class NDJSONResponse(_Response):
+class NDJSONResponse(_Response[NDJSONOptions]):
     """Lines of JSON for a source, as an ASGI app; everything else as SSEResponse."""
 
     _format = "ndjson"
 
 
-_RESPONSES: Final[dict[str, type[_Response]]] = {"sse": SSEResponse, "ndjson": NDJSONResponse}
+_RESPONSES: Final[dict[str, type[_Response[Any]]]] = {"sse": SSEResponse, "ndjson": NDJSONResponse}
 
 
 class _Handler:
@@ -186,7 +190,7 @@ class _Handler:
 
     async def _respond(
         self, scope: Scope, request: http.IncomingRequest, format_: str, origin: str | None
-    ) -> _Response | _Whole:
+    ) -> _Response[Any] | _Whole:
         """Return the response: the provider's stream, or an answer that is none.
 
         What the application around this app answers itself is raised.

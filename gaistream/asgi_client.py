@@ -13,10 +13,11 @@ from . import http
 from ._log import log
 from .event_loop import Event, Task, event_loop
 
-Scope = MutableMapping[str, Any]
+# Any: some frameworks describe scopes and messages as TypedDicts, others as mappings
+Scope = Any
 Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
 
 _T = TypeVar("_T")
 _NOTHING = bytearray()  # for all whose body is not kept

@@ -13,6 +13,7 @@ from typing import Any
 from . import http
 from ._log import log
 from .asgi_client import Client, Message, Receive, Scope, Send, log_unread_body
+from .dialects import DialectName
 from .engine import Outcome, Stream
 from .errors import StreamError, is_http_error, is_public
 from .event_loop import event_loop
@@ -121,7 +122,7 @@ class StreamApp:
         *,
         status: int = 200,
         headers: Mapping[str, str] | None = None,
-        dialect: str = "gai",
+        dialect: DialectName = "gai",
         cors: CORSLike = "*",
         hold_headers: bool = False,
         on_close: Callable[[Outcome], Any] | None = None,

@@ -13,13 +13,21 @@ from collections.abc import AsyncIterable, Awaitable, Iterable, Mapping, Sequenc
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, Protocol, Self, TypeAlias
 
-__all__ = ["ChatRequest", "Message", "Provider", "Source"]
+from ._backend import ServerSentEvent
+from .events import Event
+
+__all__ = ["ChatRequest", "Message", "Provider", "Source", "SourceItem"]
 
 Message: TypeAlias = Mapping[str, Any]
 """One message: `role`, `content`, and whatever else the client wrote into it."""
 
+SourceItem: TypeAlias = Event | str | dict[str, Any] | ServerSentEvent | bytes | None
+"""An item that a source may yield: an event, text, a dict with a known `type`, a frame, bytes that
+are frames or lines already; None is skipped. With `dialect="json"` and `"raw"` it may be others."""
+
 Source: TypeAlias = AsyncIterable[Any] | Iterable[Any]
-"""What a stream is read from: events, text, dicts, frames or bytes, one after another."""
+"""What a stream is read from: an async or sync iterable, of `SourceItem` unless the dialect takes
+others."""
 
 _KNOWN = frozenset({"messages", "model", "temperature", "max_tokens"})
 

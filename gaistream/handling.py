@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, TypedDict
 from . import _json
 from ._backend import encode_sse
 from ._log import log
+from .dialects import DialectName
 from .dialects.items import error_object
 from .engine import Outcome
 from .errors import FrameError, FrameTypeError, StreamError, is_http_error, is_public
@@ -64,7 +65,7 @@ _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})  # of all streams w
 class ResponseSettings(TypedDict, total=False):
     """The keywords that responses and handlers share; see SSEResponse."""
 
-    dialect: str
+    dialect: DialectName
     headers: Mapping[str, str] | None
     cors: CORSLike
     cleanup_timeout: float | None

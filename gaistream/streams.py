@@ -1,4 +1,4 @@
-"""`sse()` and `ndjson()`: iterators of bytes, for any framework that streams an iterator.
+"""`sse()` and `ndjson()`: generators of bytes, for any framework that streams an iterator.
 
 An async source gives coalesced chunks with heartbeats, through the engine; a sync one a chunk an
 item, in the caller's own thread. A source that raises ends the stream with the error event: it
@@ -10,15 +10,14 @@ from __future__ import annotations
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
-    AsyncIterator,
-    Awaitable,
+    Coroutine,
     Generator,
     Iterable,
-    Iterator,
 )
 from typing import Any, overload
 
 from .blocking import BlockingStream
+from .dialects import DialectName
 from .engine import CLEANUP_TIMEOUT, Stream
 from .helper_threads import NoThreadLeft
 from .options import (
@@ -39,29 +38,29 @@ def sse(
     stream: AsyncIterable[Any],
     options: SSEOptions | None = None,
     *,
-    dialect: str = "gai",
+    dialect: DialectName = "gai",
     cleanup_timeout: float | None = CLEANUP_TIMEOUT,
     source_timeout: float | None = None,
-) -> AsyncIterator[bytes]: ...
+) -> AsyncGenerator[bytes, None]: ...
 @overload
 def sse(
     stream: Iterable[Any],
     options: SSEOptions | None = None,
     *,
-    dialect: str = "gai",
+    dialect: DialectName = "gai",
     cleanup_timeout: float | None = CLEANUP_TIMEOUT,
     source_timeout: None = None,
-) -> Iterator[bytes]: ...
+) -> Generator[bytes, None, None]: ...
 def sse(
     stream: Any,
     options: SSEOptions | None = None,
     *,
-    dialect: str = "gai",
+    dialect: DialectName = "gai",
     cleanup_timeout: float | None = CLEANUP_TIMEOUT,
     source_timeout: float | None = None,
     **unknown: object,
-) -> AsyncIterator[bytes] | Iterator[bytes]:
-    """Give Server-Sent Events for what a source yields.
+) -> AsyncGenerator[bytes, None] | Generator[bytes, None, None]:
+    """Return Server-Sent Events for what a source yields.
 
     Args:
         stream: an async or sync iterable of events (or str, dicts with a `type`, …).
@@ -73,7 +72,8 @@ def sse(
             `Error(code="timeout")`; 0 or None: any time.
 
     Returns:
-        An async iterator for an async source, else an iterator, of bytes: whole frames.
+        An `AsyncGenerator` for an async source, else a `Generator`, of bytes: whole frames. Both
+        close the source when they are closed, also if they were never begun.
 
     Raises:
         EventError: the stream is no iterable of events.
@@ -90,29 +90,29 @@ def ndjson(
     stream: AsyncIterable[Any],
     options: NDJSONOptions | None = None,
     *,
-    dialect: str = "gai",
+    dialect: DialectName = "gai",
     cleanup_timeout: float | None = CLEANUP_TIMEOUT,
     source_timeout: float | None = None,
-) -> AsyncIterator[bytes]: ...
+) -> AsyncGenerator[bytes, None]: ...
 @overload
 def ndjson(
     stream: Iterable[Any],
     options: NDJSONOptions | None = None,
     *,
-    dialect: str = "gai",
+    dialect: DialectName = "gai",
     cleanup_timeout: float | None = CLEANUP_TIMEOUT,
     source_timeout: None = None,
-) -> Iterator[bytes]: ...
+) -> Generator[bytes, None, None]: ...
 def ndjson(
     stream: Any,
     options: NDJSONOptions | None = None,
     *,
-    dialect: str = "gai",
+    dialect: DialectName = "gai",
     cleanup_timeout: float | None = CLEANUP_TIMEOUT,
     source_timeout: float | None = None,
     **unknown: object,
-) -> AsyncIterator[bytes] | Iterator[bytes]:
-    """Give lines of JSON for what a source yields; everything else as `sse`."""
+) -> AsyncGenerator[bytes, None] | Generator[bytes, None, None]:
+    """Return lines of JSON for what a source yields; everything else as `sse`."""
     if unknown:
         refuse_unknown("ndjson", unknown, keywords_of(ndjson), [NDJSONOptions])
     encoder = NDJSONEncoder(options, dialect=dialect)
@@ -121,7 +121,7 @@ def ndjson(
 
 def _iterate(
     stream: Any, encoder: Any, cleanup_timeout: float | None, source_timeout: float | None
-) -> AsyncIterator[bytes] | Iterator[bytes]:
+) -> AsyncGenerator[bytes, None] | Generator[bytes, None, None]:
     check_source_times(cleanup_timeout, source_timeout)
     if isinstance(stream, AsyncIterable):
         life = Stream(
@@ -147,15 +147,27 @@ async def _chunks(life: Stream) -> AsyncGenerator[bytes, None]:
         life.release()
 
 
-class _AsyncChunks(AsyncIterator[bytes]):
+class _AsyncChunks(AsyncGenerator[bytes, None]):
     """A generator of chunks that closes the source also where it was never begun."""
 
     def __init__(self, life: Stream) -> None:
         self._life = life
         self._chunks = _chunks(life)
 
-    def __anext__(self) -> Awaitable[bytes]:
+    def __anext__(self) -> Coroutine[Any, Any, bytes]:
         return self._chunks.__anext__()
+
+    def asend(self, value: None) -> Coroutine[Any, Any, bytes]:
+        """Return the next chunk; a value that is sent goes nowhere."""
+        return self._chunks.asend(value)
+
+    async def athrow(self, *error: Any) -> bytes:
+        """End the stream, close its source, and raise the error."""
+        self._life.interrupt("cancelled")
+        try:
+            return await self._chunks.athrow(*error)
+        finally:
+            await self._life.close()
 
     async def aclose(self) -> None:
         """End the stream and close its source."""
@@ -173,7 +185,7 @@ def _blocking_chunks(life: BlockingStream) -> Generator[bytes, None, None]:
         life.release()
 
 
-class _Chunks(Iterator[bytes]):
+class _Chunks(Generator[bytes, None, None]):
     """The same for a sync source."""
 
     def __init__(self, life: BlockingStream) -> None:
@@ -182,6 +194,17 @@ class _Chunks(Iterator[bytes]):
 
     def __next__(self) -> bytes:
         return next(self._chunks)
+
+    def send(self, value: None) -> bytes:
+        """Return the next chunk; a value that is sent goes nowhere."""
+        return self._chunks.send(value)
+
+    def throw(self, *error: Any) -> bytes:
+        """End the stream, close its source, and raise the error."""
+        try:
+            return self._chunks.throw(*error)
+        finally:
+            self._life.close()
 
     def close(self) -> None:
         """End the stream and close its source."""

@@ -19,7 +19,7 @@ from typing import Any, Self
 from . import _json
 from ._backend import FrameWriter, NDJSONFrames, SSEFrames
 from ._log import log
-from .dialects import create
+from .dialects import DialectName, create
 from .dialects.items import error_event
 from .errors import FrameError, FrameTypeError, SinkError
 from .flush_timer import flush_later
@@ -61,7 +61,7 @@ class SSEEncoder(SSEFrames):
 
     options: SSEOptions
 
-    def __init__(self, options: SSEOptions | None = None, *, dialect: str = "gai") -> None:
+    def __init__(self, options: SSEOptions | None = None, *, dialect: DialectName = "gai") -> None:
         made: SSEOptions = _options(SSEOptions, options)
         super().__init__(
             create(dialect, "sse", made),
@@ -85,7 +85,9 @@ class NDJSONEncoder(NDJSONFrames):
 
     options: NDJSONOptions
 
-    def __init__(self, options: NDJSONOptions | None = None, *, dialect: str = "gai") -> None:
+    def __init__(
+        self, options: NDJSONOptions | None = None, *, dialect: DialectName = "gai"
+    ) -> None:
         made: NDJSONOptions = _options(NDJSONOptions, options)
         super().__init__(
             create(dialect, "ndjson", made),
@@ -149,7 +151,9 @@ class NDJSONEncoder(NDJSONFrames):
         """Write nothing: NDJSON has no bytes that a reader would not take for a value."""
 
 
-def encode_events(events: Iterable[Any], format: str = "sse", dialect: str = "gai") -> bytes:
+def encode_events(
+    events: Iterable[Any], format: str = "sse", dialect: DialectName = "gai"
+) -> bytes:
     """Encode many events in one call, with default options; what follows Done is left out.
 
     Args:
@@ -275,7 +279,7 @@ class SSEWriter(_Writer):
     """
 
     def __init__(
-        self, sink: Any, options: SSEOptions | None = None, *, dialect: str = "gai"
+        self, sink: Any, options: SSEOptions | None = None, *, dialect: DialectName = "gai"
     ) -> None:
         encoder = SSEEncoder(options, dialect=dialect)
         retry = encoder.options.first_retry
@@ -288,6 +292,6 @@ class NDJSONWriter(_Writer):
     """Lines of JSON to a sink; everything else as SSEWriter. Thread-safe."""
 
     def __init__(
-        self, sink: Any, options: NDJSONOptions | None = None, *, dialect: str = "gai"
+        self, sink: Any, options: NDJSONOptions | None = None, *, dialect: DialectName = "gai"
     ) -> None:
         super().__init__(sink, NDJSONEncoder(options, dialect=dialect))

@@ -14,12 +14,14 @@ from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Final, Never, Unpack
+from typing import Any, Final, Generic, Never, TypeVar, Unpack
 
 from . import http
 from ._log import log
 from .blocking import BlockingStream, LoopStream
 from .blocking_shutdown import drain, drain_on_signals, refusal_in_threads
+from .chat import Source
+from .dialects import DialectName
 from .engine import CLEANUP_TIMEOUT, Outcome, Stream
 from .errors import is_public, ungrouped
 from .greenlets import Runner, close_runner, new_runner
@@ -56,6 +58,8 @@ __all__ = [
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
+
+_Options = TypeVar("_Options", SSEOptions, NDJSONOptions)
 
 _ENCODERS: Final[dict[str, Any]] = {"sse": SSEEncoder, "ndjson": NDJSONEncoder}
 
@@ -98,19 +102,19 @@ class _Body:
         self._close()
 
 
-class _Response:
+class _Response(Generic[_Options]):
     """A stream as a WSGI app, for one request."""
 
     _format: str
 
     def __init__(
         self,
-        stream: Any,
-        options: Any = None,
+        stream: Source,
+        options: _Options | None = None,
         *,
         status: int = 200,
         headers: Mapping[str, str] | None = None,
-        dialect: str = "gai",
+        dialect: DialectName = "gai",
         cors: CORSLike = "*",
         cleanup_timeout: float | None = CLEANUP_TIMEOUT,
         source_timeout: float | None = None,
@@ -221,7 +225,7 @@ class _Response:
             close_runner(self._runner, left_behind=left_behind)
 
 
-class SSEResponse(_Response):
+class SSEResponse(_Response[SSEOptions]):
     """Server-Sent Events for a source, as a WSGI app: `return response(environ, start_response)`.
 
     Args:
@@ -248,13 +252,13 @@ class SSEResponse(_Response):
     _format = "sse"
 
 
-class NDJSONResponse(_Response):
+class NDJSONResponse(_Response[NDJSONOptions]):
     """Lines of JSON for a source, as a WSGI app; everything else as SSEResponse."""
 
     _format = "ndjson"
 
 
-_RESPONSES: Final[dict[str, type[_Response]]] = {"sse": SSEResponse, "ndjson": NDJSONResponse}
+_RESPONSES: Final[dict[str, type[_Response[Any]]]] = {"sse": SSEResponse, "ndjson": NDJSONResponse}
 
 
 class _Handler:

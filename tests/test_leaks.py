@@ -22,10 +22,9 @@ from gaistream import pure
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 TWINS = ["pure"] if os.environ.get("GAISTREAM_BACKEND") == "pure" else ["native", "pure"]
 SUPPORT = Path(__file__).parent / "support"
-# values, a protocol, a setting; CORE has each event
-NOT_USED = {
-    "Outcome", "Provider", "__version__", "backend", "blocking_threads", "events", "json_library",
-}  # fmt: skip
+# values, a protocol, a setting, types; CORE has each event
+NOT_USED = {"Outcome", "Provider", "Source", "SourceItem", "__version__", "backend", "events"}
+NOT_USED |= {"blocking_threads", "json_library"}
 TIMES = 600
 LEAKS = {"a block": "kept.append([])", "memory": "kept.append(bytes(9000))"}
 SCRIPT = """

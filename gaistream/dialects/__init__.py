@@ -8,7 +8,7 @@ for the hot events (or None), and says the others, the end and the failure; see 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from ..errors import FrameError
 from ..options import NDJSONOptions, SSEOptions
@@ -19,7 +19,10 @@ from .openai_chat import ChatCompletionsReader
 from .plain import PlainNDJSON, PlainSSE
 from .raw import RawNDJSON, RawSSE
 
-__all__ = ["Dialect", "EventStream", "create", "create_reader"]
+__all__ = ["Dialect", "DialectName", "EventStream", "create", "create_reader"]
+
+DialectName: TypeAlias = Literal["gai", "json", "raw"]
+"""A dialect that a stream may be written in."""
 
 _SSE: dict[str, Callable[[SSEOptions], Dialect]] = {
     "gai": GaiSSE,
@@ -37,7 +40,7 @@ _READERS: dict[str, dict[str, Callable[[], EventStream]]] = {
 }
 
 
-def create(name: str, format: str, options: Any) -> Dialect:
+def create(name: DialectName, format: str, options: Any) -> Dialect:
     """Make the dialect of one stream.
 
     Args:

@@ -16,8 +16,8 @@ migration.md.
 from __future__ import annotations
 
 import operator
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
-from typing import Any, Never
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Generic, Never, TypeVar
 
 try:
     import anyio
@@ -33,10 +33,12 @@ except ImportError as error:
 
 from .. import asgi, http
 from ..asgi_stream import StreamApp
+from ..chat import Source
+from ..dialects import DialectName
 from ..engine import CLEANUP_TIMEOUT, Outcome
 from ..errors import FrameError, FrameTypeError
 from ..handling import SERVERS_OWN, CORSLike, check_keywords, check_settings
-from ..options import SSEOptions, check_seconds
+from ..options import NDJSONOptions, SSEOptions, check_seconds
 from ..sources import open_source
 from ._event_source import (
     EventSourceEncoder,
@@ -54,7 +56,6 @@ __all__ = [
     "ServerSentEvent",
 ]
 
-Content = AsyncIterable[Any] | Iterable[Any]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
@@ -122,18 +123,21 @@ class _Streamed(Response):
         message["headers"] = headers.raw
 
 
-class _Face(_Streamed):
+_Options = TypeVar("_Options", SSEOptions, NDJSONOptions)
+
+
+class _Face(_Streamed, Generic[_Options]):
     """A response of gaistream.asgi as a Starlette response."""
 
     def __init__(
         self,
-        content: Content,
-        options: Any = None,
+        content: Source,
+        options: _Options | None = None,
         *,
         status_code: int = 200,
         headers: Mapping[str, str] | None = None,
         background: BackgroundTask | None = None,
-        dialect: str = "gai",
+        dialect: DialectName = "gai",
         cors: CORSLike = None,
         send_timeout: float | None = 60,
         cleanup_timeout: float | None = CLEANUP_TIMEOUT,
@@ -145,7 +149,7 @@ class _Face(_Streamed):
         if unknown:
             check_keywords(type(self), unknown, [self._format])
         self._set(status_code, headers, background)
-        made = asgi.SSEResponse if self._format == "sse" else asgi.NDJSONResponse
+        made: Any = asgi.SSEResponse if self._format == "sse" else asgi.NDJSONResponse
         self._response: App = made(
             content,
             options,
@@ -162,7 +166,7 @@ class _Face(_Streamed):
         return self._response
 
 
-class SSEResponse(_Face):
+class SSEResponse(_Face[SSEOptions]):
     """Server-Sent Events for a source.
 
     Args:
@@ -190,7 +194,7 @@ class SSEResponse(_Face):
     media_type = "text/event-stream"
 
 
-class NDJSONResponse(_Face):
+class NDJSONResponse(_Face[NDJSONOptions]):
     """Lines of JSON for a source; options are NDJSONOptions, everything else as SSEResponse."""
 
     media_type = "application/x-ndjson"
@@ -234,7 +238,7 @@ class EventSourceResponse(_Streamed):
 
     def __init__(
         self,
-        content: Content,
+        content: Source,
         status_code: int = 200,
         headers: Mapping[str, str] | None = None,
         media_type: str = "text/event-stream",

@@ -1,0 +1,63 @@
+"""What mypy accepts and refuses of the public types; an ignore that is not needed is an error."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from contextlib import aclosing, closing
+from typing import assert_type
+
+from starlette.types import ASGIApp
+
+import gaistream
+from gaistream import NDJSONOptions, Outcome, Source, SourceItem, SSEOptions, asgi, wsgi
+from gaistream.frameworks import starlette
+
+
+async def source() -> AsyncIterator[SourceItem]:
+    yield gaistream.events.TextDelta("a")
+    yield "a"
+    yield {"type": "done"}
+    yield gaistream.ServerSentEvent(json={"a": 1}, event="e")
+    yield b": a\n\n"
+    yield None
+
+
+def blocking() -> Iterator[SourceItem]:
+    yield 5  # type: ignore[misc]
+
+
+def told(outcome: Outcome) -> None:
+    print(outcome.kind)
+
+
+async def iterators(any_source: Source) -> None:
+    assert_type(gaistream.sse(source(), dialect="raw"), AsyncGenerator[bytes, None])
+    assert_type(gaistream.ndjson(blocking()), Generator[bytes, None, None])
+    async with aclosing(gaistream.sse(source())) as chunks:
+        assert_type(await anext(chunks), bytes)
+    with closing(gaistream.sse(blocking())) as frames:
+        assert_type(next(frames), bytes)
+    gaistream.sse(source(), NDJSONOptions())  # type: ignore[call-overload]
+    gaistream.sse(source(), dialect="jsn")  # type: ignore[call-overload]
+    gaistream.sse(source(), retry_ms=5)  # type: ignore[call-overload]
+    asgi.SSEResponse(any_source)
+
+
+def responses() -> None:
+    asgi.SSEResponse(source(), SSEOptions(default=str), dialect="json", on_close=told)
+    asgi.NDJSONResponse(source(), NDJSONOptions())
+    wsgi.SSEResponse(blocking(), SSEOptions())
+    starlette.SSEResponse(source(), SSEOptions())
+    asgi.SSEResponse(source(), NDJSONOptions())  # type: ignore[arg-type]
+    wsgi.NDJSONResponse(blocking(), SSEOptions())  # type: ignore[arg-type]
+    starlette.NDJSONResponse(source(), SSEOptions())  # type: ignore[arg-type]
+    asgi.SSEResponse(source(), dialect="jsn")  # type: ignore[arg-type]
+    asgi.SSEResponse(source(), heartbeat_interval=5)  # type: ignore[arg-type]
+    starlette.SSEResponse(source(), media_type="text/event-stream")  # type: ignore[arg-type]
+    asgi.SSEResponse(5)  # type: ignore[arg-type]
+
+
+def applications(provider: gaistream.Provider) -> list[ASGIApp]:
+    handler = asgi.sse_handler(provider, gaistream.ChatRequest.from_json, dialect="gai")
+    asgi.sse_handler(provider, gaistream.ChatRequest.from_json, status=201)  # type: ignore[call-arg]
+    return [handler, asgi.SSEResponse(source()), asgi.DrainMiddleware(handler)]
