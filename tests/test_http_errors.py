@@ -216,6 +216,15 @@ def test_headers_that_cannot_be_sent_are_left_out_of_the_answer() -> None:
     assert served.headers["content-type"] == "application/json"
 
 
+def test_the_source_beside_a_feeder_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    async def feed() -> None:
+        await asyncio.Event().wait()
+
+    source = failing(ValueError("hidden"))
+    assert b"internal error" in ask(EventSourceResponse(source, data_sender_callable=feed)).body
+    assert "the source failing (" in caplog.text
+
+
 def test_litestar_answers_its_own_exception() -> None:
     @litestar.get("/")
     async def chat() -> litestar.types.ASGIApp:
