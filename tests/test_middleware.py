@@ -149,11 +149,16 @@ def test_clients_of_every_kind_leave_nothing_through_middleware(stack: str, http
             assert (zlib.decompress(body, 31) if compressed else body).endswith(done)
         all_clients(server)  # what is made once is made now
         until(lambda: server.held() == idle)
-        before = server.counts()
-        count = all_clients(server)
-        until(lambda: server.held() == idle)
-        after = server.counts()
-        assert after["objects"] - before["objects"] < count
+        growth = []
+        for _ in range(3):  # the server's own caches come and go; what leaks grows each time
+            before = server.counts()
+            count = all_clients(server)
+            until(lambda: server.held() == idle)
+            after = server.counts()
+            growth.append(after["objects"] - before["objects"])
+            if growth[-1] < count:
+                break
+        assert min(growth) < count
         assert after["outcomes"]["completed"] == len(DONE)
         assert after["outcomes"]["client_gone"] > count
         assert set(after["outcomes"]) <= {"client_gone", "completed", "stalled", "cancelled"}
