@@ -239,9 +239,7 @@ class _AsyncioEnd:
             if self._given_up is None:
                 self._given_up = task.get_loop().create_future()
             with AsyncioLoop.sheltered():
-                await asyncio.wait(
-                    [task, self._given_up], return_when=asyncio.FIRST_COMPLETED
-                )
+                await asyncio.wait([task, self._given_up], return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             self._given_up = None
             try:  # a task keeps its error until it is asked, and the error's frames the task
@@ -292,9 +290,20 @@ class _AsyncioStarting(asyncio.Future[None]):
         if self.done():  # cancelled meanwhile
             main.close()
             return
-        loop = self.get_loop()
-        self.task = loop.create_task(main, name=self._name, context=self.context)
-        self.set_result(None)  # the awaiting task goes on after the first step of the new one
+        create = self.get_loop().create_task
+        try:
+            try:
+                self.task = create(main, name=self._name, context=self.context)
+            except TypeError:  # a task factory without that argument: in a copy, then
+                context, self.context = self.context, None
+                if context is None:
+                    raise
+                self.task = context.run(create, main, name=self._name)
+        except Exception as error:  # of the task factory
+            main.close()
+            self.set_exception(error)
+        else:
+            self.set_result(None)  # the awaiting task goes on after the first step of the new one
 
 
 class _AsyncioBreakable:

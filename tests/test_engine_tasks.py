@@ -327,3 +327,41 @@ def test_eager_tasks_change_nothing(gs: ModuleType, run: Run) -> None:
         assert len(closings) == 3
 
     run(main())
+
+
+def test_a_task_factory_that_knows_no_context_serves_too(gs: ModuleType, run: Run) -> None:
+    def factory(loop: Any, coro: Any, *, context: Any = None, **_: Any) -> Any:
+        if context is not None:
+            raise TypeError("got an unexpected keyword argument 'context'")
+        return asyncio.Task(coro, loop=loop)
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_task_factory(factory)
+        assert (await streamed(gs, aiter_of("a")))[0] == PRELUDE + said("a") + DONE
+
+    run(main())
+
+
+def test_a_task_factory_that_fails_hangs_nothing(gs: ModuleType, run: Run) -> None:
+    def factory(loop: Any, coro: Any, **more: Any) -> Any:
+        if "source" in more.get("name", "source"):
+            raise ValueError("no task")
+        return asyncio.Task(coro, loop=loop, **more)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        stream = gs.engine.Stream([], gs.SSEEncoder())
+        loop.set_task_factory(factory)
+        try:
+            with pytest.raises(ValueError, match="no task"):
+                await stream.start()
+        finally:
+            loop.set_task_factory(None)
+            await stream.close()
+
+    run(main())
+
+
+async def aiter_of(*items: str) -> AsyncIterator[str]:
+    for each in items:
+        yield each
