@@ -34,6 +34,7 @@ TURN_SECONDS: Final = 0.002  # or after so long
 MOST_PENDING: Final = 256 * 1024  # bytes beyond which the source is paused
 SHORTEST: Final = 0.001  # seconds until a call of the clock
 CLEANUP_TIMEOUT: Final = 30.0  # seconds
+LOOK_AGAIN: Final = 0.1  # seconds until a cancellation is looked at again, see Stream._cancel
 CANCELLABLE_WAITS: Final = 16  # see Stream.next_chunk
 
 
@@ -381,12 +382,16 @@ class Stream(FrameSender):
     def _cancel(self) -> None:
         """Cancel the source, once: a second time would break off its own cleaning up.
 
-        That its task is being cancelled already does not count: it may be by a time-out of the
-        source, which goes on after it.
+        That its task is being cancelled already may be by a time-out of the source, which goes on
+        after it, so it does not count; except if the stream is being cancelled too. Then it may be
+        the end of `asyncio.run`, which cancels all tasks, and `close` looks again whether it was
+        taken back.
         """
         if self._room is not None and not self._room.done():
             self._room.set_result(None)
-        if self._task is not None and not self._closing and not self._cancelled:
+        if self._task is None or self._closing or self._cancelled:
+            return
+        if self._interrupted != "cancelled" or not self._task.cancelling():
             self._cancelled = True
             self._task.cancel()
 
@@ -419,7 +424,7 @@ class Stream(FrameSender):
         if self._task is not None:
             await self._wait_for_end(self._task, own_clock)
         if not self._begun:  # no task, or one that was cancelled before its first step
-            self._begun = True
+            self._begun = self._closing = True
             self._task = own_clock.loop.create_task(
                 close_source(self._source), name="gaistream source"
             )
@@ -430,8 +435,7 @@ class Stream(FrameSender):
         if task is not self._awaited:
             self._awaited, self._end_awaited = task, own_clock.loop.end_of(task)
             self._cancelled_again = False
-            if not task.done():
-                self._set_cleanup_timer(own_clock)
+            self._set_cleanup_timer(own_clock)
         assert self._end_awaited is not None
         await self._end_awaited.wait()
         own_clock.forget(self)
@@ -441,9 +445,18 @@ class Stream(FrameSender):
         return min(self._close_by, self._drain_ends + LAST_SEND)
 
     def _set_cleanup_timer(self, own_clock: Clock) -> None:
-        left = self._clean_up_until() - self._time()
-        if left < math.inf:
-            own_clock.call(self, max(left, SHORTEST))
+        delay = self._delay_of_hurry(self._time())
+        if delay is not None:
+            own_clock.call(self, delay)
+
+    def _delay_of_hurry(self, now: float) -> float | None:
+        """Return the seconds until `_hurry` is due; None: it is not."""
+        if self._awaited is None or self._awaited.done():
+            return None
+        left = self._clean_up_until() - now
+        if self._awaited is self._task and not (self._cancelled or self._closing):
+            left = min(left, LOOK_AGAIN)
+        return max(left, SHORTEST) if left < math.inf else None
 
     def _hurry(self, now: float) -> float | None:
         """Cancel a task that does not end in time, then go on without it."""
@@ -455,9 +468,9 @@ class Stream(FrameSender):
             log.error("%s does not end, though it was cancelled: left behind", self._awaited_name)
             self._end_awaited.give_up()
             return None
-        left = self._clean_up_until() - now
-        if left > 0:  # a drain that was to end it earlier was cancelled
-            return max(left, SHORTEST) if left < math.inf else None
+        if now < self._clean_up_until():  # it looks again, or a shorter drain was cancelled
+            self._cancel()
+            return self._delay_of_hurry(now)
         of_source = self._awaited is self._task
         self._source_closed = self._source_closed and not of_source
         log.warning(

@@ -67,6 +67,27 @@ def test_a_clean_up_stays_bounded_if_the_wait_for_it_is_cancelled(
     assert len(caplog.records) == 1
 
 
+def test_the_end_of_a_loop_breaks_off_no_clean_up(gs: ModuleType) -> None:
+    cleaned: list[float] = []
+
+    async def source() -> AsyncIterator[str]:
+        try:
+            yield "a"
+            await asyncio.sleep(3600)
+        finally:
+            await asyncio.sleep(5)
+            cleaned.append(now())
+
+    async def main() -> list[asyncio.Task[Any]]:
+        streams = [gs.engine.Stream(source(), gs.SSEEncoder()) for _ in range(20)]
+        serving = [asyncio.create_task(Connection().serve(each)) for each in streams]
+        await asyncio.sleep(1)
+        return serving
+
+    in_virtual_time(main())  # which cancels all tasks, in any order
+    assert cleaned == [6.0] * 20
+
+
 def test_an_iterator_waits_once_for_a_source_that_does_not_end(
     gs: ModuleType, caplog: pytest.LogCaptureFixture
 ) -> None:
