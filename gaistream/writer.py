@@ -40,12 +40,8 @@ def _options(kind: type[Any], options: Any) -> Any:
     return options
 
 
-def _own_dumps(
-    options: SSEOptions | NDJSONOptions, *, compact: bool
-) -> Callable[[Any], bytes] | None:
-    """Return what encodes payloads if that is not the core itself."""
-    if compact and options.default is None:
-        return None
+def _own_dumps(options: SSEOptions | NDJSONOptions, compact: bool) -> Callable[[Any], bytes]:
+    """Return what encodes payloads in the core's place."""
     return partial(_json.dumps, errors=options.errors, compact=compact, default=options.default)
 
 
@@ -68,7 +64,7 @@ class SSEEncoder(SSEFrames):
             made.buffer_size,
             made.errors,
             made.include_id,
-            _own_dumps(made, compact=True),
+            None if made.default is None else _own_dumps(made, True),
         )
         self.options = made
 
@@ -89,11 +85,12 @@ class NDJSONEncoder(NDJSONFrames):
         self, options: NDJSONOptions | None = None, *, dialect: DialectName = "gai"
     ) -> None:
         made: NDJSONOptions = _options(NDJSONOptions, options)
+        compact = made.compact_json
         super().__init__(
             create(dialect, "ndjson", made),
             made.buffer_size,
             made.errors,
-            _own_dumps(made, compact=made.compact_json),
+            None if compact and made.default is None else _own_dumps(made, compact),
         )
         self.options = made
 
