@@ -80,8 +80,9 @@ def count(folder: Path, backend: str, quick: bool) -> Counts:
         ]  # fmt: skip
         ran = subprocess.run(
             command, capture_output=True, text=True, check=False, cwd=kept,
+            # Python's own allocator empties and refills a pool, or does not, by what else is alive
             env={"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0", "PYTHONPATH": str(folder),
-                 "GAISTREAM_BACKEND": backend},
+                 "PYTHONMALLOC": "malloc", "GAISTREAM_BACKEND": backend},
         )  # fmt: skip
         if ran.returncode:
             sys.exit(f"callgrind failed:\n{ran.stdout}{ran.stderr}")
