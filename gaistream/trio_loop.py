@@ -181,7 +181,8 @@ class _Starting:
         self.task: Any = _Task(main, name=name)
 
     def __await__(self) -> Generator[Any, Any, None]:
-        return trio.lowlevel.checkpoint().__await__()  # noqa: ASYNC105
+        for _ in range(2):  # one turn of all tasks, in any order, and its end
+            yield from trio.lowlevel.checkpoint().__await__()  # noqa: ASYNC105
 
 
 class _Timer:

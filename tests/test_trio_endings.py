@@ -169,3 +169,17 @@ def test_a_clean_up_that_hangs_is_broken_off_in_time(gs: ModuleType, swallows: b
         assert ended == ["source"]
 
     on_trio(main)
+
+
+def test_a_source_that_fails_at_once_is_answered_with_a_status(gs: ModuleType) -> None:
+    async def source() -> AsyncIterator[str]:
+        raise gs.StreamError("no room", code="full", status=503)
+        yield
+
+    async def main() -> None:
+        for _ in range(20):  # trio's order of tasks is random
+            exchange = Exchange()
+            await exchange.serve(gs, source())
+            assert exchange.sent[0]["status"] == 503
+
+    on_trio(main)
