@@ -54,7 +54,8 @@ class Outcome:
         seconds: from start to end.
         error: what the source raised, or None.
         source_closed: False if the source had not ended `cleanup_timeout` seconds after it was
-            cancelled, and was cancelled again or left behind; or if it still blocks its thread.
+            cancelled, and was cancelled again or left behind; if it still blocks its thread; or if
+            the wait for its clean-up was cancelled.
     """
 
     kind: OutcomeKind
