@@ -59,7 +59,8 @@ class Drain:
         """Return the seconds after which a client that is refused meanwhile may come again."""
         if self._retry_ms is not None:
             return self._retry_ms / 1000
-        return max(1, math.ceil(self.ends_at - self._clock.loop.time()))
+        left = self.ends_at - self._clock.loop.time()
+        return max(1, math.ceil(round(left, 3)))  # not a second more for a rounding error
 
     def begin(self, grace: float) -> None:
         """Begin, or begin anew with what is still open where that ends it earlier."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -237,6 +237,15 @@ def test_an_event_source_is_told_when_to_come_back(
             assert b"no-store" in headers[b"cache-control"]
 
     run(main())
+
+
+def test_a_rounding_error_makes_no_second_more(gs: ModuleType) -> None:
+    now = 1000.003
+    assert now + 60 - now > 60
+    loop = SimpleNamespace(time=lambda: now, create_event=object)
+    ending = gs.shutdown.Drain(SimpleNamespace(loop=loop), None)
+    ending.ends_at = now + 60
+    assert ending.retry_after == 60
 
 
 @pytest.mark.parametrize(
