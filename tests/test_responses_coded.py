@@ -17,6 +17,7 @@ from scripted_http import scripted
 
 from gaistream import NDJSONReader, read_events
 from gaistream.client import aiter_events, iter_events
+from gaistream.errors import FrameError
 from gaistream.events import Done, TextDelta
 
 FRAMES = [b'event: text_delta\ndata: {"text":"Hi"}\n\n', b"event: done\ndata: {}\n\n"]
@@ -200,7 +201,11 @@ def test_a_bomb_that_the_library_asked_for_is_read_in_bounded_memory(opened, fra
     with scripted(answer) as server:
         tracemalloc.start()
         try:
-            assert consume(opened, server.url, EVENT_READERS) == []
+            if opened is aopened_by_aiohttp and layers == 2:  # which undoes no list of codings
+                with pytest.raises(FrameError, match="compressed with gzip"):
+                    consume(opened, server.url, EVENT_READERS)
+            else:
+                assert consume(opened, server.url, EVENT_READERS) == []
             assert tracemalloc.get_traced_memory()[1] < 8 * 2**20
         finally:
             tracemalloc.stop()
