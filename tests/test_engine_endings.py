@@ -113,7 +113,10 @@ def test_a_stream_ends_although_its_source_unwinds_a_cancellation_of_its_own(
         else:
             gone.serving.cancel()
         await asyncio.wait([gone.serving])
-        assert loop.time() - began < (7 if end == "close" else 40)
+        # Its own clean-up of 5 seconds is broken off, but not at the end of `asyncio.run`. A task
+        # group swallows the cancellation (until Python 3.13), so that the second one ends it.
+        longest = 33 if source is loses_a_child else 1
+        assert loop.time() - began < (7 if end == "close" else longest)
         assert gone.stream.outcome.kind == {"close": "cancelled", "drain": "drained"}.get(end, end)
 
     in_virtual_time(main())

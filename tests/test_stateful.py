@@ -260,8 +260,8 @@ class SenderMachine(TwinMachine):
 
         return send
 
-    @rule(running=st.sampled_from([None, "reader"]), known=st.booleans())
-    def lend(self, running, known):
+    @rule(running=st.sampled_from([None, "reader"]), known=st.booleans(), shares=st.booleans())
+    def lend(self, running, known, shares):
         def step(_, sender, log):
             def swap(loop, task):
                 log.append(("swapped", loop, task))
@@ -270,6 +270,7 @@ class SenderMachine(TwinMachine):
             current = {"other": "task"} | ({"loop": running} if running else {})
             log.append(current)  # and so compared after each step
             context = copy_context()
+            sender._source_context = context if shares else copy_context()
             sender._lend(self.send(log), "loop", "sender", context, current if known else swap)
 
         self.outcomes(step)
@@ -286,9 +287,14 @@ class SenderMachine(TwinMachine):
     def accept_several(self, count):
         self.outcomes(lambda gs, sender, log: [sender._accept("x") for _ in range(count)])
 
-    @rule()
-    def send_now(self):
-        self.outcomes(lambda gs, sender, log: sender._send_now())
+    @rule(in_source=st.booleans(), waits=st.booleans())
+    def send_now(self, in_source, waits):
+        def step(_, sender, log):
+            if waits and sender._waiter is None:
+                sender._waiter = Promise()
+            return (sender._source_context or copy_context()).run(sender._send_now, in_source)
+
+        self.outcomes(step)
 
     @rule()
     def take(self):
