@@ -167,4 +167,4 @@ pins: .venv/made.stamp
 		tools/pinned/$$name.in -o tools/pinned/$$name.txt || exit 1; done
 
 clean:
-	@rm -rf .venv build dist *.egg-info src/core.c gaistream/_core*.so
+	@rm -rf .venv build dist *.egg-info src/core.c gaistream/core/_core*.so

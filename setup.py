@@ -1,4 +1,4 @@
-"""The build of the one extension, gaistream._core; all metadata is in pyproject.toml.
+"""The build of the one extension, gaistream.core._core; all metadata is in pyproject.toml.
 
 GAISTREAM_BUILD chooses: "auto" (the default) compiles where a compiler is there and falls back
 to the pure twin where none is; "native" fails without one; "pure" compiles nothing.
@@ -37,7 +37,7 @@ if FLAGS and "-g" not in os.environ.get("CFLAGS", "").split():
     if sys.platform == "linux":
         LINK_FLAGS += ["-Wl,--strip-all"]
 core = Extension(
-    "gaistream._core",
+    "gaistream.core._core",
     ["src/core.pyx"],  # not through cythonize(): it drops `optional`
     depends=sorted(map(str, Path("src").glob("*.pxi"))),
     extra_compile_args=FLAGS,

@@ -27,7 +27,7 @@ from gaistream import (
     encode_sse,
     encode_sse_into,
 )
-from gaistream._backend import FrameSender, SourceReader
+from gaistream.core import FrameSender, SourceReader
 from gaistream.events import TextDelta, ToolCall
 
 

@@ -124,7 +124,7 @@ def instructions(dump: Path) -> Counter[str]:
 def readable(function: str) -> str:
     """Give a function's name without Cython's decoration."""
     function = re.sub(r"'\d+$", "", function)
-    return re.sub(r"^__pyx_(?:f|pw|pf|fuse_\d)?_?\d*(?:gaistream_5_core_)?\d*", "", function)
+    return re.sub(r"^__pyx_(?:f|pw|pf|fuse_\d)?_?\d*(?:gaistream_4core_5_core_)?\d*", "", function)
 
 
 def grown(base: Counter[str], head: Counter[str], most: int = 3) -> list[str]:

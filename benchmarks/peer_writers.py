@@ -11,7 +11,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
-from gaistream.pure import SSEDecoder
+from gaistream.core.pure import SSEDecoder
 
 Write = Callable[..., bytes]
 # what must be read back of what was written: (what is wrong where it is not, data, event, read)

@@ -83,7 +83,7 @@ def add_scores(groups: list[Group]) -> None:
     for name, (_, read) in peer_readers.peers().items():
         right, cases = peer_readers.score(read)
         rows[name].note = f"right in {right} of {cases} cases"
-    for name, core in (("SSEDecoder", gaistream), ("the pure twin", gaistream.pure)):
+    for name, core in (("SSEDecoder", gaistream), ("the pure twin", gaistream.core.pure)):
         right, cases = peer_readers.score(
             lambda chunks, core=core: reading.gaistream_reader(chunks, core.SSEDecoder)()
         )

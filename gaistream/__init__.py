@@ -8,7 +8,7 @@ of a program does that while it starts, not in its first request.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ._backend import (
+from .core import (
     FrameTemplate,
     LineSplitter,
     NDJSONDecoder,
@@ -26,17 +26,17 @@ from .errors import GaistreamError, StreamError
 
 if TYPE_CHECKING:
     from . import asgi, events, http, wsgi
-    from ._json import json_library
+    from .core.json import json_library
     from .chat import ChatRequest, Provider, Source, SourceItem
-    from .engine import Outcome
-    from .helper_threads import blocking_threads
-    from .ndjson_reader import NDJSONReader
-    from .options import NDJSONOptions, SSEOptions
-    from .reader import read_events
-    from .server_signals import automatic_drain
-    from .shutdown import drain, drain_on_signals, draining
-    from .streams import ndjson, sse
-    from .writer import NDJSONEncoder, NDJSONWriter, SSEEncoder, SSEWriter, encode_events
+    from .streaming.stream import Outcome
+    from .loops.helper_threads import blocking_threads
+    from .reading.ndjson import NDJSONReader
+    from .writing.options import NDJSONOptions, SSEOptions
+    from .reading.events import read_events
+    from .streaming.server_signals import automatic_drain
+    from .streaming.drain import drain, drain_on_signals, draining
+    from .streaming.iterators import ndjson, sse
+    from .writing.writer import NDJSONEncoder, NDJSONWriter, SSEEncoder, SSEWriter, encode_events
 
 __all__ = [
     "ChatRequest",
@@ -83,30 +83,30 @@ __all__ = [
 
 _MODULES = {  # of the names that are imported when they are first used; a module is its own
     "ChatRequest": "chat",
-    "NDJSONEncoder": "writer",
-    "NDJSONOptions": "options",
-    "NDJSONReader": "ndjson_reader",
-    "NDJSONWriter": "writer",
-    "Outcome": "engine",
+    "NDJSONEncoder": "writing.writer",
+    "NDJSONOptions": "writing.options",
+    "NDJSONReader": "reading.ndjson",
+    "NDJSONWriter": "writing.writer",
+    "Outcome": "streaming.stream",
     "Provider": "chat",
-    "SSEEncoder": "writer",
-    "SSEOptions": "options",
-    "SSEWriter": "writer",
+    "SSEEncoder": "writing.writer",
+    "SSEOptions": "writing.options",
+    "SSEWriter": "writing.writer",
     "Source": "chat",
     "SourceItem": "chat",
     "asgi": "asgi",
-    "automatic_drain": "server_signals",
-    "blocking_threads": "helper_threads",
-    "drain": "shutdown",
-    "drain_on_signals": "shutdown",
-    "draining": "shutdown",
-    "encode_events": "writer",
+    "automatic_drain": "streaming.server_signals",
+    "blocking_threads": "loops.helper_threads",
+    "drain": "streaming.drain",
+    "drain_on_signals": "streaming.drain",
+    "draining": "streaming.drain",
+    "encode_events": "writing.writer",
     "events": "events",
     "http": "http",
-    "json_library": "_json",
-    "ndjson": "streams",
-    "read_events": "reader",
-    "sse": "streams",
+    "json_library": "core.json",
+    "ndjson": "streaming.iterators",
+    "read_events": "reading.events",
+    "sse": "streaming.iterators",
     "wsgi": "wsgi",
 }
 

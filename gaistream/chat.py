@@ -13,7 +13,7 @@ from collections.abc import AsyncIterable, Awaitable, Iterable, Mapping, Sequenc
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, Protocol, Self, TypeAlias
 
-from ._backend import ServerSentEvent
+from .core import ServerSentEvent
 from .events import Event
 
 __all__ = ["ChatRequest", "Message", "Provider", "Source", "SourceItem"]

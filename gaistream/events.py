@@ -1,10 +1,10 @@
 """What a stream says: Start, TextDelta, … Done, and the values that stand in them.
 
 Immutable, checked when made, comparable; `timestamp` (Unix seconds) is optional and takes no part
-in comparison. The classes come from the backend; gaistream/pure/events.py documents each.
+in comparison. The classes come from the backend; gaistream/core/pure/events.py documents each.
 """
 
-from ._backend import (
+from .core import (
     AudioDelta,
     AudioFormat,
     Citation,

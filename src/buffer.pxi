@@ -10,7 +10,7 @@
 # pointers and references are used. It lasts, as the GIL does, until something is called that may
 # run Python code; so whoever does that looks anew at what it goes on with. The functions of cdef
 # lock nothing: their caller holds the object, and a buffer that nobody else sees is held with it.
-# Twin of gaistream/pure/buffer.py.
+# Twin of gaistream/core/pure/buffer.py.
 
 cimport cython
 from cpython.buffer cimport (

@@ -2,10 +2,10 @@
 # cython: boundscheck=False, wraparound=False, initializedcheck=False
 # cython: freethreading_compatible=True
 # cython: binding=False, embedsignature=True, embedsignature.format=clinic
-"""The compiled twin of gaistream.pure: same names, same bytes, same errors.
+"""The compiled twin of gaistream.core.pure: same names, same bytes, same errors.
 
 One extension from parts, in the order in which they need each other; each part opens with what
-it does. Public names are documented in full in the file of the same name in gaistream/pure.
+it does. Public names are documented in full in the file of the same name in gaistream/core/pure.
 """
 
 include "buffer.pxi"

@@ -3,7 +3,7 @@
 # Lines are read in place: the data of an event that is one line of this chunk is copied once, into
 # the event. An unfinished line and the data of an unfinished event are each kept in a buffer. An
 # event is given as soon as its blank line is complete; a CR completes it at once.
-# Twin of gaistream/pure/decoder.py.
+# Twin of gaistream/core/pure/decoder.py.
 
 
 cdef inline bint same(Span span, const char* name, Py_ssize_t size) noexcept nogil:

@@ -4,7 +4,7 @@
 # goes to `dialect.write(frames, item)`, which calls back. A write that raises leaves nothing
 # behind: neither bytes nor a used id. After the end nothing can be written. Belongs to one task:
 # each def holds the object, and a dialect that is asked may let another thread come between.
-# Twin of gaistream/pure/encoder.py.
+# Twin of gaistream/core/pure/encoder.py.
 
 
 cdef struct Mark:

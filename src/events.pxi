@@ -3,7 +3,7 @@
 # Immutable, checked when made (in __cinit__, so that calling __init__ again changes nothing),
 # compared by kind and fields but not by timestamp. Those that hold nothing which could refer back
 # to them are left out of garbage collection, which makes them cheaper to make.
-# Twin of gaistream/pure/events.py.
+# Twin of gaistream/core/pure/events.py.
 
 from functools import partial
 

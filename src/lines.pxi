@@ -2,7 +2,7 @@
 #
 # Search is memchr for LF and for CR, each remembered until it is passed, so no byte is looked at
 # twice for the same end; an unfinished line is appended to a buffer and never rescanned.
-# Twin of gaistream/pure/lines.py.
+# Twin of gaistream/core/pure/lines.py.
 
 cdef struct Scanner:
     const char* at

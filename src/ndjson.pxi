@@ -1,4 +1,4 @@
-# Newline-delimited JSON out: one line a value, LF behind each. Twin of gaistream/pure/ndjson.py.
+# Newline-delimited JSON out: one line a value, LF behind each. Twin of gaistream/core/pure/ndjson.py.
 
 
 def encode_ndjson(obj):

@@ -4,7 +4,7 @@
 # with, or, for our own JSON library, into one bytearray that serves for all usual lines. An
 # unfinished line is appended to a buffer and never rescanned. All of our state is right before
 # foreign code (`loads`, `on_error`) runs, and nobody else comes to it then: `busy` refuses them.
-# Twin of gaistream/pure/ndjson_decoder.py.
+# Twin of gaistream/core/pure/ndjson_decoder.py.
 
 from cpython.bytearray cimport PyByteArray_Resize
 

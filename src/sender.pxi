@@ -4,9 +4,9 @@
 # the source blocks (that is: whenever its reader's coroutine suspends), what is due is sent: begun
 # right there while the sender waits, else the sender is woken. Fields of C where nobody else asks
 # for them, so that an event costs no lookup, and no frame of Python between a task and the reader.
-# The rest of a stream's life is in gaistream/engine.py, for both twins. Belongs to one event loop;
+# The rest of a stream's life is in gaistream/streaming/stream.py, for both twins. Belongs to one event loop;
 # each def holds the object, so that misuse by several threads does not harm memory.
-# Twin of gaistream/pure/sender.py.
+# Twin of gaistream/core/pure/sender.py.
 
 import time
 

@@ -1,6 +1,6 @@
 # An estimate of the memory that an item of a source holds, for what is read ahead.
 #
-# No code of the item's own class is run. Twin of gaistream/pure/sizes.py.
+# No code of the item's own class is run. Twin of gaistream/core/pure/sizes.py.
 
 from cpython.object cimport Py_TPFLAGS_HEAPTYPE, PyTypeObject
 

@@ -3,7 +3,7 @@
 # Plan: check every field in the wire's order and point a span at its bytes; measure; get exactly
 # that much room (new bytes, the caller's buffer, or the stream's); write once. Lines of data are
 # found by memchr, and their ends remembered from the measuring for the writing.
-# Twin of gaistream/pure/sse.py.
+# Twin of gaistream/core/pure/sse.py.
 
 import copyreg
 
@@ -411,7 +411,7 @@ cdef inline bytes json_frame(object payload, object event):
 def encode_sse(
     data=None, event=None, *, id=None, retry=None, comment=None, json=..., errors="strict"
 ):
-    """Encode one Server-Sent Event; gaistream.pure.encode_sse tells the whole.
+    """Encode one Server-Sent Event; gaistream.core.pure.encode_sse tells the whole.
 
     Raises FrameError (a ValueError) for a field that cannot be written, UnicodeEncodeError or
     UnicodeDecodeError for what is not text, EncodeError for a payload that JSON cannot say.
@@ -585,7 +585,7 @@ cdef class ServerSentEvent:
         return f"ServerSentEvent({', '.join(said)})"
 
 
-name_type(ServerSentEvent, b"gaistream._backend.ServerSentEvent")
+name_type(ServerSentEvent, b"gaistream.ServerSentEvent")
 
 
 cdef tuple fields_of(ServerSentEvent event):

@@ -1,7 +1,7 @@
 # Frames that differ in one string only: a constant prefix, the escaped text, a constant suffix.
 #
 # This is the hot path of a token stream: one measuring, one copy, no object but the result.
-# Twin of gaistream/pure/template.py.
+# Twin of gaistream/core/pure/template.py.
 
 cdef enum:
     BLOCK = 16
@@ -136,7 +136,7 @@ cdef class FrameTemplate:
         return offset + size
 
 
-name_type(FrameTemplate, b"gaistream._backend.FrameTemplate")
+name_type(FrameTemplate, b"gaistream.FrameTemplate")
 
 
 cdef inline Py_ssize_t template_size(FrameTemplate self, object text, bint replace) except -1:

@@ -2,7 +2,7 @@
 #
 # A compact ASCII str is read in place; any other is transcoded straight from its own storage into
 # the frame (JSON strings) or through one UTF-8 bytes object (data, names), never through the
-# cached UTF-8 of a str that is used once. Twin of gaistream/pure/text.py.
+# cached UTF-8 of a str that is used once. Twin of gaistream/core/pure/text.py.
 
 import re
 
@@ -296,7 +296,7 @@ def escape_json(text, errors="strict"):
     return out
 
 
-# ---- JSON payloads: gaistream/_json.py installs what encodes them ----
+# ---- JSON payloads: gaistream/core/json.py installs what encodes them ----
 
 def not_installed(*_):
     raise RuntimeError("no JSON library is installed: import gaistream, not one of its twins alone")

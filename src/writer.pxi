@@ -6,8 +6,8 @@
 # lock. Where greenlets stand for threads (the threading module is patched then), it is
 # threading's, by which they wait for each other. Whoever holds it holds the encoder too, which
 # nobody else uses. In a forked child the lock of a thread that has stayed in the parent is made anew:
-# what that thread was writing is the parent's to send. What is seldom asked is in gaistream/writer.py, for both twins.
-# Twin of gaistream/pure/writer.py.
+# what that thread was writing is the parent's to send. What is seldom asked is in gaistream/writing/writer.py, for both twins.
+# Twin of gaistream/core/pure/writer.py.
 
 import os
 import threading
@@ -162,7 +162,7 @@ cdef class FrameWriter:
         finally:
             release(self)
 
-    # what gaistream/writer.py builds on
+    # what gaistream/writing/writer.py builds on
 
     def _locked(self, call, *args):
         """Call under the lock."""

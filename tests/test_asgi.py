@@ -653,7 +653,7 @@ def test_a_sync_generator_runs_in_a_thread_which_ends_with_it(gs: Any) -> None:
 def test_a_sync_generator_is_closed_in_its_own_thread_once_it_goes_on(
     gs: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gs.sources, "LONGEST_END", 0.01)
+    monkeypatch.setattr(gs.loops.sources, "LONGEST_END", 0.01)
     blocked, closed_in, threads = threading.Event(), [], []
 
     def source() -> Iterator[str]:

@@ -21,7 +21,7 @@ from required import once_a_check
 
 import gaistream
 from gaistream import ChatRequest, SSEOptions, StreamError, asgi
-from gaistream.demo.app import create_app
+from gaistream.cli.demo.app import create_app
 from gaistream.events import Error, Finish, TextDelta, Usage
 from gaistream.http import CORS
 from gaistream.providers.docs import DocsProvider

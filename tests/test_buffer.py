@@ -14,7 +14,7 @@ class Size(enum.IntEnum):
 
 @pytest.fixture
 def make(gs):
-    return gs._backend.Buffer
+    return gs.core.Buffer
 
 
 @pytest.mark.parametrize("size", [1, Size.EIGHT, 4096, 8191, 8192, 8193, 2**20])

@@ -23,8 +23,8 @@ from required import need_package
 from wild_sources import NAMES, Sources
 
 from gaistream import SSEOptions, asgi
-from gaistream.clock import clock
-from gaistream.engine import Stream
+from gaistream.streaming.clock import clock
+from gaistream.streaming.stream import Stream
 
 CLIENTS = 2000
 AT_ONCE = 60

@@ -12,11 +12,11 @@ import pytest
 
 import gaistream
 from gaistream import encode_events
-from gaistream.commands._http_rules import check_headers, format_of
-from gaistream.commands._lines import MAX_BYTES
-from gaistream.commands._ndjson_rules import NDJSONCheck
-from gaistream.commands._rules import LEVELS, RULES
-from gaistream.commands._sse_rules import SSECheck
+from gaistream.cli._http_rules import check_headers, format_of
+from gaistream.cli._lines import MAX_BYTES
+from gaistream.cli._ndjson_rules import NDJSONCheck
+from gaistream.cli._rules import LEVELS, RULES
+from gaistream.cli._sse_rules import SSECheck
 from gaistream.events import Done, Error, Start, TextDelta
 
 DATA = Path(__file__).parent / "data"

@@ -14,7 +14,7 @@ from required import need_package
 from scripted_http import HEAD, scripted
 
 from gaistream import asgi, encode_events
-from gaistream.commands._timing import Timing
+from gaistream.cli._timing import Timing
 from gaistream.events import Done, Error, Finish, ReasoningDelta, TextDelta, ToolCall
 
 LINES = HEAD.replace(b"text/event-stream", b"application/x-ndjson")

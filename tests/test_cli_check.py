@@ -11,7 +11,7 @@ from command_line import end, run, run_on_terminal, start
 from scripted_http import HEAD, cut, scripted, stalled
 
 from gaistream import encode_events
-from gaistream.commands._rules import RULES
+from gaistream.cli._rules import RULES
 from gaistream.events import Done, TextDelta
 
 GOOD = encode_events([TextDelta("a"), Done()], "sse")

@@ -51,7 +51,7 @@ class CountedLoop:
 def test_a_call_comes_once_after_the_delay_and_not_much_later(gs: ModuleType, run: Run) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        clock = gs.clock.Clock(loop)
+        clock = gs.streaming.clock.Clock(loop)
         for delay in (0.01, 0.05, 0.1):
             stream = Ticked()
             before = loop.time()
@@ -69,7 +69,7 @@ def test_a_call_comes_once_after_the_delay_and_not_much_later(gs: ModuleType, ru
 def test_who_gives_a_delay_is_called_again(gs: ModuleType, run: Run) -> None:
     async def main() -> None:
         stream = Ticked(0.01, 0.02)
-        gs.clock.Clock(asyncio.get_running_loop()).call(stream, 0.01)
+        gs.streaming.clock.Clock(asyncio.get_running_loop()).call(stream, 0.01)
         while len(stream.calls) < 3:
             stream.called.clear()
             await stream.called.wait()
@@ -82,7 +82,7 @@ def test_who_gives_a_delay_is_called_again(gs: ModuleType, run: Run) -> None:
 def test_ten_thousand_streams_share_a_handful_of_timers(gs: ModuleType, run: Run) -> None:
     async def main() -> None:
         loop = CountedLoop()
-        clock = gs.clock.Clock(loop)
+        clock = gs.streaming.clock.Clock(loop)
         streams = [Ticked() for _ in range(10_000)]
         for number, stream in enumerate(streams):
             clock.call(stream, 15.0 - number / 1000)  # each has been idle for another while
@@ -100,7 +100,7 @@ def test_ten_thousand_streams_share_a_handful_of_timers(gs: ModuleType, run: Run
 def test_a_later_call_takes_the_place_of_an_earlier_one(gs: ModuleType, run: Run) -> None:
     async def main() -> None:
         loop = CountedLoop()
-        clock = gs.clock.Clock(loop)
+        clock = gs.streaming.clock.Clock(loop)
         stream, other = Ticked(), Ticked()
         clock.call(stream, 60)
         clock.call(stream, 0.01)
@@ -114,7 +114,7 @@ def test_a_later_call_takes_the_place_of_an_earlier_one(gs: ModuleType, run: Run
 
 def test_who_is_forgotten_is_not_called_and_the_others_are(gs: ModuleType, run: Run) -> None:
     async def main() -> None:
-        clock = gs.clock.Clock(asyncio.get_running_loop())
+        clock = gs.streaming.clock.Clock(asyncio.get_running_loop())
         streams = [Ticked() for _ in range(10)]
         for stream in streams:
             clock.call(stream, 0.02)
@@ -131,8 +131,8 @@ def test_who_is_forgotten_is_not_called_and_the_others_are(gs: ModuleType, run: 
 
 def test_streams_that_ended_leave_no_timer(gs: ModuleType, run: Run) -> None:
     async def main() -> None:
-        clock = gs.clock.clock()
-        streams = [gs.engine.Stream(["a"], gs.SSEEncoder(), send_timeout=60) for _ in range(20)]
+        clock = gs.streaming.clock.clock()
+        streams = [gs.streaming.stream.Stream(["a"], gs.SSEEncoder(), send_timeout=60) for _ in range(20)]
         for stream in streams:
             await stream.start()
         assert 1 <= len(clock._at) <= 3
@@ -147,9 +147,9 @@ def test_a_loop_has_one_clock_and_each_loop_its_own(gs: ModuleType, run: Run) ->
     clocks: list[Any] = []
 
     async def main() -> None:
-        clock = gs.clock.clock()
+        clock = gs.streaming.clock.clock()
         await asyncio.sleep(0)
-        assert gs.clock.clock() is clock
+        assert gs.streaming.clock.clock() is clock
         assert clock.loop.identity is asyncio.get_running_loop()
         clocks.append(clock)
 
@@ -161,7 +161,7 @@ def test_a_loop_has_one_clock_and_each_loop_its_own(gs: ModuleType, run: Run) ->
 @pytest.mark.parametrize("name", LOOPS)
 def test_loops_that_take_turns_in_a_thread_keep_their_clocks(gs: ModuleType, name: str) -> None:
     async def own() -> Any:
-        return gs.clock.clock()
+        return gs.streaming.clock.clock()
 
     with (
         asyncio.Runner(loop_factory=LOOPS[name]) as one,
@@ -183,7 +183,7 @@ def test_loops_that_take_turns_in_a_thread_keep_their_clocks(gs: ModuleType, nam
 def test_a_loop_that_is_over_is_not_kept(gs: ModuleType, name: str, closed: bool) -> None:
     async def one() -> Any:
         assert [each async for each in gs.sse(iter_once())]
-        return weakref.ref(gs.clock.clock())
+        return weakref.ref(gs.streaming.clock.clock())
 
     async def iter_once() -> Any:
         yield "a"
@@ -204,7 +204,7 @@ def test_runs_of_trio_have_a_clock_each_and_so_has_the_host_of_a_guest(gs: Modul
     clocks: dict[str, list[Any]] = {"guest": [], "host": [], "run": [], "callback": []}
 
     def note(name: str) -> None:
-        clocks[name].append(gs.clock.clock())
+        clocks[name].append(gs.streaming.clock.clock())
 
     async def guest(token: Any = None) -> None:
         for _ in range(3):
@@ -241,7 +241,7 @@ def test_two_loops_in_two_threads_do_not_meet(gs: ModuleType, run: Run) -> None:
 
     async def main() -> None:
         await asyncio.to_thread(gate.wait, 10)
-        clock = clocks[threading.get_ident()] = gs.clock.clock()
+        clock = clocks[threading.get_ident()] = gs.streaming.clock.clock()
         streams = [Ticked(0.01, 0.01) for _ in range(100)]
         for stream in streams:
             clock.call(stream, 0.01)
@@ -249,7 +249,7 @@ def test_two_loops_in_two_threads_do_not_meet(gs: ModuleType, run: Run) -> None:
             while len(stream.calls) < 3:
                 stream.called.clear()
                 await stream.called.wait()
-        assert gs.clock.clock() is clock
+        assert gs.streaming.clock.clock() is clock
 
     def work() -> None:
         try:
@@ -301,7 +301,7 @@ def test_held_bytes_are_flushed_once_within_the_delay_and_not_before_most_of_it(
     gs: ModuleType,
 ) -> None:
     loop = SetLoop()
-    clock = gs.clock.Clock(loop)
+    clock = gs.streaming.clock.Clock(loop)
     for step in range(200):
         loop.now += 0.00037 * step
         began, stream = loop.now, Holding()
@@ -313,7 +313,7 @@ def test_held_bytes_are_flushed_once_within_the_delay_and_not_before_most_of_it(
 
 def test_ten_thousand_streams_that_hold_bytes_share_a_handful_of_timers(gs: ModuleType) -> None:
     loop = SetLoop()
-    clock = gs.clock.Clock(loop)
+    clock = gs.streaming.clock.Clock(loop)
     streams = [Holding() for _ in range(10_000)]
     for stream in streams:
         loop.now += 0.02 / len(streams)
@@ -332,7 +332,7 @@ def test_a_flush_that_fails_is_logged_and_takes_no_other_with_it(
             raise LookupError("a fault")
 
     loop = SetLoop()
-    clock = gs.clock.Clock(loop)
+    clock = gs.streaming.clock.Clock(loop)
     streams = [Holding(), Failing(), Holding()]
     for stream in streams:
         clock.flush(stream, 0.02)

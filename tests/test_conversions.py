@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gaistream import ServerSentEvent, SSEDecoder, encode_events
-from gaistream.commands._conversions import Conversion
+from gaistream.cli._conversions import Conversion
 from gaistream.events import (
     Citation,
     Citations,

@@ -173,12 +173,12 @@ def test_many_lines_of_data_are_kept_in_few_blocks(gs):
     if gs.backend != "native":
         pytest.skip("the allocator that is counted is the core's")
     decoder = gs.SSEDecoder()
-    before = gs._core.allocations()
+    before = gs.core._core.allocations()
     for _ in range(1000):
         decoder.feed(b"data: a line of data\n" * 100)
-    assert gs._core.allocations()[0] - before[0] <= 10  # doubled, from 8 KiB to 2 MiB
+    assert gs.core._core.allocations()[0] - before[0] <= 10  # doubled, from 8 KiB to 2 MiB
     (event,) = decoder.feed(b"\n")
-    assert gs._core.allocations()[1] - before[1] == 1  # the event's bytes
+    assert gs.core._core.allocations()[1] - before[1] == 1  # the event's bytes
     assert event.data_bytes == b"\n".join([b"a line of data"] * 100_000)
 
 
@@ -187,7 +187,7 @@ def test_data_of_one_line_is_copied_once(gs):
         pytest.skip("the allocator that is counted is the core's")
     decoder = gs.SSEDecoder()
     text = b"event: e\ndata: " + b"x" * 65_536 + b"\n\n"
-    before = gs._core.allocations()
+    before = gs.core._core.allocations()
     assert len(decoder.feed(text * 3)) == 3
-    memory, made = (now - then for now, then in zip(gs._core.allocations(), before, strict=True))
+    memory, made = (now - then for now, then in zip(gs.core._core.allocations(), before, strict=True))
     assert (memory, made) == (0, 3)

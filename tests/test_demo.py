@@ -27,7 +27,7 @@ KIB = 1024
 def create_app() -> Any:
     need_package("starlette")
     need_package("uvicorn")
-    from gaistream.demo.app import create_app
+    from gaistream.cli.demo.app import create_app
 
     return create_app
 

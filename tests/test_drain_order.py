@@ -83,9 +83,9 @@ class Open:
 def drained(gs: ModuleType, silences: list[float], grace: float = 4.0) -> list[float]:
     """Drain streams that have been silent for so long; give the seconds after which each ended."""
     loop = Loop()
-    clock = gs.clock.Clock(loop)
+    clock = gs.streaming.clock.Clock(loop)
     streams = [Open(clock, each) for each in silences]
-    clock.draining = ending = gs.shutdown.Drain(clock, None)
+    clock.draining = ending = gs.streaming.drain.Drain(clock, None)
     ending.begin(grace)
     while clock.streams:
         loop.go_on()
@@ -127,7 +127,7 @@ def test_without_grace_time_any_number_ends_at_once(gs: ModuleType) -> None:
 
 def test_with_no_open_stream_a_drain_is_over_at_once(gs: ModuleType) -> None:
     loop = Loop()
-    ended = gs.shutdown.Drain(gs.clock.Clock(loop), None)
+    ended = gs.streaming.drain.Drain(gs.streaming.clock.Clock(loop), None)
     ended.begin(60.0)
     assert ended.ended.is_set()
     assert not loop.set
@@ -157,7 +157,7 @@ def test_a_stream_is_silent_since_its_last_event_whatever_heartbeats_went_out(
             await asyncio.Event().wait()
 
         connection = Beating()
-        stream = gs.engine.Stream(
+        stream = gs.streaming.stream.Stream(
             source(), gs.SSEEncoder(gs.SSEOptions(heartbeat_interval=0.01))
         )
         serving = asyncio.create_task(connection.serve(stream))
@@ -243,7 +243,7 @@ def test_a_rounding_error_makes_no_second_more(gs: ModuleType) -> None:
     now = 1000.003
     assert now + 60 - now > 60
     loop = SimpleNamespace(time=lambda: now, create_event=object)
-    ending = gs.shutdown.Drain(SimpleNamespace(loop=loop), None)
+    ending = gs.streaming.drain.Drain(SimpleNamespace(loop=loop), None)
     ending.ends_at = now + 60
     assert ending.retry_after == 60
 
@@ -283,7 +283,7 @@ def test_a_drain_that_is_cancelled_serves_again(gs: ModuleType, run: Run) -> Non
             yield "b"
 
         connection = Connection()
-        stream = gs.engine.Stream(source(), gs.SSEEncoder())
+        stream = gs.streaming.stream.Stream(source(), gs.SSEEncoder())
         serving = asyncio.create_task(connection.serve(stream))
         await waits.wait()
         ended = gs.drain(10.0)

@@ -173,7 +173,7 @@ class Halfway:
 
 
 def test_a_dialect_that_fails_halfway_leaves_nothing_behind(gs):
-    frames = gs._backend.SSEFrames(Halfway(), include_id=True)
+    frames = gs.core.SSEFrames(Halfway(), include_id=True)
     for use in (frames.write, frames.fail, lambda _: frames.finish(), lambda _: frames.write("a")):
         with pytest.raises(LookupError):
             use(["b"])
@@ -303,12 +303,12 @@ def test_a_steady_stream_takes_no_memory_but_the_bytes_that_it_gives(gs, kind, t
         events = [gs.events.TextDelta(text), gs.events.ReasoningDelta(text), text]
         encoder.write_many(events)
         encoder.take()
-        blocks, objects = gs._core.allocations()
+        blocks, objects = gs.core._core.allocations()
         for _ in range(500):
             encoder.write_many(events)
             encoder.write(events[0])
             encoder.take()
-        assert gs._core.allocations() == (blocks, objects + 500)
+        assert gs.core._core.allocations() == (blocks, objects + 500)
 
 
 def test_encoders_refuse_options_and_dialects_that_are_none(gs):

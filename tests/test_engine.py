@@ -37,7 +37,7 @@ def test_a_stream_begins_sends_and_finishes(gs: ModuleType, run: Run) -> None:
         yield "b"
 
     connection = Connection()
-    outcome = run(connection.serve(gs.engine.Stream(source(), gs.SSEEncoder())))
+    outcome = run(connection.serve(gs.streaming.stream.Stream(source(), gs.SSEEncoder())))
     assert connection.log == ["begin", PRELUDE + said("a"), said("b") + DONE, "finish"]
     assert (outcome.kind, outcome.events, outcome.error) == ("completed", 2, None)
     assert outcome.bytes == len(connection.body)
@@ -55,7 +55,7 @@ def test_what_arrives_while_a_send_is_blocked_goes_out_in_the_next(
                 yield item
 
         gate = Gate()
-        serving = asyncio.create_task(gate.serve(gs.engine.Stream(source(), gs.SSEEncoder())))
+        serving = asyncio.create_task(gate.serve(gs.streaming.stream.Stream(source(), gs.SSEEncoder())))
         await gate.blocked.wait()
         for item in ("a", "b", "c"):
             more.put_nowait(item)
@@ -92,7 +92,7 @@ def test_the_outcome_tells_how_it_ended(
             raise error
 
     connection = Connection()
-    outcome = run(connection.serve(gs.engine.Stream(source(), gs.SSEEncoder())))
+    outcome = run(connection.serve(gs.streaming.stream.Stream(source(), gs.SSEEncoder())))
     assert outcome.kind == kind
     assert outcome.error is error or isinstance(outcome.error, gs.errors.EventError)
     assert connection.log[-1] == "finish"  # a stream that failed ends properly too
@@ -113,7 +113,7 @@ def test_waiting_for_the_first_event_ends_with_it_or_with_the_source(
                     yield "a"
                     await asyncio.Event().wait()
 
-            stream = gs.engine.Stream(source(), gs.SSEEncoder())
+            stream = gs.streaming.stream.Stream(source(), gs.SSEEncoder())
             await stream.start()
             waiting = asyncio.create_task(stream.wait_for_event())
             await turns(5)
@@ -146,7 +146,7 @@ def test_an_endless_source_that_never_awaits_does_not_starve_other_tasks(
                 produced += 1
                 yield text
 
-        stream = gs.engine.Stream(source(), gs.SSEEncoder())
+        stream = gs.streaming.stream.Stream(source(), gs.SSEEncoder())
         serving = asyncio.create_task(Connection().serve(stream))
         most, last = 0, produced
         for _ in range(100):
@@ -156,7 +156,7 @@ def test_an_endless_source_that_never_awaits_does_not_starve_other_tasks(
         outcome = await serving
         assert outcome.kind == "client_gone"
         assert last > 100  # it did run, all the while
-        assert most * len(said(text)) <= gs.engine.TURN_BYTES + 2 * len(said(text))
+        assert most * len(said(text)) <= gs.streaming.stream.TURN_BYTES + 2 * len(said(text))
 
     run(main())
 
@@ -164,7 +164,7 @@ def test_an_endless_source_that_never_awaits_does_not_starve_other_tasks(
 def test_a_source_with_small_events_gives_others_a_turn_after_a_while(
     gs: ModuleType, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gs.engine, "TURN_SECONDS", 0.0)
+    monkeypatch.setattr(gs.streaming.stream, "TURN_SECONDS", 0.0)
 
     async def main() -> None:
         produced = 0
@@ -176,7 +176,7 @@ def test_a_source_with_small_events_gives_others_a_turn_after_a_while(
                 yield ""
 
         serving = asyncio.create_task(
-            Connection().serve(gs.engine.Stream(source(), gs.SSEEncoder()))
+            Connection().serve(gs.streaming.stream.Stream(source(), gs.SSEEncoder()))
         )
         most, last = 0, produced
         while not serving.done():
@@ -193,7 +193,7 @@ def test_a_slow_client_pauses_the_source_and_a_quick_one_resumes_it(
     gs: ModuleType, run: Run, awaits: bool
 ) -> None:
     frame = len(said("x" * 1000))
-    most_ahead = gs.engine.MOST_PENDING + gs.engine.TURN_BYTES + 2 * frame
+    most_ahead = gs.streaming.stream.MOST_PENDING + gs.streaming.stream.TURN_BYTES + 2 * frame
 
     async def main() -> None:
         produced = 0
@@ -208,7 +208,7 @@ def test_a_slow_client_pauses_the_source_and_a_quick_one_resumes_it(
                     await asyncio.sleep(0)
 
         gate = Gate()
-        stream = gs.engine.Stream(source(), gs.SSEEncoder())
+        stream = gs.streaming.stream.Stream(source(), gs.SSEEncoder())
         serving = asyncio.create_task(gate.serve(stream))
         await gate.blocked.wait()
         for _ in range(3):
@@ -217,7 +217,7 @@ def test_a_slow_client_pauses_the_source_and_a_quick_one_resumes_it(
                 before = produced
                 await turns(50)
             ahead = produced * frame - stream.bytes
-            assert gs.engine.MOST_PENDING <= ahead + frame <= most_ahead + frame
+            assert gs.streaming.stream.MOST_PENDING <= ahead + frame <= most_ahead + frame
             gate.blocked.clear()
             gate.open.set()
             await gate.blocked.wait()
@@ -246,7 +246,7 @@ def test_a_paused_source_is_closed_at_once_when_the_client_goes(gs: ModuleType, 
                 closed.set()
 
         gate = Gate()
-        stream = gs.engine.Stream(source(), gs.SSEEncoder())
+        stream = gs.streaming.stream.Stream(source(), gs.SSEEncoder())
         serving = asyncio.create_task(gate.serve(stream))
         await gate.blocked.wait()
         await turns(50)
@@ -266,7 +266,7 @@ def test_bytes_that_may_wait_do_not_wait_for_ever_behind_a_paused_source(
 
     options = gs.SSEOptions(flush_after_write=False, flush_interval=0.02, buffer_size=2**30)
     connection = Connection()
-    run(connection.serve(gs.engine.Stream(source(), gs.SSEEncoder(options))))
+    run(connection.serve(gs.streaming.stream.Stream(source(), gs.SSEEncoder(options))))
     assert connection.body == PRELUDE + 1000 * said("x" * 1000) + DONE
 
 
@@ -286,7 +286,7 @@ def test_a_heartbeat_that_is_due_just_when_the_source_has_ended_is_left_out(
             loop = asyncio.get_running_loop()
             loop.call_soon(lambda: ticks.append(stream.tick(loop.time() + 1000)))
 
-        stream = gs.engine.Stream(
+        stream = gs.streaming.stream.Stream(
             source(), gs.NDJSONEncoder(gs.NDJSONOptions(heartbeat_interval=15), dialect="json")
         )
         connection = Connection()
@@ -310,7 +310,7 @@ def test_a_late_flush_does_not_put_off_a_nearer_deadline(gs: ModuleType, run: Ru
 
         options = gs.SSEOptions(flush_after_write=False, flush_interval=60)
         gate = Gate()
-        stream = gs.engine.Stream(source(), gs.SSEEncoder(options), send_timeout=0.2)
+        stream = gs.streaming.stream.Stream(source(), gs.SSEEncoder(options), send_timeout=0.2)
         more.put_nowait("a")
         serving = asyncio.create_task(gate.serve(stream))
         await gate.blocked.wait()

@@ -50,7 +50,7 @@ def test_a_clean_up_stays_bounded_if_the_wait_for_it_is_cancelled(
 ) -> None:
     async def main() -> None:
         source = Cleaning()
-        stream = gs.engine.Stream(source(), gs.SSEEncoder())
+        stream = gs.streaming.stream.Stream(source(), gs.SSEEncoder())
         serving = asyncio.create_task(Connection().serve(stream))
         await asyncio.sleep(1)
         serving.cancel()
@@ -79,7 +79,7 @@ def test_the_end_of_a_loop_breaks_off_no_clean_up(gs: ModuleType) -> None:
             cleaned.append(now())
 
     async def main() -> list[asyncio.Task[Any]]:
-        streams = [gs.engine.Stream(source(), gs.SSEEncoder()) for _ in range(20)]
+        streams = [gs.streaming.stream.Stream(source(), gs.SSEEncoder()) for _ in range(20)]
         serving = [asyncio.create_task(Connection().serve(each)) for each in streams]
         await asyncio.sleep(1)
         return serving
@@ -118,10 +118,10 @@ def test_a_cancelled_drain_does_not_bound_a_clean_up(
 ) -> None:
     async def main() -> None:
         source = Cleaning()
-        stream = gs.engine.Stream(source(), gs.SSEEncoder(), cleanup_timeout=100)
+        stream = gs.streaming.stream.Stream(source(), gs.SSEEncoder(), cleanup_timeout=100)
         serving = asyncio.create_task(Connection().serve(stream))
         await asyncio.sleep(1)
-        ending = gs.shutdown.drain(2)
+        ending = gs.streaming.drain.drain(2)
         stream.interrupt("client_gone")
         await asyncio.sleep(1)
         ending.cancel()
@@ -160,8 +160,8 @@ def test_a_drain_bounds_the_closing_of_sources_that_come_later(
     gs: ModuleType, request_: Callable[[Any], Coroutine[Any, Any, None]]
 ) -> None:
     async def main() -> None:
-        gs.shutdown.drain(2)
-        await request_(gs.engine.Stream(HangsInClose(), gs.SSEEncoder()))
+        gs.streaming.drain.drain(2)
+        await request_(gs.streaming.stream.Stream(HangsInClose(), gs.SSEEncoder()))
         assert 3 <= now() < 5
 
     in_virtual_time(main())

@@ -19,7 +19,7 @@ def test_a_client_that_goes_while_the_source_sleeps_closes_it_at_once(
     async def main() -> None:
         source = Source("a")
         connection = Stuck("send" if stuck else "never")
-        stream = gs.engine.Stream(source, gs.SSEEncoder(), send_timeout=60)
+        stream = gs.streaming.stream.Stream(source, gs.SSEEncoder(), send_timeout=60)
         serving = asyncio.create_task(connection.serve(stream))
         await source.opened.wait()
         for _ in range(5):
@@ -44,7 +44,7 @@ def test_a_send_that_raises_os_error_is_a_client_that_is_gone(
                 raise ConnectionResetError("gone")
 
     source = Source("a")
-    outcome = run(Gone(at).serve(gs.engine.Stream(source, gs.SSEEncoder(), send_timeout=60)))
+    outcome = run(Gone(at).serve(gs.streaming.stream.Stream(source, gs.SSEEncoder(), send_timeout=60)))
     assert outcome.kind == "client_gone"
     assert source.closings == 1
 
@@ -57,7 +57,7 @@ def test_what_else_a_send_raises_goes_through_and_closes_the_source(
             raise RuntimeError(f"no place for {len(chunk)} bytes")
 
     source = Source("a")
-    stream = gs.engine.Stream(source, gs.SSEEncoder())
+    stream = gs.streaming.stream.Stream(source, gs.SSEEncoder())
     with pytest.raises(RuntimeError, match="no place"):
         run(Failing().serve(stream))
     assert source.closings == 1
@@ -65,7 +65,7 @@ def test_what_else_a_send_raises_goes_through_and_closes_the_source(
 
 def test_a_client_that_goes_after_the_end_changes_nothing(gs: ModuleType, run: Run) -> None:
     async def main() -> None:
-        stream = gs.engine.Stream(["a"], gs.SSEEncoder())
+        stream = gs.streaming.stream.Stream(["a"], gs.SSEEncoder())
         outcome = await Connection().serve(stream)
         stream.interrupt("client_gone")
         assert stream.outcome.kind == outcome.kind == "completed"
@@ -86,7 +86,7 @@ def test_the_sources_own_cleanup_is_not_broken_off(gs: ModuleType, run: Run) -> 
                 await asyncio.sleep(0.02)
                 cleaned.append("ended")
 
-        stream = gs.engine.Stream(source(), gs.SSEEncoder())
+        stream = gs.streaming.stream.Stream(source(), gs.SSEEncoder())
         serving = asyncio.create_task(Connection().serve(stream))
         for _ in range(5):
             await asyncio.sleep(0)
@@ -114,7 +114,7 @@ def test_a_client_that_goes_before_the_sources_first_step_closes_it_too(
 
     async def main() -> None:
         source = Opened()
-        stream = gs.engine.Stream(source, gs.SSEEncoder())
+        stream = gs.streaming.stream.Stream(source, gs.SSEEncoder())
         asyncio.get_running_loop().call_soon(
             lambda: asyncio.get_running_loop().call_soon(stream.interrupt, "client_gone")
         )
@@ -139,7 +139,7 @@ def test_a_stream_that_was_never_started_closes_its_source(gs: ModuleType, run: 
 
         begun = source()
         await anext(begun)
-        stream = gs.engine.Stream(begun, gs.SSEEncoder())
+        stream = gs.streaming.stream.Stream(begun, gs.SSEEncoder())
         await stream.close()
         await stream.close()
         assert closings == ["closed"]
@@ -161,7 +161,7 @@ def test_a_source_that_outlives_its_cancellation_ends_at_its_next_yield(
                 yields += 1
                 yield "a"
 
-        stream = gs.engine.Stream(source(), gs.SSEEncoder())
+        stream = gs.streaming.stream.Stream(source(), gs.SSEEncoder())
         serving = asyncio.create_task(Connection().serve(stream))
         await turns(3)
         stream.interrupt("client_gone")

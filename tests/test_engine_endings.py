@@ -36,7 +36,7 @@ class Gone(Connection):
 
     def __init__(self, gs: ModuleType, source: Any, **settings: Any) -> None:
         super().__init__()
-        self.stream = gs.engine.Stream(source, gs.SSEEncoder(), **settings)
+        self.stream = gs.streaming.stream.Stream(source, gs.SSEEncoder(), **settings)
         self.serving = asyncio.create_task(self.serve(self.stream))
 
     async def leaves_after(self, seconds: float) -> Any:
@@ -169,7 +169,7 @@ def test_a_clean_up_that_hangs_is_broken_off_in_time(gs: ModuleType, ends_by: st
         loop = asyncio.get_running_loop()
         began = loop.time()
         if ends_by == "refusal":  # it never begins
-            stream = gs.engine.Stream(Hanging(), gs.SSEEncoder(), cleanup_timeout=2)
+            stream = gs.streaming.stream.Stream(Hanging(), gs.SSEEncoder(), cleanup_timeout=2)
             await stream.close()
             outcome = stream.outcome
         else:
@@ -268,7 +268,7 @@ def test_a_silent_source_times_out_although_heartbeats_go_out(
         encoder = gs.SSEEncoder(gs.SSEOptions(heartbeat_interval=1))
         loop = asyncio.get_running_loop()
         began = loop.time()
-        outcome = await connection.serve(gs.engine.Stream(silent(), encoder, source_timeout=5))
+        outcome = await connection.serve(gs.streaming.stream.Stream(silent(), encoder, source_timeout=5))
         assert (outcome.kind, outcome.error.code) == ("failed", "timeout")
         assert 17 <= loop.time() - began < 18.5
         assert connection.body.count(b": keep-alive") > 10
@@ -291,7 +291,7 @@ def test_a_source_that_waits_for_its_client_is_not_silent(gs: ModuleType) -> Non
 
     async def main() -> None:
         connection = Slow()
-        stream = gs.engine.Stream(much(), gs.SSEEncoder(), source_timeout=5)
+        stream = gs.streaming.stream.Stream(much(), gs.SSEEncoder(), source_timeout=5)
         assert (await connection.serve(stream)).kind == "completed"
 
     in_virtual_time(main())
@@ -310,7 +310,7 @@ def test_a_source_that_raises_what_ends_others_has_failed_whole(
 
     async def main() -> None:
         connection = Connection()
-        outcome = await connection.serve(gs.engine.Stream(source(), gs.SSEEncoder()))
+        outcome = await connection.serve(gs.streaming.stream.Stream(source(), gs.SSEEncoder()))
         assert (outcome.kind, type(outcome.error)) == ("failed", error)
         assert connection.log[-1] == "finish"
         assert connection.body == PRELUDE + said("a") + INTERNAL
@@ -367,7 +367,7 @@ def test_a_source_resets_a_variable_that_was_set_before_its_stream(
     async def main() -> None:
         variable.set("before")
         for serve in (
-            lambda source: Connection().serve(gs.engine.Stream(source, gs.SSEEncoder())),
+            lambda source: Connection().serve(gs.streaming.stream.Stream(source, gs.SSEEncoder())),
             lambda source: drained(gs.sse(source)),
         ):
             body = await serve(source(variable.set("the endpoint's")))

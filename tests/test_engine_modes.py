@@ -61,7 +61,7 @@ class Serving:
     def __init__(self, gs: ModuleType, end: str, *, timeout: float | None = None, **options: Any):
         self.source, self.connection = Source(end), Connection()
         encoder = gs.SSEEncoder(gs.SSEOptions(**options))
-        self.stream = gs.engine.Stream(self.source(), encoder, send_timeout=timeout)
+        self.stream = gs.streaming.stream.Stream(self.source(), encoder, send_timeout=timeout)
         self.task = asyncio.create_task(self.connection.serve(self.stream))
 
     async def ends(self, kind: str, body: bytes) -> None:
@@ -114,7 +114,7 @@ def test_sources_that_block_and_sources_in_place(gs: ModuleType, run: Run) -> No
     async def main() -> None:
         for source in (["a", "b"], iter(["a", "b"])):
             connection = Connection()
-            outcome = await connection.serve(gs.engine.Stream(source, gs.SSEEncoder()))
+            outcome = await connection.serve(gs.streaming.stream.Stream(source, gs.SSEEncoder()))
             assert (outcome.kind, connection.body) == ("completed", ALL + DONE)
 
     run(main())

@@ -9,7 +9,7 @@ import pytest
 from loops import LOOPS, watched_loop
 
 from gaistream import SSEOptions, events, sse
-from gaistream.clock import clock
+from gaistream.streaming.clock import clock
 
 
 @pytest.mark.parametrize("loop", LOOPS)

@@ -21,7 +21,7 @@ def test_a_send_that_never_returns_ends_the_stream_as_stalled(
 ) -> None:
     async def main() -> None:
         source = ["a"] if at == "finish" else Source("a")
-        stream = gs.engine.Stream(source, gs.SSEEncoder(), send_timeout=0.1)
+        stream = gs.streaming.stream.Stream(source, gs.SSEEncoder(), send_timeout=0.1)
         before = asyncio.get_running_loop().time()
         outcome = await Stuck(at).serve(stream)  # returns, for it is no cancellation
         assert 0.09 < asyncio.get_running_loop().time() - before < 5
@@ -46,14 +46,14 @@ def test_sends_that_take_a_while_each_but_less_are_not_stalled(gs: ModuleType, r
             yield "a"
             await asyncio.sleep(0.05)
 
-    outcome = run(Slow().serve(gs.engine.Stream(source(), gs.SSEEncoder(), send_timeout=0.5)))
+    outcome = run(Slow().serve(gs.streaming.stream.Stream(source(), gs.SSEEncoder(), send_timeout=0.5)))
     assert outcome.kind == "completed"
 
 
 def test_without_a_send_timeout_nothing_is_stalled(gs: ModuleType, run: Run) -> None:
     async def main() -> None:
         connection = Stuck()
-        stream = gs.engine.Stream(
+        stream = gs.streaming.stream.Stream(
             Source("a"), gs.SSEEncoder(gs.SSEOptions(heartbeat_interval=0.01))
         )
         serving = asyncio.create_task(connection.serve(stream))
@@ -78,7 +78,7 @@ def test_a_last_send_that_hangs_is_broken_off_when_the_client_has_gone(
             await asyncio.Event().wait()
 
     async def main() -> None:
-        stream = gs.engine.Stream(["a"], gs.SSEEncoder(), send_timeout=send_timeout)
+        stream = gs.streaming.stream.Stream(["a"], gs.SSEEncoder(), send_timeout=send_timeout)
         serving = asyncio.create_task(Unfinished().serve(stream))
         await finishing.wait()
         stream.interrupt("client_gone")
@@ -92,7 +92,7 @@ def test_a_stalled_send_within_a_task_that_was_cancelled_before_returns_too(
 ) -> None:
     async def main() -> None:
         source = Source("a")
-        stream = gs.engine.Stream(source, gs.SSEEncoder(), send_timeout=0.05)
+        stream = gs.streaming.stream.Stream(source, gs.SSEEncoder(), send_timeout=0.05)
 
         async def handle() -> Any:
             current = asyncio.current_task()
@@ -124,7 +124,7 @@ def test_a_server_that_makes_something_else_of_the_breaking_off_changes_nothing(
 
     async def main() -> None:
         source = Source("a")
-        stream = gs.engine.Stream(source, gs.SSEEncoder(), send_timeout=0.05)
+        stream = gs.streaming.stream.Stream(source, gs.SSEEncoder(), send_timeout=0.05)
         assert (await Stubborn().serve(stream)).kind == "stalled"
         assert source.closings == 1
         current = asyncio.current_task()
@@ -140,7 +140,7 @@ def test_a_server_that_makes_something_else_of_the_breaking_off_changes_nothing(
 def test_a_cancellation_during_a_stuck_send_goes_through(gs: ModuleType, run: Run) -> None:
     async def main() -> None:
         source, connection = Source("a"), Stuck()
-        stream = gs.engine.Stream(source, gs.SSEEncoder(), send_timeout=60)
+        stream = gs.streaming.stream.Stream(source, gs.SSEEncoder(), send_timeout=60)
         serving = asyncio.create_task(connection.serve(stream))
         await connection.stuck.wait()
         serving.cancel()
@@ -159,7 +159,7 @@ def test_a_cancellation_at_the_very_moment_of_a_stall_goes_through(
 ) -> None:
     async def main() -> None:
         source, connection = Source("a"), Stuck()
-        stream = gs.engine.Stream(source, gs.SSEEncoder(), send_timeout=60)
+        stream = gs.streaming.stream.Stream(source, gs.SSEEncoder(), send_timeout=60)
         serving = asyncio.create_task(connection.serve(stream))
         await connection.stuck.wait()
         if stall_first:
@@ -180,7 +180,7 @@ def test_a_time_out_of_the_server_around_a_stuck_send_is_a_time_out(
 ) -> None:
     async def main() -> None:
         source = Source("a")
-        stream = gs.engine.Stream(source, gs.SSEEncoder(), send_timeout=60)
+        stream = gs.streaming.stream.Stream(source, gs.SSEEncoder(), send_timeout=60)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await Stuck().serve(stream)
@@ -195,7 +195,7 @@ def test_a_stream_whose_source_has_ended_is_cancelled_while_its_last_bytes_are_n
 ) -> None:
     async def main() -> None:
         connection = Stuck()
-        stream = gs.engine.Stream(["a"], gs.SSEEncoder(), send_timeout=60)
+        stream = gs.streaming.stream.Stream(["a"], gs.SSEEncoder(), send_timeout=60)
         serving = asyncio.create_task(connection.serve(stream))
         await connection.stuck.wait()
         serving.cancel()
@@ -225,7 +225,7 @@ def test_a_cancellation_after_any_turn_of_the_loop_closes_the_source(
                 await asyncio.sleep(0)
                 closings.append("closed")
 
-        stream = gs.engine.Stream(source(), gs.SSEEncoder(), send_timeout=60)
+        stream = gs.streaming.stream.Stream(source(), gs.SSEEncoder(), send_timeout=60)
         serving = asyncio.create_task(Connection().serve(stream))
         for _ in range(after):
             await asyncio.sleep(0)
@@ -246,7 +246,7 @@ def test_a_cancelled_error_of_the_servers_own_goes_through(gs: ModuleType, run: 
 
     async def main() -> None:
         with pytest.raises(asyncio.CancelledError, match="bytes"):
-            await Cancelled().serve(gs.engine.Stream(source, gs.SSEEncoder()))
+            await Cancelled().serve(gs.streaming.stream.Stream(source, gs.SSEEncoder()))
 
     run(main())
     assert source.closings == 1

@@ -22,7 +22,7 @@ variable: ContextVar[str] = ContextVar("variable", default="nothing")
 async def streamed(gs: ModuleType, source: Any, **settings: Any) -> tuple[bytes, Any]:
     """Give the body and the outcome of a stream."""
     connection = Connection()
-    stream = gs.engine.Stream(source, gs.SSEEncoder(gs.SSEOptions(**settings)), send_timeout=60)
+    stream = gs.streaming.stream.Stream(source, gs.SSEEncoder(gs.SSEOptions(**settings)), send_timeout=60)
     outcome = await connection.serve(stream)
     return connection.body, outcome
 
@@ -73,7 +73,7 @@ def test_a_time_out_that_strikes_while_the_client_is_slow_is_the_sources_failure
 
     async def main() -> None:
         connection = Slow()
-        outcome = await connection.serve(gs.engine.Stream(source(), gs.SSEEncoder()))
+        outcome = await connection.serve(gs.streaming.stream.Stream(source(), gs.SSEEncoder()))
         assert outcome.kind == "failed"
         assert connection.body.endswith(said("x" * 10_000) + INTERNAL)
         assert connection.log[-1] == "finish"
@@ -160,7 +160,7 @@ def test_an_anyio_scope_that_is_cancelled_while_the_client_is_slow_is_the_source
 
     async def main() -> None:
         connection = Slow()
-        outcome = await connection.serve(gs.engine.Stream(source(), gs.SSEEncoder()))
+        outcome = await connection.serve(gs.streaming.stream.Stream(source(), gs.SSEEncoder()))
         assert outcome.kind == "failed"
         assert connection.body.endswith(INTERNAL)
 
@@ -257,7 +257,7 @@ def test_an_interrupt_in_a_source_ends_the_loop_and_hangs_nothing(
         raise error
 
     async def main() -> None:
-        stream = gs.engine.Stream(source(), gs.SSEEncoder())
+        stream = gs.streaming.stream.Stream(source(), gs.SSEEncoder())
         try:
             await Connection().serve(stream)
         finally:
@@ -281,7 +281,7 @@ def test_a_source_is_quiet_in_debug_mode(gs: ModuleType, caplog: pytest.LogCaptu
         asyncio.get_running_loop().slow_callback_duration = 2.0  # seconds: no machine so busy
         body, _ = await streamed(gs, source(), heartbeat_interval=0.01)
         assert body.endswith(DONE)
-        stream = gs.engine.Stream(source(), gs.SSEEncoder())
+        stream = gs.streaming.stream.Stream(source(), gs.SSEEncoder())
         await stream.start()
         stream.interrupt("client_gone")
         await stream.close()
@@ -320,7 +320,7 @@ def test_eager_tasks_change_nothing(gs: ModuleType, run: Run) -> None:
         assert (await streamed(gs, source()))[0] == start + DONE
         assert (await streamed(gs, source(ValueError())))[0] == start + INTERNAL
         assert (await streamed(gs, ["a", "b", "c"]))[0] == start + DONE
-        stream = gs.engine.Stream(source(), gs.SSEEncoder())
+        stream = gs.streaming.stream.Stream(source(), gs.SSEEncoder())
         serving = asyncio.create_task(Connection().serve(stream))
         stream.interrupt("client_gone")
         assert (await serving).kind == "client_gone"
@@ -350,7 +350,7 @@ def test_a_task_factory_that_fails_hangs_nothing(gs: ModuleType, run: Run) -> No
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        stream = gs.engine.Stream([], gs.SSEEncoder())
+        stream = gs.streaming.stream.Stream([], gs.SSEEncoder())
         loop.set_task_factory(factory)
         try:
             with pytest.raises(ValueError, match="no task"):

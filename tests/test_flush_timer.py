@@ -134,8 +134,8 @@ def test_a_writer_that_always_flushes_needs_no_thread(gs: ModuleType) -> None:
 def test_the_thread_ends_when_nothing_has_been_due_for_a_while_and_another_starts(
     gs: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gs.flush_timer, "_LINGER", 0.01)
-    monkeypatch.setattr(gs.flush_timer, "_timer", gs.flush_timer._FlushTimer())
+    monkeypatch.setattr(gs.writing.flush_timer, "_LINGER", 0.01)
+    monkeypatch.setattr(gs.writing.flush_timer, "_timer", gs.writing.flush_timer._FlushTimer())
     sink = Sink()
     writer = gs.SSEWriter(sink, late(gs, 0.01))
     writer.write("a")
@@ -248,7 +248,7 @@ def test_a_writer_that_is_busy_is_tried_again_soon_but_not_all_the_time(gs: Modu
             return len(tries) == 5
 
     busy = Busy()  # which the timer holds weakly
-    gs.flush_timer.flush_later(busy, interval)
+    gs.writing.flush_timer.flush_later(busy, interval)
     assert done.wait(10)
     assert len(tries) == 5
     for before, after in itertools.pairwise(tries):
@@ -282,7 +282,7 @@ def test_a_blocked_writer_is_not_waited_for_by_its_own_flush(gs: ModuleType) -> 
 def test_a_timer_that_cannot_start_its_thread_tries_again(
     gs: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gs.flush_timer, "_timer", gs.flush_timer._FlushTimer())
+    monkeypatch.setattr(gs.writing.flush_timer, "_timer", gs.writing.flush_timer._FlushTimer())
     sink = Sink()
     writer = gs.SSEWriter(sink, late(gs, 0.01))
     writer.write("a")

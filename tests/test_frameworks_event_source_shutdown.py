@@ -13,7 +13,7 @@ import pytest
 from scripted_asgi import PRELUDE, Connection, Source, run
 
 import gaistream
-from gaistream.clock import clock
+from gaistream.streaming.clock import clock
 
 pytest.importorskip("starlette", reason="Starlette is not installed")
 

@@ -12,7 +12,7 @@ import trio.testing
 from trio_exchange import Exchange, on_trio
 
 import gaistream
-from gaistream.clock import clock
+from gaistream.streaming.clock import clock
 
 pytest.importorskip("starlette", reason="Starlette is not installed")
 

@@ -19,11 +19,11 @@ from virtual_time import VirtualTimeLoop
 
 from gaistream import SSEOptions
 from gaistream.asgi import SSEResponse
-from gaistream.clock import LAST_SEND, clock
+from gaistream.streaming.clock import LAST_SEND, clock
 from gaistream.errors import FrameError
 from gaistream.frameworks._server_drain import abort_unread
 from gaistream.frameworks.uvicorn import Server
-from gaistream.shutdown import Drain
+from gaistream.streaming.drain import Drain
 
 STACKS = [("h11", "asyncio"), ("httptools", "uvloop")]
 

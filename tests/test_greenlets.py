@@ -11,7 +11,7 @@ import pytest
 from real_servers import SECONDS
 from required import need_package
 
-from gaistream.greenlets import new_runner
+from gaistream.loops.greenlets import new_runner
 
 PROGRAM = Path(__file__).parent / "support" / "green_streams.py"
 

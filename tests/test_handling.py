@@ -11,7 +11,7 @@ import pytest
 
 from gaistream import NDJSONOptions, SSEOptions, asgi, wsgi
 from gaistream.errors import FrameError, FrameTypeError, GaistreamError, StreamError
-from gaistream.handling import Answer, Handling, error_answer, kept_in_errors, negotiate
+from gaistream.http.handler import Answer, Handling, error_answer, kept_in_errors, negotiate
 
 SECRET = "the key is sk-123"
 SSE, NDJSON = "text/event-stream", "application/x-ndjson"

@@ -58,7 +58,7 @@ class Sending(Connection):
 
 def stream_of(gs: ModuleType, source: Any, **settings: Any) -> Any:
     """Give a stream."""
-    return gs.engine.Stream(source, gs.SSEEncoder(gs.SSEOptions(**settings)), send_timeout=60)
+    return gs.streaming.stream.Stream(source, gs.SSEEncoder(gs.SSEOptions(**settings)), send_timeout=60)
 
 
 # ---- where and when ----
@@ -211,7 +211,7 @@ def test_a_variable_that_a_send_sets_is_the_connections_and_may_be_set_back(
 def test_where_tasks_cannot_be_swapped_the_connections_task_sends_itself(
     gs: ModuleType, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gs.handover, "_current", None)
+    monkeypatch.setattr(gs.loops.handover, "_current", None)
 
     async def main() -> None:
         fed, tasks = Fed(), []
@@ -603,7 +603,7 @@ def test_a_stream_that_is_over_is_freed_without_the_collector(gs: ModuleType, ru
     async def main() -> None:
         freed = []
 
-        class Noted(gs.engine.Stream):
+        class Noted(gs.streaming.stream.Stream):
             def __del__(self) -> None:
                 freed.append(self)
 
@@ -636,7 +636,7 @@ def test_a_rest_takes_several_errors_and_goes_on(gs: ModuleType, run: Run) -> No
                     log.append(f"cancelled {number}")
 
         steps: Generator[Any, Any, None] = send().__await__()
-        rest = gs.handover.Rest(steps, next(steps), None)
+        rest = gs.loops.handover.Rest(steps, next(steps), None)
 
         async def go_on() -> None:
             await rest

@@ -23,7 +23,7 @@ import gaistream
 def bounds(both: list[ModuleType], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Wait only a moment for a source that blocks; afterwards no thread may be counted."""
     for gs in both:
-        monkeypatch.setattr(gs.sources, "LONGEST_END", 0.01)
+        monkeypatch.setattr(gs.loops.sources, "LONGEST_END", 0.01)
     yield
     for thread in helper_threads():
         thread.join(10)
@@ -34,7 +34,7 @@ def bounds(both: list[ModuleType], monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 def counts(gs: ModuleType) -> tuple[int, int]:
     """Return how many threads are running, and how many of them are abandoned."""
-    threads = gs.helper_threads.helper_threads
+    threads = gs.loops.helper_threads.helper_threads
     return len(threads._running), len(threads._abandoned)
 
 
@@ -63,7 +63,7 @@ def blocked() -> Iterator[Blocked]:
 
 async def begun(gs: ModuleType, source: Iterator[Any]) -> Any:
     """Open a source and take its first item."""
-    opened = gs.sources.open_source(source)
+    opened = gs.loops.sources.open_source(source)
     assert await anext(opened) == "a"
     return opened
 
@@ -81,7 +81,7 @@ def test_a_source_is_refused_while_too_many_threads_are_abandoned(
             await source.aclose()
         assert counts(gs) == (3, 2)
         for _ in range(2):
-            refused = gs.sources.open_source(iter("ab"))
+            refused = gs.loops.sources.open_source(iter("ab"))
             with pytest.raises(gs.StreamError) as raised:
                 await anext(refused)
             await refused.aclose()
@@ -108,7 +108,7 @@ def test_a_source_is_refused_while_too_many_threads_are_running(
         with pytest.raises(gs.StreamError):
             await begun(gs, iter("ab"))
         assert counts(gs) == (2, 0)
-        assert await anext(gs.sources.open_source(["a"])) == "a"  # a list needs no thread
+        assert await anext(gs.loops.sources.open_source(["a"])) == "a"  # a list needs no thread
         gs.blocking_threads(total=3)
         await (await begun(gs, iter("ab"))).aclose()
         blocked.release()
@@ -122,7 +122,7 @@ def test_a_source_takes_the_place_of_one_that_has_ended(gs: ModuleType, run: Run
     async def main() -> None:
         gs.blocking_threads(abandoned=1, total=1)
         for _ in range(50):
-            source = gs.sources.open_source(iter("ab"))
+            source = gs.loops.sources.open_source(iter("ab"))
             assert [item async for item in source] == ["a", "b"]
             await source.aclose()
 
@@ -137,7 +137,7 @@ def test_a_bound_that_is_no_positive_int_is_refused(
     error = gs.errors.FrameError if type(bound) is int else gs.errors.FrameTypeError
     with pytest.raises(error, match=name):
         gs.blocking_threads(**{name: bound})
-    assert gs.helper_threads.helper_threads.limit == 1000
+    assert gs.loops.helper_threads.helper_threads.limit == 1000
 
 
 # ---- the counts ----
@@ -177,7 +177,7 @@ def test_a_thread_is_not_counted_once_its_source_has_ended(
     gs: ModuleType, run: Run, source: Callable[[ModuleType], Iterator[Any]], close: bool
 ) -> None:
     async def main() -> None:
-        stream = gs.engine.Stream(source(gs), gs.NDJSONEncoder())
+        stream = gs.streaming.stream.Stream(source(gs), gs.NDJSONEncoder())
         try:
             await stream.start()
             while not close and await stream.next_chunk() is not None and stream.events < 10:
@@ -203,7 +203,7 @@ def test_a_thread_that_cannot_be_started_is_not_counted(
         raise RuntimeError("can't start new thread")
 
     async def main() -> None:
-        source = gs.sources.open_source(iter("ab"))
+        source = gs.loops.sources.open_source(iter("ab"))
         with monkeypatch.context() as patched:
             patched.setattr(threading.Thread, "start", start)
             with pytest.raises(RuntimeError, match="new thread"):
@@ -220,7 +220,7 @@ def test_the_counts_are_right_whatever_the_number_of_loops(gs: ModuleType) -> No
     refused, served = [], []
 
     async def use(number: int) -> None:
-        source = gs.sources.open_source(iter("a" * 50))
+        source = gs.loops.sources.open_source(iter("a" * 50))
         try:
             for _ in range(number % 4):
                 await anext(source)

@@ -18,9 +18,9 @@ import gaistream
 SOURCE = Path(gaistream.__file__)
 HEAVY = {"asyncio", "concurrent", "dataclasses", "email", "http", "inspect", "json", "logging",
          "orjson", "socket", "ssl", "urllib", "uuid"}
-TWIN = {"_core"} if gaistream.backend == "native" else {
-    f"pure.{file.stem}".removesuffix(".__init__") for file in SOURCE.parent.glob("pure/*.py")}
-CORE = {"_backend", "_version", "errors"} | TWIN
+TWIN = {"core._core"} if gaistream.backend == "native" else {
+    f"core.pure.{file.stem}".removesuffix(".__init__") for file in SOURCE.parent.glob("core/pure/*.py")}
+CORE = {"core", "_version", "errors"} | TWIN
 
 
 def child(program: str) -> str:

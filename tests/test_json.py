@@ -1,4 +1,4 @@
-"""gaistream._json: what both libraries write of every accepted type."""
+"""gaistream.core.json: what both libraries write of every accepted type."""
 
 import datetime as dt
 import json
@@ -40,7 +40,7 @@ from json_payloads import (
     record,
 )
 
-from gaistream import _json
+from gaistream.core import json as _json
 from gaistream.errors import FrameError
 
 
@@ -266,11 +266,11 @@ def test_a_pydantic_dataclass_is_dumped_by_pydantic(library, slots):
 
 def test_importing_it_imports_no_optional_library():
     heavy = "{'numpy', 'pydantic', 'msgspec', 'pydantic_core'}"
-    assert in_a_child(f"import sys, gaistream._json; print({heavy} & {{*sys.modules}})") == "set()"
+    assert in_a_child(f"import sys, gaistream.core.json; print({heavy} & {{*sys.modules}})") == "set()"
 
 
 def test_without_orjson_the_standard_library_serves():
-    code = "import sys; sys.modules['orjson'] = None; import gaistream._json as j;"
+    code = "import sys; sys.modules['orjson'] = None; import gaistream.core.json as j;"
     code += "print(j.json_library, j.dumps([1.5, None]).decode())"
     assert in_a_child(code) == "json [1.5,null]"
 

@@ -1,4 +1,4 @@
-"""gaistream._json: on any payload, orjson and the standard library give the same."""
+"""gaistream.core.json: on any payload, orjson and the standard library give the same."""
 
 import datetime as dt
 import gc
@@ -31,7 +31,7 @@ from json_payloads import (
     record,
 )
 
-from gaistream import _forms, _json
+from gaistream.core import json_types as _forms, json as _json
 from gaistream.errors import EncodeError
 
 
@@ -200,7 +200,7 @@ def test_no_array_writes_past_the_memory_it_has():
     # orjson 3.13 does so with 164 of the longest float64.
     code = f"""
         import numpy as np
-        from gaistream import _json
+        from gaistream.core import json as _json
         for dtype, longest in {LONGEST}.items():
             for length in range(0, 800):
                 _json.dumps(np.full(length, longest, dtype))

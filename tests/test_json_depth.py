@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from gaistream import _json
+from gaistream.core import json as _json
 
 OBJECT = pytest.param(object(), id="object")  # its repr() differs between processes
 
@@ -34,7 +34,7 @@ MAKERS = {
 
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS.keys())
 def test_levels_are_counted_over_dicts_lists_and_tuples(gs: ModuleType, make: Any) -> None:
-    deeper = gs._backend.nests_deeper
+    deeper = gs.core.nests_deeper
     assert not deeper(nested(5, make, 1), 5)
     assert deeper(nested(6, make, 1), 5)
     assert not deeper(nested(48, make, 1))
@@ -43,19 +43,19 @@ def test_levels_are_counted_over_dicts_lists_and_tuples(gs: ModuleType, make: An
 
 @pytest.mark.parametrize("payload", [None, 1, "[[", b"", {1}, OBJECT], ids=repr)
 def test_what_holds_nothing_has_no_depth(gs: ModuleType, payload: Any) -> None:
-    assert not gs._backend.nests_deeper(payload, 0)
+    assert not gs.core.nests_deeper(payload, 0)
 
 
 def test_a_circle_is_deep_and_refused_by_name(gs: ModuleType) -> None:
     circle: list[Any] = []
     circle.append({"a": (circle,)})
-    assert gs._backend.nests_deeper(circle)
+    assert gs.core.nests_deeper(circle)
     with pytest.raises(gs.errors.EncodeError, match="nesting at"):
         gs.encode_ndjson(circle)
 
 
 def test_a_limit_beyond_the_stack_is_a_recursion_error(gs: ModuleType) -> None:
-    deeper = gs._backend.nests_deeper
+    deeper = gs.core.nests_deeper
     for make in (lambda inside: [inside], lambda inside: {"k": inside}):
         deep: Any = nested(100_000, make, 1)
         assert deeper(deep)
@@ -78,7 +78,7 @@ def test_a_dict_may_change_while_its_depth_is_looked_at(gs: ModuleType) -> None:
 
     for index in range(5):
         held[f"m{index}"] = Meddler()
-    assert not gs._backend.nests_deeper(held)
+    assert not gs.core.nests_deeper(held)
 
 
 @pytest.mark.parametrize("levels", [48, 49, 66, 114, 200, 250])

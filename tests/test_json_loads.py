@@ -10,9 +10,9 @@ from twin_input import examples
 
 
 def install(gs, library):
-    gs._backend.install_json(
+    gs.core.install_json(
         library.fast_dumps, library.default, library.option, library.line_option,
-        library.careful_dumps, library.loads, gs._json.careful_loads,
+        library.careful_dumps, library.loads, gs.core.json.careful_loads,
     )  # fmt: skip
 
 
@@ -20,8 +20,8 @@ def install(gs, library):
 def read(request, gs):
     """A twin's `read_json`, with each library."""
     install(gs, request.param)
-    yield gs._backend.read_json
-    install(gs, gs._json.library)
+    yield gs.core.read_json
+    install(gs, gs.core.json.library)
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_both_libraries_read_the_same_texts_alike(both, errors, text):
             return type(error).__mro__[-4]
 
     for gs in both:
-        assert outcome(gs._backend.read_json) == outcome(gs._json.careful_loads)
+        assert outcome(gs.core.read_json) == outcome(gs.core.json.careful_loads)
 
 
 def test_what_is_written_is_read_back(read, library):

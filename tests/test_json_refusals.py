@@ -1,4 +1,4 @@
-"""gaistream._json: what is refused names its type and path, and never ends the process."""
+"""gaistream.core.json: what is refused names its type and path, and never ends the process."""
 
 import dataclasses
 import datetime as dt
@@ -31,7 +31,7 @@ from json_payloads import (
     record,
 )
 
-from gaistream import _json
+from gaistream.core import json as _json
 from gaistream.errors import EncodeError
 
 

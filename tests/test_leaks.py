@@ -17,7 +17,7 @@ from every_name import CORE
 from package_uses import PACKAGE
 
 import gaistream
-from gaistream import pure
+from gaistream.core import pure
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 TWINS = ["pure"] if os.environ.get("GAISTREAM_BACKEND") == "pure" else ["native", "pure"]

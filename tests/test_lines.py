@@ -160,16 +160,16 @@ def test_the_work_on_an_unfinished_line_is_linear(gs, kind, monkeypatch):
     reader = getattr(gs, kind)()
     looked_at = []
     if gs.backend == "native":
-        before = gs._core.allocations()[0]
+        before = gs.core._core.allocations()[0]
     else:
-        lines_of = gs.pure.lines.lines_of
+        lines_of = gs.core.pure.lines.lines_of
         monkeypatch.setattr(
-            gs.pure.lines, "lines_of", lambda data: looked_at.append(len(data)) or lines_of(data)
+            gs.core.pure.lines, "lines_of", lambda data: looked_at.append(len(data)) or lines_of(data)
         )
     for _ in range(100_000):
         reader.feed(b"data:56789")
     if gs.backend == "native":
-        assert gs._core.allocations()[0] - before <= 8  # it doubles, from 8 KiB to 1 MiB
+        assert gs.core._core.allocations()[0] - before <= 8  # it doubles, from 8 KiB to 1 MiB
     else:
         assert sum(looked_at) == 1_000_000  # no byte is looked at twice
     lines = reader.feed(b"\n\n")

@@ -190,8 +190,8 @@ EXTRAS = {
     ),
     "the demo": (
         ["uvicorn"],
-        "import gaistream.demo",
-        "gaistream.demo needs uvicorn: pip install 'gaistream[demo]'",
+        "import gaistream.cli.demo",
+        "gaistream.cli.demo needs uvicorn: pip install 'gaistream[demo]'",
     ),
 }
 

@@ -312,13 +312,13 @@ def test_the_work_on_an_unfinished_line_is_linear(gs):
 
     decoder = gs.NDJSONDecoder(loads=None)
     if gs.backend == "native":
-        before = gs._core.allocations()[0]
+        before = gs.core._core.allocations()[0]
     else:
         decoder._pending = Counted()
     for _ in range(100_000):
         assert decoder.feed(b"1234567890") == []
     if gs.backend == "native":
-        assert gs._core.allocations()[0] - before <= 8  # it doubles, from 8 KiB to 1 MiB
+        assert gs.core._core.allocations()[0] - before <= 8  # it doubles, from 8 KiB to 1 MiB
     else:
         assert sum(touched) == 1_000_000  # each byte is kept once, and never looked at again
     assert decoder.feed(b"\n") == [b"1234567890" * 100_000]

@@ -11,7 +11,7 @@ import subprocess
 import pytest
 from command_line import COMMAND, PLAIN, run
 
-from gaistream.commands._sniff import format_of_start
+from gaistream.cli._sniff import format_of_start
 
 LINES = b'{"type":"text_delta","text":"a"}\n{"type":"done"}\n'
 SSE = b'event: text_delta\ndata: {"text":"a"}\n\nevent: done\ndata: {}\n\n'

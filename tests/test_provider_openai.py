@@ -26,7 +26,7 @@ from gaistream.asgi import sse_handler
 from gaistream.chat import ChatRequest
 from gaistream.dialects.openai_chat import ChatCompletionsReader
 from gaistream.providers.openai import OpenAIProvider
-from gaistream.reader import EventDecoder
+from gaistream.reading.events import EventDecoder
 
 KEY = "sk-very-secret-key"
 DONE = "[DONE]"

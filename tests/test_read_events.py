@@ -200,10 +200,10 @@ def test_nothing_comes_behind_done_and_the_source_is_not_asked_again(gs, format)
     assert next(events) == gs.events.TextDelta("x")
     assert closed == [True]  # before the rest is given
     assert list(events) == [gs.events.Done()]
-    decoder = gs.reader.EventDecoder(format)
+    decoder = gs.reading.events.EventDecoder(format)
     assert (decoder.feed(done), decoder.ended) == ([gs.events.Done()], True)
     assert decoder.feed(more) == decoder.close() == []
-    decoder = gs.reader.EventDecoder(format, max_event_bytes=50)
+    decoder = gs.reading.events.EventDecoder(format, max_event_bytes=50)
     decoder.feed(done)
     assert decoder.feed(b"x" * 51) == []
 
@@ -300,7 +300,7 @@ def test_what_came_before_an_event_beyond_the_limit_is_given(gs, format):
         next(found)
     assert caught.value.values == []  # they were given
     assert list(found) == []
-    decoder = gs.reader.EventDecoder(format, max_event_bytes=90)
+    decoder = gs.reading.events.EventDecoder(format, max_event_bytes=90)
     with pytest.raises(gs.errors.EventTooLarge) as caught:
         decoder.feed(gs.encode_events(events, format))
     assert caught.value.values == events[:1]

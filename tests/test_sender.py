@@ -25,7 +25,7 @@ def sender_of(gs: ModuleType, **settings: Any) -> Any:
     """Give a sender; nothing limits it but what the settings do."""
     limits = {"at_once": True, "flush_size": MANY, "turn_bytes": MANY, "turn_seconds": 3600.0,
               "most_pending": MANY, **settings}  # fmt: skip
-    return gs._backend.FrameSender(gs.SSEEncoder(), *limits.values())
+    return gs.core.FrameSender(gs.SSEEncoder(), *limits.values())
 
 
 def lend(sender: Any, send: Any, running: str | None = "reader") -> list[tuple[Any, Any]]:
@@ -294,7 +294,7 @@ def test_a_source_in_its_connections_context_begins_sends_there_without_entering
     sender._source_context = context
     sender._lend(send, "loop", "sender", context, lambda *_: "reader")
     sender._waiter = waiter = Promise()
-    context.run(gs._backend.SourceReader(sender, read()).send, None)
+    context.run(gs.core.SourceReader(sender, read()).send, None)
     assert seen == [(TOKEN, "the source's")]
     sender._accept("x")
     sender._send_now()  # by a timer, in another context
@@ -314,7 +314,7 @@ def test_neither_is_copied_nor_pickled(gs: ModuleType, name: str) -> None:
 
 
 def test_a_reader_that_was_not_made_knows_nothing(gs: ModuleType) -> None:
-    reader = gs._backend.SourceReader.__new__(gs._backend.SourceReader)
+    reader = gs.core.SourceReader.__new__(gs.core.SourceReader)
     for use in (reader.close, reader.__next__, lambda: reader.cr_frame):
         with pytest.raises((AttributeError, TypeError)):
             use()
@@ -360,7 +360,7 @@ def reader_of(gs: ModuleType, sender: Any, log: list[Any]) -> Any:
             log.append("ends")
         return "read"
 
-    return gs._backend.SourceReader(sender, reading())
+    return gs.core.SourceReader(sender, reading())
 
 
 def test_whenever_the_reader_waits_its_sender_sends_in_the_readers_absence(gs: ModuleType) -> None:
@@ -383,7 +383,7 @@ def test_whenever_the_reader_waits_its_sender_sends_in_the_readers_absence(gs: M
 
 @pytest.mark.parametrize("how", ["returns", "raises", "is closed", "was closed before"])
 def test_a_reader_that_has_ended_keeps_its_sender_no_longer(gs: ModuleType, how: str) -> None:
-    class Sender(gs._backend.FrameSender):
+    class Sender(gs.core.FrameSender):
         task: Any = None  # the reader's, as a stream has it
 
     sender = Sender(gs.SSEEncoder(), True, MANY, MANY, 3600.0, MANY)
@@ -393,7 +393,7 @@ def test_a_reader_that_has_ended_keeps_its_sender_no_longer(gs: ModuleType, how:
         if how != "returns":
             await Suspended()
 
-    reader = gs._backend.SourceReader(sender, reading())
+    reader = gs.core.SourceReader(sender, reading())
     sender.task = reader
     if how == "returns":
         with pytest.raises(StopIteration):

@@ -56,7 +56,7 @@ class Talking:
 
     def __init__(self, gs: ModuleType) -> None:
         self.connection, self.go_on, self._waits = Connection(), asyncio.Event(), asyncio.Event()
-        self._stream = gs.engine.Stream(self._source(), gs.SSEEncoder())
+        self._stream = gs.streaming.stream.Stream(self._source(), gs.SSEEncoder())
         self.serving: asyncio.Task[Any]
 
     async def _source(self) -> AsyncIterator[str]:
@@ -190,8 +190,8 @@ def test_a_script_and_a_notebook_keep_their_handlers(
 def test_a_handler_that_is_not_pythons_is_left_alone(
     gs: ModuleType, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gs.chained_signals, "get_handler", lambda _: None)
-    monkeypatch.setattr(gs.chained_signals, "set_handler", pytest.fail)
+    monkeypatch.setattr(gs.streaming.signals, "get_handler", lambda _: None)
+    monkeypatch.setattr(gs.streaming.signals, "set_handler", pytest.fail)
 
     async def main() -> None:
         talking = await Talking(gs).open()
@@ -250,7 +250,7 @@ def test_drain_on_signals_takes_its_place_and_gives_it_back(
             signal.raise_signal(INT)  # which is not the end of all: it is theirs
             await turns(5)
             assert not talking.serving.done()
-            gs.clock.clock().draining.cancel()
+            gs.streaming.clock.clock().draining.cancel()
         assert not server.stands()
         signal.raise_signal(INT)
         assert await talking.kind() == "drained"
@@ -286,7 +286,7 @@ def test_a_drain_that_was_cancelled_leaves_the_next_signal_its_grace_time(
             await turns(5)
             assert gs.draining()
             assert not talking.serving.done()
-            gs.clock.clock().draining.cancel()
+            gs.streaming.clock.clock().draining.cancel()
         talking.go_on.set()
         assert await talking.kind() == "completed"
 
@@ -325,8 +325,8 @@ def test_a_loop_that_is_over_with_its_streams_open_swallows_no_signal(
     gs: ModuleType, server: Server
 ) -> None:
     async def begin() -> Any:
-        stream = gs.engine.Stream(iter("a"), gs.SSEEncoder())
-        gs.clock.clock().enter(stream)
+        stream = gs.streaming.stream.Stream(iter("a"), gs.SSEEncoder())
+        gs.streaming.clock.clock().enter(stream)
         return stream
 
     with asyncio.Runner() as runner:
@@ -396,7 +396,7 @@ def test_where_a_server_leaves_sigterm_to_the_system_it_is_repeated_at_the_end(
     killed: list[tuple[int, Any]] = []
     monkeypatch.setitem(sys.modules, "hypercorn.trio.run", ModuleType("hypercorn.trio.run"))
     monkeypatch.setattr(
-        gs.chained_signals.os, "kill", lambda _, number: killed.append(signal.getsignal(number))
+        gs.streaming.signals.os, "kill", lambda _, number: killed.append(signal.getsignal(number))
     )
 
     async def main() -> None:

@@ -36,7 +36,7 @@ async def open_streams(gs: ModuleType, count: int) -> tuple[list[Idle], list[Any
     idle = [Idle() for _ in range(count)]
     connections = [Connection() for _ in range(count)]
     serving = [
-        asyncio.create_task(connection.serve(gs.engine.Stream(source(), gs.SSEEncoder())))
+        asyncio.create_task(connection.serve(gs.streaming.stream.Stream(source(), gs.SSEEncoder())))
         for source, connection in zip(idle, connections, strict=True)
     ]
     for source in idle:
@@ -73,7 +73,7 @@ def test_an_answer_that_is_being_given_may_be_finished(gs: ModuleType, run: Run)
             yield "b"
 
         connection = Connection()
-        serving = asyncio.create_task(connection.serve(gs.engine.Stream(source(), gs.SSEEncoder())))
+        serving = asyncio.create_task(connection.serve(gs.streaming.stream.Stream(source(), gs.SSEEncoder())))
         await turns(5)
         ended = gs.drain(SECONDS)
         await turns(5)
@@ -109,7 +109,7 @@ def test_what_was_yielded_is_sent_before_the_end(gs: ModuleType, run: Run) -> No
                 yield await more.get()
 
         connection = Connection()
-        stream = gs.engine.Stream(source(), gs.SSEEncoder(options))
+        stream = gs.streaming.stream.Stream(source(), gs.SSEEncoder(options))
         serving = asyncio.create_task(connection.serve(stream))
         for text in ("a", "b", "c"):
             more.put_nowait(text)
@@ -129,7 +129,7 @@ def test_a_send_that_hangs_is_broken_off_after_the_grace_time(gs: ModuleType, ru
 
     async def main() -> None:
         source = Idle()
-        serving = asyncio.create_task(Stuck().serve(gs.engine.Stream(source(), gs.SSEEncoder())))
+        serving = asyncio.create_task(Stuck().serve(gs.streaming.stream.Stream(source(), gs.SSEEncoder())))
         await source.waits.wait()
         await gs.drain(0)
         assert (await serving).kind == "drained"
@@ -152,7 +152,7 @@ def test_a_source_that_yields_on_when_it_is_cancelled_says_nothing_more(
                 yield "late"
 
         connection = Connection()
-        serving = asyncio.create_task(connection.serve(gs.engine.Stream(source(), gs.SSEEncoder())))
+        serving = asyncio.create_task(connection.serve(gs.streaming.stream.Stream(source(), gs.SSEEncoder())))
         await waits.wait()
         await gs.drain(0)
         assert (await serving).kind == "drained"
@@ -176,7 +176,7 @@ def test_what_a_source_raises_while_it_is_ended_is_logged(
             yield ""
 
         connection = Connection()
-        serving = asyncio.create_task(connection.serve(gs.engine.Stream(source(), gs.SSEEncoder())))
+        serving = asyncio.create_task(connection.serve(gs.streaming.stream.Stream(source(), gs.SSEEncoder())))
         await waits.wait()
         await gs.drain(0)
         outcome = await serving
@@ -201,7 +201,7 @@ def test_a_source_may_ask_also_in_its_helper_thread(gs: ModuleType, run: Run) ->
             yield "last words"
 
         connection = Connection()
-        serving = asyncio.create_task(connection.serve(gs.engine.Stream(source(), gs.SSEEncoder())))
+        serving = asyncio.create_task(connection.serve(gs.streaming.stream.Stream(source(), gs.SSEEncoder())))
         await asyncio.to_thread(asked.wait)
         ended = gs.drain(SECONDS)
         go_on.set()

@@ -52,9 +52,9 @@ class Hostile(dict[str, Any]):
 @pytest.mark.parametrize("size", [0, 1, 5000])
 def test_a_token_counts_a_little_more_than_its_text(gs: ModuleType, size: int) -> None:
     for item in ("x" * size, b"x" * size, gs.events.TextDelta("x" * size)):
-        assert size < gs._backend.estimate_size(item, MOST) < size + 200
+        assert size < gs.core.estimate_size(item, MOST) < size + 200
     wide = gs.events.TextDelta("é" * size)
-    assert gs._backend.estimate_size(wide, MOST) >= 2 * size
+    assert gs.core.estimate_size(wide, MOST) >= 2 * size
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_token_counts_a_little_more_than_its_text(gs: ModuleType, size: int) -
     ],
 )
 def test_what_an_item_holds_is_found_wherever_it_is(gs: ModuleType, make: Any) -> None:
-    assert 10_000 <= gs._backend.estimate_size(make(gs), MOST) < 13_000
+    assert 10_000 <= gs.core.estimate_size(make(gs), MOST) < 13_000
 
 
 def test_a_model_is_looked_into_with_its_extra_fields(gs: ModuleType) -> None:
@@ -92,23 +92,23 @@ def test_a_model_is_looked_into_with_its_extra_fields(gs: ModuleType) -> None:
         text: str = ""
 
     for model in (Model(text=BIG), Model(extra=BIG)):
-        assert 10_000 <= gs._backend.estimate_size(model, MOST) < 13_000
+        assert 10_000 <= gs.core.estimate_size(model, MOST) < 13_000
 
 
 @pytest.mark.parametrize("item", [object(), iter([BIG]), range(3), {"at": object()}])
 def test_an_object_that_cannot_be_looked_into_counts_as_a_big_one(
     gs: ModuleType, item: Any
 ) -> None:
-    assert OPAQUE <= gs._backend.estimate_size(item, MOST) < OPAQUE + 400
+    assert OPAQUE <= gs.core.estimate_size(item, MOST) < OPAQUE + 400
 
 
 @pytest.mark.parametrize("item", [None, True, 1, 2.5, int, Kind, [1, None, 2.5]], ids=repr)
 def test_a_scalar_counts_little(gs: ModuleType, item: Any) -> None:
-    assert 0 < gs._backend.estimate_size(item, MOST) < 400
+    assert 0 < gs.core.estimate_size(item, MOST) < 400
 
 
 def test_a_class_that_an_item_refers_to_does_not_count(gs: ModuleType) -> None:
-    assert 10_000 <= gs._backend.estimate_size(Kind.TEXT, MOST) < 2 * 10_000 + 1000
+    assert 10_000 <= gs.core.estimate_size(Kind.TEXT, MOST) < 2 * 10_000 + 1000
 
 
 def test_counting_ends_at_the_bound_whatever_the_item(gs: ModuleType) -> None:
@@ -119,6 +119,6 @@ def test_counting_ends_at_the_bound_whatever_the_item(gs: ModuleType) -> None:
         deep = [deep]
     items = [endless, deep, [0] * 1_000_000, {n: n for n in range(100_000)}, "x" * MOST, "é" * MOST]
     for item in items:
-        assert gs._backend.estimate_size(item, MOST) == MOST
+        assert gs.core.estimate_size(item, MOST) == MOST
     while deep:  # else it is a deep recursion that frees it
         (deep,) = deep

@@ -64,7 +64,7 @@ def test_a_byte_a_second_is_enough_for_small_events_and_stalls_at_a_large_one(
 
     async def serve() -> Any:
         connection = SlowConnection()
-        stream = gs.engine.Stream(source(), gs.NDJSONEncoder(), send_timeout=60.0)
+        stream = gs.streaming.stream.Stream(source(), gs.NDJSONEncoder(), send_timeout=60.0)
         return await connection.serve(stream), asyncio.get_running_loop().time()
 
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:

@@ -39,14 +39,14 @@ Full = Callable[[Any], threading.Event]
 def full(gs: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Full:
     """Return the event of a source's thread having read ahead as far as it may."""
     events: dict[Any, threading.Event] = defaultdict(threading.Event)
-    wait = gs.sources._InThread._wait_until_taken
+    wait = gs.loops.sources._InThread._wait_until_taken
 
     def told(source: Any) -> Any:
         if source._items:
             events[source].set()
         return wait(source)
 
-    monkeypatch.setattr(gs.sources._InThread, "_wait_until_taken", told)
+    monkeypatch.setattr(gs.loops.sources._InThread, "_wait_until_taken", told)
     return events.__getitem__
 
 
@@ -58,7 +58,7 @@ def test_an_async_iterable_is_taken_as_it_is(gs: ModuleType, run: Run) -> None:
         yield 1
 
     made = items()
-    assert gs.sources.open_source(made) is made
+    assert gs.loops.sources.open_source(made) is made
     assert run(read(made)) == [1]
 
 
@@ -67,7 +67,7 @@ def test_lists_and_tuples_are_read_in_place_without_a_thread(
     gs: ModuleType, run: Run, items: Any
 ) -> None:
     async def main() -> None:
-        assert await read(gs.sources.open_source(items)) == list(items)
+        assert await read(gs.loops.sources.open_source(items)) == list(items)
         assert not helper_threads()
 
     run(main())
@@ -79,13 +79,13 @@ def test_lists_and_tuples_are_read_in_place_without_a_thread(
 def test_any_other_iterable_is_read_in_a_thread(gs: ModuleType, run: Run, make: Any) -> None:
     stream = make([7]) if make in (iter, set) else make(7)
     expected = list(range(7)) if make is range else [7]
-    assert run(read(gs.sources.open_source(stream))) == expected
+    assert run(read(gs.loops.sources.open_source(stream))) == expected
 
 
 @pytest.mark.parametrize("stream", ["text", b"bytes", {}, memoryview(b""), 5, None, print])
 def test_what_is_no_source_is_refused(gs: ModuleType, stream: Any) -> None:
     with pytest.raises(gs.errors.EventError, match=type(stream).__name__):
-        gs.sources.open_source(stream)
+        gs.loops.sources.open_source(stream)
 
 
 # ---- the helper thread ----
@@ -93,7 +93,7 @@ def test_what_is_no_source_is_refused(gs: ModuleType, stream: Any) -> None:
 
 def test_everything_comes_in_order_and_in_few_wake_ups(gs: ModuleType, run: Run) -> None:
     async def main() -> None:
-        source = gs.sources.open_source(iter(range(20_000)))
+        source = gs.loops.sources.open_source(iter(range(20_000)))
         wake_ups = 0
         wake = source._wake
 
@@ -115,7 +115,7 @@ def test_the_last_items_are_not_lost_however_the_threads_take_turns(
     async def main() -> None:
         for count in range(300):
             size = count % 7
-            assert await read(gs.sources.open_source(iter(range(size)))) == list(range(size))
+            assert await read(gs.loops.sources.open_source(iter(range(size)))) == list(range(size))
 
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
@@ -126,7 +126,7 @@ def test_the_last_items_are_not_lost_however_the_threads_take_turns(
 
 
 def test_items_that_come_while_the_end_is_looked_for_are_not_lost(gs: ModuleType, run: Run) -> None:
-    class Slow(gs.sources._InThread):
+    class Slow(gs.loops.sources._InThread):
         """Lets the thread run to its end just when the reader has found nothing."""
 
         @property
@@ -175,7 +175,7 @@ def test_items_come_as_soon_as_they_are_there(gs: ModuleType, run: Run) -> None:
                 assert step.wait(10)
                 yield number
 
-        source = gs.sources.open_source(items())
+        source = gs.loops.sources.open_source(items())
         for number, step in enumerate(steps):
             step.set()
             assert await anext(source) == number
@@ -207,7 +207,7 @@ def test_a_thread_reads_ahead_by_bytes(
                 produced += 1
                 yield item
 
-        source = gs.sources.open_source(items())
+        source = gs.loops.sources.open_source(items())
         assert await anext(source) == item  # which has the thread begin
         await until(full(source))
         assert least <= produced <= most
@@ -238,12 +238,12 @@ def test_an_item_that_comes_just_behind_a_look_of_the_loop_is_not_lost(
             return found
 
     async def main() -> None:
-        source._loop = gs.event_loop.event_loop()  # begun, but without a thread
+        source._loop = gs.loops.event_loop.event_loop()  # begun, but without a thread
         source._told = True  # of items that were taken since
         source._items = Items()
         assert await asyncio.wait_for(anext(source), 5) == "item"
 
-    source = gs.sources.open_source(iter(()))
+    source = gs.loops.sources.open_source(iter(()))
     run(main())
 
 
@@ -255,7 +255,7 @@ def test_a_thread_runs_in_a_copy_of_the_callers_context(gs: ModuleType, run: Run
 
     async def main() -> None:
         variable.set("outer")
-        assert await read(gs.sources.open_source(items())) == ["outer", "inner"]
+        assert await read(gs.loops.sources.open_source(items())) == ["outer", "inner"]
         assert variable.get() == "outer"
 
     run(main())
@@ -271,7 +271,7 @@ def test_an_exception_comes_through_after_the_items_before_it(
         raise error("in the thread")
 
     async def main() -> None:
-        source = gs.sources.open_source(items())
+        source = gs.loops.sources.open_source(items())
         assert [await anext(source), await anext(source)] == [1, 2]
         with pytest.raises(error, match="in the thread"):
             await anext(source)
@@ -288,7 +288,7 @@ def test_a_stream_of_a_blocking_source_coalesces_and_ends_as_any_other(
     gs: ModuleType, run: Run
 ) -> None:
     async def main() -> None:
-        stream = gs.engine.Stream((str(n) for n in range(1000)), gs.NDJSONEncoder())
+        stream = gs.streaming.stream.Stream((str(n) for n in range(1000)), gs.NDJSONEncoder())
         await stream.start()
         chunks = []
         while (chunk := await stream.next_chunk()) is not None:
@@ -305,7 +305,7 @@ def test_a_stream_of_a_blocking_source_coalesces_and_ends_as_any_other(
 def test_a_stream_of_a_blocking_source_has_heartbeats_and_can_be_cut(
     gs: ModuleType, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gs.sources, "LONGEST_END", 0.01)
+    monkeypatch.setattr(gs.loops.sources, "LONGEST_END", 0.01)
 
     async def main() -> None:
         go_on, closed = threading.Event(), threading.Event()
@@ -319,7 +319,7 @@ def test_a_stream_of_a_blocking_source_has_heartbeats_and_can_be_cut(
                 closed.set()
 
         options = gs.NDJSONOptions(heartbeat_interval=0.05)
-        stream = gs.engine.Stream(items(), gs.NDJSONEncoder(options))
+        stream = gs.streaming.stream.Stream(items(), gs.NDJSONEncoder(options))
         await stream.start()
         assert await stream.next_chunk() == b'{"type":"text_delta","text":"a"}\n'
         assert await stream.next_chunk() == b'{"type":"ping"}\n'
@@ -339,7 +339,7 @@ def test_a_blocking_source_that_exits_does_not_hang(gs: ModuleType, run: Run) ->
         raise SystemExit
 
     async def main() -> None:
-        stream = gs.engine.Stream(items(), gs.NDJSONEncoder())
+        stream = gs.streaming.stream.Stream(items(), gs.NDJSONEncoder())
         try:
             await stream.start()
             while await stream.next_chunk() is not None:

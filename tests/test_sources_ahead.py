@@ -44,14 +44,14 @@ class Counted:
         self.produced = 0
         self.waits = threading.Event()
         self._make = make
-        wait = gs.sources._InThread._wait_until_taken
+        wait = gs.loops.sources._InThread._wait_until_taken
 
         def told(source: Any) -> Any:
             if self.produced > 1:  # the first was taken
                 self.waits.set()
             return wait(source)
 
-        monkeypatch.setattr(gs.sources._InThread, "_wait_until_taken", told)
+        monkeypatch.setattr(gs.loops.sources._InThread, "_wait_until_taken", told)
 
     def __iter__(self) -> Iterator[Any]:
         while True:

@@ -36,7 +36,7 @@ async def until(event: threading.Event) -> None:
 @pytest.fixture
 def short_wait(gs: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait only a moment for a source that blocks."""
-    monkeypatch.setattr(gs.sources, "LONGEST_END", 0.01)
+    monkeypatch.setattr(gs.loops.sources, "LONGEST_END", 0.01)
 
 
 def test_a_source_is_closed_in_its_own_thread_at_its_next_yield(
@@ -59,7 +59,7 @@ def test_a_source_is_closed_in_its_own_thread_at_its_next_yield(
                 threads.append(threading.current_thread())
                 closed.set()
 
-        source = gs.sources.open_source(items())
+        source = gs.loops.sources.open_source(items())
         assert await anext(source) == 1
         await until(blocked)
         await source.aclose()  # waits a moment only for a thread that blocks
@@ -94,7 +94,7 @@ def test_closing_a_source_waits_until_its_thread_has_closed_it(
             finally:
                 steps.append("closed")
 
-        source = gs.sources.open_source(items())
+        source = gs.loops.sources.open_source(items())
         assert await anext(source) == "a"
         if waits == "in the source":
             await until(begun)
@@ -117,7 +117,7 @@ def test_a_source_that_waits_for_room_is_closed_at_once(gs: ModuleType, run: Run
             finally:
                 closed.set()
 
-        source = gs.sources.open_source(items())
+        source = gs.loops.sources.open_source(items())
         await anext(source)
         await source.aclose()
         await until(closed)
@@ -142,7 +142,7 @@ def test_a_source_that_was_never_begun_is_closed_without_a_thread(gs: ModuleType
     opened = Opened()
 
     async def main() -> None:
-        source = gs.sources.open_source(opened)
+        source = gs.loops.sources.open_source(opened)
         await source.aclose()
         assert opened.closed_in is threading.current_thread()
 
@@ -165,7 +165,7 @@ def test_a_source_whose_loop_is_closed_meanwhile_ends_at_its_next_yield(gs: Modu
             closed.set()
 
     loop = asyncio.new_event_loop()
-    source = gs.sources.open_source(items())
+    source = gs.loops.sources.open_source(items())
     assert loop.run_until_complete(anext(source)) == 1
     loop.close()
     go_on.set()
@@ -180,8 +180,8 @@ def test_a_source_whose_loop_is_closed_meanwhile_ends_at_its_next_yield(gs: Modu
 def test_a_source_that_waits_for_room_notices_that_nobody_will_take(
     gs: ModuleType, monkeypatch: pytest.MonkeyPatch, over: str
 ) -> None:
-    monkeypatch.setattr(gs.sources, "_PATIENCE", 0.01)
-    monkeypatch.setattr(gs.sources, "_MOST_AHEAD", 10)
+    monkeypatch.setattr(gs.loops.sources, "_PATIENCE", 0.01)
+    monkeypatch.setattr(gs.loops.sources, "_MOST_AHEAD", 10)
     closed = threading.Event()
 
     def items() -> Iterator[int]:
@@ -191,7 +191,7 @@ def test_a_source_that_waits_for_room_notices_that_nobody_will_take(
             closed.set()
 
     loop = asyncio.new_event_loop()
-    source = gs.sources.open_source(items())
+    source = gs.loops.sources.open_source(items())
     assert loop.run_until_complete(anext(source)) == 0
     if over == "loop":
         loop.close()
@@ -221,7 +221,7 @@ def test_what_it_raises_while_it_is_closed_is_logged(
             finally:
                 raise error
 
-        source = gs.sources.open_source(items())
+        source = gs.loops.sources.open_source(items())
         await anext(source)
         await source.aclose()
         go_on.set()

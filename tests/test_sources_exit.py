@@ -16,7 +16,7 @@ COMMON = """
 import asyncio, os, sys, threading, time
 import gaistream
 from gaistream.asgi import DrainMiddleware, SSEResponse
-from gaistream.sources import open_source
+from gaistream.loops.sources import open_source
 from gaistream.wsgi import SSEResponse as WSGIResponse
 
 SCOPE = {"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b""}

@@ -37,7 +37,7 @@ class BufferMachine(TwinMachine):
 
     @initialize(size=st.sampled_from([1, 7, 4096, 8192, 100_000]))
     def make(self, size):
-        self.buffers = [gs._backend.Buffer(size) for gs in self.twins]
+        self.buffers = [gs.core.Buffer(size) for gs in self.twins]
         self.held = bytearray()
         self.views = []
 
@@ -219,7 +219,7 @@ class SenderMachine(TwinMachine):
         flush_size, turn_bytes, most_pending = sizes
         self.how, self.logs, self.senders = "whole", [], []
         for gs in self.twins:
-            sender = gs._backend.FrameSender(
+            sender = gs.core.FrameSender(
                 gs.SSEEncoder(), at_once, flush_size, turn_bytes, seconds, most_pending
             )
             sender._time = lambda: 7.5

@@ -79,7 +79,7 @@ def hammer(gs: ModuleType, work: Callable[[int], Any], rounds: int = ROUNDS) -> 
 
 @pytest.mark.skipif(not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="Python has the GIL")
 def test_the_import_does_not_turn_the_gil_on(native: ModuleType) -> None:
-    ask = "import gaistream._core, sys; print(sys._is_gil_enabled())"
+    ask = "import gaistream.core._core, sys; print(sys._is_gil_enabled())"
     ran = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
     assert ran.stdout == "False\n"
 
@@ -121,7 +121,7 @@ def test_a_payload_that_changes_meanwhile_is_encoded_as_it_was_at_some_time(gs: 
             for each in range(20):
                 payload.pop(f"k{each}", None)
             return True
-        return gs._backend.nests_deeper(payload, 2)
+        return gs.core.nests_deeper(payload, 2)
 
     assert set(hammer(gs, work)) <= {True, False}
 
@@ -144,7 +144,7 @@ def test_bytes_that_change_while_they_are_written_stay_within_their_frame(gs: Mo
 
 
 def test_a_buffer_loses_nothing_and_doubles_nothing(native: ModuleType) -> None:
-    buffer = native._backend.Buffer(64)
+    buffer = native.core.Buffer(64)
     entered = itertools.count()
 
     def work(number: int) -> bytes:
@@ -251,7 +251,7 @@ class Stalling:
 
 def test_writes_that_fail_out_of_order_leave_nothing_that_was_never_written(gs: ModuleType) -> None:
     dialect = Stalling()
-    frames = gs._backend.SSEFrames(dialect)
+    frames = gs.core.SSEFrames(dialect)
 
     def first() -> None:
         with pytest.raises(LookupError, match="a"):

@@ -46,7 +46,7 @@ def twins(both):
 @given(text=anything, named=st.fixed_dictionaries({}, optional={"errors": errors}))
 @examples(300)
 def test_escape_json_and_encode_comment(twins, text, named):
-    same(twins, lambda gs, *args, **named: gs._backend.escape_json(*args, **named), text, **named)
+    same(twins, lambda gs, *args, **named: gs.core.escape_json(*args, **named), text, **named)
     same(twins, lambda gs, text: gs.encode_comment(text), text)
 
 
@@ -59,7 +59,7 @@ def test_encode_sse(twins, named):
 @given(item=st.one_of(payloads, things(), sse_events), most=st.sampled_from([0, 300, 2**18]))
 @examples(400)
 def test_estimate_size(twins, item, most):
-    same(twins, lambda gs, item: gs._backend.estimate_size(item, most), item)
+    same(twins, lambda gs, item: gs.core.estimate_size(item, most), item)
 
 
 @given(room=rooms, offset=offsets, named=frames)
@@ -91,11 +91,11 @@ escapes = st.lists(
 @given(data=st.one_of(numbers, numbers.map("[{}]".format), escapes, often(texts)), errors=errors)
 @examples(600)
 def test_read_json(twins, data, errors):
-    same(twins, lambda gs, data: gs._backend.read_json(data, errors), data)
+    same(twins, lambda gs, data: gs.core.read_json(data, errors), data)
     if isinstance(data, str):
         data = str.encode(data, errors="replace")
         for kind in (bytes, bytearray, memoryview):
-            same(twins, lambda gs, data, kind=kind: gs._backend.read_json(kind(data), errors), data)
+            same(twins, lambda gs, data, kind=kind: gs.core.read_json(kind(data), errors), data)
 
 
 @given(
@@ -186,8 +186,8 @@ def test_install_json_is_what_encodes(twins):
         return f"careful {payload} {newline} {errors}".encode()
 
     def use(gs):
-        library = gs._json
-        core = gs._backend
+        library = gs.core.json
+        core = gs.core
         seen = []
         try:
             core.install_json(lambda *a: repr(a).encode(), 1, 2, 3, careful, lambda a: ("read", a))
@@ -222,9 +222,9 @@ def subclassed(kind):
 
 
 def test_the_twins_have_the_same_names(twins):
-    native, pure = (gs._backend for gs in twins)
-    names = twins[1].pure.__all__
-    assert list(twins[0]._core.__all__) == list(names)
+    native, pure = (gs.core for gs in twins)
+    names = twins[1].core.pure.__all__
+    assert list(twins[0].core._core.__all__) == list(names)
     for name in names:
         first, second = getattr(native, name), getattr(pure, name)
         assert callable(first) is callable(second)
@@ -241,7 +241,7 @@ STATEFUL = ["Buffer", "LineSplitter", "SSEDecoder", "NDJSONDecoder", "SSEEncoder
 @pytest.mark.parametrize("name", [*STATEFUL, "ServerSentEvent"])
 def test_a_subclass_may_have_arguments_of_its_own(twins, name):
     def use(gs):
-        base = getattr(gs, name, None) or getattr(gs._backend, name)
+        base = getattr(gs, name, None) or getattr(gs.core, name)
 
         class Named(base):
             def __init__(self, own):
@@ -256,7 +256,7 @@ def test_a_subclass_may_have_arguments_of_its_own(twins, name):
 @pytest.mark.parametrize("name", STATEFUL)
 def test_what_has_a_state_is_not_copied(twins, name):
     for gs in twins:
-        thing = (getattr(gs, name, None) or getattr(gs._backend, name))()
+        thing = (getattr(gs, name, None) or getattr(gs.core, name))()
         for again in (copy.copy, copy.deepcopy, pickle.dumps):
             with pytest.raises(TypeError):
                 again(thing)
@@ -280,7 +280,7 @@ def test_the_twins_take_the_same_arguments(twins):
         parameters = inspect.signature(thing).parameters.values()
         return [(each.name, each.default) for each in parameters]
 
-    native, pure = (gs._backend for gs in twins)
+    native, pure = (gs.core for gs in twins)
     pairs = [(getattr(native, name), getattr(pure, name)) for name in FUNCTIONS]
     for name, methods in METHODS.items():
         for method in methods:

@@ -84,7 +84,7 @@ BUFFER_STEPS = st.one_of(
 @examples(400)
 def test_buffer(twins, size, steps):
     def use(gs, size, steps):
-        buffer = ViewedBuffer(gs._backend.Buffer(size))
+        buffer = ViewedBuffer(gs.core.Buffer(size))
         log = run(buffer, steps, lambda each: [len(each.buffer), each.buffer.view()])
         return log, [args for _, args, _ in steps]
 
@@ -317,7 +317,7 @@ def test_frames_with_any_dialect(twins, kind, sizes, named, text, reasoning, ste
         named = {"errors": named["errors"]} if "errors" in named else {}
 
     def use(gs, text, reasoning, steps):
-        frames = getattr(gs._backend, kind)(Scripted(text, reasoning), sizes, **named)
+        frames = getattr(gs.core, kind)(Scripted(text, reasoning), sizes, **named)
         return played(frames, [*steps, *end])
 
     same(twins, use, text, reasoning, steps)

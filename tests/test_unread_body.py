@@ -20,7 +20,7 @@ LINE = "write `body = await request.body()` before the response is made"
 @pytest.fixture(autouse=True)
 def no_route_is_known(both: list[ModuleType], monkeypatch: pytest.MonkeyPatch) -> None:
     for gs in both:
-        monkeypatch.setattr(gs.asgi_client, "_routes_of_unread_bodies", set())
+        monkeypatch.setattr(gs.asgi.client, "_routes_of_unread_bodies", set())
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -66,7 +66,7 @@ async def slow() -> AsyncIterator[str]:
 def test_no_more_routes_are_logged_than_a_bound(
     gs: ModuleType, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gs.asgi_client, "_MOST_ROUTES", 3)
+    monkeypatch.setattr(gs.asgi.client, "_MOST_ROUTES", 3)
 
     async def test() -> None:
         for number in range(5):

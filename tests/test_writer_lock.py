@@ -33,16 +33,16 @@ def test_a_steady_writer_takes_no_memory_but_the_bytes_that_it_gives(gs, kind):
     writer = getattr(gs, kind)(sent.append)
     token = gs.events.TextDelta("token ")
     writer.write(token)
-    blocks, objects = gs._core.allocations()
+    blocks, objects = gs.core._core.allocations()
     for _ in range(500):
         writer.write(token)
         writer.write("another")
-    assert gs._core.allocations() == (blocks, objects + 1000)
+    assert gs.core._core.allocations() == (blocks, objects + 1000)
     assert len(sent) == 1001
     if kind == "SSEWriter":
         for _ in range(500):
             writer.write_event("name", "data")
-        assert gs._core.allocations() == (blocks, objects + 1500)
+        assert gs.core._core.allocations() == (blocks, objects + 1500)
 
 
 @given(event=st.one_of(st.none(), TEXTS), data=TEXTS)

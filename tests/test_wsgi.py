@@ -315,7 +315,7 @@ def test_a_helper_thread_gives_a_blocking_source_heartbeats_and_merges_its_burst
 def test_a_helper_thread_closes_its_source_once_it_goes_on(
     gs: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gs.sources, "LONGEST_END", 0.01)
+    monkeypatch.setattr(gs.loops.sources, "LONGEST_END", 0.01)
     blocked, closed, threads = threading.Event(), threading.Event(), []
 
     def source() -> Iterator[str]:

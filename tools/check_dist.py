@@ -22,9 +22,9 @@ from pathlib import Path, PurePosixPath
 ROOT = Path(__file__).parents[1]
 LARGEST_WHEEL = 700_000  # bytes
 GENERATED = ("*.c", "*.so", "*.pyd", "*.pyc")
-CORE = ("gaistream/_core.*.so", "gaistream/_core.*.pyd", "gaistream/_core.so")
+CORE = ("gaistream/core/_core.*.so", "gaistream/core/_core.*.pyd", "gaistream/core/_core.so")
 NOT_IN_SDIST = (".git*", "wheels.yml")
-PACKAGE_FILES = ("*.py", "py.typed", "_core.pyi", "handbook/*.md", "demo/page/*")
+PACKAGE_FILES = ("*.py", "py.typed", "core/_core.pyi", "handbook/*.md", "cli/demo/page/*")
 
 
 def package_files() -> set[str]:

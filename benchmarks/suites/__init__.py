@@ -20,7 +20,7 @@ sys.path.append(str(Path(__file__).resolve().parent.parent))
 import payloads
 
 TWINS: dict[str, Any] = {
-    "native": importlib.import_module("gaistream._core"), "pure": payloads.pure_twin(),
+    "native": importlib.import_module("gaistream.core._core"), "pure": payloads.pure_twin(),
 }  # fmt: skip
 SMOKE = "GAISTREAM_SMOKE" in os.environ  # only that everything runs is asked
 

@@ -19,8 +19,8 @@ from ..errors import (
     ResponseError,
     StatusError,
 )
-from ..http_client import http_library
-from ..responses import aiter_events, iter_events
+from .http import http_library
+from ..reading.responses import aiter_events, iter_events
 from ._policy import Reconnecting, ReconnectPolicy, ends_answer
 
 if TYPE_CHECKING:

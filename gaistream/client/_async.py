@@ -13,9 +13,9 @@ from typing import Any, Self
 
 import anyio
 
-from .._backend import ServerSentEvent
-from ..chunks import abody_of
-from ..http_client import Excerpt
+from ..core import ServerSentEvent
+from ..reading.chunks import abody_of
+from .http import Excerpt
 from ._base import LINGER, Source
 from ._plan import Verdict
 

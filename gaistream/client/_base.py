@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
-from .._backend import ServerSentEvent
+from ..core import ServerSentEvent
 from ..errors import ContentEncodingError
-from ..http_client import http_library
-from ..ndjson_reader import MAX_BYTES
+from .http import http_library
+from ..reading.ndjson import MAX_BYTES
 from ._plan import LONGEST_ID, Plan, State, Verdict
 from ._policy import Reconnecting, ReconnectPolicy
 

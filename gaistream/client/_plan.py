@@ -21,8 +21,8 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any, Literal, NoReturn
 
-from .._backend import ServerSentEvent, SSEDecoder
-from ..content_coding import unasked_coding
+from ..core import ServerSentEvent, SSEDecoder
+from ..http.content_coding import unasked_coding
 from ..dialects.protocols import Ending
 from ..errors import (
     ClientError,
@@ -34,7 +34,7 @@ from ..errors import (
     StatusError,
 )
 from ..http import MEDIA_TYPES, error_message, is_event_stream, retry_after
-from ..ndjson_reader import MAX_BYTES
+from ..reading.ndjson import MAX_BYTES
 from ._policy import Reconnecting, ReconnectPolicy
 
 State = Literal["connecting", "open", "waiting", "closed"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .._backend import ServerSentEvent
+from ..core import ServerSentEvent
 from ..dialects.protocols import Ending
 from ..http import LONGEST_WAIT
 

@@ -12,9 +12,9 @@ import threading
 from collections.abc import Iterator
 from typing import Any, Self
 
-from .._backend import ServerSentEvent
-from ..chunks import body_of
-from ..http_client import Excerpt
+from ..core import ServerSentEvent
+from ..reading.chunks import body_of
+from .http import Excerpt
 from ._base import LINGER, Source
 from ._plan import Verdict
 

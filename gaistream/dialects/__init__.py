@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
 from ..errors import FrameError
-from ..options import NDJSONOptions, SSEOptions
+from ..writing.options import NDJSONOptions, SSEOptions
 from .base import Dialect, EventStream
 from .gai import GaiNDJSON, GaiSSE
 from .gai_reader import GaiReader

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from .._backend import FrameTemplate, ServerSentEvent
+from ..core import FrameTemplate, ServerSentEvent
 from ..errors import EventError
 from ..events import (
     AudioDelta,
@@ -32,7 +32,7 @@ from ..events import (
     ToolResult,
     Usage,
 )
-from ..options import NDJSONOptions, SSEOptions
+from ..writing.options import NDJSONOptions, SSEOptions
 from .base import EventDialect, write_event_line
 
 _Payload = dict[str, Any]

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .. import _json
-from .._backend import ServerSentEvent, read_json
+from ..core import json
+from ..core import ServerSentEvent, read_json
 from ..errors import EventError
 from ..events import Done, Error, Event, Raw, ReasoningDelta, TextDelta
 from .base import EventStream
@@ -113,5 +113,5 @@ def _error_of(fields: Mapping[str, Any]) -> Error:
         fields = inner
     said = [each for each in (fields.get("message"), fields.get("error")) if isinstance(each, str)]
     code = fields.get("code")
-    message = said[0] if said else _json.dumps(dict(fields), errors="replace").decode()
+    message = said[0] if said else json.dumps(dict(fields), errors="replace").decode()
     return Error(message, code if isinstance(code, str) else None)

@@ -16,7 +16,7 @@ import base64
 import binascii
 from typing import Any
 
-from .._backend import ServerSentEvent, read_json
+from ..core import ServerSentEvent, read_json
 from ..events import (
     AudioDelta,
     Done,

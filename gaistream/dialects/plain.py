@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._backend import ServerSentEvent
+from ..core import ServerSentEvent
 from ..events import Error
-from ..options import NDJSONOptions, SSEOptions
+from ..writing.options import NDJSONOptions, SSEOptions
 from .base import Dialect, check_error, write_event_line
 from .items import error_object
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .._backend import ServerSentEvent
+from ..core import ServerSentEvent
 
 _Fields = Mapping[str, Any]
 DONE = "[DONE]"  # data, not a kind

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Any, Final, NoReturn
 
-from .._backend import ServerSentEvent
+from ..core import ServerSentEvent
 from ..errors import EventError, FrameTypeError
 from ..events import Error
-from ..options import NDJSONOptions, SSEOptions
+from ..writing.options import NDJSONOptions, SSEOptions
 from .base import Dialect, write_event_line
 from .gai import GaiNDJSON, GaiSSE
 from .items import OWN_JSON

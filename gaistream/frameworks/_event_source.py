@@ -11,18 +11,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from .. import _json
-from .._backend import ServerSentEvent as _ServerSentEvent
-from .._backend import SSEFrames
+from ..core import json
+from ..core import ServerSentEvent as _ServerSentEvent
+from ..core import SSEFrames
 from .._log import log
-from ..clock import Clock
+from ..streaming.clock import Clock
 from ..dialects.plain import PlainSSE
-from ..engine import OutcomeKind, Stream
+from ..streaming.stream import OutcomeKind, Stream
 from ..errors import FrameTypeError
-from ..event_loop import Breakable, Task, Timer, event_loop
-from ..options import SSEOptions
-from ..shutdown import Drain
-from ..sources import Owned, close_source
+from ..loops.event_loop import Breakable, Task, Timer, event_loop
+from ..writing.options import SSEOptions
+from ..streaming.drain import Drain
+from ..loops.sources import Owned, close_source
 
 _LINE_BREAKING: Final = re.compile(r"[\r\n\0]")
 
@@ -88,7 +88,7 @@ class JSONServerSentEvent(ServerSentEvent):
     """The same, its data any JSON payload; None writes no data."""
 
     def __init__(self, data: Any = None, **fields: Any) -> None:
-        said = None if data is None else _json.dumps(data, errors="replace").decode()
+        said = None if data is None else json.dumps(data, errors="replace").decode()
         super().__init__(said, **fields)
 
 

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
-from ..clock import LAST_SEND
-from ..server_signals import DEFAULT_GRACE
-from ..shutdown import Drain, check_drain
+from ..streaming.clock import LAST_SEND
+from ..streaming.server_signals import DEFAULT_GRACE
+from ..streaming.drain import Drain, check_drain
 
 _POLL = 0.1  # seconds; a second drain may shorten the grace meanwhile
 

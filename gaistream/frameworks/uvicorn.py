@@ -19,9 +19,9 @@ except ImportError as error:
         "gaistream.frameworks.uvicorn needs uvicorn: pip install uvicorn", name="uvicorn"
     ) from error
 
-from ..clock import clock
-from ..server_signals import DEFAULT_GRACE
-from ..shutdown import check_drain, drain, drain_on_signals
+from ..streaming.clock import clock
+from ..streaming.server_signals import DEFAULT_GRACE
+from ..streaming.drain import check_drain, drain, drain_on_signals
 from ._server_drain import abort_unread, grace_within
 
 __all__ = ["Server"]

@@ -16,17 +16,18 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .. import _json, http
-from .._backend import ServerSentEvent, read_json
+from ..core import json
+from .. import http
+from ..core import ServerSentEvent, read_json
 from .._log import late_logger
 from ..chat import ChatRequest
-from ..chunks import abody_of
+from ..reading.chunks import abody_of
 from ..errors import ContentEncodingError, EventTooLarge, StreamError
-from ..event_loop import event_loop
+from ..loops.event_loop import event_loop
 from ..events import Done, Error, Event
-from ..http_client import Excerpt, http_library, refused_coding
-from ..ndjson_reader import MAX_BYTES
-from ..reader import EventDecoder
+from ..client.http import Excerpt, http_library, refused_coding
+from ..reading.ndjson import MAX_BYTES
+from ..reading.events import EventDecoder
 
 if TYPE_CHECKING:
     import httpx
@@ -112,7 +113,7 @@ class OpenAIProvider:
                 sent = client.stream(
                     "POST",
                     self._url,
-                    content=_json.dumps(self._body(request), errors="replace"),
+                    content=json.dumps(self._body(request), errors="replace"),
                     headers=self._headers,
                     timeout=self._timeout,
                 )
@@ -278,6 +279,6 @@ def _as_chunk(body: bytearray) -> str | None:
     try:
         whole = read_json(bytes(body), "replace")
         choices = [{**choice, "delta": choice["message"]} for choice in whole["choices"]]
-        return _json.dumps({**whole, "choices": choices}, errors="replace").decode()
+        return json.dumps({**whole, "choices": choices}, errors="replace").decode()
     except (ValueError, LookupError, TypeError):
         return None

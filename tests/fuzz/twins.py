@@ -14,7 +14,7 @@ from typing import Any
 import atheris
 
 import gaistream
-from gaistream import _core, _json, pure
+from gaistream.core import _core, json as _json, pure
 
 pure.install_json(
     _json.fast_dumps, _json.json_default, _json.json_option, _json.json_line_option,

@@ -34,7 +34,7 @@ def main() -> None:
         for _ in range(TIMES):
             written(file, use(gaistream))
     os.close(file)
-    print(f"{len(CORE)} names of {Path(gaistream._core.__file__).parent}")
+    print(f"{len(CORE)} names of {Path(gaistream.core._core.__file__).parent}")
 
 
 if __name__ == "__main__":

@@ -207,7 +207,7 @@ def test_a_page_has_one_title_and_a_first_sentence(page: str) -> None:
 MODULES = [
     "gaistream", "gaistream.asgi", "gaistream.client", "gaistream.errors", "gaistream.events",
     "gaistream.frameworks.gunicorn", "gaistream.frameworks.starlette",
-    "gaistream.frameworks.uvicorn", "gaistream.http", "gaistream.options",
+    "gaistream.frameworks.uvicorn", "gaistream.http", "gaistream.writing.options",
     "gaistream.providers.docs", "gaistream.providers.openai", "gaistream.wsgi",
 ]  # fmt: skip
 

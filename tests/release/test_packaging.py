@@ -59,7 +59,7 @@ def test_a_pure_build_compiles_nothing_and_native_at_run_time_is_then_refused(tr
     assert not list(tmp_path.rglob("*.so"))
     assert not list(tmp_path.rglob("*.pxi"))
     refused = run(tmp_path, USE, GAISTREAM_BACKEND="native")
-    assert "ModuleNotFoundError: No module named 'gaistream._core'" in refused.stderr
+    assert "ModuleNotFoundError: No module named 'gaistream.core._core'" in refused.stderr
 
 
 @pytest.mark.parametrize("variable", ["GAISTREAM_BUILD", "GAISTREAM_BACKEND"])

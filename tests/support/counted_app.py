@@ -28,8 +28,8 @@ from starlette.routing import Route
 from wild_sources import NAMES, Sources
 
 from gaistream import NDJSONOptions, SSEOptions
-from gaistream.clock import clock
-from gaistream.engine import Stream
+from gaistream.streaming.clock import clock
+from gaistream.streaming.stream import Stream
 from gaistream.frameworks.starlette import NDJSONResponse, SSEResponse
 
 SEND_TIMEOUT = 0.5  # seconds

@@ -59,7 +59,7 @@ def event(name: str) -> Use:
     """Give the use of a kind of event or value."""
 
     def use(gs: ModuleType) -> Any:
-        kind = getattr(gs._backend, name)
+        kind = getattr(gs.core, name)
         made, again = (kind(*EVENTS[name]) for _ in range(2))
         rebuild, arguments = made.__reduce__()[:2]
         return [
@@ -74,7 +74,7 @@ def event(name: str) -> Use:
 
 
 def base_event(gs: ModuleType) -> Any:
-    return issubclass(gs.events.Done, gs._backend.Event)
+    return issubclass(gs.events.Done, gs.core.Event)
 
 
 # ---- frames out ----
@@ -122,7 +122,7 @@ def encode_ndjson_lines(gs: ModuleType) -> Any:
 
 
 def escape_json(gs: ModuleType) -> Any:
-    escape = gs._backend.escape_json
+    escape = gs.core.escape_json
     texts = [text[:cut] for text in (WIDE, "x" * 20, "\x01" * 9, "\x80\xff", "\uffff") for cut in
              (0, 1, 7, 8, 9, 99)]  # fmt: skip
     return [*map(escape, texts), escape("\ud800", "replace"), refused(escape, "\ud800"),
@@ -135,17 +135,17 @@ def estimate_size(gs: ModuleType) -> Any:
     own = {"a": [1, None, {2}], "b": held, "c": object()}
     items = [gs.events.TextDelta(WIDE), gs.events.Raw((WIDE,)), gs.ServerSentEvent(LINES), own]
     own["d"] = own
-    return [gs._backend.estimate_size(item, most) for item in items for most in (500, 9**6)]
+    return [gs.core.estimate_size(item, most) for item in items for most in (500, 9**6)]
 
 
 def nests_deeper(gs: ModuleType) -> Any:
-    deeper = gs._backend.nests_deeper
+    deeper = gs.core.nests_deeper
     return [deeper([[{"a": ()}]], 3), deeper([[{"a": ()}]], 4), deeper({}, 0)]
 
 
 def install_json(gs: ModuleType) -> Any:
-    library = gs._json
-    gs._backend.install_json(
+    library = gs.core.json
+    gs.core.install_json(
         library.fast_dumps, library.json_default, library.json_option, library.json_line_option,
         library.careful_dumps, library.loads, library.careful_loads,
     )  # fmt: skip
@@ -153,7 +153,7 @@ def install_json(gs: ModuleType) -> Any:
 
 
 def read_json(gs: ModuleType) -> Any:
-    read = gs._backend.read_json
+    read = gs.core.read_json
     kinds = (str, str.encode, lambda text: bytearray(text.encode()), lambda text: memoryview(
         text.encode()))  # fmt: skip
     texts = (f'{{"a":[{2**64 - 1},1.5,"{WIDE[:2]}"]}}', str(-(2**70)), '["\\ud83d"]', "no")
@@ -195,7 +195,7 @@ def server_sent_event(gs: ModuleType) -> Any:
 
 
 def buffer(gs: ModuleType) -> Any:
-    made = gs._backend.Buffer(9)
+    made = gs.core.Buffer(9)
     made.append(b"x" * 30_000)
     made.append(memoryview(bytearray(WIDE.encode())))
     view = made.view()
@@ -205,8 +205,8 @@ def buffer(gs: ModuleType) -> Any:
     room = bytearray(60)
     seen += [refused(made.take_into, bytearray(3)), made.take_into(room, 5), bytes(room)]
     made.append(b"left")
-    seen += [made.take(), made.take(), refused(made.truncate, 1), refused(gs._backend.Buffer, 0)]
-    gs._backend.Buffer(100_000).append(b"1")  # and goes with it
+    seen += [made.take(), made.take(), refused(made.truncate, 1), refused(gs.core.Buffer, 0)]
+    gs.core.Buffer(100_000).append(b"1")  # and goes with it
     return seen
 
 
@@ -283,7 +283,7 @@ def common(gs: ModuleType, frames: Any) -> list[Any]:
 
 
 def sse_frames(gs: ModuleType) -> Any:
-    frames = gs._backend.SSEFrames(Scripted(gs), 16, "replace", True)
+    frames = gs.core.SSEFrames(Scripted(gs), 16, "replace", True)
     frames.write_prelude(5000)
     frames.write_comment("a\nb")
     frames.write_frame(WIDE, "event", retry=5)
@@ -292,16 +292,16 @@ def sse_frames(gs: ModuleType) -> Any:
     frames.write_event("name", "text")
     frames.write_sse_event(gs.ServerSentEvent("data", id="1"))
     seen = [refused(frames.write_frame, "x", "a\nb"), frames.last_id]
-    other = gs._backend.SSEFrames(Scripted(gs), 16, "strict", False, lambda _: b"dumped")
+    other = gs.core.SSEFrames(Scripted(gs), 16, "strict", False, lambda _: b"dumped")
     other.write_frame(json=object())
     return [*seen, other.take(), *common(gs, frames)]
 
 
 def ndjson_frames(gs: ModuleType) -> Any:
-    frames = gs._backend.NDJSONFrames(Scripted(gs))
+    frames = gs.core.NDJSONFrames(Scripted(gs))
     frames.write_line({"a": WIDE})
     frames.write_text_line('{"ready":1}')
-    other = gs._backend.NDJSONFrames(Scripted(gs), 8, "strict", lambda _: b"dumped")
+    other = gs.core.NDJSONFrames(Scripted(gs), 8, "strict", lambda _: b"dumped")
     other.write_line(1)
     return [refused(frames.write_text_line, "a\nb"), refused(frames.write_line, object()),
             common(gs, frames), other.take(), refused(other.write, "\ud800")]
@@ -340,8 +340,8 @@ class Suspended:
 
 
 def frame_sender(gs: ModuleType) -> Any:
-    frames, log = gs._backend.SSEFrames(Scripted(gs), 16), []
-    sender = gs._backend.FrameSender(frames, True, 64, 200, 3600.0, 400)
+    frames, log = gs.core.SSEFrames(Scripted(gs), 16), []
+    sender = gs.core.FrameSender(frames, True, 64, 200, 3600.0, 400)
 
     def send(chunk: bytes) -> Any:
         async def sending() -> None:
@@ -373,8 +373,8 @@ def frame_sender(gs: ModuleType) -> Any:
 
 
 def source_reader(gs: ModuleType) -> Any:
-    frames = gs._backend.SSEFrames(Scripted(gs), 16)
-    sender = gs._backend.FrameSender(frames, True, 64, 200, 3600.0, 400)
+    frames = gs.core.SSEFrames(Scripted(gs), 16)
+    sender = gs.core.FrameSender(frames, True, 64, 200, 3600.0, 400)
 
     async def reading() -> str:
         for number in range(3):
@@ -385,7 +385,7 @@ def source_reader(gs: ModuleType) -> Any:
                 sender._accept(str(error))
         return "read"
 
-    reader = gs._backend.SourceReader(sender, reading())
+    reader = gs.core.SourceReader(sender, reading())
     sender._waiter = waiter = Promise()
     seen = [reader.__await__() is reader, next(reader), reader.cr_running, waiter.done()]
     seen += [reader.send(None), reader.throw(LookupError("thrown")), frames.take()]
@@ -393,7 +393,7 @@ def source_reader(gs: ModuleType) -> Any:
         reader.send(None)
     except StopIteration as end:
         seen.append(end.value)
-    other = gs._backend.SourceReader(sender, reading())
+    other = gs.core.SourceReader(sender, reading())
     seen.append(next(other))
     other.close()
     return [*seen, refused(getattr, other, "nothing")]

@@ -31,7 +31,7 @@ FLAGS = {
         "LDFLAGS": "-fsanitize=address",
     },
 }
-CORE = "_core" + sysconfig.get_config_var("EXT_SUFFIX")
+CORE = "core/_core" + sysconfig.get_config_var("EXT_SUFFIX")
 
 
 def built(kind: str) -> Path:
@@ -79,8 +79,8 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 
 def check(folder: Path, env: dict[str, str]) -> None:
     """Fail where a process does not run the core in this folder."""
-    ask = "import gaistream._core; print(gaistream._core.__file__)"
+    ask = "import gaistream.core._core; print(gaistream.core._core.__file__)"
     ran = subprocess.run([sys.executable, "-P", "-c", ask], env=env, capture_output=True, text=True,
                          check=False)  # fmt: skip
-    if Path(ran.stdout.strip() or ".").parent != folder / "gaistream":
+    if Path(ran.stdout.strip() or ".").parent != folder / "gaistream" / "core":
         sys.exit(f"the instrumented core does not run: {ran.stdout}{ran.stderr}")

@@ -16,7 +16,7 @@ import numpy as np
 import pydantic
 import pytest
 
-from gaistream import _json
+from gaistream.core import json as _json
 
 LIBRARIES = {found.name: found for found in (_json.library, _json.STANDARD)}
 needs_orjson = pytest.mark.skipif("orjson" not in LIBRARIES, reason="orjson is not installed")

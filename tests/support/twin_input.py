@@ -38,7 +38,7 @@ class Make:
 def made(gs, value):
     """Give the value for this twin; what can change is a copy of its own."""
     if isinstance(value, Make):
-        return getattr(gs._backend, value.name)(*made(gs, value.args), **made(gs, value.named))
+        return getattr(gs.core, value.name)(*made(gs, value.args), **made(gs, value.named))
     if type(value) in (list, tuple):
         return type(value)(made(gs, each) for each in value)
     if type(value) is dict:

@@ -1,0 +1,78 @@
+"""The pure twin: the specification of the core in plain Python, and its fallback.
+
+File for file the twin of src/, on the standard library alone. What it does is what gaistream
+does; the compiled core (gaistream.core._core) is the same, faster.
+"""
+
+from .buffer import Buffer
+from .decoder import SSEDecoder
+from .encoder import NDJSONFrames, SSEFrames
+from .events import (
+    AudioDelta,
+    AudioFormat,
+    Citation,
+    Citations,
+    Done,
+    Error,
+    Event,
+    Finish,
+    FinishStep,
+    Raw,
+    ReasoningDelta,
+    Safety,
+    Start,
+    TextDelta,
+    ToolCall,
+    ToolResult,
+    Usage,
+)
+from .lines import LineSplitter
+from .ndjson import encode_ndjson, encode_ndjson_lines
+from .ndjson_decoder import NDJSONDecoder
+from .sender import FrameSender, SourceReader
+from .sizes import estimate_size
+from .sse import ServerSentEvent, encode_comment, encode_sse, encode_sse_into
+from .template import FrameTemplate
+from .text import escape_json, install_json, nests_deeper, read_json
+from .writer import FrameWriter
+
+__all__ = [
+    "AudioDelta",
+    "AudioFormat",
+    "Buffer",
+    "Citation",
+    "Citations",
+    "Done",
+    "Error",
+    "Event",
+    "Finish",
+    "FinishStep",
+    "FrameSender",
+    "FrameTemplate",
+    "FrameWriter",
+    "LineSplitter",
+    "NDJSONDecoder",
+    "NDJSONFrames",
+    "Raw",
+    "ReasoningDelta",
+    "SSEDecoder",
+    "SSEFrames",
+    "Safety",
+    "ServerSentEvent",
+    "SourceReader",
+    "Start",
+    "TextDelta",
+    "ToolCall",
+    "ToolResult",
+    "Usage",
+    "encode_comment",
+    "encode_ndjson",
+    "encode_ndjson_lines",
+    "encode_sse",
+    "encode_sse_into",
+    "escape_json",
+    "estimate_size",
+    "install_json",
+    "nests_deeper",
+    "read_json",
+]

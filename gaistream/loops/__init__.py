@@ -1,0 +1,1 @@
+"""Where a stream runs: event loops, tasks, threads, and sources of every kind."""

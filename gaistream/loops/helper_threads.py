@@ -1,0 +1,143 @@
+"""The helper threads of blocking sources: their number is bounded, and their end is waited for.
+
+A thread cannot be interrupted: a source whose stream is over keeps its thread until it yields the
+next time. Such abandoned threads are bounded, and so is the number of all helper threads. A source
+beyond either bound is refused. At the exit of the interpreter each source is asked to end, and
+gets a moment for its clean-up.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from .._log import log
+from ..errors import StreamError
+from ..writing.options import check_whole
+
+__all__ = ["blocking_threads"]
+
+LONGEST_END: Final = 1.0  # seconds that an abandoned source is waited for
+_RETRY_AFTER: Final = 5  # seconds
+
+
+class NoThreadLeft(StreamError):
+    """A blocking source was refused, because too many helper threads are running."""
+
+
+class InThread(Protocol):
+    """A source that runs in a helper thread."""
+
+    def stop(self) -> None:
+        """Ask the source to end at its next yield; may be called from any thread."""
+
+
+class _HelperThreads:
+    """The helper threads of this process. Thread-safe."""
+
+    def __init__(self) -> None:
+        self.abandoned_limit = 64
+        self.limit = 1000
+        self.forget_all()
+
+    def forget_all(self) -> None:
+        """Begin anew, as in a forked process: none of the threads runs there."""
+        # Reentrant, because the garbage collector may close a stream wherever an object is made.
+        self._lock = threading.RLock()
+        self._running: dict[InThread, threading.Thread] = {}
+        self._abandoned: dict[InThread, float] = {}  # since when
+        self._refused = False  # the last source, which was logged
+
+    def start(self, source: InThread, run: Callable[..., Any], *arguments: Any) -> None:
+        """Call `run` in a new thread, which calls `ended`; raise NoThreadLeft beyond a bound."""
+        thread = _new_thread(run, arguments)
+        with self._lock:
+            running, abandoned = len(self._running), len(self._abandoned)
+            full = running >= self.limit or abandoned >= self.abandoned_limit
+            if not full:
+                self._running[source] = thread
+            first = full and not self._refused
+            self._refused = full
+        if full:
+            if first:  # else a busy server's log has no other lines
+                log.warning(
+                    "a blocking source was refused: %d helper threads are running, %d of them "
+                    "for streams that are over; the bounds are blocking_threads(abandoned=%d, "
+                    "total=%d), and an async source needs no thread",
+                    running, abandoned, self.abandoned_limit, self.limit,
+                )  # fmt: skip
+            raise NoThreadLeft(
+                "the server has too many open streams",
+                code="too_many_streams",
+                status=503,
+                retry_after=_RETRY_AFTER,
+            )
+        try:
+            thread.start()
+        except Exception:  # not KeyboardInterrupt, which may come after it has started
+            self.ended(source)
+            raise
+
+    def abandon(self, source: InThread) -> None:
+        """Count a source as abandoned until its thread has ended."""
+        with self._lock:
+            if source in self._running:
+                self._abandoned.setdefault(source, time.monotonic())
+
+    def ended(self, source: InThread) -> None:
+        """Stop counting a source: its thread is about to end."""
+        with self._lock:
+            self._running.pop(source, None)
+            self._abandoned.pop(source, None)
+
+    def end_all(self) -> None:
+        """Ask every source to end, and wait for those that have not had their time."""
+        with self._lock:
+            running = list(self._running.items())
+        for source, _ in running:
+            self.abandon(source)
+            source.stop()
+        for source, thread in running:
+            since = self._abandoned.get(source)
+            if since is not None and thread.is_alive():
+                thread.join(max(0.0, since + LONGEST_END - time.monotonic()))
+
+
+def _new_thread(run: Callable[..., Any], arguments: tuple[Any, ...]) -> threading.Thread:
+    """Return a daemon thread: one that blocks for ever must not hold the process at its end."""
+    thread = threading.Thread(target=run, args=arguments, name="gaistream-source")
+    with contextlib.suppress(RuntimeError):  # an isolated subinterpreter waits for all of its own
+        thread.daemon = True
+    return thread
+
+
+helper_threads = _HelperThreads()
+atexit.register(helper_threads.end_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=helper_threads.forget_all)
+
+
+def blocking_threads(abandoned: int = 64, total: int = 1000) -> None:
+    """Set how many helper threads blocking sources may hold in this process.
+
+    A sync source under ASGI, and one with `helper_thread=True` under WSGI, runs in a helper thread.
+    A source whose client has gone keeps its thread until it yields the next time. A new source
+    beyond either bound is refused with a StreamError: its response is a 503 with the code
+    "too_many_streams" and `Retry-After`. Threads that are running already go on.
+
+    Args:
+        abandoned: how many threads may be running for streams that are over, at least 1.
+        total: how many helper threads may be running, at least 1.
+
+    Raises:
+        FrameError: a bound is less than 1 (FrameTypeError if it is no int).
+    """
+    check_whole("abandoned", abandoned, 1, 2**31)
+    check_whole("total", total, 1, 2**31)
+    helper_threads.abandoned_limit = abandoned
+    helper_threads.limit = total

@@ -1,0 +1,1 @@
+"""Bytes to events, from anywhere that gives bytes."""

@@ -1,0 +1,1 @@
+"""The life of one stream and of many, on an abstract connection."""

@@ -1,0 +1,212 @@
+"""`sse()` and `ndjson()`: generators of bytes, for any framework that streams an iterator.
+
+An async source gives coalesced chunks with heartbeats, through the engine; a sync one a chunk an
+item, in the caller's own thread. A source that raises ends the stream with the error event: it
+does not raise through. The source is closed in every outcome, also when the iterator is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    Coroutine,
+    Generator,
+    Iterable,
+)
+from typing import Any, overload
+
+from .blocking import BlockingStream
+from ..dialects import DialectName
+from .stream import CLEANUP_TIMEOUT, Stream
+from ..loops.helper_threads import NoThreadLeft
+from ..writing.options import (
+    NDJSONOptions,
+    SSEOptions,
+    check_source_times,
+    keywords_of,
+    refuse_source_timeout,
+    refuse_unknown,
+)
+from ..writing.writer import NDJSONEncoder, SSEEncoder
+
+__all__ = ["ndjson", "sse"]
+
+
+@overload
+def sse(
+    stream: AsyncIterable[Any],
+    options: SSEOptions | None = None,
+    *,
+    dialect: DialectName = "gai",
+    cleanup_timeout: float | None = CLEANUP_TIMEOUT,
+    source_timeout: float | None = None,
+) -> AsyncGenerator[bytes, None]: ...
+@overload
+def sse(
+    stream: Iterable[Any],
+    options: SSEOptions | None = None,
+    *,
+    dialect: DialectName = "gai",
+    cleanup_timeout: float | None = CLEANUP_TIMEOUT,
+    source_timeout: None = None,
+) -> Generator[bytes, None, None]: ...
+def sse(
+    stream: Any,
+    options: SSEOptions | None = None,
+    *,
+    dialect: DialectName = "gai",
+    cleanup_timeout: float | None = CLEANUP_TIMEOUT,
+    source_timeout: float | None = None,
+    **unknown: object,
+) -> AsyncGenerator[bytes, None] | Generator[bytes, None, None]:
+    """Return Server-Sent Events for what a source yields.
+
+    Args:
+        stream: an async or sync iterable of events (or str, dicts with a `type`, …).
+        options: what is written and when; SSEOptions() if None.
+        dialect: "gai"; "json": each item is one payload; "raw": each is a frame.
+        cleanup_timeout: seconds that an async source may take to end once the iterator is closed,
+            before it is cancelled again and left; None: any time.
+        source_timeout: seconds that an async source may be silent before the stream ends with
+            `Error(code="timeout")`; 0 or None: any time.
+
+    Returns:
+        An `AsyncGenerator` for an async source, else a `Generator`, of bytes: whole frames. Both
+        close the source when they are closed, also if they were never begun.
+
+    Raises:
+        EventError: the stream is no iterable of events.
+        FrameError: a time that cannot be honoured.
+    """
+    if unknown:
+        refuse_unknown("sse", unknown, keywords_of(sse), [SSEOptions])
+    encoder = SSEEncoder(options, dialect=dialect)
+    return _iterate(stream, encoder, cleanup_timeout, source_timeout)
+
+
+@overload
+def ndjson(
+    stream: AsyncIterable[Any],
+    options: NDJSONOptions | None = None,
+    *,
+    dialect: DialectName = "gai",
+    cleanup_timeout: float | None = CLEANUP_TIMEOUT,
+    source_timeout: float | None = None,
+) -> AsyncGenerator[bytes, None]: ...
+@overload
+def ndjson(
+    stream: Iterable[Any],
+    options: NDJSONOptions | None = None,
+    *,
+    dialect: DialectName = "gai",
+    cleanup_timeout: float | None = CLEANUP_TIMEOUT,
+    source_timeout: None = None,
+) -> Generator[bytes, None, None]: ...
+def ndjson(
+    stream: Any,
+    options: NDJSONOptions | None = None,
+    *,
+    dialect: DialectName = "gai",
+    cleanup_timeout: float | None = CLEANUP_TIMEOUT,
+    source_timeout: float | None = None,
+    **unknown: object,
+) -> AsyncGenerator[bytes, None] | Generator[bytes, None, None]:
+    """Return lines of JSON for what a source yields; everything else as `sse`."""
+    if unknown:
+        refuse_unknown("ndjson", unknown, keywords_of(ndjson), [NDJSONOptions])
+    encoder = NDJSONEncoder(options, dialect=dialect)
+    return _iterate(stream, encoder, cleanup_timeout, source_timeout)
+
+
+def _iterate(
+    stream: Any, encoder: Any, cleanup_timeout: float | None, source_timeout: float | None
+) -> AsyncGenerator[bytes, None] | Generator[bytes, None, None]:
+    check_source_times(cleanup_timeout, source_timeout)
+    if isinstance(stream, AsyncIterable):
+        life = Stream(
+            stream,
+            encoder,
+            cleanup_timeout=cleanup_timeout,
+            source_timeout=source_timeout or None,
+        )
+        return _AsyncChunks(life)
+    refuse_source_timeout(source_timeout, "an async source")
+    return _Chunks(BlockingStream(stream, encoder))
+
+
+async def _chunks(life: Stream) -> AsyncGenerator[bytes, None]:
+    try:
+        await life.start()
+        if isinstance(life.failure, NoThreadLeft):  # the caller may still answer with its status
+            raise life.failure
+        while (chunk := await life.next_chunk()) is not None:
+            yield chunk
+    finally:
+        await life.close()
+        life.release()
+
+
+class _AsyncChunks(AsyncGenerator[bytes, None]):
+    """A generator of chunks that closes the source also where it was never begun."""
+
+    def __init__(self, life: Stream) -> None:
+        self._life = life
+        self._chunks = _chunks(life)
+
+    def __anext__(self) -> Coroutine[Any, Any, bytes]:
+        return self._chunks.__anext__()
+
+    def asend(self, value: None) -> Coroutine[Any, Any, bytes]:
+        """Return the next chunk; a value that is sent goes nowhere."""
+        return self._chunks.asend(value)
+
+    async def athrow(self, *error: Any) -> bytes:
+        """End the stream, close its source, and raise the error."""
+        self._life.interrupt("cancelled")
+        try:
+            return await self._chunks.athrow(*error)
+        finally:
+            await self._life.close()
+
+    async def aclose(self) -> None:
+        """End the stream and close its source."""
+        self._life.interrupt("client_gone")  # which ends a chunk that somebody still waits for
+        try:
+            await self._chunks.aclose()
+        finally:
+            await self._life.close()
+
+
+def _blocking_chunks(life: BlockingStream) -> Generator[bytes, None, None]:
+    try:
+        yield from life.chunks()
+    finally:
+        life.release()
+
+
+class _Chunks(Generator[bytes, None, None]):
+    """The same for a sync source."""
+
+    def __init__(self, life: BlockingStream) -> None:
+        self._life = life
+        self._chunks = _blocking_chunks(life)
+
+    def __next__(self) -> bytes:
+        return next(self._chunks)
+
+    def send(self, value: None) -> bytes:
+        """Return the next chunk; a value that is sent goes nowhere."""
+        return self._chunks.send(value)
+
+    def throw(self, *error: Any) -> bytes:
+        """End the stream, close its source, and raise the error."""
+        try:
+            return self._chunks.throw(*error)
+        finally:
+            self._life.close()
+
+    def close(self) -> None:
+        """End the stream and close its source."""
+        self._chunks.close()
+        self._life.close()

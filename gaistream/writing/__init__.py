@@ -1,0 +1,1 @@
+"""Events to bytes to a sink: options, encoders, writers and their timer."""

@@ -1,0 +1,207 @@
+"""What is written and when it is flushed: SSEOptions and NDJSONOptions.
+
+Frozen dataclasses, checked when made. What concerns the connection (`cors`, `send_timeout`,
+`hold_headers`, `on_close`) is a keyword of responses and handlers instead.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final
+
+from ..errors import FrameError, FrameTypeError
+
+__all__ = ["NDJSONOptions", "SSEOptions"]
+
+
+class _Default(int):
+    """A value that nobody has set: equal to its value, known by its type."""
+
+    def __repr__(self) -> str:
+        return repr(bool(self)) if self < 2 else int.__repr__(self)
+
+
+_RETRY_MS: Final = _Default(5000)
+_NO_IDS: Final[Any] = _Default(False)
+
+
+LONGEST_RETRY_MS: Final = 2**63 - 1
+
+_LONGEST_SECONDS: Final = 1e9  # beyond any timer, and "for ever" is None
+
+
+def _shown(value: float) -> str:
+    """Say a number in a message, where it is not so long that it would fill pages."""
+    if isinstance(value, int) and value.bit_length() > 64:
+        return f"an int of {value.bit_length()} bits"
+    return repr(value)
+
+
+def check_seconds(name: str, value: object, *, optional: bool) -> None:
+    """Refuse what is no time in seconds, or None where that is one."""
+    if value is None and optional:
+        return
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        expected = "seconds or None" if optional else "seconds"
+        raise FrameTypeError(f"{name} must be {expected}, not {type(value).__name__}")
+    if _LONGEST_SECONDS < value < math.inf:
+        longest = int(_LONGEST_SECONDS)
+        raise FrameError(f"{name} must be at most {longest} seconds, not {_shown(value)}")
+    if not (0 < value < math.inf or (optional and value == 0)):
+        least = "at least 0" if optional else "more than 0"
+        raise FrameError(f"{name} must be {least} and finite, not {_shown(value)}")
+
+
+def check_source_times(cleanup_timeout: object, source_timeout: object) -> None:
+    """Refuse bounds of a source that are no times in seconds."""
+    check_seconds("cleanup_timeout", cleanup_timeout, optional=True)
+    check_seconds("source_timeout", source_timeout, optional=True)
+
+
+def refuse_source_timeout(source_timeout: object, mend: str) -> None:
+    """Raise FrameError if a sync source in the caller's thread is to have a time-out."""
+    if source_timeout:
+        raise FrameError(
+            f"source_timeout needs {mend}: a sync source runs in the thread that asks for its"
+            " items, which nothing can interrupt"
+        )
+
+
+def refuse_unknown(
+    name: str, unknown: Mapping[str, object], known: Iterable[str], options: Iterable[type[Any]]
+) -> None:
+    """Raise TypeError for keywords that a public class or function does not take.
+
+    Args:
+        name: what was called.
+        unknown: the keywords.
+        known: those that it takes.
+        options: the classes of its options.
+    """
+    for keyword in unknown:
+        message = f"{name}() got an unexpected keyword argument {keyword!r}"
+        for kind in options:
+            if keyword in (field.name for field in fields(kind)):
+                raise TypeError(f"{message}: it is an option, {kind.__name__}({keyword}=...)")
+        kinds = " and ".join(kind.__name__ for kind in options)
+        raise TypeError(f"{message}: it takes {', '.join(known)}, and the options of {kinds}")
+
+
+def keywords_of(function: Callable[..., Any]) -> list[str]:
+    """Return the names that a function takes as keywords only."""
+    parameters = inspect.signature(function).parameters.values()
+    return [each.name for each in parameters if each.kind is each.KEYWORD_ONLY]
+
+
+def check_whole(name: str, value: object, least: int, most: int) -> None:
+    """Refuse what is no int from `least` to `most`."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise FrameTypeError(f"{name} must be int, not {type(value).__name__}")
+    if not least <= value <= most:
+        raise FrameError(f"{name} must be from {least} to {most}, not {_shown(value)}")
+
+
+def _check_switch(name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise FrameTypeError(f"{name} must be bool, not {type(value).__name__}")
+
+
+def _check_common(options: SSEOptions | NDJSONOptions) -> None:
+    if options.default is not None and not callable(options.default):
+        kind = type(options.default).__name__
+        raise FrameTypeError(f"default must be callable or None, not {kind}")
+    check_seconds("heartbeat_interval", options.heartbeat_interval, optional=True)
+    _check_switch("flush_after_write", options.flush_after_write)
+    if options.errors not in ("replace", "strict"):
+        raise FrameError(f"errors must be 'strict' or 'replace', not {options.errors!r}")
+    check_whole("buffer_size", options.buffer_size, 1, 2**30)
+    check_seconds("flush_interval", options.flush_interval, optional=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SSEOptions:
+    """How Server-Sent Events are written.
+
+    Attributes:
+        heartbeat_interval: seconds of idleness before a keep-alive comment; 0 or None: none.
+        flush_after_write: True: nothing waits longer than the producer does. False: bytes wait
+            until `buffer_size` is reached or `flush_interval` has passed since the oldest of
+            them, the first event of a stream undelayed.
+        max_retries: while more than 0, error events carry a `retry:` hint (a switch; the name
+            is the original's).
+        retry_ms: that hint in milliseconds; where it was set, it is sent once at the start too.
+        errors: lone surrogates and bytes that are not UTF-8: "replace" them by U+FFFD, or
+            "strict": the write raises.
+        buffer_size: bytes that the buffer starts with, and with flush_after_write False the size
+            at which it is flushed.
+        include_id: write `id:` on every frame, from 1. Where it was not set, handlers do, for a
+            reconnect is known by its id.
+        flush_interval: seconds, the longest that anything waits when flush_after_write is False.
+        default: called with a value in a payload that JSON cannot say (a Decimal, bytes, a set),
+            returns what stands for it; None: such a value raises EncodeError.
+    """
+
+    heartbeat_interval: float | None = 15.0
+    flush_after_write: bool = True
+    max_retries: int = 3
+    retry_ms: int = _RETRY_MS
+    errors: str = "replace"
+    buffer_size: int = 4096
+    include_id: bool = _NO_IDS
+    flush_interval: float = 0.1
+    default: Callable[[Any], Any] | None = None
+
+    def __post_init__(self) -> None:
+        _check_common(self)
+        check_whole("max_retries", self.max_retries, 0, 2**31)
+        check_whole("retry_ms", self.retry_ms, 0, LONGEST_RETRY_MS)
+        if not isinstance(self.include_id, _Default):
+            _check_switch("include_id", self.include_id)
+
+    @property
+    def with_ids(self) -> SSEOptions:
+        """These options with ids, unless they were switched off."""
+        return replace(self, include_id=True) if isinstance(self.include_id, _Default) else self
+
+    @property
+    def first_retry(self) -> int | None:
+        """The reconnection time to send at the start: `retry_ms`, where it was set."""
+        return None if type(self.retry_ms) is _Default else self.retry_ms
+
+    @property
+    def error_retry(self) -> int | None:
+        """The reconnection time to send with an error, or None."""
+        return int(self.retry_ms) if self.max_retries > 0 else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NDJSONOptions:
+    """How newline-delimited JSON is written.
+
+    Attributes:
+        heartbeat_interval: seconds of idleness before a `{"type":"ping"}` line; 0 or None: none.
+        flush_after_write: as in SSEOptions.
+        errors: as in SSEOptions.
+        buffer_size: as in SSEOptions.
+        flush_interval: as in SSEOptions.
+        compact_json: False: one space after each `:` and `,`; still one line.
+        include_timestamp: add `"timestamp"`, the event's time in whole Unix seconds.
+        default: as in SSEOptions.
+    """
+
+    heartbeat_interval: float | None = None
+    flush_after_write: bool = True
+    errors: str = "replace"
+    buffer_size: int = 8192
+    flush_interval: float = 0.1
+    compact_json: bool = True
+    include_timestamp: bool = False
+    default: Callable[[Any], Any] | None = None
+
+    def __post_init__(self) -> None:
+        _check_common(self)
+        _check_switch("compact_json", self.compact_json)
+        _check_switch("include_timestamp", self.include_timestamp)
