@@ -8,6 +8,7 @@ of a program does that while it starts, not in its first request.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ._version import __version__
 from .core import (
     FrameTemplate,
     LineSplitter,
@@ -21,21 +22,20 @@ from .core import (
     encode_sse,
     encode_sse_into,
 )
-from ._version import __version__
 from .errors import GaistreamError, StreamError
 
 if TYPE_CHECKING:
     from . import asgi, events, http, wsgi
-    from .core.json import json_library
     from .chat import ChatRequest, Provider, Source, SourceItem
-    from .streaming.stream import Outcome
+    from .core.json import json_library
     from .loops.helper_threads import blocking_threads
-    from .reading.ndjson import NDJSONReader
-    from .writing.options import NDJSONOptions, SSEOptions
     from .reading.events import read_events
-    from .streaming.server_signals import automatic_drain
+    from .reading.ndjson import NDJSONReader
     from .streaming.drain import drain, drain_on_signals, draining
     from .streaming.iterators import ndjson, sse
+    from .streaming.server_signals import automatic_drain
+    from .streaming.stream import Outcome
+    from .writing.options import NDJSONOptions, SSEOptions
     from .writing.writer import NDJSONEncoder, NDJSONWriter, SSEEncoder, SSEWriter, encode_events
 
 __all__ = [

@@ -10,9 +10,9 @@ import zlib
 import pytest
 from required import need_package
 
+from gaistream.errors import ClientError, ContentEncodingError
 from gaistream.http import content_coding
 from gaistream.http.content_coding import BodyDecoder, unasked_coding
-from gaistream.errors import ClientError, ContentEncodingError
 
 TEXT = b"".join(b"data: %d\n\n" % number for number in range(2000))
 MOST = 2**20

@@ -189,5 +189,6 @@ def test_data_of_one_line_is_copied_once(gs):
     text = b"event: e\ndata: " + b"x" * 65_536 + b"\n\n"
     before = gs.core._core.allocations()
     assert len(decoder.feed(text * 3)) == 3
-    memory, made = (now - then for now, then in zip(gs.core._core.allocations(), before, strict=True))
+    after = gs.core._core.allocations()
+    memory, made = (now - then for now, then in zip(after, before, strict=True))
     assert (memory, made) == (0, 3)

@@ -55,7 +55,8 @@ def test_what_arrives_while_a_send_is_blocked_goes_out_in_the_next(
                 yield item
 
         gate = Gate()
-        serving = asyncio.create_task(gate.serve(gs.streaming.stream.Stream(source(), gs.SSEEncoder())))
+        stream = gs.streaming.stream.Stream(source(), gs.SSEEncoder())
+        serving = asyncio.create_task(gate.serve(stream))
         await gate.blocked.wait()
         for item in ("a", "b", "c"):
             more.put_nowait(item)

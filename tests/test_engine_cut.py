@@ -44,7 +44,8 @@ def test_a_send_that_raises_os_error_is_a_client_that_is_gone(
                 raise ConnectionResetError("gone")
 
     source = Source("a")
-    outcome = run(Gone(at).serve(gs.streaming.stream.Stream(source, gs.SSEEncoder(), send_timeout=60)))
+    stream = gs.streaming.stream.Stream(source, gs.SSEEncoder(), send_timeout=60)
+    outcome = run(Gone(at).serve(stream))
     assert outcome.kind == "client_gone"
     assert source.closings == 1
 

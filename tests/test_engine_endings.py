@@ -268,7 +268,8 @@ def test_a_silent_source_times_out_although_heartbeats_go_out(
         encoder = gs.SSEEncoder(gs.SSEOptions(heartbeat_interval=1))
         loop = asyncio.get_running_loop()
         began = loop.time()
-        outcome = await connection.serve(gs.streaming.stream.Stream(silent(), encoder, source_timeout=5))
+        stream = gs.streaming.stream.Stream(silent(), encoder, source_timeout=5)
+        outcome = await connection.serve(stream)
         assert (outcome.kind, outcome.error.code) == ("failed", "timeout")
         assert 17 <= loop.time() - began < 18.5
         assert connection.body.count(b": keep-alive") > 10

@@ -46,7 +46,8 @@ def test_sends_that_take_a_while_each_but_less_are_not_stalled(gs: ModuleType, r
             yield "a"
             await asyncio.sleep(0.05)
 
-    outcome = run(Slow().serve(gs.streaming.stream.Stream(source(), gs.SSEEncoder(), send_timeout=0.5)))
+    stream = gs.streaming.stream.Stream(source(), gs.SSEEncoder(), send_timeout=0.5)
+    outcome = run(Slow().serve(stream))
     assert outcome.kind == "completed"
 
 

@@ -22,7 +22,9 @@ variable: ContextVar[str] = ContextVar("variable", default="nothing")
 async def streamed(gs: ModuleType, source: Any, **settings: Any) -> tuple[bytes, Any]:
     """Give the body and the outcome of a stream."""
     connection = Connection()
-    stream = gs.streaming.stream.Stream(source, gs.SSEEncoder(gs.SSEOptions(**settings)), send_timeout=60)
+    stream = gs.streaming.stream.Stream(
+        source, gs.SSEEncoder(gs.SSEOptions(**settings)), send_timeout=60
+    )
     outcome = await connection.serve(stream)
     return connection.body, outcome
 

@@ -12,8 +12,8 @@ from scripted_asgi import Connection, Source, run
 from virtual_time import VirtualTimeLoop
 
 import gaistream
-from gaistream.streaming.clock import clock
 from gaistream.loops.sources import is_left_running, open_source, source_name
+from gaistream.streaming.clock import clock
 
 pytest.importorskip("starlette", reason="Starlette is not installed")
 

@@ -19,10 +19,10 @@ from virtual_time import VirtualTimeLoop
 
 from gaistream import SSEOptions
 from gaistream.asgi import SSEResponse
-from gaistream.streaming.clock import LAST_SEND, clock
 from gaistream.errors import FrameError
 from gaistream.frameworks._server_drain import abort_unread
 from gaistream.frameworks.uvicorn import Server
+from gaistream.streaming.clock import LAST_SEND, clock
 from gaistream.streaming.drain import Drain
 
 STACKS = [("h11", "asyncio"), ("httptools", "uvloop")]

@@ -58,7 +58,9 @@ class Sending(Connection):
 
 def stream_of(gs: ModuleType, source: Any, **settings: Any) -> Any:
     """Give a stream."""
-    return gs.streaming.stream.Stream(source, gs.SSEEncoder(gs.SSEOptions(**settings)), send_timeout=60)
+    return gs.streaming.stream.Stream(
+        source, gs.SSEEncoder(gs.SSEOptions(**settings)), send_timeout=60
+    )
 
 
 # ---- where and when ----

@@ -19,7 +19,9 @@ SOURCE = Path(gaistream.__file__)
 HEAVY = {"asyncio", "concurrent", "dataclasses", "email", "http", "inspect", "json", "logging",
          "orjson", "socket", "ssl", "urllib", "uuid"}
 TWIN = {"core._core"} if gaistream.backend == "native" else {
-    f"core.pure.{file.stem}".removesuffix(".__init__") for file in SOURCE.parent.glob("core/pure/*.py")}
+    f"core.pure.{file.stem}".removesuffix(".__init__")
+    for file in SOURCE.parent.glob("core/pure/*.py")
+}
 CORE = {"core", "_version", "errors"} | TWIN
 
 

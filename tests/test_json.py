@@ -266,7 +266,8 @@ def test_a_pydantic_dataclass_is_dumped_by_pydantic(library, slots):
 
 def test_importing_it_imports_no_optional_library():
     heavy = "{'numpy', 'pydantic', 'msgspec', 'pydantic_core'}"
-    assert in_a_child(f"import sys, gaistream.core.json; print({heavy} & {{*sys.modules}})") == "set()"
+    program = f"import sys, gaistream.core.json; print({heavy} & {{*sys.modules}})"
+    assert in_a_child(program) == "set()"
 
 
 def test_without_orjson_the_standard_library_serves():

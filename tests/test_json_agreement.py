@@ -31,7 +31,8 @@ from json_payloads import (
     record,
 )
 
-from gaistream.core import json_types as _forms, json as _json
+from gaistream.core import json as _json
+from gaistream.core import json_types as _forms
 from gaistream.errors import EncodeError
 
 

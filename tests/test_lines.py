@@ -164,7 +164,9 @@ def test_the_work_on_an_unfinished_line_is_linear(gs, kind, monkeypatch):
     else:
         lines_of = gs.core.pure.lines.lines_of
         monkeypatch.setattr(
-            gs.core.pure.lines, "lines_of", lambda data: looked_at.append(len(data)) or lines_of(data)
+            gs.core.pure.lines,
+            "lines_of",
+            lambda data: looked_at.append(len(data)) or lines_of(data),
         )
     for _ in range(100_000):
         reader.feed(b"data:56789")

@@ -73,7 +73,8 @@ def test_an_answer_that_is_being_given_may_be_finished(gs: ModuleType, run: Run)
             yield "b"
 
         connection = Connection()
-        serving = asyncio.create_task(connection.serve(gs.streaming.stream.Stream(source(), gs.SSEEncoder())))
+        stream = gs.streaming.stream.Stream(source(), gs.SSEEncoder())
+        serving = asyncio.create_task(connection.serve(stream))
         await turns(5)
         ended = gs.drain(SECONDS)
         await turns(5)
@@ -129,7 +130,8 @@ def test_a_send_that_hangs_is_broken_off_after_the_grace_time(gs: ModuleType, ru
 
     async def main() -> None:
         source = Idle()
-        serving = asyncio.create_task(Stuck().serve(gs.streaming.stream.Stream(source(), gs.SSEEncoder())))
+        stream = gs.streaming.stream.Stream(source(), gs.SSEEncoder())
+        serving = asyncio.create_task(Stuck().serve(stream))
         await source.waits.wait()
         await gs.drain(0)
         assert (await serving).kind == "drained"
@@ -152,7 +154,8 @@ def test_a_source_that_yields_on_when_it_is_cancelled_says_nothing_more(
                 yield "late"
 
         connection = Connection()
-        serving = asyncio.create_task(connection.serve(gs.streaming.stream.Stream(source(), gs.SSEEncoder())))
+        stream = gs.streaming.stream.Stream(source(), gs.SSEEncoder())
+        serving = asyncio.create_task(connection.serve(stream))
         await waits.wait()
         await gs.drain(0)
         assert (await serving).kind == "drained"
@@ -176,7 +179,8 @@ def test_what_a_source_raises_while_it_is_ended_is_logged(
             yield ""
 
         connection = Connection()
-        serving = asyncio.create_task(connection.serve(gs.streaming.stream.Stream(source(), gs.SSEEncoder())))
+        stream = gs.streaming.stream.Stream(source(), gs.SSEEncoder())
+        serving = asyncio.create_task(connection.serve(stream))
         await waits.wait()
         await gs.drain(0)
         outcome = await serving
@@ -201,7 +205,8 @@ def test_a_source_may_ask_also_in_its_helper_thread(gs: ModuleType, run: Run) ->
             yield "last words"
 
         connection = Connection()
-        serving = asyncio.create_task(connection.serve(gs.streaming.stream.Stream(source(), gs.SSEEncoder())))
+        stream = gs.streaming.stream.Stream(source(), gs.SSEEncoder())
+        serving = asyncio.create_task(connection.serve(stream))
         await asyncio.to_thread(asked.wait)
         ended = gs.drain(SECONDS)
         go_on.set()

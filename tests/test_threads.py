@@ -212,7 +212,7 @@ def test_a_decoder_whose_loads_is_slow_refuses_the_others(gs: ModuleType) -> Non
 
 @pytest.mark.parametrize("kind", ["SSEFrames", "NDJSONFrames"])
 def test_frames_that_many_write_and_take_stay_whole_memory(native: ModuleType, kind: str) -> None:
-    frames = getattr(native._backend, kind)(Scripted(native), 16)
+    frames = getattr(native.core, kind)(Scripted(native), 16)
 
     def work(number: int) -> Any:
         frames.write("text" * (number % 300))

@@ -10,17 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Generic, Never, TypeVar, Unpack
 
 from .. import http
-from .client import Client, Gone, Receive, Scope, Send
-from .response import (
-    StreamApp,
-    answered_by_application,
-    faults_are_answered,
-    refuse,
-    send_answer,
-)
 from ..chat import Source
 from ..dialects import DialectName
-from ..streaming.stream import CLEANUP_TIMEOUT, Outcome, Stream
 from ..errors import is_public, ungrouped
 from ..http.handler import (
     Answer,
@@ -31,10 +22,19 @@ from ..http.handler import (
     ResponseSettings,
     check_keywords,
 )
-from ..writing.options import NDJSONOptions, SSEOptions, check_seconds, check_source_times
-from ..streaming.server_signals import DEFAULT_GRACE
 from ..streaming.drain import check_drain, drain_on_signals, refusal
+from ..streaming.server_signals import DEFAULT_GRACE
+from ..streaming.stream import CLEANUP_TIMEOUT, Outcome, Stream
+from ..writing.options import NDJSONOptions, SSEOptions, check_seconds, check_source_times
 from ..writing.writer import NDJSONEncoder, SSEEncoder
+from .client import Client, Gone, Receive, Scope, Send
+from .response import (
+    StreamApp,
+    answered_by_application,
+    faults_are_answered,
+    refuse,
+    send_answer,
+)
 
 __all__ = [
     "DrainMiddleware",
@@ -305,7 +305,7 @@ def event_handler(
 class DrainMiddleware:
     """An ASGI app around another that drains its streams when the server gets SIGTERM or SIGINT.
 
-    It takes the place of `gaistream.streaming.automatic_drain`, which does that with nothing configured: with
+    It takes the place of `gaistream.automatic_drain`, which does that with nothing configured: with
     its own grace time, at SIGINT too, and with a hint when to reconnect. It acts while the lifespan
     lasts, see `gaistream.drain_on_signals`; requests pass untouched. The server has to run the
     lifespan protocol.

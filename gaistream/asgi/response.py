@@ -12,11 +12,8 @@ from typing import Any
 
 from .. import http
 from .._log import log
-from .client import Client, Message, Receive, Scope, Send, log_unread_body
 from ..dialects import DialectName
-from ..streaming.stream import Outcome, Stream
 from ..errors import StreamError, is_http_error, is_public
-from ..loops.event_loop import event_loop
 from ..http.handler import (
     Answer,
     CORSLike,
@@ -25,7 +22,10 @@ from ..http.handler import (
     error_answer,
     kept_in_errors,
 )
+from ..loops.event_loop import event_loop
 from ..streaming.drain import refusal
+from ..streaming.stream import Outcome, Stream
+from .client import Client, Message, Receive, Scope, Send, log_unread_body
 
 __all__ = [
     "StreamApp",

@@ -17,7 +17,6 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from ..core import json as _json
 from ..core import (
     LineSplitter,
     NDJSONDecoder,
@@ -26,6 +25,7 @@ from ..core import (
     encode_sse,
     read_json,
 )
+from ..core import json as _json
 from ..dialects import create_reader
 from ..dialects.protocols import DONE
 from ..errors import EventTooLarge, FrameError, NDJSONError

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .. import __version__
-from ..reading.chunks import body_of
-from ..errors import ClientError, ContentEncodingError
 from ..client.http import Excerpt, http_library, refused_coding
+from ..errors import ClientError, ContentEncodingError
+from ..reading.chunks import body_of
 from ._http_rules import TYPES
 from ._terminal import UnusableError, stdin
 

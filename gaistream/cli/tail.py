@@ -8,9 +8,8 @@ from typing import Any
 
 import click
 
-from ..core import json
-from ..core import NDJSONDecoder, ServerSentEvent, SSEDecoder, read_json
 from ..client import Reconnecting, connect_sse
+from ..core import NDJSONDecoder, ServerSentEvent, SSEDecoder, json, read_json
 from ..dialects.protocols import Ending, text_of
 from ..errors import ClientError, EventTooLarge, NDJSONError
 from ..http import is_event_stream

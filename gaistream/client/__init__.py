@@ -19,9 +19,9 @@ from ..errors import (
     ResponseError,
     StatusError,
 )
-from .http import http_library
 from ..reading.responses import aiter_events, iter_events
 from ._policy import Reconnecting, ReconnectPolicy, ends_answer
+from .http import http_library
 
 if TYPE_CHECKING:
     from ._async import AsyncEventSource

@@ -15,9 +15,9 @@ import anyio
 
 from ..core import ServerSentEvent
 from ..reading.chunks import abody_of
-from .http import Excerpt
 from ._base import LINGER, Source
 from ._plan import Verdict
+from .http import Excerpt
 
 
 class AsyncEventSource(Source):

@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 
 from ..core import ServerSentEvent
 from ..errors import ContentEncodingError
-from .http import http_library
 from ..reading.ndjson import MAX_BYTES
 from ._plan import LONGEST_ID, Plan, State, Verdict
 from ._policy import Reconnecting, ReconnectPolicy
+from .http import http_library
 
 if TYPE_CHECKING:
     import httpx

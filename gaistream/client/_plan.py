@@ -22,7 +22,6 @@ from http import HTTPStatus
 from typing import Any, Literal, NoReturn
 
 from ..core import ServerSentEvent, SSEDecoder
-from ..http.content_coding import unasked_coding
 from ..dialects.protocols import Ending
 from ..errors import (
     ClientError,
@@ -34,6 +33,7 @@ from ..errors import (
     StatusError,
 )
 from ..http import MEDIA_TYPES, error_message, is_event_stream, retry_after
+from ..http.content_coding import unasked_coding
 from ..reading.ndjson import MAX_BYTES
 from ._policy import Reconnecting, ReconnectPolicy
 

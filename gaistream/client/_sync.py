@@ -14,9 +14,9 @@ from typing import Any, Self
 
 from ..core import ServerSentEvent
 from ..reading.chunks import body_of
-from .http import Excerpt
 from ._base import LINGER, Source
 from ._plan import Verdict
+from .http import Excerpt
 
 
 class EventSource(Source):

@@ -11,9 +11,9 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Self
 
-from ..reading.chunks import abody_of, body_of
-from ..http.content_coding import unasked_coding
 from ..errors import ContentEncodingError
+from ..http.content_coding import unasked_coding
+from ..reading.chunks import abody_of, body_of
 
 if TYPE_CHECKING:
     import httpx

@@ -26,9 +26,9 @@ from datetime import UTC, date, datetime
 from functools import partial
 from typing import Any, Final
 
+from ..errors import EncodeError, FrameError
 from . import install_json, nests_deeper
 from .json_types import Refused, form, form_of, numpy_form
-from ..errors import EncodeError, FrameError
 
 DEEPEST: Final = 254  # orjson's limit; it holds for lists and dicts, and a tuple above them counts
 _BASES: Final = (str, int, list, dict)  # their subclasses, Enums too, are taken for them

@@ -6,8 +6,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..core import json as _json
 from ..core import FrameTemplate, ServerSentEvent, read_json
+from ..core import json as _json
 from ..errors import EventError
 from ..events import Done, Error, Event, ReasoningDelta, TextDelta
 from .items import OWN_JSON, event_of

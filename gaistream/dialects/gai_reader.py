@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..core import json
-from ..core import ServerSentEvent, read_json
+from ..core import ServerSentEvent, json, read_json
 from ..errors import EventError
 from ..events import Done, Error, Event, Raw, ReasoningDelta, TextDelta
 from .base import EventStream

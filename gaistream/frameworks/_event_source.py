@@ -11,18 +11,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ..core import json
-from ..core import ServerSentEvent as _ServerSentEvent
-from ..core import SSEFrames
 from .._log import log
-from ..streaming.clock import Clock
+from ..core import ServerSentEvent as _ServerSentEvent
+from ..core import SSEFrames, json
 from ..dialects.plain import PlainSSE
-from ..streaming.stream import OutcomeKind, Stream
 from ..errors import FrameTypeError
 from ..loops.event_loop import Breakable, Task, Timer, event_loop
-from ..writing.options import SSEOptions
-from ..streaming.drain import Drain
 from ..loops.sources import Owned, close_source
+from ..streaming.clock import Clock
+from ..streaming.drain import Drain
+from ..streaming.stream import OutcomeKind, Stream
+from ..writing.options import SSEOptions
 
 _LINE_BREAKING: Final = re.compile(r"[\r\n\0]")
 

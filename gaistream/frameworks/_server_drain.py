@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from ..streaming.clock import LAST_SEND
-from ..streaming.server_signals import DEFAULT_GRACE
 from ..streaming.drain import Drain, check_drain
+from ..streaming.server_signals import DEFAULT_GRACE
 
 _POLL = 0.1  # seconds; a second drain may shorten the grace meanwhile
 

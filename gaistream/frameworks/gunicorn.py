@@ -28,10 +28,10 @@ except ImportError as error:
         name="gunicorn",
     ) from error
 
-from ..wsgi import draining as blocking_shutdown
 from ..asgi.client import Receive, Scope, Send
 from ..streaming.clock import LAST_SEND
 from ..streaming.drain import Drain, drain, drain_on_signals
+from ..wsgi import draining as blocking_shutdown
 from ._server_drain import DrainingWorker, grace_over
 
 if TYPE_CHECKING:

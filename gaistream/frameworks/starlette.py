@@ -35,11 +35,11 @@ from .. import asgi, http
 from ..asgi.response import StreamApp
 from ..chat import Source
 from ..dialects import DialectName
-from ..streaming.stream import CLEANUP_TIMEOUT, Outcome
 from ..errors import FrameError, FrameTypeError
 from ..http.handler import SERVERS_OWN, CORSLike, check_keywords, check_settings
-from ..writing.options import NDJSONOptions, SSEOptions, check_seconds
 from ..loops.sources import open_source
+from ..streaming.stream import CLEANUP_TIMEOUT, Outcome
+from ..writing.options import NDJSONOptions, SSEOptions, check_seconds
 from ._event_source import (
     EventSourceEncoder,
     Fed,
@@ -220,7 +220,7 @@ class EventSourceResponse(_Streamed):
             the client has gone, while the source is cancelled; the response waits for it, for
             `cleanup_timeout` at most.
         shutdown_event: its `set()` is called when the streams are drained, at SIGTERM and SIGINT
-            (`gaistream.streaming.automatic_drain`) or by `gaistream.drain`: an anyio.Event or the like, which
+            (`gaistream.automatic_drain`) or by `gaistream.drain`: an anyio.Event or the like, which
             the source may look at.
         shutdown_grace_period: seconds from then on that the source has to end by itself; within
             the grace time of a DrainMiddleware, `drain_on_signals` or `drain`, if there is one.

@@ -20,8 +20,8 @@ except ImportError as error:
     ) from error
 
 from ..streaming.clock import clock
-from ..streaming.server_signals import DEFAULT_GRACE
 from ..streaming.drain import check_drain, drain, drain_on_signals
+from ..streaming.server_signals import DEFAULT_GRACE
 from ._server_drain import abort_unread, grace_within
 
 __all__ = ["Server"]

@@ -10,13 +10,19 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypedDict
 
-from ..core import json
-from ..core import encode_sse
 from .._log import log
+from ..core import encode_sse, json
 from ..dialects import DialectName
 from ..dialects.items import error_object
-from ..streaming.stream import Outcome
 from ..errors import FrameError, FrameTypeError, StreamError, is_http_error, is_public
+from ..streaming.stream import Outcome
+from ..writing.options import (
+    LONGEST_RETRY_MS,
+    NDJSONOptions,
+    SSEOptions,
+    keywords_of,
+    refuse_unknown,
+)
 from . import (
     ALLOWED_METHODS,
     CORS,
@@ -25,13 +31,6 @@ from . import (
     MEDIA_TYPES,
     headers,
     merge_headers,
-)
-from ..writing.options import (
-    LONGEST_RETRY_MS,
-    NDJSONOptions,
-    SSEOptions,
-    keywords_of,
-    refuse_unknown,
 )
 
 _HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")

@@ -16,8 +16,8 @@ from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from typing import Any, Final
 
-from ..core import estimate_size
 from .._log import log
+from ..core import estimate_size
 from ..errors import EventError
 from .event_loop import EventLoop, Future, event_loop
 from .helper_threads import LONGEST_END, helper_threads

@@ -16,18 +16,17 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..core import json
 from .. import http
-from ..core import ServerSentEvent, read_json
 from .._log import late_logger
 from ..chat import ChatRequest
-from ..reading.chunks import abody_of
-from ..errors import ContentEncodingError, EventTooLarge, StreamError
-from ..loops.event_loop import event_loop
-from ..events import Done, Error, Event
 from ..client.http import Excerpt, http_library, refused_coding
-from ..reading.ndjson import MAX_BYTES
+from ..core import ServerSentEvent, json, read_json
+from ..errors import ContentEncodingError, EventTooLarge, StreamError
+from ..events import Done, Error, Event
+from ..loops.event_loop import event_loop
+from ..reading.chunks import abody_of
 from ..reading.events import EventDecoder
+from ..reading.ndjson import MAX_BYTES
 
 if TYPE_CHECKING:
     import httpx

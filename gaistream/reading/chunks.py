@@ -23,8 +23,8 @@ from collections.abc import (
 from functools import partial
 from typing import Any
 
-from ..http.content_coding import BodyDecoder
 from ..errors import FrameTypeError
+from ..http.content_coding import BodyDecoder
 from ..loops.event_loop import event_loop
 from ..loops.linger import alinger, linger
 from ..loops.sources import close_blocking, close_source, open_source

@@ -15,10 +15,10 @@ from socket import socket
 from typing import IO, Any, overload
 
 from ..core import NDJSONDecoder, ServerSentEvent, SSEDecoder, read_json
-from .chunks import Chunks
 from ..dialects import EventStream, create_reader
 from ..errors import EventTooLarge, FrameError, NDJSONError
 from ..events import Error, Event
+from .chunks import Chunks
 from .ndjson import MAX_BYTES, AsyncReader, SyncReader
 from .responses import refused_type
 

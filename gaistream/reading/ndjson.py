@@ -16,8 +16,8 @@ from types import EllipsisType
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 from ..core import NDJSONDecoder
-from .chunks import MARK, TEXT, Chunks, not_text
 from ..errors import EventTooLarge, FrameError, FrameTypeError, NDJSONError
+from .chunks import MARK, TEXT, Chunks, not_text
 
 __all__ = ["MAX_BYTES", "AsyncReader", "NDJSONReader", "Reader", "SyncReader"]
 

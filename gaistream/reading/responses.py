@@ -11,7 +11,6 @@ import time
 from typing import Any
 
 from ..core import ServerSentEvent, SSEDecoder
-from .chunks import Chunks
 from ..errors import ContentTypeError, FrameTypeError, StatusError
 from ..http import (
     MEDIA_TYPES,
@@ -21,6 +20,7 @@ from ..http import (
     is_json,
     media_type,
 )
+from .chunks import Chunks
 from .ndjson import MAX_BYTES, AsyncReader, SyncReader
 
 __all__ = ["AsyncEventsOfResponse", "EventsOfResponse", "aiter_events", "iter_events"]

@@ -14,13 +14,13 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
-from . import thread_clock
-from .clock import clock
-from .stream import Outcome, OutcomeKind, Route, Stream, log_failure, write_end, write_prelude
 from ..errors import ungrouped
 from ..loops.event_loop import EventLoop, event_loop
 from ..loops.greenlets import Runner
 from ..loops.sources import check_iterable, close_blocking, source_name
+from . import thread_clock
+from .clock import clock
+from .stream import Outcome, OutcomeKind, Route, Stream, log_failure, write_end, write_prelude
 
 
 class BlockingStream:

@@ -14,9 +14,9 @@ import math
 from contextvars import ContextVar
 from typing import Any, Protocol
 
-from . import server_signals
 from .._log import log
 from ..loops.event_loop import EventLoop, Timer, event_loop
+from . import server_signals
 
 LAST_SEND = 1.0  # seconds that a send may go on, once it is only in the way
 _GRID = 16  # points of the grid, at least, within a stream's delay

@@ -19,12 +19,12 @@ import threading
 from collections.abc import Callable, Generator, Iterator
 from typing import Any, Final
 
-from . import thread_clock
-from .signals import ChainedSignals
-from .clock import LAST_SEND, Clock, clock, clock_of_stream
 from ..errors import StreamError
 from ..writing.options import LONGEST_RETRY_MS, check_seconds, check_whole
+from . import thread_clock
+from .clock import LAST_SEND, Clock, clock, clock_of_stream
 from .server_signals import DEFAULT_GRACE
+from .signals import ChainedSignals
 
 _STEPS: Final = 40  # in which a drain goes on
 _IDLE_STEPS: Final = 30  # those in which idle streams end; the others are for answers
@@ -257,7 +257,7 @@ def drain_on_signals(
 ) -> Iterator[None]:
     """Have SIGTERM and SIGINT drain the event loop that runs here, as long as this block lasts.
 
-    It takes the place of `gaistream.streaming.automatic_drain` on this loop: with this grace time, at SIGINT
+    It takes the place of `gaistream.automatic_drain` on this loop: with this grace time, at SIGINT
     too, and with `retry_ms`. The handler that stood before is called too. A second signal ends all
     streams at once. Enter it where the application starts, in its lifespan: by then the server has
     set its own handlers. Outside of the main thread there are no signals, and nothing is done.

@@ -16,9 +16,7 @@ from collections.abc import (
 )
 from typing import Any, overload
 
-from .blocking import BlockingStream
 from ..dialects import DialectName
-from .stream import CLEANUP_TIMEOUT, Stream
 from ..loops.helper_threads import NoThreadLeft
 from ..writing.options import (
     NDJSONOptions,
@@ -29,6 +27,8 @@ from ..writing.options import (
     refuse_unknown,
 )
 from ..writing.writer import NDJSONEncoder, SSEEncoder
+from .blocking import BlockingStream
+from .stream import CLEANUP_TIMEOUT, Stream
 
 __all__ = ["ndjson", "sse"]
 

@@ -19,8 +19,8 @@ import threading
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
-from .signals import ChainedSignals
 from ..writing.options import check_seconds
+from .signals import ChainedSignals
 
 if TYPE_CHECKING:
     from .clock import Clock

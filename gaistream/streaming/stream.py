@@ -18,14 +18,14 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol
 
-from ..core import FrameSender, SourceReader
 from .._log import log
-from .clock import LAST_SEND, Clock, clock, clock_of_stream
+from ..core import FrameSender, SourceReader
 from ..errors import EncodeError, GaistreamError, StreamError, is_http_error, ungrouped
 from ..loops.event_loop import Breakable, End, EventLoop, Future, Task
 from ..loops.handover import Rest, Send
 from ..loops.sources import close_source, is_left_running, open_source, source_name
 from ..writing.writer import write_failure
+from .clock import LAST_SEND, Clock, clock, clock_of_stream
 
 OutcomeKind = Literal["completed", "failed", "client_gone", "stalled", "cancelled", "drained"]
 

@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable
 from typing import Any, cast
 
-from .clock import Clock
 from ..loops.event_loop import EventLoop
+from .clock import Clock
 
 __all__ = ["ThreadClock", "in_threads"]
 

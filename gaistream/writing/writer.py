@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Self
 
-from ..core import json as _json
-from ..core import FrameWriter, NDJSONFrames, SSEFrames
 from .._log import log
+from ..core import FrameWriter, NDJSONFrames, SSEFrames
+from ..core import json as _json
 from ..dialects import DialectName, create
 from ..dialects.items import error_event
 from ..errors import FrameError, FrameTypeError, SinkError

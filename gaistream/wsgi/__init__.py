@@ -18,13 +18,9 @@ from typing import Any, Final, Generic, Never, TypeVar, Unpack
 
 from .. import http
 from .._log import log
-from ..streaming.blocking import BlockingStream, LoopStream
-from .draining import drain, drain_on_signals, refusal_in_threads
 from ..chat import Source
 from ..dialects import DialectName
-from ..streaming.stream import CLEANUP_TIMEOUT, Outcome, Stream
 from ..errors import is_public, ungrouped
-from ..loops.greenlets import Runner, close_runner, new_runner
 from ..http.handler import (
     Answer,
     CORSLike,
@@ -38,6 +34,9 @@ from ..http.handler import (
     error_answer,
     kept_in_errors,
 )
+from ..loops.greenlets import Runner, close_runner, new_runner
+from ..streaming.blocking import BlockingStream, LoopStream
+from ..streaming.stream import CLEANUP_TIMEOUT, Outcome, Stream
 from ..writing.options import (
     NDJSONOptions,
     SSEOptions,
@@ -45,6 +44,7 @@ from ..writing.options import (
     refuse_source_timeout,
 )
 from ..writing.writer import NDJSONEncoder, SSEEncoder
+from .draining import drain, drain_on_signals, refusal_in_threads
 
 __all__ = [
     "NDJSONResponse",

@@ -16,12 +16,12 @@ import time
 from types import FrameType
 from typing import Any, cast
 
-from ..streaming import thread_clock
-from ..streaming.signals import ChainedSignals
-from ..streaming.clock import LAST_SEND
 from ..errors import StreamError
-from ..streaming.server_signals import DEFAULT_GRACE
+from ..streaming import thread_clock
+from ..streaming.clock import LAST_SEND
 from ..streaming.drain import Drain, check_drain, drain_at_signal, drain_clock, refusal
+from ..streaming.server_signals import DEFAULT_GRACE
+from ..streaming.signals import ChainedSignals
 
 __all__ = ["BlockingDrain", "drain", "drain_on_signals", "refusal_in_threads"]
 

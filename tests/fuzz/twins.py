@@ -14,7 +14,8 @@ from typing import Any
 import atheris
 
 import gaistream
-from gaistream.core import _core, json as _json, pure
+from gaistream.core import _core, pure
+from gaistream.core import json as _json
 
 pure.install_json(
     _json.fast_dumps, _json.json_default, _json.json_option, _json.json_line_option,

@@ -104,6 +104,7 @@ def changed_wheel(wheel: Path, name: str, *, without: str = "-", more: dict) -> 
 
 
 ANY, LINUX = "x-0-py3-none-any.whl", "x-0-cp311-cp311-linux_x86_64.whl"
+PAGE = "gaistream/cli/demo/page/index.html"
 MODULE = "gaistream/core/_core.cpython-311-x86_64-linux-gnu.so"
 
 
@@ -111,7 +112,7 @@ MODULE = "gaistream/core/_core.cpython-311-x86_64-linux-gnu.so"
     (ANY, "gaistream/py.typed", {}, "gaistream/py.typed is missing"),
     (ANY, "gaistream/core/_core.pyi", {}, "gaistream/core/_core.pyi is missing"),
     (ANY, "gaistream/handbook/wire.md", {}, "gaistream/handbook/wire.md is missing"),
-    (ANY, "gaistream/cli/demo/page/index.html", {}, "gaistream/cli/demo/page/index.html is missing"),
+    (ANY, PAGE, {}, f"{PAGE} is missing"),
     (ANY, "-", {"src/core.pyx": ""}, "src/core.pyx does not belong there"),
     (ANY, "-", {"tests/conftest.py": ""}, "tests/conftest.py does not belong there"),
     (ANY, "-", {MODULE: ""}, "1 compiled cores in a wheel for any"),

@@ -28,9 +28,9 @@ from starlette.routing import Route
 from wild_sources import NAMES, Sources
 
 from gaistream import NDJSONOptions, SSEOptions
+from gaistream.frameworks.starlette import NDJSONResponse, SSEResponse
 from gaistream.streaming.clock import clock
 from gaistream.streaming.stream import Stream
-from gaistream.frameworks.starlette import NDJSONResponse, SSEResponse
 
 SEND_TIMEOUT = 0.5  # seconds
 POOLED = "AnyIO worker thread"  # GZipMiddleware compresses in it; anyio keeps it for the next

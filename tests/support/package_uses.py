@@ -147,7 +147,7 @@ async def draining(gs: ModuleType) -> Any:
 
 def automatic_drain(gs: ModuleType) -> Any:
     gs.automatic_drain(3)
-    return gs.automatic_drain(), refused(gs.streaming.automatic_drain, -1)
+    return gs.automatic_drain(), refused(gs.automatic_drain, -1)
 
 
 def drain(gs: ModuleType) -> Any:

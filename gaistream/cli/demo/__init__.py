@@ -1,4 +1,7 @@
-"""`gaistream demo`: the chat page, answered token by token."""
+"""`gaistream demo`: a chat page that shows a stream as it arrives, and its server.
+
+Needs the extra `demo` (Starlette and uvicorn) besides click.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,19 @@ import os
 import click
 
 from ...chat import Provider
-from .app import listen, serve
 from ...providers.docs import DocsProvider
 from ...providers.openai import OpenAIProvider
+
+try:
+    from .app import create_app, listen, serve
+except ModuleNotFoundError as error:
+    if error.name is not None and error.name.startswith("gaistream"):
+        raise
+    raise ImportError(
+        f"gaistream.cli.demo needs {error.name}: pip install 'gaistream[demo]'", name=error.name
+    ) from error
+
+__all__ = ["command", "create_app", "serve"]
 
 _MEND_PORT = "; a port from 1024 on needs no privilege"
 

@@ -31,8 +31,8 @@ from ...asgi import ndjson_handler, sse_handler
 from ...asgi.response import send_answer
 from ...chat import ChatRequest, Provider
 from ...errors import StreamError
-from ...http.handler import error_answer
 from ...http import IncomingRequest
+from ...http.handler import error_answer
 from ...writing.options import NDJSONOptions
 
 __all__ = ["create_app", "listen", "serve"]

@@ -1,7 +1,7 @@
 """Text to bytes: UTF-8 with surrogates refused or repaired, JSON strings, lines, payloads.
 
 Everything here is strict by default and says exactly what is wrong; `errors="replace"` writes
-U+FFFD instead. JSON payloads are encoded by functions that gaistream/core/json.py installs, for this
+U+FFFD instead. JSON payloads are encoded by functions of gaistream/core/json.py, for this
 package knows no JSON library. Twin of src/text.pxi.
 """
 

@@ -4,7 +4,8 @@ A write holds the lock until its frames are with the sink, so frames are whole a
 whatever the number of threads, and an encoder's state is one thread's at a time. A sink that
 raises ends the writer. An exception out of a signal's handler never leaves the lock taken, and
 neither does a fork while another thread holds it. What is seldom asked, such as how a writer ends
-and what a sink may answer, is in gaistream/writing/writer.py, for both twins. Twin of src/writer.pxi.
+and what a sink may answer, is in gaistream/writing/writer.py, for both.
+Twin of src/writer.pxi.
 """
 
 from __future__ import annotations
