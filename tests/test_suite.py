@@ -13,8 +13,8 @@ from suite import RoomReporter, encodable, names_its_twin, room_of
 @pytest.mark.parametrize(
     ("nodeid", "room"),
     [
-        ("tests/test_client_cuts.py::test_it[a::b]", "client"),
-        ("tests/test_lines.py", "lines"),
+        ("tests/client/test_cuts.py::test_it[a::b]", "client"),
+        ("tests/test_imports.py", "package"),
         ("tests/release/test_dist.py::test_it", "release"),
         ("tests/streaming/test_clock.py::test_it", "streaming"),
         ("tests/core/pure/test_sse.py::test_it", "core"),
@@ -28,7 +28,7 @@ def test_one_line_a_room_when_its_last_test_has_ended_and_one_a_reason():
     lines = []
     terminal = SimpleNamespace(write_line=lines.append, stats={}, showfspath=True)
     reporter = RoomReporter(terminal)
-    tests = ["tests/test_a.py::test_1", "tests/test_b.py::test_2", "tests/test_a_more.py::test_3"]
+    tests = ["tests/a/test_1.py::test", "tests/b/test_2.py::test", "tests/a/test_3.py::test"]
     reporter.pytest_xdist_node_collection_finished(None, tests)
     reporter.pytest_xdist_node_collection_finished(None, tests)  # of the second process
     for nodeid, outcome in zip(tests, ["passed", "failed", "skipped"], strict=True):

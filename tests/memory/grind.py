@@ -19,7 +19,7 @@ PROGRAM = Path(__file__).parent / "exercise.py"
 
 
 def ours(error: Tree.Element) -> bool:
-    """Tell whether the core had a part in an error; leaks are test_leaks.py's."""
+    """Tell whether the core had a part in an error; leaks are tests/core/test_leaks.py's."""
     kind = error.findtext("kind") or ""
     files = [found.text or "" for found in error.iter("obj")]
     return not kind.startswith("Leak_") and (

@@ -4,7 +4,7 @@ The core is built with both (build/asan), and the tests that drive it run on tha
 beside each other under hypothesis, the vectors at every cut, many threads. A read or write outside
 of an object, a use after its end, an overflow or a bad shift ends the process with a report, which
 is printed; then this fails, as it does where a test fails. Memory that is not given back is not
-looked for here: tests/test_leaks.py counts it. Needs gcc.
+looked for here: tests/core/test_leaks.py counts it. Needs gcc.
 
 --quick: a quarter of hypothesis's examples, and only tests that run the compiled twin.
 """
@@ -17,10 +17,11 @@ import sys
 from instrumented import ROOT, built, check, environment
 
 TESTS = (
-    "test_buffer.py", "test_decoder*.py", "test_encoder*.py", "test_events.py", "test_golden.py",
-    "test_json_depth.py", "test_lines.py", "test_ndjson_decoder.py", "test_sse*.py",
-    "test_stateful.py", "test_template.py", "test_threads*.py", "test_twins*.py",
-    "test_writer.py",
+    "core/test_buffer.py", "core/test_decoder*.py", "core/test_encoder*.py", "core/test_events.py",
+    "core/test_golden.py", "core/test_json_depth.py", "core/test_lines.py",
+    "core/test_ndjson_decoder.py", "core/test_sse*.py", "core/test_stateful.py",
+    "core/test_template.py", "core/test_threads*.py", "core/test_twins*.py",
+    "writing/test_writer.py",
 )  # fmt: skip
 
 

@@ -1,7 +1,8 @@
 """The documentation: every code block is run or checked, every page and public name is in it.
 
 tests/support/block_checks.py tells what is done with a block. Chromium runs the scripts of README
-and browser.md in tests/test_browser.py and test_browser_handbook.py; here scripts are parsed.
+and browser.md in tests/servers/test_browsers.py and test_browser_handbook.py; here scripts are
+parsed.
 """
 
 from __future__ import annotations

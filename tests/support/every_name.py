@@ -2,7 +2,7 @@
 
 `CORE` is of the names that both twins have, `PACKAGE` of what is built upon them. A use takes the
 package, has all that is its own, its errors among it, and gives what came out, which is the same
-each time. tests/test_leaks.py asserts that no name is left out.
+each time. tests/core/test_leaks.py asserts that no name is left out.
 """
 
 from __future__ import annotations

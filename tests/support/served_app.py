@@ -1,4 +1,4 @@
-"""What test_servers.py has real servers serve: streams that the test steers, over a side channel.
+"""The application that tests/servers serve: streams that the test steers, over a side channel.
 
 Each stream connects to the test's control port and says in lines what happens to it: its path,
 `waits` before each event, `closed`, and its outcome. The test answers each `waits` with a letter:

@@ -1,8 +1,8 @@
 """How the suite is divided between its runs and processes, and how it is reported.
 
 Progress is one line a room, printed when its last test has ended, and skips are one line a reason.
-A room is a folder in `tests/`; a file directly in `tests/` belongs to the room that the first word
-of its name says: `tests/release/test_dist.py` is in release, `tests/test_client_cuts.py` in client.
+A room is a folder of `tests/`, of the same name as the folder of `gaistream/` that it tests; the
+files directly in `tests/` test the package as a whole.
 With -v pytest reports as usual.
 """
 
@@ -21,7 +21,7 @@ def room_of(nodeid: str) -> str:
     file = PurePosixPath(nodeid.partition("::")[0])
     if len(file.parts) > 2:
         return file.parts[1]
-    return file.stem.removeprefix("test_").partition("_")[0]
+    return "package"
 
 
 def names_its_twin(item: pytest.Item) -> bool:

@@ -27,7 +27,7 @@ from gaistream.http import CORS
 from gaistream.providers.docs import DocsProvider
 
 once_a_check()
-README = (Path(__file__).parents[1] / "README.md").read_text()
+README = (Path(__file__).parents[2] / "README.md").read_text()
 SNIPPETS = re.findall(r"^```js\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
 WORDS = ["Hel", "lo, ", "wörld ", "😀\n", "\u2028</script>"]
 HTML = b"""<!doctype html><meta charset=utf-8><link rel=icon href=data:,><title>test</title>

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-VECTORS = Path(__file__).parent / "data" / "ndjson_cases.jsonl"
+VECTORS = Path(__file__).parents[1] / "data" / "ndjson_cases.jsonl"
 CASES = [json.loads(line) for line in VECTORS.read_text(encoding="utf-8").splitlines()]
 EVERY_CUT_UP_TO = 2000  # bytes; of longer inputs some cuts are taken
 

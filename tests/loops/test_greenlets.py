@@ -13,7 +13,7 @@ from required import need_package
 
 from gaistream.loops.greenlets import new_runner
 
-PROGRAM = Path(__file__).parent / "support" / "green_streams.py"
+PROGRAM = Path(__file__).parents[1] / "support" / "green_streams.py"
 
 
 @pytest.mark.parametrize("what", ["interleave", "block", "kill"])

@@ -16,7 +16,7 @@ from frames import PRELUDE, said
 from scripted_asgi import Connection
 from wsgi_answer import ask_wsgi
 
-LINE = "test_mistakes.py:"
+LINE = "tests/streaming/test_mistakes.py:"
 MEND = 'for your own JSON objects pass dialect="json"'
 
 

@@ -21,7 +21,7 @@ from twin_input import examples, outcome
 
 import gaistream
 
-GREEN = Path(__file__).parent / "support" / "green_writers.py"
+GREEN = Path(__file__).parents[1] / "support" / "green_writers.py"
 TEXTS = st.one_of(st.text(max_size=30), st.sampled_from(["", "a\nb", "a\rb", "\ud800", "\u2028"]))
 
 

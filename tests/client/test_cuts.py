@@ -32,7 +32,7 @@ from gaistream.client import (
 from gaistream.events import Done
 from gaistream.providers.docs import DocsProvider
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FAST = ReconnectPolicy(initial_delay=0.05, max_delay=0.5)
 COUNT = 50
 WHOLE = [f"event {number}" for number in range(1, COUNT + 1)] + ['{"finished":true}']

@@ -1,7 +1,7 @@
 """The twins are equal: on any input the same bytes, or the same error with the same text.
 
 Here are the functions and values of the backend, and that nothing public of it is left out;
-test_twins_state.py has what keeps a state.
+tests/core/test_twins_state.py has what keeps a state.
 """
 
 import copy

@@ -20,7 +20,7 @@ from real_servers import SECONDS, Client, listen, until
 
 pytest.importorskip("starlette", reason="Starlette is not installed")
 
-SUPPORT = Path(__file__).parent / "support"
+SUPPORT = Path(__file__).parents[1] / "support"
 DONE = {
     "sse": b'event: done\ndata: {"finished":true}\n\n',
     "ndjson": b'{"type":"done","finished":true}\n',

@@ -1,4 +1,4 @@
-"""The same of handlers, iterators, WSGI and the faces for frameworks: see test_garbage.py."""
+"""A finished request of handlers, iterators, WSGI and the faces for frameworks is freed at once."""
 
 from __future__ import annotations
 

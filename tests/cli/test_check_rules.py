@@ -19,7 +19,7 @@ from gaistream.cli._rules import LEVELS, RULES
 from gaistream.cli._sse_rules import SSECheck
 from gaistream.events import Done, Error, Start, TextDelta
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 GOOD = b'data: {"n":1}\n\n'
 CHUNK = b'data: {"object":"chat.completion.chunk"}\n\n'
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-VECTORS = Path(__file__).parent / "data" / "sse_cases.jsonl"
+VECTORS = Path(__file__).parents[1] / "data" / "sse_cases.jsonl"
 CASES = [json.loads(line) for line in VECTORS.read_text(encoding="utf-8").splitlines()]
 EVERY_CUT_UP_TO = 2000  # bytes; of longer inputs some cuts are taken
 BLOCK = b"id: 7\nevent: e\nretry: 30\ndata: a\ndata: b\n\n"

@@ -136,7 +136,7 @@ def test_without_flush_after_write_bytes_wait_for_the_size(gs: ModuleType, run: 
 
 
 def test_without_flush_after_write_bytes_wait_for_the_interval(gs: ModuleType, run: Run) -> None:
-    """tests/test_clock.py tells how long that is."""
+    """tests/streaming/test_clock.py tells how long that is."""
 
     async def main() -> None:
         options = gs.SSEOptions(

@@ -21,7 +21,7 @@ from gaistream.core import pure
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 TWINS = ["pure"] if os.environ.get("GAISTREAM_BACKEND") == "pure" else ["native", "pure"]
-SUPPORT = Path(__file__).parent / "support"
+SUPPORT = Path(__file__).parents[1] / "support"
 # values, a protocol, a setting, types; CORE has each event
 NOT_USED = {"Outcome", "Provider", "Source", "SourceItem", "__version__", "backend", "events"}
 NOT_USED |= {"blocking_threads", "json_library"}
