@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 import statistics
-import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import httpx
 import pytest
 import served_app
-from real_servers import SECONDS, Controls, Server, open_files, until
-from server_table import KINDS, Kind
+from real_servers import Controls, Server, until
+from server_table import KINDS, Kind, browse, on
 
 from gaistream import SSEDecoder
 
@@ -25,12 +22,6 @@ OURS = {
     "x-content-type-options": "nosniff",
     "access-control-allow-origin": "*",
 }
-
-
-def on(kinds: list[Kind] = KINDS) -> pytest.MarkDecorator:
-    """Run a test on each of these servers."""
-    names = [kind.name for kind in kinds]
-    return pytest.mark.parametrize("server", kinds, ids=names, indirect=True, scope="module")
 
 
 def with_sources(kinds: list[Kind] = KINDS, blocking: bool = True) -> pytest.MarkDecorator:
@@ -54,32 +45,6 @@ def with_sources(kinds: list[Kind] = KINDS, blocking: bool = True) -> pytest.Mar
     return pytest.mark.parametrize(
         ("server", "format_", "kind"), cases, indirect=["server"], scope="module"
     )
-
-
-@pytest.fixture(scope="module")
-def controls() -> Iterator[Controls]:
-    opened = Controls()
-    yield opened
-    opened.close()
-
-
-@pytest.fixture(scope="module")
-def server(
-    request: pytest.FixtureRequest, controls: Controls, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Server]:
-    """A server that serves served_app, and leaves neither threads nor open files."""
-    kind: Kind = request.param
-    files, threads = open_files(), threading.active_count()
-    with kind.serve(controls.port, tmp_path_factory.mktemp("server")) as running:
-        running.kind = kind
-        yield running
-    until(lambda: threading.active_count() <= threads)
-    until(lambda: open_files() <= files)
-
-
-def browse(server: Server) -> httpx.Client:
-    h2 = server.kind.framing == "frames"
-    return httpx.Client(base_url=server.url, timeout=SECONDS, http1=not h2, http2=h2)
 
 
 def said(format_: str, number: int) -> bytes:
@@ -301,75 +266,6 @@ def test_httpx_reads_the_stream_as_it_comes(
                         control.say("g" if len(texts) < 3 else "e")
     assert texts == ["event 1", "event 2", "event 3", "done"]
     assert control.outcome() == ("completed", 3)
-
-
-# ---- every server: handlers ----
-
-
-def ask(question: str) -> dict[str, Any]:
-    return {"messages": [{"role": "user", "content": question}]}
-
-
-@on()
-def test_a_handler_reads_a_json_body_and_streams_the_answer(server: Server) -> None:
-    with browse(server) as client:
-        sse = client.post("/chat", json=ask("two wörds"))
-        assert [event.json() for event in SSEDecoder().feed(sse.content)] == [
-            {"text": "two"},
-            {"text": "wörds"},
-            {"finished": True},
-        ]
-        assert sse.content.startswith(PRELUDE + b"id: 1\nevent: text_delta\n")
-        lines = client.post("/chat", json=ask("x"), headers={"Accept": "application/x-ndjson"})
-        assert lines.headers["content-type"] == "application/x-ndjson"
-        assert lines.headers["vary"] == "Accept"
-        assert lines.text == '{"type":"text_delta","text":"x"}\n{"type":"done","finished":true}\n'
-
-
-@on()
-def test_a_handler_reads_a_chunked_body_where_the_server_takes_one(server: Server) -> None:
-    def pieces() -> Iterator[bytes]:
-        text = json.dumps(ask("one two")).encode()
-        yield text[:10]
-        yield text[10:]
-
-    with browse(server) as client:
-        answer = client.post("/chat/ndjson", content=pieces())
-    if not server.kind.reads_chunked:
-        assert answer.status_code == 400
-    else:
-        assert [json.loads(line).get("text") for line in answer.text.splitlines()] == [
-            "one",
-            "two",
-            None,
-        ]
-
-
-@pytest.mark.parametrize(
-    ("body", "status"), [(b"", 400), (b"{", 400), (b"[]", 400), (b'{"messages": []}', 400)]
-)
-@on()
-def test_a_handler_refuses_a_bad_body(server: Server, body: bytes, status: int) -> None:
-    with browse(server) as client:
-        answer = client.post("/chat", content=body)
-    assert answer.status_code == status
-    assert answer.json() == {"error": {"code": "bad_request", "message": "bad request"}}
-    assert answer.headers["content-length"] == str(len(answer.content))
-
-
-@on()
-def test_requests_that_need_no_provider_are_answered(server: Server) -> None:
-    with browse(server) as client:
-        head = client.head("/chat")
-        assert (head.status_code, head.content) == (200, b"")
-        assert head.headers["content-type"] == "text/event-stream"
-        preflight = client.options("/chat", headers={"Origin": "https://a.example"})
-        assert (preflight.status_code, preflight.content) == (204, b"")
-        assert preflight.headers["access-control-allow-methods"] == "GET, POST, OPTIONS"
-        wrong = client.delete("/chat")
-        assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET, POST, OPTIONS, HEAD")
-        again = client.post("/chat", json=ask("x"), headers={"Last-Event-ID": "3"})
-        assert (again.status_code, again.content) == (204, b"")
 
 
 # ---- servers that do several things at once, or one after the other ----

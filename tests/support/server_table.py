@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
+import pytest
 import served_app
 from http2_client import HTTP2Client
 from real_servers import SECONDS, Client, Server, listen, serve_uvicorn, serve_wsgiref, until
@@ -253,3 +255,14 @@ KINDS = [
         keeps_accel=False,
     ),
 ]
+
+
+def on(kinds: list[Kind] = KINDS) -> pytest.MarkDecorator:
+    """Run a test on each of these servers."""
+    names = [kind.name for kind in kinds]
+    return pytest.mark.parametrize("server", kinds, ids=names, indirect=True, scope="module")
+
+
+def browse(server: Server) -> httpx.Client:
+    h2 = server.kind.framing == "frames"
+    return httpx.Client(base_url=server.url, timeout=SECONDS, http1=not h2, http2=h2)

@@ -1,0 +1,79 @@
+"""Handlers over real servers: JSON bodies, chunked bodies, and requests that need no provider."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from real_servers import Server
+from server_table import browse, on
+
+from gaistream import SSEDecoder
+
+
+def ask(question: str) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": question}]}
+
+
+@on()
+def test_a_handler_reads_a_json_body_and_streams_the_answer(server: Server) -> None:
+    with browse(server) as client:
+        sse = client.post("/chat", json=ask("two wörds"))
+        assert [event.json() for event in SSEDecoder().feed(sse.content)] == [
+            {"text": "two"},
+            {"text": "wörds"},
+            {"finished": True},
+        ]
+        assert sse.content.startswith(b":\n\nid: 1\nevent: text_delta\n")
+        lines = client.post("/chat", json=ask("x"), headers={"Accept": "application/x-ndjson"})
+        assert lines.headers["content-type"] == "application/x-ndjson"
+        assert lines.headers["vary"] == "Accept"
+        assert lines.text == '{"type":"text_delta","text":"x"}\n{"type":"done","finished":true}\n'
+
+
+@on()
+def test_a_handler_reads_a_chunked_body_where_the_server_takes_one(server: Server) -> None:
+    def pieces() -> Iterator[bytes]:
+        text = json.dumps(ask("one two")).encode()
+        yield text[:10]
+        yield text[10:]
+
+    with browse(server) as client:
+        answer = client.post("/chat/ndjson", content=pieces())
+    if not server.kind.reads_chunked:
+        assert answer.status_code == 400
+    else:
+        assert [json.loads(line).get("text") for line in answer.text.splitlines()] == [
+            "one",
+            "two",
+            None,
+        ]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"), [(b"", 400), (b"{", 400), (b"[]", 400), (b'{"messages": []}', 400)]
+)
+@on()
+def test_a_handler_refuses_a_bad_body(server: Server, body: bytes, status: int) -> None:
+    with browse(server) as client:
+        answer = client.post("/chat", content=body)
+    assert answer.status_code == status
+    assert answer.json() == {"error": {"code": "bad_request", "message": "bad request"}}
+    assert answer.headers["content-length"] == str(len(answer.content))
+
+
+@on()
+def test_requests_that_need_no_provider_are_answered(server: Server) -> None:
+    with browse(server) as client:
+        head = client.head("/chat")
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-type"] == "text/event-stream"
+        preflight = client.options("/chat", headers={"Origin": "https://a.example"})
+        assert (preflight.status_code, preflight.content) == (204, b"")
+        assert preflight.headers["access-control-allow-methods"] == "GET, POST, OPTIONS"
+        wrong = client.delete("/chat")
+        assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET, POST, OPTIONS, HEAD")
+        again = client.post("/chat", json=ask("x"), headers={"Last-Event-ID": "3"})
+        assert (again.status_code, again.content) == (204, b"")
