@@ -283,16 +283,20 @@ def _answer(
 
 
 def _passage(section: _Section, question: str, index: _Index, most: int) -> str:
-    """The whole section if it has at most `most` characters, else the block that tells most.
+    """Return the whole section if it has at most `most` characters, else its best paragraph.
 
-    What a block introduces with a colon belongs to it: an example, a list.
+    What a paragraph introduces with a colon belongs to it: an example, a list. Code and tables
+    are no answer without their paragraph.
     """
     blocks = section.blocks
     whole = "\n\n".join(blocks)
     if len(whole) <= most:
         return whole
     asked = set(_terms(question))
-    weights = [index.weight(asked & set(_terms(block))) for block in blocks]
+    weights = [
+        -1.0 if block.startswith(("```", "|")) else index.weight(asked & set(_terms(block)))
+        for block in blocks
+    ]
     first = last = weights.index(max(weights))
     while first and blocks[first - 1].endswith(":"):
         first -= 1

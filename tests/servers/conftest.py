@@ -1,11 +1,13 @@
-"""The servers of the table, one at a time for a file, and the channel that steers their streams."""
+"""The servers of the table, the channel that steers their streams, and the browsers."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from browsers import ENGINES, Page, opened
 from real_servers import Controls, Server, open_files, until
 from server_table import Kind
 
@@ -29,3 +31,15 @@ def server(
         yield running
     until(lambda: threading.active_count() <= threads)
     until(lambda: open_files() <= files)
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def browser(request: Any) -> Iterator[Page]:
+    with opened(request.param) as page:
+        yield page
+
+
+@pytest.fixture
+def page(browser: Page) -> Iterator[Page]:
+    yield browser
+    browser.goto("about:blank")  # which closes what the test has left open

@@ -10,21 +10,18 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browsers import ENGINES, Page, add_scripts, opened
+from browsers import Page, add_scripts
 from real_servers import SECONDS, serve_uvicorn
 from required import once_a_check
 
 import gaistream
 from gaistream import ChatRequest, SSEOptions, StreamError, asgi
-from gaistream.cli.demo.app import create_app
 from gaistream.events import Error, Finish, TextDelta, Usage
 from gaistream.http import CORS
-from gaistream.providers.docs import DocsProvider
 
 once_a_check()
 README = (Path(__file__).parents[2] / "README.md").read_text()
@@ -36,18 +33,6 @@ HTML = b"""<!doctype html><meta charset=utf-8><link rel=icon href=data:,><title>
   addEventListener("error", (event) => note(event.message));
   addEventListener("unhandledrejection", (event) => note(event.reason));
 </script>"""
-
-
-@pytest.fixture(scope="module", params=ENGINES)
-def browser(request: Any) -> Iterator[Page]:
-    with opened(request.param) as page:
-        yield page
-
-
-@pytest.fixture
-def page(browser: Page) -> Iterator[Page]:
-    yield browser
-    browser.goto("about:blank")  # which closes what the test has left open
 
 
 class Stepwise:
@@ -323,79 +308,3 @@ def test_a_page_of_another_site_sends_its_own_header_and_reads_retry_after(page:
           return [response.status, response.headers.get("Retry-After")];
         }""", asked.url)
     assert answer == [429, "7"]
-
-
-# ---- the demo's page ----
-
-SEND = """(mode, question) => {
-  const by = (name) => document.querySelector(`[data-testid=${name}]`);
-  by(`mode-${mode}`).click();
-  by("question").value = question;
-  by("send").click();
-}"""
-
-UNTIL_STATUS = """async (word) => {
-  const by = (name) => [...document.querySelectorAll(`[data-testid=${name}]`)].at(-1)?.innerText;
-  while (!by("status").includes(word)) await new Promise((go) => setTimeout(go, 5));
-  return Object.fromEntries(
-    ["answer", "sources", "usage", "ttft", "event-log"].map((name) => [name, by(name)]));
-}"""
-
-
-def ask_demo(page: Page, address: str, mode: str, question: str) -> None:
-    page.goto(address)
-    page.run(SEND, mode, question)
-
-
-@pytest.mark.parametrize("mode", ["sse", "ndjson"])
-def test_the_demo_answers_from_the_handbook(page: Page, mode: str) -> None:
-    with serve(create_app(DocsProvider(rate=1000))) as server:
-        ask_demo(page, server.url, mode, "How do I stop nginx from buffering?")
-        shown = page.run(UNTIL_STATUS, "done")
-    assert "X-Accel-Buffering" in shown["answer"]
-    assert "search_handbook" in shown["answer"]
-    assert "proxies.md" in shown["sources"]
-    assert re.search(r"\d+ out", shown["usage"])
-    assert re.search(r"\d+", shown["ttft"])
-    for kind in ("text_delta", "finish_step", "finish", "done"):
-        assert kind in shown["event-log"]
-
-
-@pytest.mark.parametrize("mode", ["sse", "ndjson"])
-def test_the_demos_stop_button_stops_the_producer(page: Page, mode: str) -> None:
-    class Endless:
-        closed = threading.Event()
-
-        async def stream_text(self, request: ChatRequest) -> Any:
-            try:
-                yield TextDelta("one ")
-                await asyncio.Event().wait()
-            finally:
-                self.closed.set()
-
-    provider = Endless()
-    provider.closed.clear()
-    with serve(create_app(provider)) as server:
-        ask_demo(page, server.url, mode, "Anything")
-        page.run("""async () => {
-          const by = (name) => document.querySelector(`[data-testid=${name}]`);
-          while (!by("answer").textContent.includes("one")) {
-            await new Promise((go) => setTimeout(go, 5));
-          }
-          by("stop").click();
-        }""")
-        assert provider.closed.wait(SECONDS)
-        page.run(UNTIL_STATUS, "stopped")
-
-
-def test_the_demos_page_shows_a_hostile_answer_as_text(page: Page) -> None:
-    class Hostile:
-        async def stream_text(self, request: ChatRequest) -> Any:
-            yield TextDelta("<img src=x onerror='hit = 1'><script>hit = 1</script>")
-
-    with serve(create_app(Hostile())) as server:
-        ask_demo(page, server.url, "ndjson", '"</script>"')
-        shown = page.run(UNTIL_STATUS, "done")
-        images = "document.querySelectorAll('#transcript img').length"
-        assert page.run(f"() => [typeof hit, {images}]") == ["undefined", 0]
-    assert "<img src=x" in shown["answer"]

@@ -48,6 +48,8 @@ _MEDIA_TYPES = {
     "show.js": "text/javascript",
     "wire.js": "text/javascript",
     "prose.js": "text/javascript",
+    "handbook.html": "text/html",
+    "handbook.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 _PAGE_HEADERS = {
@@ -71,6 +73,8 @@ def create_app(provider: Provider, host: str = "127.0.0.1") -> Starlette:
     return Starlette(
         routes=[
             Route("/", files["index.html"]),
+            Route("/handbook", files["handbook.html"]),
+            Route("/handbook/{name}", _handbook_page),
             Route("/healthz", _health),
             # a handler is an ASGI app and answers wrong methods itself
             Route("/chat", sse_handler(provider, _question, cors=None)),
@@ -161,6 +165,15 @@ class _Server(uvicorn.Server):
         for connection in list(self.server_state.connections):
             connection.transport.close()
         await super().shutdown(sockets=sockets)
+
+
+async def _handbook_page(request: Request) -> Response:
+    folder = resources.files("gaistream").joinpath("handbook")
+    pages = {page.name: page for page in folder.iterdir() if page.name.endswith(".md")}
+    page = pages.get(request.path_params["name"])
+    if page is None:
+        return Response(status_code=404, headers=_PAGE_HEADERS)
+    return Response(page.read_bytes(), media_type="text/markdown", headers=_PAGE_HEADERS)
 
 
 def _file(name: str, media_type: str) -> Callable[[Request], Awaitable[Response]]:

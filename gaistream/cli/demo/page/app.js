@@ -1,23 +1,33 @@
 /* The demo page: asks by EventSource or by fetch, and shows every event as it arrives.
 
-   Read top to bottom: a run (one question, its stream and its figures), what is painted once a
-   frame, and the page's controls. The transports are in wire.js, the looks of each kind of event
-   in show.js, those of text in prose.js. What comes over the wire is text and never markup: it
-   enters the page as text nodes only. */
+   Read top to bottom: a run (one question, its stream and its figures), the painting, which happens
+   once a frame, the history, and the controls. The transports are in wire.js, the looks of each kind
+   of event in show.js, those of text in prose.js. Text from the wire never becomes markup: it enters
+   the page as text nodes only.
 
-import { make } from "./prose.js";
+   The page stays usable however fast events arrive. They wait in a queue, of which a slice of a few
+   milliseconds is handled at a time, and a frame builds only the rows of the log that it shows. */
+
+import { Prose, copyButton, make } from "./prose.js";
 import { SHOW, compact } from "./show.js";
 import { openNDJSON, openSSE } from "./wire.js";
 
 const $ = (id) => document.getElementById(id);
 const LOG_ROWS = 200;
-const messages = []; // the turns so far, which the POST mode sends with each question
+const FRAME_ROWS = 25; // of the log, built in one frame
+const SLICE = 8; // milliseconds of work on the queue until the browser gets its turn
+const LONGEST_HISTORY = 15_000; // characters of earlier turns that are sent with a question
+const STORE = "gaistream demo";
+const history = []; // the turns so far: what a POST sends with each question, and a reload shows
 let run = null;
 
 class Run {
   constructor(question, mode) {
     Object.assign(this, { question, mode, events: 0, received: 0, beats: 0, lastId: "", text: "" });
     this.rows = []; // of the log, not painted yet
+    this.unlogged = 0; // rows that are shown no longer, or never were
+    this.undrawn = []; // parts that are whole but perhaps not drawn to their end
+    this.queue = []; // steps to take, in the order in which they arrived
     this.parts = make("div", { class: "parts" });
     this.foot = make("footer");
     this.answer = make("article", { class: "answer", "aria-label": "Answer", "aria-busy": "true",
@@ -26,7 +36,23 @@ class Run {
     this.sent = performance.now();
     this.state("connecting", "connecting…");
     this.close = mode === "sse" ? openSSE(this)
-      : openNDJSON(this, [...messages, { role: "user", content: question }]);
+      : openNDJSON(this, [...recent(), { role: "user", content: question }]);
+  }
+
+  /** Takes a step, such as an event, after those that have arrived before it. */
+  then(step) {
+    this.queue.push(step);
+    if (this.queue.length === 1) setTimeout(() => this.work());
+  }
+
+  work() {
+    const end = document.hidden ? Infinity : performance.now() + SLICE;
+    let taken = 0;
+    while (taken < this.queue.length && !this.over && performance.now() < end) {
+      this.queue[taken++]();
+    }
+    this.queue = this.over ? [] : this.queue.slice(taken);
+    if (this.queue.length) setTimeout(() => this.work());
   }
 
   /** Shows a state; the first three are those of a stream that runs. */
@@ -40,9 +66,10 @@ class Run {
 
   log(name, id, kind, words) {
     const at = `${Math.round(performance.now() - this.sent)} ms`;
-    this.rows.push(make("li", { "data-kind": name }, make("i", {}, id), make("b", {}, kind),
-      make("code", {}, compact(words)), make("time", {}, at)));
-    if (this.rows.length > LOG_ROWS) this.rows.shift();
+    this.rows.push({ name, id, kind, words, at });
+    if (this.rows.length <= LOG_ROWS) return;
+    this.rows.shift();
+    this.unlogged++;
   }
 
   open() {
@@ -53,7 +80,7 @@ class Run {
 
   event(kind, payload) {
     if (this.over) return;
-    pulse(kind === "ping");
+    this.pulse = kind === "ping" ? "heartbeat" : "event";
     this.log(kind, this.lastId, kind, payload);
     paintSoon();
     if (kind === "ping") return void this.beats++;
@@ -106,7 +133,6 @@ class Run {
     this.state(state, words);
     // NDJSON ends by itself after `done`; to abort it would look like a client that left.
     if (state !== "done" || this.mode === "sse") this.close();
-    this.answer.setAttribute("aria-busy", "false");
     for (const { state: said } of this.tools?.values() ?? []) {
       if (said.textContent === "running") said.textContent = "not answered";
     }
@@ -116,8 +142,8 @@ class Run {
       this.foot.before(make("p", { class: "verdict", "data-testid": "verdict" }, verdict, again));
     }
     if (this.text && (state === "done" || state === "stopped")) {
-      messages.push({ role: "user", content: this.question },
-        { role: "assistant", content: this.text });
+      remember({ role: "user", content: this.question }, { role: "assistant", content: this.text });
+      this.foot.append(copyButton("Copy answer", () => this.text));
     }
     paint();
     setControls();
@@ -126,8 +152,7 @@ class Run {
   /** Gives the part of this kind that is being written, or begins one below it. */
   part(kind, begin) {
     if (this.current?.kind !== kind) {
-      this.current?.draw?.();
-      this.current?.finish?.();
+      if (this.current?.draw) this.undrawn.push(this.current);
       this.current = Object.assign(begin(), { kind });
       this.parts.append(this.current.element);
     }
@@ -138,6 +163,7 @@ class Run {
 // ---- painting: once a frame, however many events arrive ----
 
 let frame = 0;
+let pulsed = 0; // when the dot pulsed last
 const scrolled = [$("transcript"), $("log")];
 
 for (const list of scrolled) {
@@ -157,11 +183,32 @@ function paintSoon() {
 function paint() {
   cancelAnimationFrame(frame);
   frame = 0;
-  run.current?.draw?.();
-  $("log").append(...run.rows.splice(0));
-  while ($("log").childElementCount > LOG_ROWS) $("log").firstChild.remove();
+  paintLog();
+  drawParts();
   paintFigures();
+  if (run.pulse) pulse(run.pulse === "heartbeat");
+  run.pulse = null;
   for (const list of scrolled) if (list.follows) list.scrollTop = list.scrollHeight;
+}
+
+function drawParts() {
+  if (run.over && run.current?.draw) run.undrawn.push(run.current);
+  if (run.over) run.current = null;
+  while (run.undrawn.length && !run.undrawn[0].draw()) run.undrawn.shift().finish();
+  if (run.undrawn.length || run.current?.draw?.()) paintSoon();
+  else if (run.over && !run.rows.length) run.answer.setAttribute("aria-busy", "false");
+}
+
+function paintLog() {
+  $("log").append(...run.rows.splice(0, FRAME_ROWS).map(({ name, id, kind, words, at }) => make("li", { "data-kind": name },
+    make("i", {}, id), make("b", {}, kind), make("code", {}, compact(words)),
+    make("time", {}, at))));
+  if (run.rows.length) paintSoon();
+  for (let more = $("log").childElementCount - LOG_ROWS; more > 0; more--, run.unlogged++) {
+    $("log").firstChild.remove();
+  }
+  $("dropped").hidden = !run.unlogged;
+  $("dropped").textContent = `${run.unlogged.toLocaleString("en")} earlier rows are not shown.`;
 }
 
 function paintFigures() {
@@ -178,9 +225,62 @@ function paintFigures() {
 }
 
 function pulse(heartbeat) {
+  const now = performance.now();
+  if (now - pulsed < 100) return;
+  pulsed = now;
   if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
   const [size, duration] = heartbeat ? ["14px", 1400] : ["5px", 350];
   $("dot").animate({ boxShadow: ["0 0 0 0 currentColor", `0 0 0 ${size} transparent`] }, duration);
+}
+
+// ---- history: it survives a reload, in this tab ----
+
+function remember(...turns) {
+  history.push(...turns);
+  try {
+    sessionStorage.setItem(STORE, JSON.stringify(history));
+  } catch {
+    // full, or refused by the browser's settings: the conversation lasts until the reload
+  }
+}
+
+/** Returns the latest turns that fit into a request. */
+function recent() {
+  let length = 0;
+  const first = history.findLastIndex((turn) => (length += turn.content.length) > LONGEST_HISTORY);
+  return history.slice(first + 1);
+}
+
+function recall() {
+  let stored = [];
+  try {
+    stored = JSON.parse(sessionStorage.getItem(STORE) ?? "[]");
+  } catch {
+    // as above
+  }
+  for (const turn of stored) {
+    history.push(turn);
+    $("welcome")?.remove();
+    if (turn.role === "user") {
+      $("transcript").append(make("p", { class: "question" }, turn.content));
+    } else {
+      const prose = new Prose();
+      prose.add(turn.content);
+      prose.finish();
+      $("transcript").append(make("article", { class: "answer", "aria-label": "Answer",
+        "data-state": "done", "data-testid": "recalled" }, prose.element,
+      make("footer", {}, copyButton("Copy answer", () => turn.content))));
+    }
+  }
+  $("transcript").scrollTop = $("transcript").scrollHeight;
+}
+
+function forget() {
+  try {
+    sessionStorage.removeItem(STORE);
+  } catch {
+    // nothing was stored
+  }
 }
 
 // ---- controls ----
@@ -235,4 +335,8 @@ $("modes").addEventListener("change", explain);
 $("examples").addEventListener("click", (event) => {
   if (event.target.matches("button")) ask(event.target.textContent);
 });
+document.addEventListener("click", (event) => {
+  if (event.target.matches(".new")) forget();
+});
 explain();
+recall();

@@ -8,22 +8,68 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+/** Makes a button that copies a text to the clipboard. */
+export function copyButton(label, text) {
+  const button = make("button", { type: "button", class: "copy", "data-testid": "copy" }, label);
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(text());
+      button.textContent = "Copied";
+    } catch {
+      button.textContent = "Not allowed";
+    }
+    setTimeout(() => { button.textContent = label; }, 1500);
+  });
+  return button;
+}
+
+const LONG = 4096; // characters of an unfinished block from which on it is shown as plain text
+const DRAWING = 8; // milliseconds of drawing in one frame
+
 export class Prose {
   element = make("div", { class: "prose", "data-testid": "answer-text" });
   rest = "";
   nodes = [];
+  drawn = 0; // characters of `rest` that stand in a plain node
 
   add(text) {
     this.rest += text;
   }
 
-  /** Draws ended blocks for good and only the last one anew, so that a long answer stays cheap. */
-  draw() {
-    for (let size; (size = blockSize(this.rest)) > 0; this.rest = this.rest.slice(size)) {
+  /** Draws what has come; returns true if ended blocks are left for the next frame.
+
+      Ended blocks are drawn for good, and only the last one anew. A last block that has become
+      long is shown as plain text until it ends, and only what is new of it is added. */
+  draw(limit = DRAWING) {
+    const end = performance.now() + limit;
+    for (let size; (size = blockSize(this.rest)) > 0;) {
       this.put(this.rest.slice(0, size));
+      this.rest = this.rest.slice(size);
       this.nodes = [];
+      this.drawn = 0;
+      if (performance.now() > end) return true;
     }
-    this.put(this.rest);
+    if (this.rest.length < LONG) {
+      this.put(this.rest);
+      this.drawn = 0;
+      return false;
+    }
+    if (!this.drawn) this.put("");
+    while (this.drawn < this.rest.length) {
+      // in pieces, since a browser lays out a whole paragraph when a word is added to it
+      if (this.drawn % LONG === 0) this.nodes.push(make("p", { class: "plain" }));
+      const end = Math.min(this.rest.length, this.drawn - (this.drawn % LONG) + LONG);
+      this.nodes.at(-1).append(this.rest.slice(this.drawn, end));
+      this.drawn = end;
+    }
+    this.element.append(...this.nodes.filter((node) => !node.parentNode));
+    return false;
+  }
+
+  /** Draws all that is left. */
+  finish() {
+    this.draw(Infinity);
+    if (this.drawn) this.put(this.rest);
   }
 
   put(block) {
@@ -44,7 +90,8 @@ function blockNodes(block) {
   if (block.startsWith("```")) {
     const closed = lines.length > 1 && lines.at(-1).startsWith("```");
     const code = lines.slice(1, closed ? -1 : undefined).join("\n");
-    return [make("pre", { tabindex: "0" }, make("code", {}, code))];
+    return [make("div", { class: "code" }, make("pre", { tabindex: "0" }, make("code", {}, code)),
+      copyButton("Copy", () => code))];
   }
   return /^\|.*\n\|[-:| ]+\|/.test(block) ? [table(lines)] : lists(lines);
 }
@@ -66,19 +113,23 @@ function lists(lines) {
     if (tag === "p" && above && above.tag !== "h3") {
       above.items.push(`${above.items.pop()} ${words}`);
     } else if (tag === above?.tag && tag.endsWith("l")) above.items.push(words);
-    else blocks.push({ tag, items: [words], attributes: number ? { start: number } : {} });
+    else {
+      const attributes = number ? { start: number } : hashes ? { "data-depth": hashes.length } : {};
+      blocks.push({ tag, items: [words], attributes });
+    }
   }
   return blocks.map(({ tag, items, attributes }) => make(tag, attributes, ...tag.endsWith("l")
     ? items.map((item) => make("li", {}, ...inline(item))) : inline(items[0])));
 }
 
 function inline(text) {
-  const marks = /(`[^`]+`|\*\*[^*]+\*\*|\[[^[\]]+\]\(https?:\/\/[^\s)]+\))/;
+  const marks = /(`[^`]+`|\*\*[^*]+\*\*|\[[^[\]]+\]\((?:https?:\/\/[^\s)]+|[\w-]+\.md[^\s)]*)\))/;
   return text.split(marks).map((piece, position) => {
     if (position % 2 === 0) return piece;
     if (piece[0] === "`") return make("code", {}, piece.slice(1, -1));
     if (piece[0] === "*") return make("strong", {}, piece.slice(2, -2));
     const [words, address] = piece.slice(1, -1).split("](");
-    return make("a", { href: address, target: "_blank", rel: "noreferrer" }, words);
+    const href = /^https?:/.test(address) ? address : `handbook?${address}`;
+    return make("a", { href, target: "_blank", rel: "noreferrer" }, words);
   });
 }

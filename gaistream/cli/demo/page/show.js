@@ -16,8 +16,9 @@ export const SHOW = new Map(Object.entries({
       const body = make("p");
       const element = make("details", { class: "reasoning", open: "", "data-testid": "reasoning" },
         make("summary", {}, "Reasoning"), body);
-      return { element, body, finish: () => { element.open = false; } };
-    }).body.append(text);
+      return { element, body, text: "", finish: () => { element.open = false; },
+        draw() { body.append(this.text); this.text = ""; } };
+    }).text += text;
   },
   audio_delta(run, { audio, format }) {
     const sound = audio.chunk === undefined ? { chunk: audio, format } : audio;
@@ -36,11 +37,12 @@ export const SHOW = new Map(Object.entries({
       "data-testid": "sources" });
     run.parts.after(run.sources);
     for (const { uri, title } of citations) {
-      // Only a web address becomes a link: a javascript: one would run in this page.
-      const web = /^https?:/i.test(uri);
-      const link = web ? { href: uri, target: "_blank", rel: "noreferrer" } : {};
-      run.sources.append(make("li", {}, make(web ? "a" : "span", { ...link, title: uri },
-        make("b", {}, title ?? uri), title ? make("small", {}, uri) : null)));
+      // Only a web address or a page of the handbook becomes a link: a javascript: one would run here.
+      const [, page] = /^gaistream:handbook\/([\w-]+\.md(?:#[\w-]*)?)$/.exec(uri) ?? [];
+      const href = page ? `handbook?${page}` : /^https?:/i.test(uri) ? uri : null;
+      const link = href ? { href, target: "_blank", rel: "noreferrer" } : {};
+      run.sources.append(make("li", {}, make(href ? "a" : "span", { ...link, title: uri },
+        make("b", {}, title ?? uri), title ? make("small", {}, page ?? uri) : null)));
     }
   },
   safety(run, { safety: { category, action, score, note = "" } }) {

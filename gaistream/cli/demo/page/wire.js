@@ -1,30 +1,35 @@
-/* The two transports. Each opens a stream for a run, calls the run's open, event, lost, refused,
-   broke, closed and end as things happen, and gives the function that closes the connection. */
+/* The two transports. Each opens a stream for a run, has the run open, take an event, and end in one
+   of its ways, in order, by `run.then`, and returns the function that closes the connection. */
 
 // EventSource hears only the names that it listens for ("error" has a listener of its own).
 const NAMES = ["start", "text_delta", "reasoning_delta", "audio_delta", "tool_call", "tool_result",
   "citations", "safety", "finish_step", "finish", "done", "raw", "message"];
 
+const MANY = 5000; // events in the queue with which a response is read no further
+
 export function openSSE(run) {
   const source = new EventSource("chat?" + new URLSearchParams({ q: run.question }));
   const take = (event) => {
     run.received += event.data.length;
-    run.lastId = event.lastEventId;
-    run.event(event.type, parse(event.data));
+    run.then(() => {
+      run.lastId = event.lastEventId;
+      run.event(event.type, parse(event.data));
+    });
   };
   for (const name of NAMES) source.addEventListener(name, take);
-  source.addEventListener("open", () => run.open());
+  source.addEventListener("open", () => run.then(() => run.open()));
   source.addEventListener("error", (event) => {
     if (event instanceof MessageEvent) take(event); // the server's own error event
-    else if (source.readyState === EventSource.CONNECTING) run.lost();
-    else run.refused();
+    else if (source.readyState === EventSource.CONNECTING) run.then(() => run.lost());
+    else run.then(() => run.refused());
   });
   return () => source.close();
 }
 
 export function openNDJSON(run, messages) {
   const controller = new AbortController();
-  read(run, messages, controller.signal).catch((error) => run.broke(error.message));
+  read(run, messages, controller.signal)
+    .catch((error) => run.then(() => run.broke(error.message)));
   return () => controller.abort();
 }
 
@@ -39,21 +44,24 @@ async function read(run, messages, signal) {
     const problem = (await response.json().catch(() => null))?.error;
     return run.end("failed", `HTTP ${response.status}: ${problem?.message ?? "no explanation"}.`);
   }
-  run.open();
+  run.then(() => run.open());
   const reader = response.body.getReader();
   const decoder = new TextDecoder(); // streaming: a chunk may end anywhere, also in a character
   for (let rest = "", done = false; !done;) {
+    while (run.queue.length > MANY) await new Promise((go) => setTimeout(go, 10));
     const chunk = await reader.read();
     done = chunk.done;
     run.received += chunk.value?.byteLength ?? 0;
     const lines = (rest + decoder.decode(chunk.value, { stream: !done })).split("\n");
     rest = done ? "" : lines.pop();
     for (const line of lines.filter((each) => each.trim())) {
-      const { type = "unknown", ...payload } = parse(line);
-      run.event(String(type), payload);
+      run.then(() => {
+        const { type = "unknown", ...payload } = parse(line);
+        run.event(String(type), payload);
+      });
     }
   }
-  run.closed();
+  run.then(() => run.closed());
 }
 
 function parse(text) {
