@@ -64,7 +64,7 @@ def measure(page: Page, engine: str, address: str) -> None:
         page.goto(address)
         whole, *longest = page.run(MEASURE, mode)
         gaps = ", ".join(f"{gap:.0f}" for gap in longest)
-        print(f"{engine:<9} {mode:<7} {whole:6.0f} ms in all; longest stretches: {gaps or '< 50'} ms")
+        print(f"{engine:<9} {mode:<7} {whole:6.0f} ms in all; longest: {gaps or '< 50'} ms")
 
 
 if __name__ == "__main__":
