@@ -1,39 +1,41 @@
-"""What the client of one ASGI request sends: its body, and that it goes.
+"""The client of one ASGI request: its body, and its leave.
 
-One task reads all of it, so that going is seen whatever the request's own task waits for, and the
-work for a client that has gone is broken off in that very task, where its context variables are.
+One task reads all messages, so a leave is seen whatever the request's own task waits for. Work for
+a client that has left is broken off in that very task, where its context variables are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar
 
-from .. import http
 from .._log import log
+from ..http.request import MAX_BODY_BYTES, body_too_large
 from ..loops.event_loop import Event, Task, event_loop
+from .messages import Receive, Scope
 
-# Any: some frameworks describe scopes and messages as TypedDicts, others as mappings
-Scope = Any
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Any]]
-Send = Callable[[Any], Awaitable[None]]
+__all__ = ["Client", "ClientGone", "log_unread_body"]
 
 _T = TypeVar("_T")
-_NOTHING = bytearray()  # for all whose body is not kept
-_MOST_ROUTES = 256  # whose unread bodies are logged: without a framework a route is a path
+_EMPTY: Final = bytearray()  # shared by all clients whose body is not kept
+_MAX_LOGGED_ROUTES = 256  # without a framework a route is a path
 _routes_of_unread_bodies: set[str] = set()
 
 
-class Gone(Exception):
-    """The client went before it could be answered."""
+class ClientGone(Exception):
+    """The client left before the response began."""
 
 
 class Client:
-    """What the client of one request sends: its body, and that it goes. One task reads it all.
+    """The client of one request. One task reads all its messages.
 
-    It reads from the start where there is no body, else from when the body is asked for or
-    `watch` is called: what is read before is kept for `body`, what comes later is not.
+    Reading starts at once if there is no body, else when `body` or `watch` is called. Until `watch`
+    is called the body is kept for `body`.
+
+    Attributes:
+        receive: the ASGI callable.
+        gone: True once the client has left.
+        discarded: True if a part of the body came after `watch`, or before it without being read.
     """
 
     __slots__ = (  # there is one for each stream, while it idles
@@ -56,12 +58,12 @@ class Client:
         self._keeps_body = True
         self._loop = event_loop()
         self._body_is_read = False
-        self._body_read: Event | None = None  # where somebody waits for it
+        self._body_read: Event | None = None  # made for the first task that waits
         self._task: Task | None = None
         self._on_gone: Callable[[], object] | None = None
         self._failure: Exception | None = None  # of receive, before the body was whole
         self.gone = False
-        self.discarded = False  # a part of the body: nobody had read it before `watch`
+        self.discarded = False
         if not has_body:
             self._start()
 
@@ -72,37 +74,37 @@ class Client:
     async def _read(self) -> None:
         try:
             while (message := await self.receive())["type"] != "http.disconnect":
-                if self._body_is_read:  # a server or middleware repeats itself, and would for ever
-                    self.discarded = False  # it was not the first time, either, then
+                if self._body_is_read:  # a server or middleware that repeats one message for ever
+                    self.discarded = False  # made up, so no client has sent a body
                     return
                 if self._keeps_body:
                     self._body += message.get("body", b"")
                 elif message.get("body"):  # an empty one is how servers say that there is none
                     self.discarded = True
-                too_large = len(self._body) > http.MAX_BODY_BYTES
+                too_large = len(self._body) > MAX_BODY_BYTES
                 if too_large or not message.get("more_body", False):
-                    self._read_body()
+                    self._set_body_read()
                 if too_large:
                     return
-                await self._loop.sleep(0)  # should it do so without ever suspending
+                await self._loop.sleep(0)  # receive may return without ever suspending
         except Exception as error:
-            log.exception("receive raised: that the client goes will be seen by sends alone")
+            log.exception("receive raised: only a send will show that the client has left")
             if not self._body_is_read:
                 self._failure = error
-                self._read_body()
+                self._set_body_read()
         except self._loop.cancelled:
             if self._task is not None and self._task.cancelling():  # None: it is an eager task
                 raise  # by `close`
-            self._go()  # by the server, which is done with this client
+            self._leave()  # by the server, which has finished with this client
         else:
-            self._go()
+            self._leave()
 
-    def _read_body(self) -> None:
+    def _set_body_read(self) -> None:
         self._body_is_read = True
         if self._body_read is not None:
             self._body_read.set()
 
-    def _go(self) -> None:
+    def _leave(self) -> None:
         self.gone = True
         if self._on_gone is not None:
             self._on_gone()
@@ -122,34 +124,34 @@ class Client:
             await self._body_read.wait()
         if self._failure is not None:
             raise self._failure
-        if len(self._body) > http.MAX_BODY_BYTES:
-            raise http.too_large()
+        if len(self._body) > MAX_BODY_BYTES:
+            raise body_too_large()
         if self.discarded:
             raise RuntimeError("the body is not kept for a source: read it in prepare_request")
         return bytes(self._body)
 
     def watch(self, on_gone: Callable[[], object]) -> None:
-        """From now on call `on_gone` when the client goes; the body is not kept any more."""
+        """Call `on_gone` when the client leaves, and keep its body no longer."""
         self._on_gone = on_gone
         self._keeps_body = False
         self.discarded = bool(self._body)
-        self._body = _NOTHING
+        self._body = _EMPTY
         self._start()
         if self.gone:
             on_gone()
 
     async def unless_gone(self, work: Coroutine[Any, Any, _T]) -> _T:
-        """Do work in this very task, and break it off with Gone when the client goes."""
+        """Run a coroutine in this very task; raise ClientGone when the client leaves."""
         if self.gone:
             work.close()
-            raise Gone
+            raise ClientGone
         with self._loop.breakable() as block:
             self._on_gone = block.break_off
             try:
                 return await work
             finally:
                 self._on_gone = None
-        raise Gone
+        raise ClientGone
 
     async def close(self) -> None:
         """Stop reading."""
@@ -164,7 +166,7 @@ def log_unread_body(scope: Scope) -> None:
     endpoint = scope.get("endpoint")
     name = getattr(endpoint, "__qualname__", None)
     route = scope["path"][:200] if name is None else f"{endpoint.__module__}.{name}"
-    if route in _routes_of_unread_bodies or len(_routes_of_unread_bodies) >= _MOST_ROUTES:
+    if route in _routes_of_unread_bodies or len(_routes_of_unread_bodies) >= _MAX_LOGGED_ROUTES:
         return
     _routes_of_unread_bodies.add(route)
     log.warning(

@@ -1,125 +1,57 @@
-"""One stream, or an answer that is none, on an ASGI connection: what responses are made of.
+"""Responses: one stream, or a whole response in its place, on an ASGI connection.
 
-One coroutine sends, the source runs in its task, a third watches `receive()` for the client's
-going. Everything ends with the request.
+The request's task sends, the source runs in its own task, and a third watches `receive()` for the
+client's leave. All of them end with the request.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Generic, Never, TypeVar
 
-from .. import http
 from .._log import log
+from ..chat import Source
 from ..dialects import DialectName
-from ..errors import StreamError, is_http_error, is_public
-from ..http.handler import (
-    Answer,
-    CORSLike,
-    check_settings,
-    drain_answer,
-    error_answer,
-    kept_in_errors,
-)
+from ..http.answer import PlainResponse, RaisedBy, answer_failure, drain_response
+from ..http.cors import CORSLike
+from ..http.headers import stream_headers
+from ..http.settings import check_keywords, check_on_close, check_status, check_timeouts
 from ..loops.event_loop import event_loop
 from ..streaming.drain import refusal
-from ..streaming.stream import Outcome, Stream
-from .client import Client, Message, Receive, Scope, Send, log_unread_body
+from ..streaming.stream import CLEANUP_TIMEOUT, Outcome, Stream
+from ..writing.options import NDJSONOptions, SSEOptions
+from ..writing.writer import NDJSONEncoder, SSEEncoder
+from .client import Client, log_unread_body
+from .messages import (
+    Receive,
+    Scope,
+    ScopeApplication,
+    Send,
+    StreamConnection,
+    header,
+    refuse_scope,
+    send_response,
+)
 
-__all__ = [
-    "StreamApp",
-    "answered_by_application",
-    "faults_are_answered",
-    "refuse",
-    "send_answer",
-]
+__all__ = ["RESPONSES", "NDJSONResponse", "SSEResponse", "StreamResponse"]
 
+_Options = TypeVar("_Options", SSEOptions, NDJSONOptions)
 
-def _header(scope: Scope, name: bytes) -> str | None:
-    for each, value in scope["headers"]:
-        if each.lower() == name:
-            return str(value.decode("latin-1"))
-    return None
-
-
-def _encode(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
-
-
-async def send_answer(send: Send, answer: Answer) -> None:
-    """Send an answer that is whole."""
-    headers = _encode(answer.headers)
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body, "more_body": False})
+_ENCODERS: Final[dict[str, Any]] = {"sse": SSEEncoder, "ndjson": NDJSONEncoder}
 
 
-def answered_by_application(scope: Scope, error: BaseException) -> bool:
-    """Return True if the framework around this app answers this very error when it is raised."""
-    handlers = scope.get("starlette.exception_handlers")
-    if handlers is None:
-        return "litestar_app" in scope and is_http_error(error)
-    return any(kind in handlers[0] for kind in type(error).__mro__)
-
-
-def faults_are_answered(scope: Scope) -> bool:
-    """Return True if the application has a handler in place of a plain 500."""
-    handlers: Any = getattr(scope.get("app"), "exception_handlers", {})
-    return "starlette.exception_handlers" in scope and (Exception in handlers or 500 in handlers)
-
-
-async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer what is no HTTP request: a WebSocket is denied, a lifespan is acknowledged."""
-    if scope["type"] == "lifespan":
-        while True:
-            phase = (await receive())["type"]
-            await send({"type": f"{phase}.complete"})
-            if phase == "lifespan.shutdown":
-                return
-    if scope["type"] != "websocket":
-        raise RuntimeError(f"gaistream serves http, not {scope['type']}")
-    if "websocket.http.response" in (scope.get("extensions") or {}):
-        error = StreamError("this is no WebSocket", code="not_a_websocket", status=400)
-        answer = error_answer(error, preparing=True)
-        start = {"status": answer.status, "headers": _encode(answer.headers)}
-        await send({"type": "websocket.http.response.start", **start})
-        await send({"type": "websocket.http.response.body", "body": answer.body})
-    else:
-        await send({"type": "websocket.close", "code": 1000})
-
-
-class _Connection:
-    """The response of one stream, as messages of ASGI."""
-
-    __slots__ = ("_send", "_start")
-
-    def __init__(self, send: Send, status: int, headers: Mapping[str, str]) -> None:
-        self._send = send
-        self._start: Message | None = {
-            "type": "http.response.start",
-            "status": status,
-            "headers": _encode(headers),
-        }
-
-    async def begin(self) -> None:
-        start, self._start = self._start, None
-        assert start is not None
-        await self._send(start)
-
-    def send(self, chunk: bytes) -> Awaitable[None]:  # no coroutine of ours for each event
-        return self._send({"type": "http.response.body", "body": chunk, "more_body": True})
-
-    async def finish(self) -> None:
-        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-class StreamApp:
-    """A stream as an ASGI app, for one request: what the responses here and the faces are.
+class StreamResponse:
+    """A stream as an ASGI app, for one request: the base of all responses.
 
     Args:
-        stream: the Stream, which was not started yet.
-        format: "sse" or "ndjson": of the headers.
+        stream: a Stream that was not started yet.
+        format: "sse" or "ndjson".
         status, headers, dialect, cors, hold_headers, on_close: see SSEResponse.
+
+    Attributes:
+        stream_headers: of the response.
+        raised_by: the code that a failure of the stream is charged to.
     """
 
     def __init__(
@@ -136,24 +68,23 @@ class StreamApp:
     ) -> None:
         self._stream = stream
         self._format = format
-        self._headers = check_settings(status, headers, on_close)
-        self._status = int(status)  # an HTTPStatus too
-        self._dialect = dialect
-        self._cors = http.CORS.of(cors)
+        self._status = check_status(status)
+        check_on_close(on_close)
+        self.stream_headers = stream_headers(format, cors, dialect, headers)
+        self.raised_by: RaisedBy = "source"
         self._hold_headers = hold_headers
         self._on_close = on_close
         self._used = False
-        self._answered = False  # in the stream's place
-        self.own_source = True  # False: a provider's
+        self._failed = False  # an error was sent in the stream's place
 
     async def __call__(
         self, scope: Scope, receive: Receive, send: Send, *, client: Client | None = None
     ) -> None:
-        """Answer the request; RuntimeError where it is not the first.
+        """Answer the request; raise RuntimeError if it is not the first.
 
         Args:
             scope, receive, send: see ASGI.
-            client: what reads `receive` already, and is closed by who made it.
+            client: the reader of `receive`, if there is one already; its maker closes it.
         """
         if self._used:
             raise RuntimeError("a response serves one request: make one for each")
@@ -169,44 +100,43 @@ class StreamApp:
                 log_unread_body(scope)
 
     async def _close(self, client: Client | None) -> None:
-        """Close the stream, tell how it ended, and read no more from the client."""
+        """Close the stream, report its outcome, and stop reading from the client."""
         try:
             await self._stream.close()
         finally:
             try:
                 with event_loop().sheltered():
-                    await self._tell(self._stream.outcome)
+                    await self._report(self._stream.outcome)
             finally:
                 self._stream.release()
                 if client is not None:
                     await client.close()
 
-    async def _connect(self, scope: Scope, client: Client, send: Send) -> _Connection | None:
-        """Start the stream, and give where it is to be sent; None: the answer is no stream.
+    async def _connect(self, scope: Scope, client: Client, send: Send) -> StreamConnection | None:
+        """Start the stream and return its connection; None if a whole response was sent instead.
 
-        What it needs for that is gone when it returns: a stream that idles holds nothing of it.
+        The locals are gone when this returns, so an idle stream does not hold them.
         """
         stream = self._stream
         if scope["type"] != "http":
-            await refuse(scope, client.receive, send)
+            await refuse_scope(scope, client.receive, send)
             return None
-        origin = _header(scope, b"origin")
-        own = http.headers(self._format, self._cors, self._dialect, origin=origin)
-        headers = http.merge_headers(own, self._headers)
-        answer: Answer | None = None
+        own = self.stream_headers
+        origin = header(scope, b"origin") if own.depend_on_origin else None
+        response: PlainResponse | None = None
         if scope["method"] == "HEAD":
-            answer = Answer(self._status, headers)
-        elif (refused := refusal()) is not None:
+            response = PlainResponse(self._status, own.for_origin(origin))
+        elif (reason := refusal()) is not None:
             stream.interrupt("drained")
-            answer = drain_answer(
-                refused,
-                headers,
+            response = drain_response(
+                reason,
+                own.for_origin(origin),
                 method=scope["method"],
                 format=self._format,
-                accept=_header(scope, b"accept"),
+                accept=header(scope, b"accept"),
             )
         else:
-            client.watch(self._client_goes)
+            client.watch(self._client_left)
             stream.route = scope["method"], scope.get("path", ""), scope.get("endpoint")
             stream.answerable = True
             try:
@@ -215,42 +145,120 @@ class StreamApp:
                     await stream.wait_for_event()
             finally:
                 stream.answerable = False
-            if stream.failed_unsaid:
-                answer = self._answer_failure(scope, headers)
-        if answer is None:
-            return _Connection(send, self._status, headers)
-        await send_answer(send, answer)
+            if not stream.failed_unsaid:
+                return StreamConnection(send, self._status, own.lines(origin))
+            response = self._answer_failure(scope, origin)
+        await send_response(send, response)
         return None
 
-    def _answer_failure(self, scope: Scope, headers: Mapping[str, str]) -> Answer:
-        """Return the answer in the stream's place; raise what the application answers itself."""
-        failure = self._stream.failure
-        assert failure is not None
-        self._answered = True
-        extra = kept_in_errors(headers)
-        answer = error_answer(failure, preparing=False, own=self.own_source, extra=extra)
-        try:
-            if answered_by_application(scope, failure):
-                raise failure
-            if is_public(failure):
-                return answer
-            self._stream.log_failure(failure)
-            if answer.status == 500 and faults_are_answered(scope):
-                raise failure
-            return answer
-        finally:
-            del failure  # its traceback holds this frame
+    def _answer_failure(self, scope: Scope, origin: str | None) -> PlainResponse:
+        """Return the response in the stream's place; raise what the application answers itself."""
+        self._failed = True
+        assert self._stream.failure is not None
+        return answer_failure(
+            self._stream.failure,
+            raised_by=self.raised_by,
+            log=self._stream.log_failure,
+            headers=self.stream_headers.for_origin(origin),
+            application=ScopeApplication(scope),
+        )
 
-    def _client_goes(self) -> None:
-        if not self._answered:  # the stream has failed, then, and nothing of it is sent
+    def _client_left(self) -> None:
+        if not self._failed:  # else the outcome is known
             self._stream.interrupt("client_gone")
 
-    async def _tell(self, outcome: Outcome) -> None:
+    async def _report(self, outcome: Outcome) -> None:
         if self._on_close is None:
             return
         try:
-            answer = self._on_close(outcome)
-            if inspect.isawaitable(answer):
-                await answer
+            result = self._on_close(outcome)
+            if inspect.isawaitable(result):
+                await result
         except Exception:
             log.exception("on_close raised")
+
+
+class _SourceResponse(StreamResponse, Generic[_Options]):
+    """A source as an ASGI app, for one request."""
+
+    _format: str
+
+    def __init__(
+        self,
+        stream: Source,
+        options: _Options | None = None,
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        dialect: DialectName = "gai",
+        cors: CORSLike = "*",
+        send_timeout: float | None = 60,
+        cleanup_timeout: float | None = CLEANUP_TIMEOUT,
+        source_timeout: float | None = None,
+        hold_headers: bool = False,
+        on_close: Callable[[Outcome], Any] | None = None,
+        **unknown: Never,
+    ) -> None:
+        if unknown:
+            check_keywords(type(self), unknown, [self._format])
+        encoder = _ENCODERS[self._format](options, dialect=dialect)
+        check_timeouts(cleanup_timeout, source_timeout, send_timeout)
+        super().__init__(
+            Stream(
+                stream,
+                encoder,
+                send_timeout=send_timeout or None,
+                cleanup_timeout=cleanup_timeout,
+                source_timeout=source_timeout or None,
+            ),
+            self._format,
+            status=status,
+            headers=headers,
+            dialect=dialect,
+            cors=cors,
+            hold_headers=hold_headers,
+            on_close=on_close,
+        )
+
+
+class SSEResponse(_SourceResponse[SSEOptions]):
+    """Server-Sent Events for a source, as an ASGI app: `await response(scope, receive, send)`.
+
+    Headers and first bytes go out as soon as the source first suspends or yields. A source that
+    fails before that is answered with a status and a JSON error.
+
+    Args:
+        stream: an async or sync iterable of events (a sync one runs in a helper thread).
+        options: SSEOptions, or None for the defaults.
+        status: of the response, unless the source fails before its first event.
+        headers: more headers; they replace those of the same name (Vary grows).
+        dialect: "gai"; "json": each item is one payload; "raw": each is a frame.
+        cors: "*", an origin, several origins, a gaistream.http.CORS, or None.
+        send_timeout: seconds that one send may take before the stream ends as stalled; 0 or
+            None: no limit.
+        cleanup_timeout: seconds that the source may take to end after its stream has ended (the
+            client has left, say), before it is cancelled again and abandoned; None: no limit.
+        source_timeout: seconds that the source may be silent before the stream ends with
+            `Error(code="timeout")`, or status 504 if nothing was sent; 0 or None: no limit.
+        hold_headers: True to send the headers with the first event, so that an error before it
+            gets a status even if it comes late.
+        on_close: called (or awaited) with the Outcome when everything is closed.
+
+    Raises:
+        FrameError: an argument has a value that could not be sent.
+        EventError: `stream` is not iterable.
+    """
+
+    _format = "sse"
+
+
+class NDJSONResponse(_SourceResponse[NDJSONOptions]):
+    """Lines of JSON for a source, as an ASGI app; everything else as SSEResponse."""
+
+    _format = "ndjson"
+
+
+RESPONSES: Final[dict[str, type[_SourceResponse[Any]]]] = {
+    "sse": SSEResponse,
+    "ndjson": NDJSONResponse,
+}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..http import NDJSON_TYPES, media_type
+from ..http.received import NDJSON_TYPES, media_type
 from ._rules import Finding
 
 TYPES = {"text/event-stream": "sse", **dict.fromkeys(NDJSON_TYPES, "ndjson")}

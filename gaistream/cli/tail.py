@@ -12,7 +12,7 @@ from ..client import Reconnecting, connect_sse
 from ..core import NDJSONDecoder, ServerSentEvent, SSEDecoder, json, read_json
 from ..dialects.protocols import Ending, text_of
 from ..errors import ClientError, EventTooLarge, NDJSONError
-from ..http import is_event_stream
+from ..http.received import is_event_stream
 from ._conversions import Watch
 from ._http import HTTP, Asked, CutError, asked, chunks_of, opened, request_options, said
 from ._http_rules import format_of

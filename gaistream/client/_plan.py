@@ -32,8 +32,9 @@ from ..errors import (
     ResponseError,
     StatusError,
 )
-from ..http import MEDIA_TYPES, error_message, is_event_stream, retry_after
 from ..http.content_coding import unasked_coding
+from ..http.headers import MEDIA_TYPES
+from ..http.received import error_message, is_event_stream, retry_after
 from ..reading.ndjson import MAX_BYTES
 from ._policy import Reconnecting, ReconnectPolicy
 

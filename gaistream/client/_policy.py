@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..core import ServerSentEvent
 from ..dialects.protocols import Ending
-from ..http import LONGEST_WAIT
+from ..http.received import LONGEST_WAIT
 
 _STEP = 0.1  # seconds from which delays grow, where the first one is shorter
 

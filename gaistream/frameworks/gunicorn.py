@@ -28,7 +28,7 @@ except ImportError as error:
         name="gunicorn",
     ) from error
 
-from ..asgi.client import Receive, Scope, Send
+from ..asgi.messages import Receive, Scope, Send
 from ..streaming.clock import LAST_SEND
 from ..streaming.drain import Drain, drain, drain_on_signals
 from ..wsgi import draining as blocking_shutdown

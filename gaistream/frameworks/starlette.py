@@ -32,11 +32,13 @@ except ImportError as error:
     ) from error
 
 from .. import asgi, http
-from ..asgi.response import StreamApp
+from ..asgi.response import StreamResponse
 from ..chat import Source
 from ..dialects import DialectName
 from ..errors import FrameError, FrameTypeError
-from ..http.handler import SERVERS_OWN, CORSLike, check_keywords, check_settings
+from ..http.cors import CORSLike
+from ..http.headers import SERVERS_OWN, checked_headers
+from ..http.settings import check_keywords, check_status
 from ..loops.sources import open_source
 from ..streaming.stream import CLEANUP_TIMEOUT, Outcome
 from ..writing.options import NDJSONOptions, SSEOptions, check_seconds
@@ -72,8 +74,8 @@ class _Streamed(Response):
         media_type: str | None = None,
     ) -> None:
         """Set what Starlette's responses have."""
-        self.status_code = operator.index(status_code)  # of an HTTPStatus too
-        check_settings(self.status_code, headers, None)
+        self.status_code = check_status(operator.index(status_code))  # of an HTTPStatus too
+        checked_headers(headers or {})
         self.background = background
         self._used = False
         given = [(name.lower(), value) for name, value in (headers or {}).items()]
@@ -305,4 +307,4 @@ class EventSourceResponse(_Streamed):
             event=self._shutdown_event,
             grace=self._shutdown_grace_period,
         )
-        return StreamApp(stream, "sse", cors=None)
+        return StreamResponse(stream, "sse", cors=None)

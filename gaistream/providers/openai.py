@@ -16,13 +16,13 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .. import http
 from .._log import late_logger
 from ..chat import ChatRequest
 from ..client.http import Excerpt, http_library, refused_coding
 from ..core import ServerSentEvent, json, read_json
 from ..errors import ContentEncodingError, EventTooLarge, StreamError
 from ..events import Done, Error, Event
+from ..http import received
 from ..loops.event_loop import event_loop
 from ..reading.chunks import abody_of
 from ..reading.events import EventDecoder
@@ -153,21 +153,21 @@ class OpenAIProvider:
         if refused_coding(response):
             raise _failure("the provider compressed its answer without being asked", "failed")
         kind = response.headers.get("content-type", "")
-        if http.is_event_stream(kind):
+        if received.is_event_stream(kind):
             return self._read
-        if http.is_json(kind):
+        if received.is_json(kind):
             return self._read_whole
-        mime = http.media_type(kind)[:80]
+        mime = received.media_type(kind)[:80]
         raise _failure(f"the provider sent {mime} instead of text/event-stream", "failed")
 
     async def _refusal(self, response: Any) -> StreamError:
         """What an answer that is not a success means for the client."""
         status = response.status_code
         excerpt = await Excerpt(response, _LONGEST_ERROR_BODY).aread()
-        said = self._public(http.error_message(excerpt.body))
+        said = self._public(received.error_message(excerpt.body))
         _log.warning("the provider answered %d: %s", status, said or "(no message)")
         colon = f": {said}" if said else ""
-        wait = http.retry_after(response.headers.get("retry-after", ""), time.time())
+        wait = received.retry_after(response.headers.get("retry-after", ""), time.time())
         if status in (401, 403):  # the message is about the server's key: not for its clients
             return _failure("the provider refused the server's credentials", "auth")
         if status == 429:
@@ -185,7 +185,7 @@ class OpenAIProvider:
                 body += chunk
                 if len(body) > MAX_BYTES:
                     raise _failure("the provider sent too large an answer", "failed")
-        said = self._public(http.error_message(body))
+        said = self._public(received.error_message(body))
         if said:
             _log.warning("the provider answered %d: %s", response.status_code, said)
             raise _failure(f"the provider failed: {said}", "failed")

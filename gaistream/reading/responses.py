@@ -12,8 +12,8 @@ from typing import Any
 
 from ..core import ServerSentEvent, SSEDecoder
 from ..errors import ContentTypeError, FrameTypeError, StatusError
-from ..http import (
-    MEDIA_TYPES,
+from ..http.headers import MEDIA_TYPES
+from ..http.received import (
     NDJSON_TYPES,
     error_message,
     is_event_stream,

@@ -66,7 +66,7 @@ async def slow() -> AsyncIterator[str]:
 def test_no_more_routes_are_logged_than_a_bound(
     gs: ModuleType, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gs.asgi.client, "_MOST_ROUTES", 3)
+    monkeypatch.setattr(gs.asgi.client, "_MAX_LOGGED_ROUTES", 3)
 
     async def test() -> None:
         for number in range(5):

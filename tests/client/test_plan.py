@@ -8,7 +8,7 @@ import pytest
 
 from gaistream.client import ConnectionLost, ContentTypeError, ReconnectPolicy, StatusError
 from gaistream.client._plan import Plan
-from gaistream.http import retry_after
+from gaistream.http.received import retry_after
 
 SSE = {"content-type": "text/event-stream; charset=utf-8"}
 

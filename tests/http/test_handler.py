@@ -1,4 +1,4 @@
-"""What handlers decide before there is a stream: the format, and the answers that are none."""
+"""The policy of handlers: the format, and the responses to requests that need no provider."""
 
 from __future__ import annotations
 
@@ -6,239 +6,70 @@ import json
 import logging
 from typing import Any
 
-import pydantic
 import pytest
 
 from gaistream import NDJSONOptions, SSEOptions, asgi, wsgi
-from gaistream.errors import FrameError, FrameTypeError, GaistreamError, StreamError
-from gaistream.http.handler import Answer, Handling, error_answer, kept_in_errors, negotiate
+from gaistream.errors import FrameError, FrameTypeError, StreamError
+from gaistream.http import IncomingRequest
+from gaistream.http.answer import PlainResponse
+from gaistream.http.handler import HandlerPolicy
+from gaistream.http.settings import ResponseSettings
 
-SECRET = "the key is sk-123"
 SSE, NDJSON = "text/event-stream", "application/x-ndjson"
 ORIGIN = "https://a.example"
 
 
-# ---- negotiation ----
-
-
-@pytest.mark.parametrize(
-    ("path", "chosen"),
-    [
-        ("/chat/sse", "sse"),
-        ("/chat/ndjson", "ndjson"),
-        ("/chat.sse", "sse"),
-        ("/chat.ndjson", "ndjson"),
-        ("/chat/ndjson/", "ndjson"),
-        ("/chat/NDJSON", "ndjson"),
-        ("sse", "sse"),
-    ],
-)
-def test_a_path_that_names_a_format_decides_whatever_is_accepted(path: str, chosen: str) -> None:
-    other = {"sse": NDJSON, "ndjson": SSE}[chosen]
-    assert [negotiate(path, accept) for accept in (None, SSE, NDJSON, other)] == [chosen] * 4
-
-
-@pytest.mark.parametrize(
-    "path", ["", "/", "/chat", "/ndjson/chat", "/xndjson", "/ndjson.html", "/chat-ndjson"]
-)
-def test_a_path_that_names_none_leaves_it_to_accept(path: str) -> None:
-    assert negotiate(path, None) == negotiate(path, SSE) == "sse"
-    assert negotiate(path, NDJSON) == "ndjson"
-
-
-@pytest.mark.parametrize(
-    ("accept", "chosen"),
-    [
-        (None, "sse"),
-        ("", "sse"),
-        ("*/*", "sse"),
-        ("application/json", "sse"),
-        (SSE, "sse"),
-        (NDJSON, "ndjson"),
-        ("application/ndjson", "ndjson"),
-        ("application/jsonl", "ndjson"),
-        (f"{SSE}, {NDJSON}", "sse"),
-        (f"{NDJSON}, {SSE}", "sse"),
-        (f"{NDJSON};q=0.9, {SSE};q=0.8", "ndjson"),
-        (f"{NDJSON};q=0.8, {SSE};q=0.9", "sse"),
-        (f"{NDJSON} ; q=0.9 , {SSE} ; q=0.8", "ndjson"),
-        (f"{NDJSON};charset=utf-8;q=0.9, {SSE};q=0.8", "ndjson"),
-        (f"{NDJSON.upper()};Q=1, {SSE};q=0.9", "ndjson"),
-        (f"{SSE};q=0", "sse"),
-        (f"{SSE};q=0, */*", "ndjson"),
-        (f"{SSE};q=0.1, */*", "ndjson"),
-        (f"{NDJSON}, */*;q=0.5", "ndjson"),
-        (f"{NDJSON};q=0.4, */*;q=0.5", "sse"),
-        ("application/*", "ndjson"),
-        ("text/*", "sse"),
-        ("text/*;q=0.5, application/*;q=0.6", "ndjson"),
-        ("*/*;q=0.1, application/*;q=0", "sse"),
-        (f"application/*;q=0.2, {NDJSON};q=0.9, {SSE};q=0.5", "ndjson"),
-        (f"application/*;q=0.9, {NDJSON};q=0.2, {SSE};q=0.5", "sse"),
-        (f"{NDJSON};q=5, {SSE};q=1", "sse"),
-        (f"{NDJSON};q=-1, {SSE};q=0", "sse"),
-        (f"{NDJSON};q=nan, {SSE};q=0.1", "sse"),
-        (f"{NDJSON};q=x", "sse"),
-        (f"{NDJSON};q=", "sse"),
-        (",;,;q=1,/,", "sse"),
-    ],
-)
-def test_the_greater_quality_is_chosen_and_sse_wins_ties(accept: str | None, chosen: str) -> None:
-    assert negotiate("/chat", accept) == chosen
-
-
-# ---- failures before the first byte ----
-
-
-class Question(pydantic.BaseModel):
-    """What a request holds, for people who validate with pydantic."""
-
-    text: str
-
-
-def invalid() -> pydantic.ValidationError:
-    with pytest.raises(pydantic.ValidationError) as caught:
-        Question.model_validate({"text": [SECRET]})
-    return caught.value
-
-
-def unicode_error() -> UnicodeDecodeError:
-    return UnicodeDecodeError("utf-8", SECRET.encode(), 0, 1, "bad")
-
-
-@pytest.mark.parametrize(
-    ("error", "status", "code"),
-    [
-        (ValueError(SECRET), 400, "bad_request"),
-        (KeyError(SECRET), 400, "bad_request"),
-        (IndexError(SECRET), 400, "bad_request"),
-        (json.JSONDecodeError(SECRET, SECRET, 0), 400, "bad_request"),
-        (unicode_error(), 400, "bad_request"),
-        (invalid(), 400, "bad_request"),
-        (RuntimeError(SECRET), 500, "internal"),
-        (TypeError(SECRET), 500, "internal"),
-        (OSError(SECRET), 500, "internal"),
-        (GaistreamError(SECRET), 500, "internal"),
-        (ExceptionGroup(SECRET, [ValueError(SECRET)]), 500, "internal"),
-    ],
-    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
-)
-def test_what_prepare_request_raises_has_a_status_and_its_text_is_not_told(
-    error: Exception, status: int, code: str
-) -> None:
-    answer = error_answer(error, preparing=True)
-    assert answer.status == status
-    told = json.loads(answer.body)["error"]
-    assert told == {"code": code, "message": {400: "bad request", 500: "internal error"}[status]}
-    assert SECRET not in repr(answer)
-
-
-@pytest.mark.parametrize("error", [ValueError(SECRET), KeyError(SECRET), RuntimeError(SECRET)])
-def test_what_a_provider_raises_is_502_and_its_text_is_not_told(error: Exception) -> None:
-    answer = error_answer(error, preparing=False)
-    assert answer.status == 502
-    assert answer.body == b'{"error":{"code":"internal","message":"internal error"}}'
-
-
-def test_an_error_answer_has_exactly_these_headers() -> None:
-    answer = error_answer(RuntimeError(), preparing=False, extra={"Vary": "Origin"})
-    assert answer.headers == {
-        "Content-Type": "application/json",
-        "Content-Length": str(len(answer.body)),
-        "Cache-Control": "no-store",
-        "X-Content-Type-Options": "nosniff",
-        "Vary": "Origin",
-    }
-
-
-@pytest.mark.parametrize("preparing", [True, False])
-def test_a_stream_error_tells_its_status_code_and_text(preparing: bool) -> None:
-    error = StreamError("too many “questions”", code="slow_down", status=429, retry_after=1.2)
-    answer = error_answer(error, preparing=preparing)
-    assert answer.status == 429
-    told = {"error": {"code": "slow_down", "message": "too many “questions”"}}
-    assert json.loads(answer.body) == told
-    assert answer.headers["Content-Length"] == str(len(answer.body))
-    assert answer.headers["Retry-After"] == "2"
-
-
-@pytest.mark.parametrize(
-    ("retry_after", "said"),
-    [(None, None), (0, "0"), (0.01, "1"), (60, "60"), (-3, "0"), (1e6, "1000000")]
-    + [(float("inf"), None), (float("nan"), None), (10**400, "1000000000"), (1e308, "1000000000")],
-)
-def test_retry_after_is_whole_seconds_or_absent(
-    retry_after: float | None, said: str | None
-) -> None:
-    answer = error_answer(StreamError("x", retry_after=retry_after), preparing=False)
-    assert answer.status == 502
-    assert answer.headers.get("Retry-After") == said
-
-
-def test_a_text_that_is_not_unicode_does_not_break_the_error() -> None:
-    answer = error_answer(StreamError("\ud800"), preparing=False)
-    assert json.loads(answer.body)["error"]["message"] == "\ufffd"
-
-
-def test_only_what_is_not_public_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    handling = make()
-    with caplog.at_level(logging.DEBUG, "gaistream"):
-        handling.refusal(StreamError("x"), preparing=True, method="GET", origin=None)
-    assert not caplog.records
-    handling.refusal(RuntimeError(SECRET), preparing=True, method="GET", origin=None)
-    assert SECRET in caplog.text
-
-
-def test_an_error_keeps_the_cors_headers_of_its_stream_and_vary() -> None:
-    stream = {
-        "Content-Type": SSE,
-        "vary": "Origin, Accept",
-        "Access-Control-Allow-Origin": ORIGIN,
-        "access-control-allow-credentials": "true",
-        "Cache-Control": "no-cache",
-        "X-Mine": "1",
-    }
-    assert kept_in_errors(stream) == {
-        "vary": "Origin, Accept",
-        "Access-Control-Allow-Origin": ORIGIN,
-        "access-control-allow-credentials": "true",
-    }
-
-
-# ---- answers that need no provider: before prepare_request, and after it ----
-
-
 class Provider:
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+
     def stream_text(self, request: Any) -> Any:
-        raise AssertionError("nothing is to be asked")
+        self.asked.append(request)
+        return ["a"]
 
 
-def make(
-    formats: tuple[str, ...] = ("sse",), on_reconnect: Any = "end", sse: Any = None, **settings: Any
-) -> Handling:
+def policy(
+    formats: tuple[str, ...] = ("sse",),
+    on_reconnect: Any = "end",
+    sse: Any = None,
+    prepare: Any = lambda _: None,
+    **settings: Any,
+) -> HandlerPolicy:
     options = dict.fromkeys(formats) | ({"sse": sse} if sse else {})
-    return Handling(Provider(), lambda _: None, options, on_reconnect, settings)
+    return HandlerPolicy(Provider(), prepare, options, on_reconnect, settings, ResponseSettings)
 
 
-def early(handling: Handling, method: str) -> Any:
-    return handling.early_answer(method, ORIGIN)
-
-
-def prepared(
-    handling: Handling, method: str, format_: str = "sse", event_id: str | None = None
+def decide(
+    handler: HandlerPolicy, method: str = "GET", path: str = "/x", accept: str = "*/*"
 ) -> Any:
-    return handling.prepared_answer(method, format_, ORIGIN, event_id)
+    return handler.decide(method, path, {"origin": ORIGIN, "accept": accept}, None)
+
+
+def open_stream(
+    handler: HandlerPolicy, method: str = "GET", format: str = "sse", event_id: str | None = None
+) -> Any:
+    """Return what a handler that awaits nothing opens: the source, or a response."""
+
+    async def read() -> bytes:
+        return b""
+
+    request = IncomingRequest(method, "/x", "", {"origin": ORIGIN}, event_id, read)
+    with pytest.raises(StopIteration) as stop:
+        next(handler.open_stream(request, format, lambda source: source))
+    return stop.value.value
+
+
+# ---- requests that are not prepared ----
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "HEAD"])
-def test_a_request_that_is_to_be_prepared_has_no_early_answer(method: str) -> None:
-    assert early(make(), method) is None
-    assert method == "HEAD" or prepared(make(), method) is None
+def test_a_request_that_has_to_be_prepared_gets_a_format(method: str) -> None:
+    assert decide(policy(), method) == "sse"
 
 
 @pytest.mark.parametrize("cors", ["*", ORIGIN, None])
 def test_options_is_answered_204_without_a_body(cors: Any) -> None:
-    answer = early(make(cors=cors), "OPTIONS")
+    answer = decide(policy(cors=cors), "OPTIONS")
     assert (answer.status, answer.body) == (204, b"")
     assert answer.headers["Allow"] == "GET, POST, OPTIONS, HEAD"
     assert "Content-Length" not in answer.headers
@@ -247,18 +78,45 @@ def test_options_is_answered_204_without_a_body(cors: Any) -> None:
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE", "CONNECT", "get", ""])
-def test_another_method_is_405_and_told_which_are_allowed(method: str) -> None:
-    answer = early(make(), method)
+def test_an_unknown_method_is_405_and_learns_the_known_ones(method: str) -> None:
+    answer = decide(policy(), method)
     assert answer.status == 405
     assert answer.headers["Allow"] == "GET, POST, OPTIONS, HEAD"
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
     assert json.loads(answer.body)["error"]["code"] == "method_not_allowed"
 
 
-def test_head_has_the_headers_that_the_stream_would_have() -> None:
-    handling = make(("sse", "ndjson"), headers={"X-Mine": "1", "vary": "Cookie"}, cors=ORIGIN)
-    for format_, media_type in (("sse", SSE), ("ndjson", NDJSON)):
-        answer = prepared(handling, "HEAD", format_)
+def test_a_drain_refuses_the_requests_that_would_be_prepared() -> None:
+    reason = StreamError("the server is shutting down", status=503, retry_after=3)
+    handler = policy(headers={"X-Mine": "1"})
+    for method in ("POST", "HEAD"):
+        answer = handler.decide(method, "/x", {"accept": SSE}, reason)
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "3")
+        assert bool(answer.body) is (method == "POST")
+    answer = handler.decide("GET", "/x", {"accept": SSE}, reason)
+    assert (answer.status, answer.headers["X-Mine"], answer.body) == (200, "1", b"retry: 3000\n")
+    assert handler.decide("OPTIONS", "/x", {}, reason).status == 204
+    assert handler.decide("PUT", "/x", {}, reason).status == 405
+
+
+def test_the_format_is_negotiated_only_if_both_are_served() -> None:
+    assert decide(policy(("sse",)), path="/ndjson", accept=NDJSON) == "sse"
+    assert decide(policy(("ndjson",)), path="/sse", accept=SSE) == "ndjson"
+    assert decide(policy(("sse", "ndjson")), accept=NDJSON) == "ndjson"
+
+
+# ---- requests that are prepared ----
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_the_source_of_the_provider_is_opened(method: str) -> None:
+    assert open_stream(policy(), method) == ["a"]
+
+
+def test_head_gets_the_headers_of_the_stream() -> None:
+    handler = policy(("sse", "ndjson"), headers={"X-Mine": "1", "vary": "Cookie"}, cors=ORIGIN)
+    for format, media_type in (("sse", SSE), ("ndjson", NDJSON)):
+        answer = open_stream(handler, "HEAD", format)
         assert (answer.status, answer.body) == (200, b"")
         assert answer.headers["Content-Type"] == media_type
         assert answer.headers["X-Mine"] == "1"
@@ -268,27 +126,60 @@ def test_head_has_the_headers_that_the_stream_would_have() -> None:
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_reconnect_is_ended_by_204(method: str) -> None:
-    assert prepared(make(), method, event_id="7") == Answer(
+    assert open_stream(policy(), method, event_id="7") == PlainResponse(
         204, {"Cache-Control": "no-store", "Access-Control-Allow-Origin": "*"}
     )
 
 
-def test_a_reconnect_is_served_where_that_is_wanted_or_the_format_has_none() -> None:
-    assert prepared(make(on_reconnect="rerun"), "GET", event_id="7") is None
-    assert prepared(make(("sse", "ndjson")), "GET", "ndjson", event_id="7") is None
+def test_a_reconnect_is_served_if_it_may_run_again_or_its_format_has_no_ids() -> None:
+    assert open_stream(policy(on_reconnect="rerun"), event_id="7") == ["a"]
+    assert open_stream(policy(("sse", "ndjson")), format="ndjson", event_id="7") == ["a"]
 
 
-def test_sse_frames_of_handlers_are_numbered_unless_options_say_otherwise() -> None:
-    assert make().formats == {"sse": SSEOptions(include_id=True)}
-    assert make(sse=SSEOptions(buffer_size=5)).formats["sse"].include_id is True
+def test_each_awaitable_is_yielded_and_its_result_or_error_comes_back() -> None:
+    async def prepare(_: Any) -> None:
+        raise AssertionError("nothing awaits it here")
+
+    for result, expected in (("question", ["a"]), (KeyError("q"), 400)):
+        handler = policy(prepare=prepare)
+        request = IncomingRequest("GET", "/x", "", {}, None, prepare)  # type: ignore[arg-type]
+        opening = handler.open_stream(request, "sse", lambda source: source)
+        next(opening).close()  # type: ignore[attr-defined]
+        with pytest.raises(StopIteration) as stop:
+            if isinstance(result, Exception):
+                opening.throw(result)
+            else:
+                opening.send(result)
+        opened: Any = stop.value.value
+        assert (opened if isinstance(result, str) else opened.status) == expected
+
+
+def test_a_mistake_of_the_client_is_info_and_a_fault_an_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(error: Exception) -> Any:
+        def prepare(_: Any) -> None:
+            raise error
+
+        return prepare
+
+    with caplog.at_level(logging.INFO, "gaistream"):
+        for error in (KeyError("q"), RuntimeError("broken"), StreamError("public")):
+            open_stream(policy(prepare=fail(error)))
+    assert [(each.levelname, each.getMessage()) for each in caplog.records] == [
+        ("INFO", "a request was refused: KeyError('q')"),
+        ("ERROR", "a request failed before its stream began"),
+    ]
+
+
+# ---- options ----
+
+
+def test_sse_frames_of_handlers_are_numbered_unless_options_switch_it_off() -> None:
+    assert policy().options == {"sse": SSEOptions(include_id=True)}
+    assert policy(sse=SSEOptions(buffer_size=5)).options["sse"].include_id is True
     plain = SSEOptions(include_id=False)
-    assert make(sse=plain).formats == {"sse": plain}
-
-
-def test_the_format_is_negotiated_only_where_both_are_served() -> None:
-    assert make(("sse",)).format_for("/ndjson", NDJSON) == "sse"
-    assert make(("ndjson",)).format_for("/sse", SSE) == "ndjson"
-    assert make(("sse", "ndjson")).format_for("/x", NDJSON) == "ndjson"
+    assert policy(sse=plain).options == {"sse": plain}
 
 
 # ---- wrong settings are refused when a handler is made ----

@@ -11,7 +11,7 @@ from scripted_http import scripted
 
 from gaistream import read_events
 from gaistream.client import ContentTypeError, aconnect_sse, aiter_events, connect_sse, iter_events
-from gaistream.http import error_message, is_event_stream, media_type
+from gaistream.http.received import error_message, is_event_stream, media_type
 
 BODY = b'event: text_delta\ndata: {"text":"Hi"}\n\nevent: done\ndata: {}\n\n'
 STREAM, LOOSE, NEVER = "always", "unless strict", "never"

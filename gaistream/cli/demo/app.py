@@ -28,11 +28,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ... import __version__, backend
 from ...asgi import ndjson_handler, sse_handler
-from ...asgi.response import send_answer
+from ...asgi.messages import send_response
 from ...chat import ChatRequest, Provider
 from ...errors import StreamError
 from ...http import IncomingRequest
-from ...http.handler import error_answer
+from ...http.answer import error_response
 from ...writing.options import NDJSONOptions
 
 __all__ = ["create_app", "listen", "serve"]
@@ -101,7 +101,7 @@ class _OwnHosts:
             "this demo answers localhost, loopback addresses and its --host", code="wrong_host",
             status=421,
         )  # fmt: skip
-        await send_answer(send, error_answer(error, preparing=True))
+        await send_response(send, error_response(error, raised_by="prepare_request"))
 
     def _is_own(self, scope: Scope) -> bool:
         named = _HOST.fullmatch(Headers(scope=scope).get("host", ""))

@@ -1,0 +1,162 @@
+"""Handlers: a provider as an ASGI app. What they do is decided in gaistream.http.handler."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Generator, Mapping
+from functools import partial
+from typing import Any, TypeVar, Unpack
+
+from ..http.answer import PlainResponse
+from ..http.handler import HandlerPolicy, OnReconnect, PrepareRequest
+from ..http.request import IncomingRequest, last_event_id
+from ..http.settings import ResponseSettings
+from ..streaming.drain import refusal
+from ..writing.options import NDJSONOptions, SSEOptions
+from .client import Client, ClientGone
+from .messages import (
+    Receive,
+    Scope,
+    ScopeApplication,
+    Send,
+    refuse_scope,
+    request_headers,
+    send_response,
+)
+from .response import RESPONSES, StreamResponse
+
+__all__ = ["event_handler", "ndjson_handler", "sse_handler"]
+
+_T = TypeVar("_T")
+
+
+class _Settings(ResponseSettings, total=False):
+    send_timeout: float | None
+
+
+class _Handler:
+    """A provider as an ASGI app."""
+
+    def __init__(
+        self,
+        provider: Any,
+        prepare_request: PrepareRequest,
+        options: Mapping[str, Any],
+        on_reconnect: OnReconnect,
+        settings: Mapping[str, Any],
+    ) -> None:
+        self._policy = HandlerPolicy(
+            provider, prepare_request, options, on_reconnect, settings, _Settings
+        )
+        for format in options:
+            self._respond(format, ())  # raises what is wrong with the settings
+
+    def _respond(self, format: str, source: Any) -> StreamResponse:
+        """Return the response that streams a provider's source."""
+        policy = self._policy
+        response = RESPONSES[format](source, policy.options[format], **policy.settings)
+        response.stream_headers = policy.stream_headers[format]
+        response.raised_by = "provider"
+        return response
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request."""
+        if scope["type"] != "http":
+            await refuse_scope(scope, receive, send)
+            return
+        method, path, headers = scope["method"], scope["path"], request_headers(scope)
+        decided = self._policy.decide(method, path, headers, refusal())
+        if isinstance(decided, PlainResponse):
+            await send_response(send, decided)
+            return
+        client = Client(receive, has_body=method != "GET" or "content-length" in headers)
+        query = scope.get("query_string", b"").decode("latin-1")
+        request = IncomingRequest(method, path, query, headers, last_event_id(scope), client.body)
+        opening = self._policy.open_stream(
+            request, decided, partial(self._respond, decided), ScopeApplication(scope)
+        )
+        try:
+            response = await client.unless_gone(_await_all(opening))
+            if isinstance(response, PlainResponse):
+                await send_response(send, response)
+            else:
+                await response(scope, receive, send, client=client)
+        except ClientGone:
+            return
+        finally:
+            await client.close()
+
+
+async def _await_all(steps: Generator[Awaitable[Any], Any, _T]) -> _T:
+    """Await what a generator yields, and return its result."""
+    resume = partial(steps.send, None)
+    try:
+        while True:
+            awaitable = resume()
+            try:
+                resume = partial(steps.send, await awaitable)
+            except BaseException as error:
+                resume = partial(steps.throw, error)
+    except StopIteration as stop:
+        value: _T = stop.value
+        return value
+    finally:
+        del resume  # an error that it holds has a traceback that holds this frame
+
+
+def sse_handler(
+    provider: Any,
+    prepare_request: PrepareRequest,
+    *,
+    options: SSEOptions | None = None,
+    on_reconnect: OnReconnect = "end",
+    **settings: Unpack[_Settings],
+) -> _Handler:
+    """Make an ASGI app that streams a provider's answers as Server-Sent Events.
+
+    Preflights and unknown methods are answered at once; HEAD (headers only) and a reconnect after
+    `prepare_request`, without asking the provider. An exception of `prepare_request` becomes 400 (a
+    ValueError), 500, or the status of a StreamError or HTTP exception; one of `stream_text` becomes
+    502, or that status. An exception that the application around the handler has a handler for is
+    raised to it.
+
+    Args:
+        provider: has `stream_text(request)`: an async generator, or a function or coroutine that
+            returns a source.
+        prepare_request: gets a gaistream.http.IncomingRequest and returns the argument of
+            `stream_text` (a ChatRequest); sync or async.
+        options: SSEOptions; by default with ids.
+        on_reconnect: "end": a request with a Last-Event-ID gets 204, which ends an EventSource's
+            reconnecting, so that nothing is paid twice; "rerun": it is served anew.
+        settings: dialect, headers, cors, send_timeout, cleanup_timeout, source_timeout,
+            hold_headers, on_close: see SSEResponse.
+    """
+    formats = {"sse": options}
+    return _Handler(provider, prepare_request, formats, on_reconnect, settings)
+
+
+def ndjson_handler(
+    provider: Any,
+    prepare_request: PrepareRequest,
+    *,
+    options: NDJSONOptions | None = None,
+    **settings: Unpack[_Settings],
+) -> _Handler:
+    """Make an ASGI app that streams a provider's answers as NDJSON; otherwise as sse_handler."""
+    return _Handler(provider, prepare_request, {"ndjson": options}, "rerun", settings)
+
+
+def event_handler(
+    provider: Any,
+    prepare_request: PrepareRequest,
+    *,
+    sse_options: SSEOptions | None = None,
+    ndjson_options: NDJSONOptions | None = None,
+    on_reconnect: OnReconnect = "end",
+    **settings: Unpack[_Settings],
+) -> _Handler:
+    """Make an ASGI app that streams in the format that a request wants; otherwise as sse_handler.
+
+    A path that ends in `sse` or `ndjson` decides, else `Accept`; SSE wins ties.
+    """
+    formats = {"sse": sse_options, "ndjson": ndjson_options}
+    return _Handler(provider, prepare_request, formats, on_reconnect, settings)

@@ -1,0 +1,189 @@
+"""The headers of a stream: constant ones, CORS, and the caller's own.
+
+No header is hop-by-hop: `Connection` and `Transfer-Encoding` are the server's business. The length
+of a stream is unknown, so there is no Content-Length either. `StreamHeaders` checks the settings of
+a response, and merges and encodes its headers once for all streams that have the same settings.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Final, TypeAlias
+
+from ..errors import FrameError, FrameTypeError
+from .cors import CORS, HEADER_NAME, CORSLike
+
+__all__ = [
+    "MEDIA_TYPES",
+    "SERVERS_OWN",
+    "HeaderLines",
+    "StreamHeaders",
+    "can_be_sent",
+    "checked_headers",
+    "encode_headers",
+    "headers",
+    "merge_headers",
+    "stream_headers",
+]
+
+HeaderLines: TypeAlias = list[tuple[bytes, bytes]]
+"""Headers as ASGI takes them: names in lower case, encoded."""
+
+MEDIA_TYPES: Final = {"sse": "text/event-stream", "ndjson": "application/x-ndjson"}
+_STREAM_HEADERS: Final = {
+    "Cache-Control": "no-cache, no-store, must-revalidate, no-transform",
+    "X-Accel-Buffering": "no",
+    "X-Content-Type-Options": "nosniff",
+}
+# about the connection, or the length of a body (RFC 9110, sections 7.6.1 and 8.6)
+SERVERS_OWN: Final = {
+    "connection",
+    "content-length",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "trailers",
+    "transfer-encoding",
+    "upgrade",
+}
+_HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
+
+
+def headers(
+    format: str,
+    cors: CORSLike = None,
+    dialect: str = "gai",  # noqa: ARG001  (later dialects have headers of their own)
+    *,
+    origin: str | None = None,
+) -> dict[str, str]:
+    """Return the headers of a stream, for callers that bring their own response.
+
+    Args:
+        format: "sse" or "ndjson".
+        cors: None, "*", an origin, several origins, or a CORS.
+        dialect: the stream's dialect.
+        origin: the request's `Origin` header, which several origins are compared with.
+    """
+    if format not in MEDIA_TYPES:
+        raise FrameError(f"format must be 'sse' or 'ndjson', not {format!r}")
+    allowed = CORS.of(cors)
+    return {
+        "Content-Type": MEDIA_TYPES[format],
+        **_STREAM_HEADERS,
+        **(allowed.headers(origin) if allowed is not None else {}),
+    }
+
+
+class StreamHeaders:
+    """The headers of all streams that have the same settings.
+
+    Args:
+        format: "sse" or "ndjson".
+        cors: see gaistream.asgi.SSEResponse.
+        dialect: the dialect of the streams.
+        more: the caller's own headers.
+
+    Attributes:
+        cors: as a CORS, or None.
+        depend_on_origin: True if they depend on the request's `Origin`.
+
+    Raises:
+        FrameError: a header or an origin that could not be sent.
+    """
+
+    __slots__ = ("_dialect", "_format", "_known", "_more", "cors", "depend_on_origin")
+
+    def __init__(
+        self, format: str, cors: CORSLike, dialect: Any, more: Mapping[str, str] | None = None
+    ) -> None:
+        self.cors = CORS.of(cors)
+        self.depend_on_origin = self.cors is not None and self.cors.depends_on_origin
+        self._format = format
+        self._dialect = dialect
+        self._more = checked_headers(more) if more else None
+        self._known: dict[str | None, tuple[dict[str, str], HeaderLines]] = {}
+
+    def for_origin(self, origin: str | None) -> dict[str, str]:
+        """Return the headers for a request with this `Origin`."""
+        return self._for(origin)[0].copy()
+
+    def lines(self, origin: str | None) -> HeaderLines:
+        """Return the same, encoded."""
+        return self._for(origin)[1].copy()
+
+    def _for(self, origin: str | None) -> tuple[dict[str, str], HeaderLines]:
+        if self.cors is None or origin not in self.cors.origins:
+            origin = None  # all others get the same headers, so what is kept is bounded
+        known = self._known.get(origin)
+        if known is None:
+            merged = headers(self._format, self.cors, self._dialect, origin=origin)
+            if self._more is not None:
+                merged = merge_headers(merged, self._more)
+            known = self._known[origin] = merged, encode_headers(merged)
+        return known
+
+
+def stream_headers(
+    format: str, cors: CORSLike, dialect: Any, more: Mapping[str, str] | None
+) -> StreamHeaders:
+    """Return the headers of a stream, shared with others if the caller has no own ones."""
+    if more:
+        return StreamHeaders(format, cors, dialect, more)
+    if cors is not None and type(cors) is not str:
+        cors = CORS.of(cors)  # hashable, whatever it was
+    return _shared_headers(format, cors, dialect)
+
+
+_shared_headers = lru_cache(maxsize=64)(StreamHeaders)
+
+
+def merge_headers(headers: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
+    """Return `headers` with `more` put over them, whatever the case of names; lists grow."""
+    merged = dict(headers)
+    names = {name.lower(): name for name in merged}
+    for name, value in more.items():
+        known = names.setdefault(name.lower(), name)
+        if known in merged and known.lower() in ("vary", "access-control-expose-headers"):
+            value = f"{merged[known]}, {value}"
+        merged[known] = value
+    return merged
+
+
+def encode_headers(headers: Mapping[str, str]) -> HeaderLines:
+    """Return headers as ASGI takes them."""
+    return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+
+
+def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the caller's own headers; raise FrameError if one of them could not be sent."""
+    checked: dict[Any, Any] = dict(headers)
+    for name, value in checked.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise FrameTypeError(f"headers must be str, not {name!r}: {value!r}")
+        if not HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+            raise FrameError(f"headers must be printable Latin-1, not {name!r}: {value!r}")
+        if _is_padded(value):
+            raise FrameError(f"headers must not have blanks around a value: {name!r}: {value!r}")
+        if name.lower() in SERVERS_OWN:
+            raise FrameError(f"headers must not hold {name!r}, which the server writes itself")
+    return checked
+
+
+def can_be_sent(name: object, value: object) -> bool:
+    """Return True if `checked_headers` would take a header."""
+    return (
+        isinstance(name, str)
+        and isinstance(value, str)
+        and bool(HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value))
+        and not _is_padded(value)
+        and name.lower() not in SERVERS_OWN
+    )
+
+
+def _is_padded(value: str) -> bool:
+    return value != value.strip(" \t")

@@ -1,0 +1,141 @@
+"""Handlers: a provider as a WSGI app. What they do is decided in gaistream.http.handler."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Generator, Iterable, Mapping
+from functools import partial
+from typing import Any, TypeVar, Unpack
+
+from ..http.answer import PlainResponse
+from ..http.handler import HandlerPolicy, OnReconnect, PrepareRequest
+from ..http.request import IncomingRequest, last_event_id
+from ..http.settings import ResponseSettings
+from ..loops.greenlets import Runner, new_runner
+from ..writing.options import NDJSONOptions, SSEOptions
+from .draining import refusal_in_threads
+from .environ import (
+    Environ,
+    StartResponse,
+    read_body,
+    request_headers,
+    request_path,
+    send_response,
+)
+from .response import RESPONSES, SourceResponse, resolve
+
+__all__ = ["event_handler", "ndjson_handler", "sse_handler"]
+
+_T = TypeVar("_T")
+
+
+class _Settings(ResponseSettings, total=False):
+    helper_thread: bool
+
+
+class _Handler:
+    """A provider as a WSGI app."""
+
+    def __init__(
+        self,
+        provider: Any,
+        prepare_request: PrepareRequest,
+        options: Mapping[str, Any],
+        on_reconnect: OnReconnect,
+        settings: Mapping[str, Any],
+    ) -> None:
+        self._policy = HandlerPolicy(
+            provider, prepare_request, options, on_reconnect, settings, _Settings
+        )
+        for format in options:
+            self._respond(format, None, ())  # raises what is wrong with the settings
+
+    def _respond(self, format: str, runner: Runner | None, source: Any) -> SourceResponse[Any]:
+        """Return the response that streams a provider's source."""
+        policy = self._policy
+        options = policy.options[format]
+        response = RESPONSES[format](source, options, **policy.settings, _runner=runner)
+        response.stream_headers = policy.stream_headers[format]
+        response.raised_by = "provider"
+        return response
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer the request."""
+        method, path = environ["REQUEST_METHOD"], request_path(environ)
+        headers = request_headers(environ)
+        decided = self._policy.decide(method, path, headers, refusal_in_threads())
+        if isinstance(decided, PlainResponse):
+            return send_response(start_response, decided)
+        query = environ.get("QUERY_STRING", "")
+        request = IncomingRequest(
+            method, path, query, headers, last_event_id(environ), partial(read_body, environ)
+        )
+        runner = new_runner()  # one loop for every awaitable, the source's included
+        respond = partial(self._respond, decided, runner)
+        response = _resolve_all(self._policy.open_stream(request, decided, respond), runner)
+        if isinstance(response, PlainResponse):
+            runner.close()
+            return send_response(start_response, response)
+        return response(environ, start_response)
+
+
+def _resolve_all(steps: Generator[Awaitable[Any], Any, _T], runner: Runner) -> _T:
+    """Run what a generator yields, and return its result."""
+    resume = partial(steps.send, None)
+    try:
+        while True:
+            awaitable = resume()
+            try:
+                resume = partial(steps.send, resolve(awaitable, runner))
+            except BaseException as error:
+                resume = partial(steps.throw, error)
+    except StopIteration as stop:
+        value: _T = stop.value
+        return value
+    finally:
+        del resume  # an error that it holds has a traceback that holds this frame
+
+
+def sse_handler(
+    provider: Any,
+    prepare_request: PrepareRequest,
+    *,
+    options: SSEOptions | None = None,
+    on_reconnect: OnReconnect = "end",
+    **settings: Unpack[_Settings],
+) -> _Handler:
+    """Make a WSGI app that streams a provider's answers; see gaistream.asgi.sse_handler.
+
+    Args:
+        provider: has `stream_text(request)`, which may return a sync or async source.
+        prepare_request: gets a gaistream.http.IncomingRequest; sync or async.
+        options: SSEOptions; by default with ids.
+        on_reconnect: "end" or "rerun".
+        settings: dialect, headers, cors, cleanup_timeout, source_timeout, hold_headers, on_close,
+            helper_thread: see SSEResponse.
+    """
+    return _Handler(provider, prepare_request, {"sse": options}, on_reconnect, settings)
+
+
+def ndjson_handler(
+    provider: Any,
+    prepare_request: PrepareRequest,
+    *,
+    options: NDJSONOptions | None = None,
+    **settings: Unpack[_Settings],
+) -> _Handler:
+    """Make a WSGI app that streams a provider's answers as NDJSON; otherwise as sse_handler."""
+    return _Handler(provider, prepare_request, {"ndjson": options}, "rerun", settings)
+
+
+def event_handler(
+    provider: Any,
+    prepare_request: PrepareRequest,
+    *,
+    sse_options: SSEOptions | None = None,
+    ndjson_options: NDJSONOptions | None = None,
+    on_reconnect: OnReconnect = "end",
+    **settings: Unpack[_Settings],
+) -> _Handler:
+    """Make a WSGI app that streams as the request asks for; see gaistream.asgi.event_handler."""
+    formats = {"sse": sse_options, "ndjson": ndjson_options}
+    return _Handler(provider, prepare_request, formats, on_reconnect, settings)

@@ -1,0 +1,238 @@
+"""Responses: one stream, or a whole response in its place, as a WSGI app."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final, Generic, Never, TypeVar
+
+from .._log import log
+from ..chat import Source
+from ..dialects import DialectName
+from ..http.answer import PlainResponse, RaisedBy, answer_failure, drain_response
+from ..http.cors import CORSLike
+from ..http.headers import stream_headers
+from ..http.settings import check_keywords, check_on_close, check_status, check_timeouts
+from ..loops.greenlets import Runner, close_runner, new_runner
+from ..streaming.blocking import BlockingStream, LoopStream
+from ..streaming.stream import CLEANUP_TIMEOUT, Outcome, Stream
+from ..writing.options import NDJSONOptions, SSEOptions, refuse_source_timeout
+from ..writing.writer import NDJSONEncoder, SSEEncoder
+from .draining import refusal_in_threads
+from .environ import Environ, StartResponse, request_path, send_response, start
+
+__all__ = ["RESPONSES", "NDJSONResponse", "SSEResponse", "SourceResponse", "resolve"]
+
+_Options = TypeVar("_Options", SSEOptions, NDJSONOptions)
+
+_ENCODERS: Final[dict[str, Any]] = {"sse": SSEEncoder, "ndjson": NDJSONEncoder}
+
+
+class _Body:
+    """The body of a stream, as a WSGI server iterates and closes it."""
+
+    def __init__(
+        self, first: bytes | None, chunks: Iterator[bytes], close: Callable[[], None]
+    ) -> None:
+        self._first = first
+        self._chunks = chunks
+        self._close = close
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        if self._first is not None:
+            first, self._first = self._first, None
+            return first
+        chunk = next(self._chunks, None)
+        if chunk is None:
+            self.close()  # not every middleware does
+            raise StopIteration
+        return chunk
+
+    def close(self) -> None:
+        """End the stream and close its source."""
+        self._close()
+
+
+class SourceResponse(Generic[_Options]):
+    """A source as a WSGI app, for one request: the base of both responses.
+
+    Attributes:
+        stream_headers: of the response.
+        raised_by: the code that a failure of the stream is charged to.
+    """
+
+    _format: str
+
+    def __init__(
+        self,
+        stream: Source,
+        options: _Options | None = None,
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        dialect: DialectName = "gai",
+        cors: CORSLike = "*",
+        cleanup_timeout: float | None = CLEANUP_TIMEOUT,
+        source_timeout: float | None = None,
+        hold_headers: bool = False,
+        on_close: Callable[[Outcome], Any] | None = None,
+        helper_thread: bool = False,
+        _runner: Runner | None = None,
+        **unknown: Never,
+    ) -> None:
+        if unknown:
+            check_keywords(type(self), unknown, [self._format])
+        check_timeouts(cleanup_timeout, source_timeout)
+        self._runner = _runner or new_runner()
+        encoder = _ENCODERS[self._format](options, dialect=dialect)
+        self._life: BlockingStream | Stream
+        self._stream: BlockingStream | LoopStream
+        if helper_thread or isinstance(stream, AsyncIterable):
+            self._life = Stream(
+                stream,
+                encoder,
+                cleanup_timeout=cleanup_timeout,
+                source_timeout=source_timeout or None,
+            )
+            self._stream = LoopStream(self._life, self._runner, hold_headers=hold_headers)
+        else:
+            refuse_source_timeout(source_timeout, "helper_thread=True or an async source")
+            self._life = self._stream = BlockingStream(stream, encoder)
+        self._status = check_status(status)
+        check_on_close(on_close)
+        self.stream_headers = stream_headers(self._format, cors, dialect, headers)
+        self.raised_by: RaisedBy = "source"
+        self._on_close = on_close
+        self._failed = False  # an error was sent in the stream's place
+        self._ended = False
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer the request."""
+        method = environ["REQUEST_METHOD"]
+        headers = self.stream_headers.for_origin(environ.get("HTTP_ORIGIN"))
+        if method == "HEAD":
+            self._end()
+            return send_response(start_response, PlainResponse(self._status, headers))
+        reason = refusal_in_threads()
+        if reason is not None:
+            self._stream.refuse()
+            self._end()
+            accept = environ.get("HTTP_ACCEPT")
+            answer = drain_response(
+                reason, headers, method=method, format=self._format, accept=accept
+            )
+            return send_response(start_response, answer)
+        chunks = self._stream.chunks()
+
+        def close() -> None:
+            chunks.close()  # type: ignore[attr-defined]  # it is a generator
+            self._end()
+
+        self._life.route = method, request_path(environ), None
+        self._life.answerable = True
+        try:
+            try:
+                first = next(chunks, None)
+            finally:
+                self._life.answerable = False
+            if self._stream.failed_unsaid:
+                answer = self._answer_failure(headers)
+                for _ in chunks:
+                    pass  # the error frame and the end, which are not sent
+                self._end()
+                return send_response(start_response, answer)
+            start(start_response, self._status, headers)
+        except BaseException:
+            close()
+            raise
+        return _Body(first, chunks, close)
+
+    def _answer_failure(self, headers: Mapping[str, str]) -> PlainResponse:
+        """Return the response in the stream's place."""
+        self._failed = True
+        assert self._life.failure is not None
+        return answer_failure(
+            self._life.failure,
+            raised_by=self.raised_by,
+            log=self._life.log_failure,
+            headers=headers,
+        )
+
+    def _end(self) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        try:
+            self._stream.close()
+            if self._on_close is not None:
+                outcome = self._stream.outcome
+                if self._failed:
+                    outcome = replace(outcome, bytes=0)
+                result = self._on_close(outcome)
+                if inspect.isawaitable(result):
+                    resolve(result, self._runner)
+        except Exception:
+            log.exception("on_close raised")
+        finally:
+            left_behind = self._stream.left_behind
+            self._stream.release()
+            close_runner(self._runner, left_behind=left_behind)
+
+
+class SSEResponse(SourceResponse[SSEOptions]):
+    """Server-Sent Events for a source, as a WSGI app: `return response(environ, start_response)`.
+
+    Args:
+        stream: a sync or async iterable of events.
+        options: SSEOptions, or None for the defaults.
+        status: of the response, unless the source fails before its first event.
+        headers: more headers; they replace those of the same name (Vary grows).
+        dialect: "gai"; "json": each item is one payload; "raw": each is a frame.
+        cors: "*", an origin, several origins, a gaistream.http.CORS, or None.
+        cleanup_timeout: seconds that the source may take to end after its stream has ended, before
+            it is cancelled again and abandoned; None: no limit. Not enforced for a sync source in
+            the server's own thread, which nothing can interrupt.
+        source_timeout: seconds that the source may be silent before the stream ends with
+            `Error(code="timeout")`; 0 or None: no limit. Needs an async source or `helper_thread`.
+        hold_headers: True to send the headers with the first event, for an async source too.
+        on_close: called (or awaited) with the Outcome when everything is closed.
+        helper_thread: True to run a sync source in another thread, with heartbeats and coalescing.
+
+    Raises:
+        FrameError: an argument has a value that could not be sent or kept to.
+        EventError: `stream` is not iterable.
+    """
+
+    _format = "sse"
+
+
+class NDJSONResponse(SourceResponse[NDJSONOptions]):
+    """Lines of JSON for a source, as a WSGI app; everything else as SSEResponse."""
+
+    _format = "ndjson"
+
+
+RESPONSES: Final[dict[str, type[SourceResponse[Any]]]] = {
+    "sse": SSEResponse,
+    "ndjson": NDJSONResponse,
+}
+
+
+def resolve(awaitable: Any, runner: Runner) -> Any:
+    """Return the result of an awaitable."""
+    raised: list[Exception] = []  # in the task, its traceback's frames would hold the task
+
+    async def wait() -> Any:
+        try:
+            return await awaitable
+        except Exception as error:
+            raised.append(error)
+
+    result = runner.run(wait())
+    if raised:
+        raise raised.pop()
+    return result
