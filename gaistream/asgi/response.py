@@ -105,8 +105,9 @@ class StreamResponse:
             await self._stream.close()
         finally:
             try:
-                with event_loop().sheltered():
-                    await self._report(self._stream.outcome)
+                if self._on_close is not None:
+                    with event_loop().sheltered():
+                        await self._report(self._on_close)
             finally:
                 self._stream.release()
                 if client is not None:
@@ -167,11 +168,9 @@ class StreamResponse:
         if not self._failed:  # else the outcome is known
             self._stream.interrupt("client_gone")
 
-    async def _report(self, outcome: Outcome) -> None:
-        if self._on_close is None:
-            return
+    async def _report(self, on_close: Callable[[Outcome], Any]) -> None:
         try:
-            result = self._on_close(outcome)
+            result = on_close(self._stream.outcome)
             if inspect.isawaitable(result):
                 await result
         except Exception:

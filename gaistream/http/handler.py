@@ -26,7 +26,7 @@ from .answer import (
     is_bad_request,
 )
 from .cors import ALLOWED_METHODS
-from .headers import StreamHeaders, merge_headers
+from .headers import merge_headers, stream_headers
 from .negotiation import negotiate
 from .request import IncomingRequest
 from .settings import OPTIONS
@@ -83,7 +83,7 @@ class HandlerPolicy:
             more = merge_headers({"Vary": "Accept"}, more)
         cors, dialect = settings.get("cors", "*"), settings.get("dialect", "gai")
         self.stream_headers = {
-            format: StreamHeaders(format, cors, dialect, more) for format in options
+            format: stream_headers(format, cors, dialect, more) for format in options
         }
         self._cors = next(iter(self.stream_headers.values())).cors
         self.settings = {**settings, "cors": self._cors, "headers": None}

@@ -80,33 +80,29 @@ def headers(
 
 
 class StreamHeaders:
-    """The headers of all streams that have the same settings.
-
-    Args:
-        format: "sse" or "ndjson".
-        cors: see gaistream.asgi.SSEResponse.
-        dialect: the dialect of the streams.
-        more: the caller's own headers.
+    """The headers of all streams that have the same settings; `more` are the caller's own.
 
     Attributes:
         cors: as a CORS, or None.
         depend_on_origin: True if they depend on the request's `Origin`.
-
-    Raises:
-        FrameError: a header or an origin that could not be sent.
     """
 
-    __slots__ = ("_dialect", "_format", "_known", "_more", "cors", "depend_on_origin")
+    __slots__ = ("_base", "_dialect", "_format", "_known", "_more", "cors", "depend_on_origin")
 
-    def __init__(
-        self, format: str, cors: CORSLike, dialect: Any, more: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, format: str, cors: CORSLike, dialect: Any) -> None:
         self.cors = CORS.of(cors)
         self.depend_on_origin = self.cors is not None and self.cors.depends_on_origin
         self._format = format
         self._dialect = dialect
-        self._more = checked_headers(more) if more else None
+        self._base: StreamHeaders | None = None
+        self._more: Mapping[str, str] = {}
         self._known: dict[str | None, tuple[dict[str, str], HeaderLines]] = {}
+
+    def with_more(self, more: Mapping[str, str]) -> StreamHeaders:
+        """Return headers with more of them; raise FrameError if one could not be sent."""
+        extended = StreamHeaders(self._format, self.cors, self._dialect)
+        extended._base, extended._more = self, checked_headers(more)
+        return extended
 
     def for_origin(self, origin: str | None) -> dict[str, str]:
         """Return the headers for a request with this `Origin`."""
@@ -118,25 +114,41 @@ class StreamHeaders:
 
     def _for(self, origin: str | None) -> tuple[dict[str, str], HeaderLines]:
         if self.cors is None or origin not in self.cors.origins:
-            origin = None  # all others get the same headers, so what is kept is bounded
+            origin = None  # all others get the same headers, so few are kept
         known = self._known.get(origin)
         if known is None:
-            merged = headers(self._format, self.cors, self._dialect, origin=origin)
-            if self._more is not None:
-                merged = merge_headers(merged, self._more)
-            known = self._known[origin] = merged, encode_headers(merged)
+            known = self._known[origin] = self._compute(origin)
         return known
+
+    def _compute(self, origin: str | None) -> tuple[dict[str, str], HeaderLines]:
+        if self._base is None:
+            own = headers(self._format, self.cors, self._dialect, origin=origin)
+            return own, encode_headers(own)
+        own, lines = self._base._for(origin)
+        merged = merge_headers(own, self._more)
+        if len(merged) == len(own) + len(self._more):  # none was replaced
+            return merged, lines + encode_headers(self._more)
+        return merged, encode_headers(merged)
 
 
 def stream_headers(
     format: str, cors: CORSLike, dialect: Any, more: Mapping[str, str] | None
 ) -> StreamHeaders:
-    """Return the headers of a stream, shared with others if the caller has no own ones."""
-    if more:
-        return StreamHeaders(format, cors, dialect, more)
+    """Return the headers of a stream, shared with others if the caller adds none.
+
+    Args:
+        format: "sse" or "ndjson".
+        cors: see gaistream.asgi.SSEResponse.
+        dialect: the dialect of the streams.
+        more: the caller's own headers.
+
+    Raises:
+        FrameError: a header or an origin that could not be sent.
+    """
     if cors is not None and type(cors) is not str:
         cors = CORS.of(cors)  # hashable, whatever it was
-    return _shared_headers(format, cors, dialect)
+    shared = _shared_headers(format, cors, dialect)
+    return shared.with_more(more) if more else shared
 
 
 _shared_headers = lru_cache(maxsize=64)(StreamHeaders)

@@ -8,7 +8,7 @@ import pytest
 
 from gaistream.errors import FrameError
 from gaistream.http import CORS, headers
-from gaistream.http.headers import StreamHeaders, merge_headers, stream_headers
+from gaistream.http.headers import merge_headers, stream_headers
 
 A, B = "https://a.example", "https://b.example"
 METHODS = "GET, POST, OPTIONS"
@@ -185,7 +185,7 @@ def test_a_response_may_change_the_headers_that_it_got() -> None:
 
 
 def test_origins_of_strangers_take_no_memory() -> None:
-    shared = StreamHeaders("sse", (A, B), "gai")
+    shared = stream_headers("sse", (A, B), "gai", None)
     for number in range(100):
         shared.for_origin(f"https://{number}.example")
         shared.for_origin(A)
