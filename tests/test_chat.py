@@ -1,4 +1,4 @@
-"""The request of a chat: what JSON it is made of, and what it refuses."""
+"""Chat requests: the JSON that they are made from, and errors that name the field."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_messages_are_kept_as_the_client_wrote_them() -> None:
         ({"messages": [HELLO], "max_tokens": 0}, "max_tokens must be at least 1, not 0"),
     ],
 )
-def test_what_is_wrong_is_named(payload: object, complaint: str) -> None:
+def test_an_invalid_field_is_named(payload: object, complaint: str) -> None:
     with pytest.raises(ValueError) as caught:
         ChatRequest.from_json(payload)
     assert str(caught.value) == complaint

@@ -1,4 +1,4 @@
-"""What a client does to a handler before there is a stream: it goes, or sends its body late."""
+"""Clients of handlers that leave, or send their body late, before the stream begins."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 from scripted_asgi import Connection, run
 
 
-class Asked:
-    """A provider that notes what it was asked, and may wait before it gives its source."""
+class WaitingProvider:
+    """A provider that records its requests, and may wait before it returns its source."""
 
     def __init__(self, wait: bool = False) -> None:
         self.asked: list[Any] = []
@@ -34,9 +34,9 @@ class Asked:
         return ["a"]
 
 
-def test_a_client_that_goes_while_its_request_is_prepared_is_not_paid_for(gs: ModuleType) -> None:
+def test_the_provider_is_not_asked_if_the_client_leaves_in_prepare_request(gs: ModuleType) -> None:
     async def test() -> None:
-        provider, preparing = Asked(), asyncio.Event()
+        provider, preparing = WaitingProvider(), asyncio.Event()
 
         async def prepare(request: Any) -> None:
             preparing.set()
@@ -53,11 +53,11 @@ def test_a_client_that_goes_while_its_request_is_prepared_is_not_paid_for(gs: Mo
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_client_that_goes_while_the_provider_begins_breaks_it_off(
+def test_a_client_that_leaves_while_the_provider_begins_breaks_it_off(
     gs: ModuleType, method: str
 ) -> None:
     async def test() -> None:
-        provider = Asked(wait=True)
+        provider = WaitingProvider(wait=True)
 
         async def prepare(request: Any) -> bytes:
             return await request.body() if method == "POST" else b""
@@ -74,9 +74,9 @@ def test_a_client_that_goes_while_the_provider_begins_breaks_it_off(
     run(test())
 
 
-def test_a_client_that_goes_amid_its_body_is_not_answered(gs: ModuleType) -> None:
+def test_a_client_that_leaves_amid_its_body_is_not_answered(gs: ModuleType) -> None:
     async def test() -> None:
-        provider = Asked()
+        provider = WaitingProvider()
 
         async def prepare(request: Any) -> bytes:
             return await request.body()
@@ -91,9 +91,9 @@ def test_a_client_that_goes_amid_its_body_is_not_answered(gs: ModuleType) -> Non
     run(test())
 
 
-def test_a_server_that_cancels_meanwhile_is_obeyed(gs: ModuleType) -> None:
+def test_a_cancellation_by_the_server_is_raised_after_a_leave_too(gs: ModuleType) -> None:
     async def test() -> None:
-        provider = Asked(wait=True)
+        provider = WaitingProvider(wait=True)
         connection = Connection().hear()
         task = connection.begin(gs.asgi.sse_handler(provider, lambda _: None))
         await provider.waiting.wait()
@@ -106,9 +106,9 @@ def test_a_server_that_cancels_meanwhile_is_obeyed(gs: ModuleType) -> None:
     run(test())
 
 
-def test_a_body_that_is_asked_for_late_is_still_whole(gs: ModuleType) -> None:
+def test_a_body_that_is_read_late_is_whole(gs: ModuleType) -> None:
     async def test() -> None:
-        provider = Asked()
+        provider = WaitingProvider()
 
         async def prepare(request: Any) -> bytes:
             await asyncio.sleep(0)
@@ -124,7 +124,7 @@ def test_a_body_that_is_asked_for_late_is_still_whole(gs: ModuleType) -> None:
     run(test())
 
 
-def test_what_prepare_sets_in_its_context_is_there_for_the_source(gs: ModuleType) -> None:
+def test_a_context_variable_of_prepare_request_is_seen_by_the_source(gs: ModuleType) -> None:
     name = contextvars.ContextVar("name", default="unset")
 
     class Provider:
@@ -153,7 +153,7 @@ def test_a_response_serves_one_request(gs: ModuleType) -> None:
 
 @pytest.mark.parametrize("interface", ["asgi", "wsgi"])
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"status": "200"}, "status must be an int from 200 to 599, not '200'"),
         ({"status": 99}, "status must be an int from 200 to 599, not 99"),
@@ -166,24 +166,24 @@ def test_a_response_serves_one_request(gs: ModuleType) -> None:
     ],
     ids=str,
 )
-def test_a_setting_that_could_not_be_sent_is_refused_when_it_is_given(
-    gs: ModuleType, interface: str, settings: dict[str, Any], said: str
+def test_a_setting_that_could_not_be_sent_is_refused_at_once(
+    gs: ModuleType, interface: str, settings: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(gs.errors.FrameError, match="^" + re.escape(said)):
+    with pytest.raises(gs.errors.FrameError, match="^" + re.escape(message)):
         getattr(gs, interface).SSEResponse([], **settings)
 
 
 @pytest.mark.parametrize(
-    ("timeout", "said"),
+    ("timeout", "message"),
     [("60", "must be seconds or None, not str"), (-1, "must be at least 0 and finite, not -1")],
 )
-def test_a_send_timeout_that_is_none_is_refused(gs: ModuleType, timeout: Any, said: str) -> None:
-    with pytest.raises(gs.errors.FrameError, match=f"^send_timeout {said}$"):
+def test_an_invalid_send_timeout_is_refused(gs: ModuleType, timeout: Any, message: str) -> None:
+    with pytest.raises(gs.errors.FrameError, match=f"^send_timeout {message}$"):
         gs.asgi.SSEResponse([], send_timeout=timeout)
 
 
 @pytest.mark.parametrize("interface", ["asgi", "wsgi"])
-def test_a_generator_function_is_no_provider(gs: ModuleType, interface: str) -> None:
+def test_a_generator_function_is_not_a_provider(gs: ModuleType, interface: str) -> None:
     async def answer(request: Any) -> Any:
         yield "a"
 
@@ -191,7 +191,7 @@ def test_a_generator_function_is_no_provider(gs: ModuleType, interface: str) -> 
     with pytest.raises(gs.errors.FrameTypeError, match="provider must have stream_text"):
         handler(answer, lambda _: None)
     with pytest.raises(gs.errors.FrameTypeError, match="prepare_request must be callable, not No"):
-        handler(Asked(), None)
+        handler(WaitingProvider(), None)
 
 
 def test_a_status_of_the_standard_library_is_sent_as_a_number(gs: ModuleType) -> None:
@@ -204,7 +204,7 @@ def test_a_status_of_the_standard_library_is_sent_as_a_number(gs: ModuleType) ->
     run(test())
 
 
-def test_a_source_that_comes_when_the_client_has_gone_is_not_begun(gs: ModuleType) -> None:
+def test_a_source_that_is_returned_after_the_client_has_left_is_not_begun(gs: ModuleType) -> None:
     began: list[str] = []
 
     async def answer() -> Any:
@@ -216,7 +216,7 @@ def test_a_source_that_comes_when_the_client_has_gone_is_not_begun(gs: ModuleTyp
             try:
                 preparing.set()
                 await asyncio.Event().wait()
-            except asyncio.CancelledError:  # it should not, but may
+            except asyncio.CancelledError:  # it should not swallow it, but may
                 return answer()
 
     async def test() -> None:

@@ -1,21 +1,22 @@
-"""ASGI handlers in a scripted server: from the request to the provider, and what refuses it."""
+"""ASGI handlers in a scripted server: from the request to the provider."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-import pydantic
 import pytest
+from recording_provider import (
+    RecordingProvider,
+)
 from scripted_asgi import (
     DONE,
     END,
     HEADERS,
     PRELUDE,
     Connection,
-    Gate,
     Source,
     asynchronous,
     body,
@@ -24,27 +25,13 @@ from scripted_asgi import (
     text,
 )
 
-SECRET = "the key is sk-123"
-
-
-class Provider:
-    """Gives what it is told to, and remembers what it was asked."""
-
-    def __init__(self, answer: Callable[[Any], Any] = lambda request: asynchronous("a")) -> None:
-        self.answer = answer
-        self.asked: list[Any] = []
-
-    def stream_text(self, request: Any) -> Any:
-        self.asked.append(request)
-        return self.answer(request)
-
 
 class AsyncGenerator:
     """The usual form of a provider."""
 
     async def stream_text(self, request: Any) -> AsyncIterator[str]:
-        for said in request:
-            yield said
+        for letter in request:
+            yield letter
 
 
 class Coroutine:
@@ -56,7 +43,7 @@ class Coroutine:
 
 
 class Function:
-    """A provider that gives a source, of whatever kind."""
+    """A provider that returns a source of any kind."""
 
     def stream_text(self, request: Any) -> Any:
         return list(request)
@@ -95,14 +82,14 @@ def test_a_provider_of_any_kind_is_streamed(gs: Any, kind: Any, prepare_is_async
         handler = gs.asgi.sse_handler(kind(), later if prepare_is_async else question)
         served = await Connection(query_string=b"q=xyz").serve(handler)
         assert served.sent[0] == start()
-        said = b"".join(b"id: %d\n" % id_ + text("xyz"[id_ - 1]) for id_ in (1, 2, 3))
-        assert served.body == PRELUDE + said + b"id: 4\n" + DONE
+        expected = b"".join(b"id: %d\n" % id_ + text("xyz"[id_ - 1]) for id_ in (1, 2, 3))
+        assert served.body == PRELUDE + expected + b"id: 4\n" + DONE
         assert served.is_complete
 
     run(test())
 
 
-def test_prepare_request_sees_the_whole_request_and_the_provider_what_it_gives(gs: Any) -> None:
+def test_prepare_request_gets_the_whole_request_and_the_provider_its_result(gs: Any) -> None:
     async def test() -> None:
         seen: list[Any] = []
 
@@ -111,7 +98,7 @@ def test_prepare_request_sees_the_whole_request_and_the_provider_what_it_gives(g
             seen.extend([incoming.last_event_id, await incoming.body(), await incoming.json()])
             return gs.ChatRequest.from_json(await incoming.json())
 
-        provider = Provider()
+        provider = RecordingProvider()
         handler = gs.asgi.sse_handler(provider, prepare, on_reconnect="rerun")
         headers = [
             (b"X-Mine", b"\xe9"),
@@ -120,11 +107,11 @@ def test_prepare_request_sees_the_whole_request_and_the_provider_what_it_gives(g
             (b"cookie", b"b=2"),
             (b"last-event-id", b"7"),
         ]
-        connection = Connection(
-            "POST", "/ch\u00e4t", query_string=b"a=%C3%A9&b=", headers=headers
-        )
-        said = json.dumps({"messages": [{"role": "user", "content": "Hé"}]}).encode()
-        connection.hear(said[:5], more=True).hear(b"", more=True).hear(said[5:], more=True).hear()
+        connection = Connection("POST", "/ch\u00e4t", query_string=b"a=%C3%A9&b=", headers=headers)
+        content = json.dumps({"messages": [{"role": "user", "content": "Hé"}]}).encode()
+        for part in (content[:5], b"", content[5:]):
+            connection.hear(part, more=True)
+        connection.hear()
         await connection.serve(handler)
         assert seen == [
             "POST",
@@ -132,8 +119,8 @@ def test_prepare_request_sees_the_whole_request_and_the_provider_what_it_gives(g
             {"a": "é", "b": ""},
             {"x-mine": "\xe9, 2", "cookie": "a=1; b=2", "last-event-id": "7"},
             "7",
-            said,
-            json.loads(said),
+            content,
+            json.loads(content),
         ]
         assert provider.asked[0].question == "Hé"
         assert connection.body.endswith(DONE)
@@ -151,12 +138,12 @@ def test_prepare_request_sees_the_whole_request_and_the_provider_what_it_gives(g
         ("/chat/sse", [b"application/x-ndjson"], "text/event-stream"),
     ],
 )
-def test_event_handler_answers_in_the_format_that_is_wanted(
+def test_event_handler_answers_in_the_requested_format(
     gs: Any, path: str, accept: list[bytes], media_type: str
 ) -> None:
     async def test() -> None:
         handler = gs.asgi.event_handler(
-            Provider(),
+            RecordingProvider(),
             lambda _: None,
             sse_options=gs.SSEOptions(include_id=False),
             ndjson_options=gs.NDJSONOptions(compact_json=False),
@@ -175,7 +162,7 @@ def test_settings_of_a_handler_reach_its_responses(gs: Any) -> None:
     async def test() -> None:
         outcomes: list[Any] = []
         handler = gs.asgi.ndjson_handler(
-            Provider(lambda _: asynchronous({"x": 1})),
+            RecordingProvider(lambda _: asynchronous({"x": 1})),
             lambda _: None,
             dialect="json",
             cors=None,
@@ -194,13 +181,13 @@ def test_settings_of_a_handler_reach_its_responses(gs: Any) -> None:
     run(test())
 
 
-def test_a_client_that_goes_ends_the_stream_also_after_its_body_was_read(gs: Any) -> None:
+def test_a_client_that_leaves_after_its_body_was_read_ends_the_stream(gs: Any) -> None:
     async def test() -> None:
         async def prepare(incoming: Any) -> Any:
             return await incoming.json()
 
         source = Source("a")
-        handler = gs.asgi.sse_handler(Provider(lambda _: source), prepare)
+        handler = gs.asgi.sse_handler(RecordingProvider(lambda _: source), prepare)
         connection = Connection("POST").hear(b"{}")
         task = connection.begin(handler)
         await connection.until_said(text("a"))
@@ -211,212 +198,13 @@ def test_a_client_that_goes_ends_the_stream_also_after_its_body_was_read(gs: Any
     run(test())
 
 
-# ---- what refuses it ----
-
-
-def refuse(error: BaseException) -> Callable[[Any], Any]:
-    def prepare(_: Any) -> Any:
-        raise error
-
-    return prepare
-
-
-def refuse_later(error: BaseException) -> Callable[[Any], Any]:
-    async def prepare(_: Any) -> Any:
-        await asyncio.sleep(0)
-        raise error
-
-    return prepare
-
-
-class Model(pydantic.BaseModel):
-    """What a body must be, for people who validate with pydantic."""
-
-    number: int
-
-
-async def validate(incoming: Any) -> Model:
-    return Model.model_validate_json(await incoming.body())
-
-
-async def read_field(incoming: Any) -> Any:
-    return (await incoming.json())["messages"]
-
-
-@pytest.mark.parametrize(
-    ("prepare", "status", "code"),
-    [
-        (refuse(ValueError(SECRET)), 400, "bad_request"),
-        (refuse_later(ValueError(SECRET)), 400, "bad_request"),
-        (refuse(KeyError(SECRET)), 400, "bad_request"),
-        (refuse(RuntimeError(SECRET)), 500, "internal"),
-        (refuse_later(TypeError(SECRET)), 500, "internal"),
-        (validate, 400, "bad_request"),
-        (read_field, 400, "bad_request"),
-        (question, 400, "missing_input"),
-    ],
-)
-def test_a_request_that_cannot_be_prepared_gets_a_status_and_no_internal_text(
-    gs: Any, prepare: Any, status: int, code: str
-) -> None:
-    async def test() -> None:
-        provider, outcomes = Provider(), []
-        handler = gs.asgi.sse_handler(provider, prepare, on_close=outcomes.append)
-        connection = Connection("POST").hear(b'{"the key is sk-123": [1]}')
-        served = await connection.serve(handler)
-        assert served.status == status
-        assert error_of(served)["code"] == code
-        assert SECRET.encode() not in served.body
-        assert served.headers["access-control-allow-origin"] == "*"
-        assert not provider.asked
-        assert not outcomes
-
-    run(test())
-
-
-def test_a_public_error_of_prepare_request_is_told(gs: Any) -> None:
-    async def test() -> None:
-        for make in (refuse, refuse_later):
-            error = gs.StreamError("sign in", code="unauthorized", status=401, retry_after=5)
-            handler = gs.asgi.event_handler(Provider(), make(error), cors="https://a.example")
-            served = await Connection().serve(handler)
-            assert served.status == 401
-            assert error_of(served) == {"code": "unauthorized", "message": "sign in"}
-            assert served.headers["retry-after"] == "5"
-            assert served.headers["vary"] == "Origin"
-
-    run(test())
-
-
-@pytest.mark.parametrize("body_", [b"", b"{", b"\xff", b"NaN"])
-def test_a_body_that_is_no_json_is_400(gs: Any, body_: bytes) -> None:
-    async def test() -> None:
-        provider = Provider()
-        handler = gs.asgi.sse_handler(provider, read_field)
-        served = await Connection("POST").hear(body_).serve(handler)
-        assert served.status == 400
-        assert error_of(served) == {"code": "bad_request", "message": "bad request"}
-        assert not provider.asked
-
-    run(test())
-
-
-def test_a_body_beyond_the_limit_is_413_and_not_read_on(gs: Any) -> None:
-    async def test() -> None:
-        connection = Connection("POST")
-        for _ in range(20):
-            connection.hear(bytes(2**20), more=True)
-        served = await connection.serve(gs.asgi.sse_handler(Provider(), read_field))
-        assert served.status == 413
-        assert error_of(served)["code"] == "body_too_large"
-        assert connection.incoming.qsize() == 20 - 17
-
-    run(test())
-
-
-def test_a_client_that_goes_before_its_body_was_read_is_not_answered(gs: Any) -> None:
-    async def test() -> None:
-        provider, connection = Provider(), Connection("POST").hear(b"{", more=True)
-        connection.leave()
-        served = await connection.serve(gs.asgi.sse_handler(provider, read_field))
-        assert not served.sent
-        assert not provider.asked
-
-    run(test())
-
-
-def test_a_body_that_the_server_could_not_read_on_is_not_taken_for_whole(
-    gs: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    async def test() -> None:
-        provider, connection = Provider(), Connection("POST").hear(b"[1]", more=True)
-        receive = connection.receive
-
-        async def broken() -> dict[str, Any]:
-            if connection.incoming.empty():
-                raise RuntimeError("nothing more to receive")
-            return await receive()
-
-        connection.receive = broken  # type: ignore[method-assign]
-        served = await connection.serve(gs.asgi.sse_handler(provider, lambda each: each.json()))
-        assert served.status == 500
-        assert error_of(served)["code"] == "internal"
-        assert not provider.asked
-
-    run(test())
-    assert "nothing more to receive" in caplog.text
-
-
-async def fail_later(error: Exception) -> Any:
-    await asyncio.sleep(0)
-    raise error
-
-
-def fail_now(error: Exception) -> Any:
-    raise error
-
-
-@pytest.mark.parametrize("fail", [fail_now, fail_later, lambda error: asynchronous(error)])
-@pytest.mark.parametrize("public", [False, True])
-def test_a_provider_that_fails_before_it_waits_gets_a_status(
-    gs: Any, fail: Any, public: bool
-) -> None:
-    async def test() -> None:
-        made = gs.StreamError("full", code="full", status=503) if public else ValueError(SECRET)
-        handler = gs.asgi.sse_handler(Provider(lambda _: fail(made)), lambda _: None)
-        served = await Connection().serve(handler)
-        assert served.status == (503 if public else 502)
-        told = {"code": "full", "message": "full"}
-        internal = {"code": "internal", "message": "internal error"}
-        assert error_of(served) == (told if public else internal)
-
-    run(test())
-
-
-async def nothing_later() -> None:
-    await asyncio.sleep(0)
-
-
-@pytest.mark.parametrize(
-    "answer", [lambda _: None, lambda _: "text", lambda _: 5, lambda _: nothing_later()]
-)
-def test_a_provider_that_gives_no_source_is_502(gs: Any, answer: Any) -> None:
-    async def test() -> None:
-        served = await Connection().serve(
-            gs.asgi.sse_handler(Provider(answer), lambda _: None)
-        )
-        assert served.status == 502
-        assert error_of(served)["message"] == "internal error"
-
-    run(test())
-
-
-def test_a_cancellation_while_preparing_passes(gs: Any) -> None:
-    async def test() -> None:
-        gate = Gate()
-
-        async def prepare(_: Any) -> None:
-            await gate()
-
-        provider, connection = Provider(), Connection()
-        task = connection.begin(gs.asgi.sse_handler(provider, prepare))
-        await gate.arrival()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert not connection.sent
-        assert not provider.asked
-
-    run(test())
-
-
 # ---- requests that need no provider ----
 
 
 @pytest.mark.parametrize("maker", ["sse_handler", "ndjson_handler", "event_handler"])
-def test_methods_are_answered_as_they_should_be(gs: Any, maker: str) -> None:
+def test_the_responses_to_options_head_and_unknown_methods(gs: Any, maker: str) -> None:
     async def test() -> None:
-        provider = Provider()
+        provider = RecordingProvider()
         handler = getattr(gs.asgi, maker)(provider, lambda _: None)
         served = await Connection("OPTIONS").serve(handler)
         assert served.sent == [
@@ -453,9 +241,9 @@ def test_methods_are_answered_as_they_should_be(gs: Any, maker: str) -> None:
     "scope", [{"headers": [(b"last-event-id", b"3")]}, {"query_string": b"last_event_id=3"}]
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_reconnect_is_ended_and_nothing_is_paid_twice(gs: Any, scope: Any, method: str) -> None:
+def test_a_reconnect_is_ended_without_asking_the_provider(gs: Any, scope: Any, method: str) -> None:
     async def test() -> None:
-        provider = Provider()
+        provider = RecordingProvider()
         for maker in (gs.asgi.sse_handler, gs.asgi.event_handler):
             served = await Connection(method, **scope).serve(maker(provider, lambda _: None))
             assert served.sent == [
@@ -467,9 +255,9 @@ def test_a_reconnect_is_ended_and_nothing_is_paid_twice(gs: Any, scope: Any, met
     run(test())
 
 
-def test_a_reconnect_is_served_again_where_that_is_wanted(gs: Any) -> None:
+def test_a_reconnect_is_served_again_with_rerun_and_as_ndjson(gs: Any) -> None:
     async def test() -> None:
-        provider = Provider()
+        provider = RecordingProvider()
         scope = {"headers": [(b"last-event-id", b"3")]}
         for handler in (
             gs.asgi.sse_handler(provider, lambda _: None, on_reconnect="rerun"),
@@ -482,18 +270,18 @@ def test_a_reconnect_is_served_again_where_that_is_wanted(gs: Any) -> None:
     run(test())
 
 
-def test_an_id_that_no_server_gave_is_ignored(gs: Any) -> None:
+def test_a_malformed_id_is_ignored(gs: Any) -> None:
     async def test() -> None:
         scope = {"headers": [(b"last-event-id", "é".encode())]}
-        handler = gs.asgi.sse_handler(Provider(), lambda _: None)
+        handler = gs.asgi.sse_handler(RecordingProvider(), lambda _: None)
         assert (await Connection(**scope).serve(handler)).status == 200
 
     run(test())
 
 
-def test_what_is_no_http_request_is_refused_without_asking(gs: Any) -> None:
+def test_a_websocket_and_a_lifespan_do_not_reach_the_provider(gs: Any) -> None:
     async def test() -> None:
-        provider = Provider()
+        provider = RecordingProvider()
         handler = gs.asgi.event_handler(provider, lambda _: None)
         connection = await Connection(type="websocket").serve(handler)
         assert connection.sent == [{"type": "websocket.close", "code": 1000}]
@@ -519,7 +307,7 @@ def test_a_handler_serves_many_requests_at_once(gs: Any) -> None:
             *(Connection(query_string=f"q={name}".encode()).serve(handler) for name in names)
         )
         for name, connection in zip(names, served, strict=True):
-            said = b"".join(map(text, name))
-            assert connection.sent == [start(), body(PRELUDE + said + DONE), END]
+            expected = b"".join(map(text, name))
+            assert connection.sent == [start(), body(PRELUDE + expected + DONE), END]
 
     run(test())

@@ -1,4 +1,4 @@
-"""Responses in a scope of anyio that is cancelled: as middlewares do, and for ever, not once."""
+"""Responses in a cancelled scope of anyio, which middlewares use: it cancels again and again."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ anyio = pytest.importorskip("anyio")
 
 
 class Cleaning:
-    """A source that takes its time when it is closed."""
+    """A source whose clean-up takes several turns of the loop."""
 
     def __init__(self) -> None:
         self.waits = asyncio.Event()
-        self.told: list[str] = []
+        self.steps: list[str] = []
 
     async def __call__(self) -> AsyncIterator[str]:
         try:
@@ -30,14 +30,14 @@ class Cleaning:
         finally:
             for _ in range(5):
                 await asyncio.sleep(0)
-            self.told.append("closed")
+            self.steps.append("closed")
 
     async def on_close(self, outcome: Any) -> None:
         await asyncio.sleep(0)
-        self.told.append(outcome.kind)
+        self.steps.append(outcome.kind)
 
     async def serve(self, app: Any, scope: Any) -> None:
-        """Serve an app until the scope around it is cancelled, in the middle of a send or not."""
+        """Serve an app until the scope around it is cancelled within a send."""
         never = asyncio.Event()
 
         async def receive() -> Any:
@@ -56,7 +56,7 @@ class Cleaning:
 
 
 @pytest.mark.parametrize("face", ["asgi", "starlette", "EventSourceResponse"])
-def test_the_source_is_closed_and_the_outcome_told_before_the_app_is_over(
+def test_the_source_is_closed_and_the_outcome_reported_before_the_app_returns(
     gs: ModuleType, run: Run, face: str
 ) -> None:
     async def main() -> None:
@@ -64,7 +64,7 @@ def test_the_source_is_closed_and_the_outcome_told_before_the_app_is_over(
         if face == "asgi":
             app = gs.asgi.SSEResponse(source(), on_close=source.on_close)
         elif gs is not gaistream:
-            return  # the face is of the package that everybody shares
+            return  # Starlette's responses exist only in the shared copy of the package
         else:
             from gaistream.frameworks import starlette as faces
 
@@ -74,14 +74,14 @@ def test_the_source_is_closed_and_the_outcome_told_before_the_app_is_over(
                 app = faces.EventSourceResponse(source())
         await source.serve(app, scope)
         assert scope.cancelled_caught
-        told = ["closed"] if face == "EventSourceResponse" else ["closed", "cancelled"]
-        assert source.told == told
+        expected = ["closed"] if face == "EventSourceResponse" else ["closed", "cancelled"]
+        assert source.steps == expected
 
     run(main())
 
 
 class Unused(AsyncIterator[str]):
-    """A source that takes its time when it is closed, and is never asked for anything."""
+    """A source whose clean-up takes several turns of the loop, and which is never read."""
 
     def __init__(self) -> None:
         self.closed = False
@@ -96,7 +96,7 @@ class Unused(AsyncIterator[str]):
         self.closed = True
 
 
-def test_a_source_that_never_began_is_closed_before_the_app_is_over(
+def test_a_source_that_never_began_is_closed_before_the_app_returns(
     gs: ModuleType, run: Run
 ) -> None:
     async def main() -> None:

@@ -1,4 +1,4 @@
-"""How servers differ in what `receive` and `send` do, scripted: what they say once it is over."""
+"""Differences between servers at the end of a stream, in `receive` and `send`, scripted."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from scripted_asgi import DONE, PRELUDE, Connection, Source, asynchronous, run, text
 
 
-def test_a_disconnect_that_comes_with_the_end_ends_nothing(gs: ModuleType) -> None:
-    """As hypercorn says it, whose last send goes on for a while."""
+def test_a_disconnect_during_the_last_send_is_not_a_client_that_has_left(gs: ModuleType) -> None:
+    """Hypercorn sends it, while the last send still runs."""
 
     async def test() -> None:
         outcomes: list[Any] = []
@@ -36,10 +36,10 @@ def test_a_disconnect_that_comes_with_the_end_ends_nothing(gs: ModuleType) -> No
 
 
 @pytest.mark.parametrize("format_", ["SSE", "NDJSON"])
-def test_a_disconnect_that_comes_with_a_status_hides_no_failure(
+def test_a_disconnect_after_an_error_status_does_not_hide_the_failure(
     gs: ModuleType, format_: str
 ) -> None:
-    """As daphne says it, to an app that has answered and not returned yet."""
+    """Daphne sends it to an app that has answered and not returned yet."""
 
     async def test() -> None:
         outcomes: list[Any] = []
@@ -66,10 +66,10 @@ def test_a_disconnect_that_comes_with_a_status_hides_no_failure(
 
 
 @pytest.mark.parametrize("repeats", [False, True])
-def test_what_receive_does_after_a_disconnect_is_all_the_same(
+def test_receive_is_not_called_again_after_a_disconnect(
     gs: ModuleType, repeats: bool
 ) -> None:
-    """hypercorn and daphne say it once, granian and gunicorn whenever they are asked."""
+    """Hypercorn and daphne send one disconnect, granian and gunicorn one for each call."""
 
     async def test() -> None:
         outcomes: list[Any] = []
@@ -96,7 +96,7 @@ def test_what_receive_does_after_a_disconnect_is_all_the_same(
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_receive_that_is_cancelled_by_the_server_leaves_nobody_waiting(
+def test_a_receive_that_the_server_cancels_leaves_no_task_waiting(
     gs: ModuleType, method: str
 ) -> None:
     async def test() -> None:

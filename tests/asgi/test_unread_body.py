@@ -1,4 +1,4 @@
-"""A body that nobody reads before the stream begins is lost to the source: it is logged, once."""
+"""A body that is not read before the stream begins is lost to the source, and logged once."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def endpoint() -> None:
-    """What a framework names in the scope."""
+    """An endpoint that a framework puts into the scope."""
 
 
 @pytest.mark.parametrize("parts", [[b"{}"], [b"{", b"}"], [b"", b"{}", b""]])
-def test_it_is_logged_with_the_line_to_write(
+def test_an_unread_body_is_logged_with_the_line_to_write(
     gs: ModuleType, caplog: pytest.LogCaptureFixture, parts: list[bytes]
 ) -> None:
     async def test() -> None:
@@ -51,7 +51,7 @@ def test_it_is_logged_with_the_line_to_write(
 
 
 def heard(connection: Connection, parts: list[bytes]) -> Connection:
-    """Have the client send a body in parts."""
+    """Put a body in parts into what the client sends."""
     for number, part in enumerate(parts, 1):
         connection.hear(part, more=number < len(parts))
     return connection
@@ -63,7 +63,7 @@ async def slow() -> AsyncIterator[str]:
     yield "a"
 
 
-def test_no_more_routes_are_logged_than_a_bound(
+def test_a_limited_number_of_routes_is_logged(
     gs: ModuleType, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gs.asgi.client, "_MAX_LOGGED_ROUTES", 3)
@@ -74,16 +74,16 @@ def test_no_more_routes_are_logged_than_a_bound(
             await connection.serve(gs.asgi.SSEResponse(slow()))
 
     run(test())
-    said = warnings(caplog)
-    assert len(said) == 3
-    assert max(map(len, said)) < 500
+    lines = warnings(caplog)
+    assert len(lines) == 3
+    assert max(map(len, lines)) < 500
 
 
 # ---- no false alarm ----
 
 
 class Repeating(Connection):
-    """A server, or a middleware around one, that gives its last message again and again."""
+    """A server, or a middleware around one, that repeats its last message for ever."""
 
     async def receive(self) -> dict[str, Any]:
         if self.incoming.qsize() > 1:
@@ -98,7 +98,7 @@ class Repeating(Connection):
     [
         ("GET", Connection, False, []),
         ("GET", Connection, False, [b""]),
-        ("GET", Connection, False, [b"", b""]),  # as httpx.ASGITransport says that there is none
+        ("GET", Connection, False, [b"", b""]),  # as httpx.ASGITransport sends no body
         ("OPTIONS", Connection, False, [b""]),
         ("HEAD", Connection, False, [b"{}"]),
         ("POST", Connection, False, [b""]),
@@ -128,13 +128,13 @@ def test_no_body_and_a_body_that_was_read_are_not_logged(
 
 
 class Provider:
-    """A provider whose source asks for the request's body."""
+    """A provider whose source reads the request's body."""
 
     async def stream_text(self, request: Any) -> AsyncIterator[str]:
         yield (await request.body()).decode() or "a"
 
 
-def test_a_body_that_a_handler_has_read_is_there_for_the_source(
+def test_a_source_may_read_the_body_again_after_prepare_request(
     gs: ModuleType, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def prepare(request: Any) -> Any:
@@ -148,7 +148,7 @@ def test_a_body_that_a_handler_has_read_is_there_for_the_source(
 
 
 @pytest.mark.parametrize(("method", "parts"), [("GET", [b""]), ("POST", [b""])])
-def test_a_source_of_a_handler_may_ask_for_a_body_that_is_empty(
+def test_a_source_of_a_handler_may_read_an_empty_body(
     gs: ModuleType, caplog: pytest.LogCaptureFixture, method: str, parts: list[bytes]
 ) -> None:
     connection = heard(Connection(method), parts)
@@ -159,7 +159,7 @@ def test_a_source_of_a_handler_may_ask_for_a_body_that_is_empty(
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("parts", [[b"b"], [b"b", b"b"]])
-def test_a_body_that_a_handler_has_not_read_is_refused_to_its_source(
+def test_a_source_may_not_read_a_body_that_prepare_request_has_not_read(
     gs: ModuleType, caplog: pytest.LogCaptureFixture, method: str, parts: list[bytes]
 ) -> None:
     async def prepare(request: Any) -> Any:
@@ -243,7 +243,7 @@ def test_a_body_that_starlette_has_read_is_not_logged(
 
 
 @pytest.mark.parametrize("middleware", [False, True])
-def test_a_body_that_a_source_asks_starlette_for_is_logged_once(
+def test_a_body_that_a_source_reads_from_starlette_is_logged_once(
     caplog: pytest.LogCaptureFixture, middleware: bool
 ) -> None:
     with serve_uvicorn(made_app(middleware), "h11", "asyncio") as server:
@@ -252,6 +252,6 @@ def test_a_body_that_a_source_asks_starlette_for_is_logged_once(
             with httpx.stream("POST", url, content=b"{}", timeout=SECONDS) as response:
                 assert '"a"' in next(response.iter_text())
             until(lambda: server.tasks() == 0)
-    [said] = warnings(caplog)
-    assert said.startswith(f"POST '{__name__}.ask': ")
-    assert said.endswith(LINE)
+    [line] = warnings(caplog)
+    assert line.startswith(f"POST '{__name__}.ask': ")
+    assert line.endswith(LINE)

@@ -1,4 +1,4 @@
-"""Exceptions that are answers before the first byte: HTTPException, and errors in groups."""
+"""Exceptions with a status before the first byte: HTTPException, and errors in groups."""
 
 # FastAPI reads the annotations of the endpoints below: they must not be mere text
 
@@ -74,7 +74,7 @@ MAKERS: dict[str, Callable[[BaseException], Any]] = {
 
 
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS.keys())
-def test_what_the_application_answers_is_raised_to_it(
+def test_an_error_that_the_application_answers_is_raised_to_it(
     make: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     def endpoint(error: BaseException) -> Any:
@@ -157,7 +157,7 @@ class Provider:
 
 
 @pytest.mark.parametrize("where", ["prepare_request", "stream_text"])
-def test_a_handler_within_an_application_raises_it_too(
+def test_a_handler_in_an_application_raises_it_too(
     where: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     def handler(error: BaseException) -> Any:
@@ -183,7 +183,7 @@ def test_a_handler_within_an_application_raises_it_too(
     assert ask(app).status == (400 if where == "prepare_request" else 502)
 
 
-def test_where_nobody_catches_it_it_is_answered_with_its_own_status_and_headers() -> None:
+def test_without_an_application_it_is_answered_with_its_own_status_and_headers() -> None:
     expected = b'{"error":{"code":"error","message":"gone"}}'
     handler = asgi.sse_handler(Provider(gone()), lambda request: request)
     for app in (asgi.SSEResponse(failing(gone())), handler):
@@ -203,7 +203,7 @@ def test_where_nobody_catches_it_it_is_answered_with_its_own_status_and_headers(
         assert ask_wsgi(app) == ("410 Gone", expected)
 
 
-def test_headers_that_cannot_be_sent_are_left_out_of_the_answer() -> None:
+def test_headers_that_cannot_be_sent_are_left_out() -> None:
     class Odd(Exception):
         status_code = 429
         detail = {"not": "text"}
@@ -235,7 +235,7 @@ def test_litestar_answers_its_own_exception() -> None:
     assert (served.status, served.headers["x-mine"]) == (409, "1")
 
 
-def test_after_the_headers_it_is_a_fault_and_the_mend_is_logged(
+def test_after_the_headers_it_is_a_fault_and_the_remedy_is_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     served = ask(asgi.SSEResponse(failing_later(gone())))
@@ -247,7 +247,7 @@ def test_after_the_headers_it_is_a_fault_and_the_mend_is_logged(
     assert "with hold_headers=True they wait for the first event" in record.getMessage()
 
 
-def test_a_background_task_runs_though_the_application_answers() -> None:
+def test_a_background_task_runs_even_if_the_application_answers() -> None:
     ran: list[str] = []
 
     async def endpoint(_: Any) -> Any:
@@ -262,20 +262,20 @@ def test_a_background_task_runs_though_the_application_answers() -> None:
 # ---- groups ----
 
 
-def test_a_stream_error_alone_in_groups_is_that_error(gs: Any) -> None:
+def test_a_single_stream_error_in_groups_is_that_error(gs: Any) -> None:
     busy = gs.StreamError("slow down", code="busy", status=429, retry_after=7)
     group = ExceptionGroup("outer", [BaseExceptionGroup("inner", [busy])])
     outcomes: list[Any] = []
     served = ask(gs.asgi.SSEResponse(failing(group), on_close=outcomes.append))
     assert (served.status, served.headers["retry-after"]) == (429, "7")
     assert [outcome.error for outcome in outcomes] == [busy]
-    said = b'{"error":"slow down","code":"busy","retry_after":7}'
-    assert said in ask(gs.asgi.SSEResponse(failing_later(group))).body
-    assert said in b"".join(gs.sse(failing_sync(group)))
+    frame = b'{"error":"slow down","code":"busy","retry_after":7}'
+    assert frame in ask(gs.asgi.SSEResponse(failing_later(group))).body
+    assert frame in b"".join(gs.sse(failing_sync(group)))
     out: list[bytes] = []
     with pytest.raises(ExceptionGroup), gs.SSEWriter(out.append):
         raise group
-    assert said in b"".join(out)
+    assert frame in b"".join(out)
     for others in ([busy, ValueError()], [busy, busy], [ValueError()]):
         served = ask(gs.asgi.SSEResponse(failing(ExceptionGroup("many", others))))
         assert served.status == 500
@@ -301,7 +301,7 @@ def test_a_task_group_in_a_handler_keeps_the_error(gs: Any) -> None:
 
 
 @pytest.mark.parametrize("where", ["a source", "a provider", "prepare_request"])
-def test_what_is_raised_on_leaves_no_cycle(gs: Any, where: str) -> None:
+def test_an_error_that_is_raised_to_the_application_leaves_no_cycle(gs: Any, where: str) -> None:
     class Raising:
         async def stream_text(self, _: Any) -> Any:
             raise ExceptionGroup("one", [gone()])

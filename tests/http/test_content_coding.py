@@ -1,4 +1,4 @@
-"""Compressed bodies: what they hold, at whatever cut, and how much of a bomb is undone at once."""
+"""Compressed bodies: their content at any chunk border, and bounded memory for a bomb."""
 
 from __future__ import annotations
 
@@ -65,12 +65,12 @@ def undone(name, body, step=2**16):
 
 @packers
 @pytest.mark.parametrize("step", [1, 1000, 2**30])
-def test_a_body_is_undone_whole_however_it_is_cut(name, pack, step):
+def test_a_body_is_decoded_whatever_its_chunks(name, pack, step):
     assert undone(name, pack(TEXT), step) == TEXT
 
 
 @packers
-def test_two_codings_are_undone_in_their_order(name, pack):
+def test_two_codings_are_undone_in_reverse_order(name, pack):
     assert undone(f"gzip, {name}", pack(gzip.compress(TEXT))) == TEXT
     assert undone(f"{name} ,deflate", zlib.compress(pack(TEXT))) == TEXT
 
@@ -81,7 +81,7 @@ def test_a_body_of_several_members_is_read_to_its_end(name, pack, step):
     assert undone(name, pack(b"a") + pack(b"b"), step) == b"ab"
 
 
-def test_what_was_flushed_comes_before_what_follows():
+def test_flushed_data_comes_out_at_once():
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     decoder = BodyDecoder("gzip")
     for part in (b"one", b"two"):
@@ -90,17 +90,17 @@ def test_what_was_flushed_comes_before_what_follows():
 
 
 @packers
-def test_a_body_that_is_cut_is_not_taken_for_a_whole_one(name, pack):
+def test_a_truncated_body_is_an_error(name, pack):
     whole = pack(TEXT)
     if whole == TEXT:
         return
     with pytest.raises(ContentEncodingError, match="ends within its compressed data"):
         undone(name, whole[:-5])
-    assert undone(name, b"") == b""  # no body at all is none that was cut
+    assert undone(name, b"") == b""  # an empty body is not a truncated one
 
 
 @packers
-def test_a_body_of_something_else_is_an_error_of_the_client(name, pack):
+def test_a_body_in_another_coding_is_an_error_of_the_client(name, pack):
     if pack(TEXT) == TEXT:
         return
     for wrong in (b"\xff" * 100, pack(TEXT) + b"\xff" * 100):
@@ -109,47 +109,47 @@ def test_a_body_of_something_else_is_an_error_of_the_client(name, pack):
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("foo", "Content-Encoding: 'foo' cannot be undone"),
         ("gzip, gzip, gzip", "has 3 codings; 2 are undone"),
         ("\x1b[31m" * 100, r"Content-Encoding: '\\x1b\[31m"),
     ],
 )
-def test_what_cannot_be_undone_is_refused_by_name(name, told):
-    with pytest.raises(ContentEncodingError, match=told) as caught:
+def test_an_unknown_coding_is_refused_by_name(name, message):
+    with pytest.raises(ContentEncodingError, match=message) as caught:
         BodyDecoder(name)
     assert len(str(caught.value)) < 500
 
 
-@pytest.mark.parametrize(("name", "told"), [("br", "brotli 1.2"), ("zstd", "backports.zstd")])
-def test_a_coding_whose_package_is_missing_is_refused_by_that_name(name, told, monkeypatch):
+@pytest.mark.parametrize(("name", "package"), [("br", "brotli 1.2"), ("zstd", "backports.zstd")])
+def test_a_coding_whose_package_is_missing_is_refused_by_that_name(name, package, monkeypatch):
     monkeypatch.setattr(content_coding, "_imported", lambda _: None)
-    with pytest.raises(ContentEncodingError, match=f"{told} .*is not installed"):
+    with pytest.raises(ContentEncodingError, match=f"{package} .*is not installed"):
         BodyDecoder(name)
 
 
 @pytest.mark.parametrize("codings", [1, 2])
 @packers
-def test_a_bomb_is_undone_in_small_pieces(name, pack, codings):
+def test_a_bomb_is_decoded_in_small_pieces(name, pack, codings):
     bomb, size = pack(b":\n" * 2**24), 2**25
     if len(bomb) == size:
         return
     if codings == 2:
         bomb = pack(bomb)
-    decoder, given = BodyDecoder(", ".join([name] * codings)), 0
+    decoder, total = BodyDecoder(", ".join([name] * codings)), 0
     tracemalloc.start()
     try:
         for piece in decoder.undo(bomb):
             assert len(piece) <= MOST
-            given += len(piece)
+            total += len(piece)
         assert tracemalloc.get_traced_memory()[1] < 4 * MOST
     finally:
         tracemalloc.stop()
-    assert given == size
+    assert total == size
 
 
-def test_zstandard_serves_where_nothing_better_is_there(monkeypatch):
+def test_zstandard_is_used_if_nothing_better_is_installed(monkeypatch):
     need_package("zstandard")
     imported = content_coding._imported
     monkeypatch.setattr(
@@ -160,7 +160,7 @@ def test_zstandard_serves_where_nothing_better_is_there(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("coding", "asked", "refused"),
+    ("coding", "accept", "refused"),
     [
         ("", "identity", False),
         ("identity", "identity", False),
@@ -174,5 +174,5 @@ def test_zstandard_serves_where_nothing_better_is_there(monkeypatch):
         ("gzip, gzip", "gzip", False),
     ],
 )
-def test_only_a_coding_that_was_asked_for_is_taken(coding, asked, refused):
-    assert bool(unasked_coding(coding, asked)) is refused
+def test_only_a_requested_coding_is_accepted(coding, accept, refused):
+    assert bool(unasked_coding(coding, accept)) is refused

@@ -1,4 +1,4 @@
-"""Answers of handlers that are no stream come after `prepare_request`, on both interfaces."""
+"""Whole responses of handlers, on both interfaces, and that `prepare_request` comes first."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ORIGIN = "https://app.example"
 
 class Provider:
     def stream_text(self, request: Any) -> Any:
-        raise AssertionError("the provider is not to be asked")
+        raise AssertionError("the provider must not be asked")
 
 
 class Answer:
@@ -38,11 +38,11 @@ def ask_wsgi(app: Any, method: str, headers: dict[str, str]) -> Answer:
     environ |= {f"HTTP_{name.upper().replace('-', '_')}": each for name, each in headers.items()}
     setup_testing_defaults(environ)
     environ["wsgi.input"] = io.BytesIO()
-    said: list[Any] = []
-    result = validator(app)(environ, lambda status, lines: said.extend((status, lines)))
+    head: list[Any] = []
+    result = validator(app)(environ, lambda status, lines: head.extend((status, lines)))
     body = b"".join(result)
     result.close()
-    return Answer(int(said[0][:3]), dict(said[1]), body)
+    return Answer(int(head[0][:3]), dict(head[1]), body)
 
 
 @pytest.fixture(params=["asgi", "wsgi"])
@@ -67,7 +67,7 @@ def refusing(gs: Any, calls: list[str], *, waits: bool) -> Any:
 
 
 @pytest.mark.parametrize("waits", [False, True], ids=["sync", "async"])
-def test_a_refusal_of_prepare_request_is_the_answer_to_head_and_to_a_reconnect(
+def test_a_refusal_by_prepare_request_answers_head_and_a_reconnect(
     gs: Any, interface: Any, waits: bool
 ) -> None:
     calls: list[str] = []
@@ -81,12 +81,12 @@ def test_a_refusal_of_prepare_request_is_the_answer_to_head_and_to_a_reconnect(
         for method in ("GET", "POST", "HEAD"):
             again = ask(interface, app, method, Last_Event_ID="3")
             assert again.status == 401
-            told = b"" if method == "HEAD" else b"unauthorized"
-            assert told in again.body
+            code = b"" if method == "HEAD" else b"unauthorized"
+            assert code in again.body
     assert calls == ["HEAD"] * 3 + ["GET", "POST", "HEAD"] * 2
 
 
-def test_a_caller_that_is_let_in_gets_headers_or_204_and_the_provider_is_not_asked(
+def test_head_and_a_reconnect_are_answered_after_prepare_request_without_the_provider(
     gs: Any, interface: Any
 ) -> None:
     prepared: list[str | None] = []
@@ -100,10 +100,10 @@ def test_a_caller_that_is_let_in_gets_headers_or_204_and_the_provider_is_not_ask
     assert prepared == [None, "3", "3"]
     assert ask(interface, app, "OPTIONS").status == 204
     assert ask(interface, app, "PUT").status == 405
-    assert len(prepared) == 3, "a preflight carries no credentials, so nobody checks them"
+    assert len(prepared) == 3, "a preflight carries no credentials, so they are not checked"
 
 
-def test_a_head_that_cannot_be_prepared_has_the_status_of_get_and_no_body(
+def test_head_has_the_status_of_get_and_no_body_if_it_cannot_be_prepared(
     gs: Any, interface: Any
 ) -> None:
     app = interface.sse_handler(Provider(), lambda incoming: incoming.query["q"])
@@ -115,21 +115,21 @@ def test_a_head_that_cannot_be_prepared_has_the_status_of_get_and_no_body(
 # ---- CORS ----
 
 
-def test_retry_after_is_exposed_to_pages_that_may_read_the_answer(gs: Any, interface: Any) -> None:
+def test_retry_after_is_exposed_to_pages_that_may_read_it(gs: Any, interface: Any) -> None:
     def busy(_: Any) -> None:
         raise gs.StreamError("slow down", code="rate_limited", status=429, retry_after=7)
 
-    told = {}
+    exposed = {}
     for cors in ("*", ORIGIN, "https://other.example", None):
         app = interface.sse_handler(Provider(), busy, cors=cors)
         answer = ask(interface, app, Origin=ORIGIN)
         assert answer.headers["retry-after"] == "7"
-        told[cors] = answer.headers.get("access-control-expose-headers")
-    exposed = "Retry-After"
-    assert told == {"*": exposed, ORIGIN: exposed, "https://other.example": None, None: None}
+        exposed[cors] = answer.headers.get("access-control-expose-headers")
+    name = "Retry-After"
+    assert exposed == {"*": name, ORIGIN: name, "https://other.example": None, None: None}
 
 
-def test_own_exposed_headers_stay_exposed(gs: Any, interface: Any) -> None:
+def test_exposed_headers_of_the_caller_stay_exposed(gs: Any, interface: Any) -> None:
     def source() -> Any:
         raise gs.StreamError("slow down", code="rate_limited", status=429, retry_after=7)
         yield
@@ -140,7 +140,7 @@ def test_own_exposed_headers_stay_exposed(gs: Any, interface: Any) -> None:
     assert answer.headers["access-control-expose-headers"] == "X-Request-Id, Retry-After"
 
 
-def test_own_request_headers_are_allowed_beside_the_usual_ones(gs: Any, interface: Any) -> None:
+def test_the_callers_request_headers_are_allowed_besides_the_usual(gs: Any, interface: Any) -> None:
     for given in ("X-Api-Key", ("X-Api-Key", "X-Trace")):
         cors = gs.http.CORS(ORIGIN, allow_headers=given)
         app = interface.sse_handler(Provider(), lambda _: None, cors=cors)
@@ -151,7 +151,7 @@ def test_own_request_headers_are_allowed_beside_the_usual_ones(gs: Any, interfac
 
 
 @pytest.mark.parametrize("given", ["", "X Key", "X-Key\r\nSet-Cookie: a", "*", ("X-Key", "é")])
-def test_a_request_header_that_is_none_is_refused_when_it_is_given(gs: Any, given: Any) -> None:
+def test_a_malformed_request_header_is_refused_at_once(gs: Any, given: Any) -> None:
     with pytest.raises(gs.errors.FrameError, match="allow_headers"):
         gs.http.CORS("*", allow_headers=given)
     with pytest.raises(gs.errors.FrameTypeError, match="allow_headers"):

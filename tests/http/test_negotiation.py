@@ -21,7 +21,7 @@ SSE, NDJSON = "text/event-stream", "application/x-ndjson"
         ("sse", "sse"),
     ],
 )
-def test_a_path_that_names_a_format_decides_whatever_is_accepted(path: str, chosen: str) -> None:
+def test_a_path_that_names_a_format_decides_before_accept(path: str, chosen: str) -> None:
     other = {"sse": NDJSON, "ndjson": SSE}[chosen]
     assert [negotiate(path, accept) for accept in (None, SSE, NDJSON, other)] == [chosen] * 4
 
@@ -29,7 +29,7 @@ def test_a_path_that_names_a_format_decides_whatever_is_accepted(path: str, chos
 @pytest.mark.parametrize(
     "path", ["", "/", "/chat", "/ndjson/chat", "/xndjson", "/ndjson.html", "/chat-ndjson"]
 )
-def test_a_path_that_names_none_leaves_it_to_accept(path: str) -> None:
+def test_any_other_path_leaves_it_to_accept(path: str) -> None:
     assert negotiate(path, None) == negotiate(path, SSE) == "sse"
     assert negotiate(path, NDJSON) == "ndjson"
 

@@ -15,7 +15,7 @@ from gaistream.http.request import MAX_BODY_BYTES, body_too_large
 
 LONGEST = "x" * 64
 EVENT_IDS = {
-    "none": (None, "", None),
+    "missing": (None, "", None),
     "in the header": ("7", "", "7"),
     "in the query": (None, "a=b&last_event_id=8", "8"),
     "the header wins": ("7", "last_event_id=8", "7"),
@@ -30,7 +30,7 @@ EVENT_IDS = {
     "a space within": ("a b", "", "a b"),
     "not ASCII": ("é", "", None),
     "not ASCII in the query": (None, "last_event_id=%C3%A9", None),
-    "no UTF-8 in the query": (None, "last_event_id=%FF", None),
+    "malformed UTF-8 in the query": (None, "last_event_id=%FF", None),
     "a tab": ("a\tb", "", None),
     "a line end in the query": (None, "last_event_id=a%0Ab", None),
     "NUL in the query": (None, "last_event_id=%00", None),
@@ -43,10 +43,10 @@ EVENT_IDS = {
 def test_the_last_event_id_of_an_asgi_scope(
     header: str | None, query: str, found: str | None
 ) -> None:
-    said = [(b"host", b"x"), (b"Last-Event-ID", (header or "").encode("latin-1"))]
+    lines = [(b"host", b"x"), (b"Last-Event-ID", (header or "").encode("latin-1"))]
     scope = {
         "type": "http",
-        "headers": said if header is not None else said[:1],
+        "headers": lines if header is not None else lines[:1],
         "query_string": query.encode(),
     }
     assert last_event_id(scope) == found
@@ -62,7 +62,7 @@ def test_the_last_event_id_of_a_wsgi_environ(
     assert last_event_id(environ) == found
 
 
-def test_a_scope_and_an_environ_without_anything_have_no_last_event_id() -> None:
+def test_an_empty_scope_or_environ_has_no_last_event_id() -> None:
     assert last_event_id({"type": "http"}) is None
     assert last_event_id({"REQUEST_METHOD": "GET"}) is None
 
@@ -83,7 +83,7 @@ def request_reading(read: Callable[[], Awaitable[bytes]], query: str = "") -> In
     return IncomingRequest("POST", "/chat", query, {"accept": "*/*"}, "7", read)
 
 
-def test_a_request_has_its_parts() -> None:
+def test_the_parts_of_a_request() -> None:
     request = incoming("q=caf%C3%A9+au+lait&empty=&q=tea")
     assert (request.method, request.path, request.last_event_id) == ("POST", "/chat", "7")
     assert request.headers == {"accept": "*/*"}
@@ -91,7 +91,7 @@ def test_a_request_has_its_parts() -> None:
     assert incoming("q=caf%C3%A9+au+lait").query["q"] == "café au lait"
 
 
-def test_a_missing_parameter_is_the_clients_mistake_and_is_named() -> None:
+def test_a_missing_parameter_is_400_and_named() -> None:
     request = incoming("a=b")
     with pytest.raises(StreamError, match="the query needs 'q'") as caught:
         request.query["q"]
@@ -127,6 +127,6 @@ def test_a_body_beyond_the_limit_is_413() -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"{]", b"NaN", b"1 2", b"\xff", b'"\xff"', b"{'a': 1}", b"[" * 100_000]
 )
-def test_a_body_that_is_no_json_is_a_value_error(body: bytes) -> None:
+def test_a_malformed_body_is_a_value_error(body: bytes) -> None:
     with pytest.raises(ValueError):
         asyncio.run(incoming(body=body).json())

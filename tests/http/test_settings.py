@@ -1,4 +1,4 @@
-"""Settings of responses and handlers that could not be sent, and keywords that nothing takes."""
+"""Invalid settings of responses and handlers, and unknown keywords."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def same(request: Any) -> Any:
 
 
 def makers(gs: ModuleType) -> list[Any]:
-    """What takes the settings of a response: each makes one."""
+    """Return functions that make a response from settings, one for each class."""
     modules = [gs.asgi, gs.wsgi]
     made = [getattr(module, f"{name}Response") for module in modules for name in ("SSE", "NDJSON")]
     return [lambda kind=kind, **settings: kind([], **settings) for kind in made]
@@ -48,7 +48,7 @@ HEADERS = {
 
 
 @pytest.mark.parametrize("case", HEADERS.values(), ids=HEADERS.keys())
-def test_headers_that_fail_when_they_are_sent_are_refused_when_given(
+def test_headers_that_could_not_be_sent_are_refused_at_once(
     gs: ModuleType, case: Any
 ) -> None:
     headers, message = case
@@ -67,14 +67,14 @@ def test_a_status_without_a_body_is_refused(gs: ModuleType, status: int) -> None
             make(status=status)
 
 
-def test_other_settings_are_taken(gs: ModuleType) -> None:
+def test_valid_settings_are_accepted(gs: ModuleType) -> None:
     headers = {"X-Empty": "", "X-A": "a b\tc", "Content-Encoding": "identity"}
     for make in makers(gs):
         for status in (200, 201, 206, 299, 303, 305, 404, 599, HTTPStatus.ACCEPTED):
             make(status=status, headers=headers)
 
 
-def test_the_faces_refuse_them_too_and_a_stand_in_takes_what_everybody_writes() -> None:
+def test_starlettes_responses_refuse_them_too_and_the_stand_in_drops_connection_headers() -> None:
     pytest.importorskip("starlette", reason="Starlette is not installed")
     from gaistream.errors import FrameError
     from gaistream.frameworks import starlette as face
@@ -106,59 +106,59 @@ def test_an_unknown_keyword_names_the_public_class_and_the_options(gs: ModuleTyp
     for module in (gs.asgi, gs.wsgi):
         for kind in (module.SSEResponse, module.NDJSONResponse):
             options = kind.__name__.replace("Response", "Options")
-            said = refused(lambda kind=kind, **given: kind([], **given), heartbeat_interval=5)
-            assert said == (
+            message = refused(lambda kind=kind, **given: kind([], **given), heartbeat_interval=5)
+            assert message == (
                 f"{kind.__name__}() got an unexpected keyword argument 'heartbeat_interval': "
                 f"it is an option, {options}(heartbeat_interval=...)"
             )
-            said = refused(lambda kind=kind, **given: kind([], **given), media_type="x")
-            assert said.startswith(
+            message = refused(lambda kind=kind, **given: kind([], **given), media_type="x")
+            assert message.startswith(
                 f"{kind.__name__}() got an unexpected keyword argument 'media_type': it takes "
                 "status, headers, dialect, cors, "
             )
-            assert said.endswith(f", and the options of {options}")
-            assert "_runner" not in said
+            assert message.endswith(f", and the options of {options}")
+            assert "_runner" not in message
 
 
-def test_iterators_name_it_too(gs: ModuleType) -> None:
-    said = refused(lambda **given: gs.sse([], **given), retry_ms=5)
-    assert said == (
+def test_an_unknown_keyword_of_an_iterator_names_it_and_the_options(gs: ModuleType) -> None:
+    message = refused(lambda **given: gs.sse([], **given), retry_ms=5)
+    assert message == (
         "sse() got an unexpected keyword argument 'retry_ms': "
         "it is an option, SSEOptions(retry_ms=...)"
     )
-    said = refused(lambda **given: gs.ndjson([], **given), cors="*")
-    assert said == (
+    message = refused(lambda **given: gs.ndjson([], **given), cors="*")
+    assert message == (
         "ndjson() got an unexpected keyword argument 'cors': it takes dialect, cleanup_timeout, "
         "source_timeout, and the options of NDJSONOptions"
     )
 
 
-def test_handlers_name_themselves(gs: ModuleType) -> None:
+def test_an_unknown_keyword_of_a_handler_names_it_and_the_options(gs: ModuleType) -> None:
     for handler in handlers(gs):
         name = handler.__name__
         both = name == "event_handler"
         kind = "NDJSONOptions" if name == "ndjson_handler" else "SSEOptions"
-        said = refused(lambda h=handler, **given: h(Provider(), same, **given), include_id=False)
+        message = refused(lambda h=handler, **given: h(Provider(), same, **given), include_id=False)
         if name == "ndjson_handler":
-            assert said.endswith(", and the options of NDJSONOptions")
+            assert message.endswith(", and the options of NDJSONOptions")
         else:
-            assert said.endswith(f"it is an option, {kind}(include_id=...)")
-        said = refused(lambda h=handler, **given: h(Provider(), same, **given), status=201)
+            assert message.endswith(f"it is an option, {kind}(include_id=...)")
+        message = refused(lambda h=handler, **given: h(Provider(), same, **given), status=201)
         first = "sse_options, ndjson_options, on_reconnect" if both else "options, "
-        assert said.startswith(
+        assert message.startswith(
             f"{name}() got an unexpected keyword argument 'status': it takes {first}"
         )
-    said = refused(lambda **given: gs.asgi.ndjson_handler(Provider(), same, **given),
+    message = refused(lambda **given: gs.asgi.ndjson_handler(Provider(), same, **given),
                    on_reconnect="end")
-    assert said.startswith("ndjson_handler() got an unexpected keyword argument 'on_reconnect'")
+    assert message.startswith("ndjson_handler() got an unexpected keyword argument 'on_reconnect'")
 
 
-def test_the_face_names_itself() -> None:
+def test_an_unknown_keyword_of_starlettes_responses_names_them() -> None:
     pytest.importorskip("starlette", reason="Starlette is not installed")
     from gaistream.frameworks.starlette import NDJSONResponse, SSEResponse
 
-    said = refused(lambda **given: SSEResponse([], **given), media_type="text/event-stream")
-    assert said.startswith("SSEResponse() got an unexpected keyword argument 'media_type': it ta")
-    assert "status_code, headers, background" in said
-    said = refused(lambda **given: NDJSONResponse([], **given), compact_json=False)
-    assert said.endswith("NDJSONOptions(compact_json=...)")
+    message = refused(lambda **given: SSEResponse([], **given), media_type="text/event-stream")
+    assert message.startswith("SSEResponse() got an unexpected keyword argument 'media_type': it")
+    assert "status_code, headers, background" in message
+    message = refused(lambda **given: NDJSONResponse([], **given), compact_json=False)
+    assert message.endswith("NDJSONOptions(compact_json=...)")

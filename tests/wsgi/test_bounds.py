@@ -1,4 +1,4 @@
-"""Under WSGI a source has bounds for its clean-up and its silence, if it can be interrupted."""
+"""Time-outs of sources under WSGI: for clean-up and silence, if the source can be interrupted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ENVIRON = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", "HTTP_ACCEPT": "*/*"}
 
 
 def begin(response: Any) -> tuple[list[str], Any]:
-    """Return the status that a response begins with, and its body."""
+    """Start a response; return its status and its body."""
     statuses: list[str] = []
     body = response(ENVIRON, lambda status, *_: statuses.append(status))
     return statuses, body
