@@ -1,9 +1,9 @@
-"""What a chat asks, and who answers: `ChatRequest` and `Provider`.
+"""Chat requests and the providers that answer them: `ChatRequest` and `Provider`.
 
-A request is an immutable record of what a client sent: its messages as it wrote them, the three
-settings that every model knows, and all else in `extra`. `ChatRequest.from_json` is strict, since
-its input comes from the network: whatever has the wrong type is a `ValueError` that names the
-field, which the handlers turn into a 400. A provider is anything with a `stream_text` method.
+A request is immutable: the client's messages, the three settings that every model has, and all
+other fields in `extra`. `ChatRequest.from_json` is strict, since its input comes from the network:
+a missing field or a wrong type is a `ValueError` that names the field, which handlers answer with
+400. A provider is any object with a `stream_text` method.
 """
 
 from __future__ import annotations
@@ -19,33 +19,31 @@ from .events import Event
 __all__ = ["ChatRequest", "Message", "Provider", "Source", "SourceItem"]
 
 Message: TypeAlias = Mapping[str, Any]
-"""One message: `role`, `content`, and whatever else the client wrote into it."""
+"""One message: `role`, `content`, and any other fields."""
 
 SourceItem: TypeAlias = Event | str | dict[str, Any] | ServerSentEvent | bytes | None
-"""An item that a source may yield: an event, text, a dict with a known `type`, a frame, bytes that
-are frames or lines already; None is skipped. With `dialect="json"` and `"raw"` it may be others."""
+"""An item that a source may yield: an event, text, a dict with a known `type`, a frame, or bytes of
+whole frames or lines; None is skipped. `dialect="json"` and `"raw"` take other items too."""
 
 Source: TypeAlias = AsyncIterable[Any] | Iterable[Any]
-"""What a stream is read from: an async or sync iterable, of `SourceItem` unless the dialect takes
-others."""
+"""An async or sync iterable, of `SourceItem` unless the dialect takes other items."""
 
 _KNOWN = frozenset({"messages", "model", "temperature", "max_tokens"})
 
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """What a client wants answered.
+    """A client's request for an answer.
 
     Attributes:
         messages: the conversation, oldest first; kept as a tuple. Each message has a `role`
             (`user`, `assistant`, `system`, …) and a `content`: text, or a list of parts such as
             `{"type": "text", "text": "…"}`.
-        model: the model asked for; None leaves the choice to the provider.
-        temperature: how freely the model chooses its words; None is the provider's default.
-        max_tokens: the most tokens that the answer may take; None is the provider's limit.
-        extra: everything else that came with the request. A provider may pass it on to the
-            service that it calls, so a server that is open to strangers should not fill it
-            unread from what they send.
+        model: name of the requested model; None leaves the choice to the provider.
+        temperature: randomness of the answer; None is the provider's default.
+        max_tokens: limit for the length of the answer; None is the provider's limit.
+        extra: all other fields of the request. A provider may pass them on to the service that it
+            calls, so a server that is open to strangers should check them first.
     """
 
     messages: Sequence[Message]
@@ -59,14 +57,14 @@ class ChatRequest:
 
     @classmethod
     def from_json(cls, payload: object) -> Self:
-        """Makes a request from a decoded JSON body.
+        """Make a request from a decoded JSON body.
 
         Args:
-            payload: an object with `messages` (at least one), and where wanted `model`,
-                `temperature` and `max_tokens`; null counts as absent. Other keys go to `extra`.
+            payload: an object with `messages` (at least one), and optionally `model`, `temperature`
+                and `max_tokens`; null counts as absent. Other keys go to `extra`.
 
         Raises:
-            ValueError: something is missing or has the wrong type; the message names the field.
+            ValueError: a field is missing or has the wrong type; the message names it.
         """
         if not isinstance(payload, dict):
             _refuse("the request", "an object", payload)
@@ -80,7 +78,7 @@ class ChatRequest:
 
     @classmethod
     def from_question(cls, text: str) -> Self:
-        """Makes a request of a single user message.
+        """Make a request of a single user message.
 
         Raises:
             ValueError: `text` is not a str.
@@ -91,7 +89,7 @@ class ChatRequest:
 
     @property
     def question(self) -> str:
-        """The text of the last user message, its text parts joined by newlines; "" if none."""
+        """The text of the last user message, with its text parts on separate lines, or ""."""
         for message in reversed(self.messages):
             if message.get("role") == "user":
                 return _text_of(message.get("content"))
@@ -99,14 +97,14 @@ class ChatRequest:
 
 
 class Provider(Protocol):
-    """Where answers come from: a model, a service, a test."""
+    """A model, a service or a test that answers chat requests."""
 
     def stream_text(self, request: ChatRequest, /) -> Source | Awaitable[Source]:
-        """Answers `request` with a source of events.
+        """Return a source of events that answers `request`.
 
-        An async generator method is the usual form; a coroutine or a plain function that returns
-        a source will do. The source need not yield `Done`: the engine writes it when the source
-        ends well. A `StreamError` that it raises is shown to the client, any other exception is
+        Usually this is an async generator method; a coroutine or a plain function that returns a
+        source works too. The source need not yield `Done`, which is written when it ends without
+        an error. A `StreamError` that it raises is shown to the client, any other exception is
         not. When the client leaves, the source is closed wherever it waits.
         """
         ...
@@ -140,7 +138,7 @@ def _check_message(name: str, message: object) -> None:
         for position, part in enumerate(content):
             _check_part(f"{name}.content[{position}]", part)
     elif content is None and message.get("tool_calls"):
-        pass  # an assistant that only called tools said nothing: its content is null or absent
+        pass  # the content of an assistant that only called tools is null or absent
     elif "content" not in message:
         raise ValueError(f"{name}.content is missing")
     elif not isinstance(content, str):

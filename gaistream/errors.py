@@ -1,10 +1,10 @@
 """Every exception that gaistream raises on purpose.
 
-All of them derive from `GaistreamError`, and each also from the built-in exception that a
-caller would expect (`ValueError` for a bad value, `TypeError` for a bad type, `BufferError` for
-a buffer), so that code which knows nothing of gaistream still catches the right thing. Text that
-cannot be encoded raises Python's own `UnicodeEncodeError`, bytes that are not UTF-8
-`UnicodeDecodeError`. This file imports nothing of ours: both twins raise these very classes.
+Each derives from `GaistreamError` and from the built-in exception that a caller would expect
+(`ValueError` for a bad value, `TypeError` for a bad type, `BufferError` for a buffer), so code
+that does not know gaistream catches the right thing. Text that cannot be encoded raises Python's
+own `UnicodeEncodeError`, and bytes that are not UTF-8 raise `UnicodeDecodeError`. Both twins raise
+these classes, so this file imports no other module of gaistream.
 """
 
 from __future__ import annotations
@@ -37,27 +37,27 @@ class GaistreamError(Exception):
 
 
 class FrameError(GaistreamError, ValueError):
-    """A field of a frame has a value that cannot be written: the message names the field."""
+    """A field or a setting has a value that cannot be used: the message names it."""
 
 
 class FrameTypeError(FrameError, TypeError):
-    """A field of a frame has a value of the wrong type: the message names field and type."""
+    """A field or a setting has a value of the wrong type: the message names both."""
 
 
 class EventError(GaistreamError, TypeError):
-    """What was written is not an event, nor anything that an event can be made of."""
+    """An item is not an event and cannot be made into one, or a source is not iterable."""
 
 
 class EncodeError(GaistreamError, TypeError):
-    """A payload cannot be said in JSON: the message names the type and the path to the value."""
+    """A payload cannot be encoded as JSON: the message names the type and the path to the value."""
 
 
 class BufferTooSmall(GaistreamError, BufferError):
-    """A frame does not fit into the caller's buffer; nothing was written.
+    """A frame does not fit into the caller's buffer. Nothing was written.
 
     Attributes:
-        needed: bytes that the frame needs, counted from the offset.
-        available: bytes that were there, counted from the offset.
+        needed: size of the frame in bytes.
+        available: bytes between the offset and the end of the buffer.
     """
 
     def __init__(self, needed: int, available: int) -> None:
@@ -70,14 +70,15 @@ class BufferTooSmall(GaistreamError, BufferError):
 
 
 class EventTooLarge(GaistreamError, ValueError):
-    """A reader met a line or an event beyond its limit; the reader is closed.
+    """A line or an event is beyond a reader's limit. The reader is closed.
 
     Attributes:
-        name: the limit's name, such as "max_event_bytes".
-        limit: bytes that were allowed.
-        size: bytes that were there at least.
-        values: what the same call had completed before: the events of an `SSEDecoder`, the
-            values of an `NDJSONDecoder`, the lines of a `LineSplitter`.
+        what: what is too large, such as "an event".
+        name: name of the limit, such as "max_event_bytes".
+        limit: the limit in bytes.
+        size: lower bound of the actual size in bytes.
+        values: completed before by the same call: events of an `SSEDecoder`, values of an
+            `NDJSONDecoder`, lines of a `LineSplitter`.
     """
 
     def __init__(self, what: str, name: str, limit: int, size: int, values: list[Any]) -> None:
@@ -93,16 +94,15 @@ class EventTooLarge(GaistreamError, ValueError):
 
 
 class NDJSONError(GaistreamError, ValueError):
-    """A line of NDJSON is not a JSON value; the reader can go on behind it.
+    """A line of NDJSON is not a JSON value. The reader can go on after it.
 
     Attributes:
-        reason: what is wrong with the line.
-        line_number: which line it is; lines count from 1, blank ones too.
-        column: the character of the line, from 1, where the value stops making sense; None where
-            what read it did not tell.
+        reason: description of the error.
+        line_number: number of the line from 1, counting blank lines.
+        column: number of the first wrong character from 1; None if the JSON library does not
+            report it.
         line: the line, without its end.
-        values: the values that the same call had decoded before; empty where `on_error` is called,
-            for the call itself gives them.
+        values: decoded before by the same call; empty in `on_error`, since the call returns them.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class NDJSONError(GaistreamError, ValueError):
     def of(
         cls, why: Exception | str, line_number: int, line: bytes, values: list[Any]
     ) -> NDJSONError:
-        """Make the error of a line that could not be read, from what reading it raised."""
+        """Return the error of a line, from the exception that decoding it raised."""
         reason, column = getattr(why, "msg", None), getattr(why, "colno", None)
         if not isinstance(reason, str):
             reason = str(why) or type(why).__name__
@@ -133,14 +133,14 @@ class NDJSONError(GaistreamError, ValueError):
 
 
 class ClosedError(GaistreamError, ValueError):
-    """A writer, encoder or decoder was used after it ended or was closed, or from within itself."""
+    """A writer, encoder or decoder was used after its end, or from within one of its own calls."""
 
 
 class ClientError(GaistreamError, OSError):
-    """A client could not open its stream, or lost it and may not or could not resume it.
+    """A client could not open its stream, or lost it and could not or must not resume it.
 
     Attributes:
-        url: where it connected to, without credentials and query; "" where that is not known.
+        url: the URL of the request, without credentials and query; "" if it is not known.
     """
 
     def __init__(self, message: str, url: str = "") -> None:
@@ -149,17 +149,17 @@ class ClientError(GaistreamError, OSError):
 
 
 class ConnectionLost(ClientError, ConnectionError):
-    """The connection could not be made or was cut, and was not, or not once more, made anew."""
+    """The connection failed or was cut, and no reconnect succeeded."""
 
 
 class ResponseError(ClientError):
-    """A server answered with something else than a stream: the base of the next three.
+    """A server's response is not a stream that can be read: the base of the three below.
 
     Attributes:
         status: the HTTP status.
-        content_type: as the server wrote it; "" where it did not.
-        body: the first bytes of what it answered, at most 2048.
-        body_size: bytes of the whole answer: as declared, else as many as were read.
+        content_type: the `Content-Type`; "" if it is missing.
+        body: the first bytes of the body, at most 2048.
+        body_size: size of the body in bytes, as declared; otherwise the bytes that were read.
     """
 
     def __init__(
@@ -179,15 +179,15 @@ class ResponseError(ClientError):
 
 
 class StatusError(ResponseError):
-    """A status that is no stream's: final, or still there after the last attempt."""
+    """The status is not that of a stream, and either final or the same after the last attempt."""
 
 
 class ContentTypeError(ResponseError):
-    """The status was 200 and the content type that of no stream."""
+    """The status is 200, but the content type is not that of a stream."""
 
 
 class ContentEncodingError(ResponseError):
-    """The body has a content coding that was not asked for, is not known, or cannot be undone."""
+    """The body has a content coding that was not requested, is unknown, or cannot be decoded."""
 
 
 class SinkError(GaistreamError, TypeError, RuntimeError):
@@ -198,18 +198,18 @@ class SinkError(GaistreamError, TypeError, RuntimeError):
 class StreamError(GaistreamError):
     """An error whose text may be shown to the client.
 
-    Raise it in a source, a provider or `prepare_request`: before the first byte it becomes an
-    HTTP status with a small JSON body, after it the error event of the dialect. The text of any
-    other exception never leaves the server.
+    Raise it in a source, a provider or `prepare_request`. Before the first byte it becomes an HTTP
+    status with a small JSON body, later the error event of the dialect. The text of any other
+    exception never leaves the server.
 
     Args:
         message: the text for the client.
-        code: a short machine-readable word for the client.
-        status: the HTTP status (400 to 599) if nothing has been sent yet.
-        retry_after: seconds after which a new try makes sense, sent as `Retry-After`.
+        code: a short machine-readable word, such as "overloaded".
+        status: the HTTP status (400 to 599), if nothing was sent yet.
+        retry_after: seconds after which the client may try again, sent as `Retry-After`.
 
     Raises:
-        FrameError: an argument that could not be sent.
+        FrameError: an argument could not be sent.
     """
 
     def __init__(
@@ -239,7 +239,7 @@ class StreamError(GaistreamError):
 
 
 def is_http_error(error: object) -> bool:
-    """Return True for an exception that is an HTTP answer, such as Starlette's HTTPException."""
+    """Return True for an exception that is an HTTP response, such as Starlette's HTTPException."""
     status = getattr(error, "status_code", None)
     return (
         isinstance(status, int)
@@ -250,14 +250,14 @@ def is_http_error(error: object) -> bool:
 
 
 def is_public(error: object) -> bool:
-    """Return True for an exception that is meant for the client: it is no fault to be logged."""
+    """Return True for an exception that is meant for the client: it is not logged as a fault."""
     return isinstance(error, StreamError) or is_http_error(error)
 
 
 def ungrouped(error: BaseException) -> BaseException:
-    """Return the one public error that a group holds, nested groups too; else the group itself.
+    """Return the only error in a group, or in nested groups, if it is public; else `error`.
 
-    A task group wraps whatever one of its tasks raises.
+    A task group wraps every exception of its tasks.
     """
     inner = error
     while isinstance(inner, BaseExceptionGroup) and len(inner.exceptions) == 1:

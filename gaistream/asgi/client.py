@@ -14,8 +14,6 @@ from ..http.request import MAX_BODY_BYTES, body_too_large
 from ..loops.event_loop import Event, Task, event_loop
 from .messages import Receive, Scope
 
-__all__ = ["Client", "ClientGone", "log_unread_body"]
-
 _T = TypeVar("_T")
 _EMPTY: Final = bytearray()  # shared by all clients whose body is not kept
 _MAX_LOGGED_ROUTES = 256  # without a framework a route is a path

@@ -8,8 +8,6 @@ from ..streaming.drain import check_drain, drain_on_signals
 from ..streaming.server_signals import DEFAULT_GRACE
 from .messages import Receive, Scope, Send
 
-__all__ = ["DrainMiddleware"]
-
 
 class DrainMiddleware:
     """An ASGI app around another that drains its streams when the server gets SIGTERM or SIGINT.

@@ -24,8 +24,6 @@ from .messages import (
 )
 from .response import RESPONSES, StreamResponse
 
-__all__ = ["event_handler", "ndjson_handler", "sse_handler"]
-
 _T = TypeVar("_T")
 
 

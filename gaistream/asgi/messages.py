@@ -9,19 +9,6 @@ from ..errors import StreamError, is_http_error
 from ..http.answer import Application, PlainResponse, error_response
 from ..http.headers import HeaderLines, encode_headers
 
-__all__ = [
-    "Message",
-    "Receive",
-    "Scope",
-    "ScopeApplication",
-    "Send",
-    "StreamConnection",
-    "header",
-    "refuse_scope",
-    "request_headers",
-    "send_response",
-]
-
 # Any: some frameworks describe scopes and messages as TypedDicts, others as mappings
 Scope: TypeAlias = Any
 Message: TypeAlias = MutableMapping[str, Any]

@@ -34,8 +34,6 @@ from .messages import (
     send_response,
 )
 
-__all__ = ["RESPONSES", "NDJSONResponse", "SSEResponse", "StreamResponse"]
-
 _Options = TypeVar("_Options", SSEOptions, NDJSONOptions)
 
 _ENCODERS: Final[dict[str, Any]] = {"sse": SSEEncoder, "ndjson": NDJSONEncoder}

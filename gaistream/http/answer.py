@@ -16,16 +16,6 @@ from .headers import can_be_sent, merge_headers
 from .negotiation import accepts_event_stream_by_name
 from .received import LONGEST_WAIT
 
-__all__ = [
-    "Application",
-    "PlainResponse",
-    "answer_failure",
-    "drain_response",
-    "error_response",
-    "is_bad_request",
-    "kept_for_errors",
-]
-
 RaisedBy: TypeAlias = Literal["prepare_request", "source", "provider"]
 
 

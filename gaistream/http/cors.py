@@ -10,8 +10,6 @@ from typing import Any, Final, TypeAlias
 
 from ..errors import FrameError, FrameTypeError
 
-__all__ = ["ALLOWED_METHODS", "CORS", "HEADER_NAME", "CORSLike"]
-
 ALLOWED_METHODS: Final = "GET, POST, OPTIONS"
 HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _USUAL_HEADERS: Final = (

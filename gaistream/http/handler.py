@@ -31,8 +31,6 @@ from .negotiation import negotiate
 from .request import IncomingRequest
 from .settings import OPTIONS
 
-__all__ = ["HandlerPolicy", "OnReconnect", "PrepareRequest"]
-
 OnReconnect: TypeAlias = Literal["end", "rerun"]
 PrepareRequest: TypeAlias = Callable[[Any], Any]
 _Response = TypeVar("_Response")

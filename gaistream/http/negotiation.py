@@ -6,8 +6,6 @@ from typing import Final
 
 from .headers import MEDIA_TYPES
 
-__all__ = ["accepts_event_stream_by_name", "negotiate"]
-
 _SSE: Final = (MEDIA_TYPES["sse"],)
 _NDJSON: Final = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 _BY_NAME: Final = 2  # how specific a range of `Accept` is that names a media type

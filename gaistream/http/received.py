@@ -8,16 +8,6 @@ from typing import Final
 from ..core import read_json
 from .headers import MEDIA_TYPES
 
-__all__ = [
-    "LONGEST_WAIT",
-    "NDJSON_TYPES",
-    "error_message",
-    "is_event_stream",
-    "is_json",
-    "media_type",
-    "retry_after",
-]
-
 NDJSON_TYPES: Final = (
     "application/x-ndjson",
     "application/ndjson",

@@ -9,8 +9,6 @@ from urllib.parse import parse_qsl
 from ..core import read_json
 from ..errors import StreamError
 
-__all__ = ["MAX_BODY_BYTES", "IncomingRequest", "body_too_large", "last_event_id"]
-
 MAX_BODY_BYTES: Final = 16 * 2**20
 _MAX_EVENT_ID_LENGTH: Final = 64
 

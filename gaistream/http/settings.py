@@ -17,16 +17,6 @@ from ..writing.options import (
 )
 from .cors import CORSLike
 
-__all__ = [
-    "OPTIONS",
-    "SEND_TIMEOUT",
-    "ResponseSettings",
-    "check_keywords",
-    "check_on_close",
-    "check_status",
-    "check_timeouts",
-]
-
 OPTIONS: Final[dict[str, type[Any]]] = {"sse": SSEOptions, "ndjson": NDJSONOptions}
 SEND_TIMEOUT: Final = 60  # seconds
 _STATUSES_WITHOUT_BODY: Final = (204, 205, 304)

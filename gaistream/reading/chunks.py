@@ -228,7 +228,7 @@ def body_of(response: Any) -> Iterator[bytes]:
         return
     decoder = BodyDecoder(response.headers.get("content-encoding", ""))
     for chunk in response.iter_raw():
-        yield from decoder.undo(chunk)
+        yield from decoder.decode(chunk)
     decoder.close()
 
 
@@ -241,7 +241,7 @@ async def abody_of(response: Any) -> AsyncGenerator[bytes, None]:
     decoder = BodyDecoder(response.headers.get("content-encoding", ""))
     async with contextlib.aclosing(response.aiter_raw()) as chunks:
         async for chunk in chunks:
-            for number, piece in enumerate(decoder.undo(chunk)):
+            for number, piece in enumerate(decoder.decode(chunk)):
                 if number:  # the chunk may hold gigabytes: others run too, and it can be cancelled
                     await event_loop().sleep(0)
                 yield piece

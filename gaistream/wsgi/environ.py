@@ -9,16 +9,6 @@ from typing import Any, TypeAlias
 from ..http.answer import PlainResponse
 from ..http.request import MAX_BODY_BYTES, body_too_large
 
-__all__ = [
-    "Environ",
-    "StartResponse",
-    "read_body",
-    "request_headers",
-    "request_path",
-    "send_response",
-    "start",
-]
-
 Environ: TypeAlias = dict[str, Any]
 StartResponse: TypeAlias = Callable[..., Any]
 

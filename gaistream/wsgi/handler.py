@@ -23,8 +23,6 @@ from .environ import (
 )
 from .response import RESPONSES, SourceResponse, resolve
 
-__all__ = ["event_handler", "ndjson_handler", "sse_handler"]
-
 _T = TypeVar("_T")
 
 

@@ -22,8 +22,6 @@ from ..writing.writer import NDJSONEncoder, SSEEncoder
 from .draining import refusal_in_threads
 from .environ import Environ, StartResponse, request_path, send_response, start
 
-__all__ = ["RESPONSES", "NDJSONResponse", "SSEResponse", "SourceResponse", "resolve"]
-
 _Options = TypeVar("_Options", SSEOptions, NDJSONOptions)
 
 _ENCODERS: Final[dict[str, Any]] = {"sse": SSEEncoder, "ndjson": NDJSONEncoder}
