@@ -51,7 +51,7 @@ class HandlerPolicy:
     Attributes:
         options: of each format that is served.
         stream_headers: of each format that is served.
-        settings: of the responses.
+        settings: of the responses, without those that `stream_headers` holds.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class HandlerPolicy:
             format: stream_headers(format, cors, dialect, more) for format in options
         }
         self._cors = next(iter(self.stream_headers.values())).cors
-        self.settings = {**settings, "cors": self._cors, "headers": None}
+        self.settings = {**settings, "cors": None, "headers": None}
 
     def _check_keywords(self, settings: Mapping[str, Any], known_settings: type[Any]) -> None:
         if len(self.options) > 1:

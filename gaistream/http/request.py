@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cached_property
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -48,7 +49,6 @@ class IncomingRequest:
     Attributes:
         method: "GET", "POST", …
         path: the decoded path.
-        query: the query's parameters, the last value of each; a missing one answers 400.
         headers: the headers, names in lower case.
         last_event_id: see gaistream.http.last_event_id.
     """
@@ -64,11 +64,16 @@ class IncomingRequest:
     ) -> None:
         self.method = method
         self.path = path
-        self.query: dict[str, str] = _Query(parse_qsl(query, keep_blank_values=True))
+        self._query = query
         self.headers = dict(headers)
         self.last_event_id = last_event_id
         self._read = read
         self._body: bytes | None = None
+
+    @cached_property
+    def query(self) -> dict[str, str]:
+        """The query's parameters, the last value of each; a missing one answers 400."""
+        return _Query(parse_qsl(self._query, keep_blank_values=True))
 
     async def body(self) -> bytes:
         """Read the whole body, once; beyond 16 MiB the response is 413.
