@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .. import __version__
-from ..client.http import Excerpt, http_library, refused_coding
+from ..client.http import Excerpt, check_url, http_library, refused_coding
 from ..errors import ClientError, ContentEncodingError
 from ..reading.chunks import body_of
 from ._http_rules import TYPES
@@ -89,12 +89,9 @@ def asked(
     if body is not None and not any(name.lower() == "content-type" for name in given):
         given["Content-Type"] = "application/json"
     try:
-        parsed = HTTP.URL(url)
-        HTTP.Request("GET", parsed, headers=given)
-    except (HTTP.InvalidURL, UnicodeError) as error:
+        HTTP.Request("GET", check_url(HTTP, "the URL", url), headers=given)
+    except ValueError as error:  # a UnicodeError too: of a header
         raise click.UsageError(f"the request cannot be made: {error}") from None
-    if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise click.UsageError("the URL must begin with http:// or https:// and have a host")
     return Asked(url, given, body, timeout or None, last_event_id, insecure)
 
 

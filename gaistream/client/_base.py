@@ -9,14 +9,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import urlsplit
 
 from ..core import ServerSentEvent
 from ..errors import ContentEncodingError
 from ..reading.ndjson import MAX_BYTES
 from ._plan import LONGEST_ID, Plan, State, Verdict
 from ._policy import Reconnecting, ReconnectPolicy
-from .http import http_library
+from .http import check_url, http_library, public_url
 
 if TYPE_CHECKING:
     import httpx
@@ -71,7 +70,7 @@ class Source:
             raise TypeError(f"last_event_id must be str, not {type(last_event_id).__name__}")
         has_body = not (content is None and data is None and json is None)
         self._method = (method or ("POST" if has_body else "GET")).upper()
-        self._url = self._checked(url, client)
+        self._url = check_url(self._http, "url", url, client)
         self._given = self._http.Headers(headers)
         last_event_id = last_event_id or self._given.pop("Last-Event-ID", "")
         if (size := len(last_event_id.encode(errors="replace"))) > LONGEST_ID:
@@ -86,7 +85,7 @@ class Source:
         policy = ReconnectPolicy() if reconnect is True else reconnect or None
         self._plan = Plan(
             self._method,
-            _shown(self._url),
+            public_url(self._url),
             policy,
             repeatable=repeatable,
             last_event_id=last_event_id,
@@ -187,24 +186,6 @@ class Source:
     def _late(self) -> None:
         """Tell the plan that the head of the answer did not come in time."""
         self._plan.lost(f"no answer came within open_timeout={self._open_timeout:g} s")
-
-    def _checked(self, url: Any, client: Any) -> Any:
-        """Return a URL that can be asked for, relative to the base of a caller's client or not."""
-        try:
-            parsed = self._http.URL(url)
-            whole = parsed if client is None else client._merge_url(parsed)
-        except (self._http.InvalidURL, TypeError) as error:
-            raise ValueError(f"url is none: {error}") from None
-        if whole.scheme not in ("http", "https") or not whole.host:
-            raise ValueError(f"url must be an http or https URL with a host, not {_shown(whole)!r}")
-        return whole
-
-
-def _shown(url: Any) -> str:
-    """Return a URL without the parts that may be secret: user, password, query and fragment."""
-    parts = urlsplit(str(url))
-    query = "?…" if parts.query else ""
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}{query}"
 
 
 def _same_origin(url: Any, other: Any) -> bool:

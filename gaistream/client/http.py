@@ -10,6 +10,7 @@ import importlib
 import sys
 import time
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
 
 from ..errors import ContentEncodingError
 from ..http.content_coding import unasked_coding
@@ -45,6 +46,37 @@ def http_library(needed_by: str, *given: object) -> Any:
         f"{needed_by} needs httpx or httpx2: pip install 'gaistream[httpx]' (or [httpx2])",
         name="httpx",
     )
+
+
+def check_url(library: Any, name: str, url: Any, client: Any = None) -> Any:
+    """Return a URL as httpx's object.
+
+    Args:
+        library: httpx or httpx2.
+        name: the argument's, for the error.
+        url: str, or a URL of the library.
+        client: a client of the library; `url` may be relative to its `base_url`.
+
+    Raises:
+        ValueError: it is not an http or https URL with a host; the message holds no secret of it.
+    """
+    try:
+        parsed = library.URL(url)
+        whole = parsed if client is None else client._merge_url(parsed)
+    except (library.InvalidURL, TypeError) as error:
+        raise ValueError(f"{name} must be a URL: {error}") from None
+    if whole.scheme not in ("http", "https") or not whole.host:
+        raise ValueError(
+            f"{name} must be an http or https URL with a host, not {public_url(whole)!r}"
+        )
+    return whole
+
+
+def public_url(url: Any) -> str:
+    """Return a URL without the parts that may be secret: user, password, query and fragment."""
+    parts = urlsplit(str(url))
+    query = "?…" if parts.query else ""
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}{query}"
 
 
 def refused_coding(response: httpx.Response) -> str:

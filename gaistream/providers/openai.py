@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._log import late_logger
 from ..chat import ChatRequest
-from ..client.http import Excerpt, http_library, refused_coding
+from ..client.http import Excerpt, check_url, http_library, public_url, refused_coding
 from ..core import ServerSentEvent, json, read_json
 from ..errors import ContentEncodingError, EventTooLarge, StreamError
 from ..events import Done, Error, Event
@@ -123,9 +123,8 @@ class OpenAIProvider:
                     yield event
         except (httpx.RequestError, httpx.InvalidURL, UnicodeError) as error:
             # the last two: a Location or a cookie of the service that no request can carry
-            where = self._url.copy_with(query=None, fragment=None, userinfo=b"")  # may hold keys
-            said = self._public(str(error))
-            _log.warning("the provider at %s: %s: %s", where, type(error).__name__, said)
+            kind, message = type(error).__name__, self._public(str(error))
+            _log.warning("the provider at %s: %s: %s", public_url(self._url), kind, message)
             raise self._unreachable(error) from error
         except EventTooLarge as error:
             raise _failure("the provider sent too large an event", "failed") from error
@@ -258,12 +257,7 @@ class OpenAIProvider:
 
     def _endpoint(self, base_url: str) -> Any:
         """Where requests go; a query of the base (Azure's `api-version`) stays."""
-        try:
-            url = self._http.URL(base_url)
-        except self._http.InvalidURL as error:
-            raise ValueError(f"base_url must be a URL: {error}") from error
-        if url.scheme not in ("http", "https") or not url.host:
-            raise ValueError("base_url must be an http or https URL with a host")
+        url = check_url(self._http, "base_url", base_url)
         return url.copy_with(path=f"{url.path.rstrip('/')}/chat/completions")
 
 

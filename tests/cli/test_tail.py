@@ -232,8 +232,8 @@ def test_there_is_no_colour_where_it_is_not_wanted(environment):
 
 WRONG = [
     (["http://127.0.0.1:1/"], "Error: cannot connect: "),
-    (["ftp://example.org/"], "the URL must begin with http:// or https:// and have a host"),
-    (["http://"], "the URL must begin with http:// or https:// and have a host"),
+    (["ftp://me:secret@here/"], "the URL must be an http or https URL with a host, not 'ftp://here/'"),
+    (["http://"], "the URL must be an http or https URL with a host, not 'http://'"),
     (["-H", "nonsense", "http://127.0.0.1:1/"], "--header needs NAME: VALUE, not 'nonsense'"),
     (["-d", "@/no/such/file", "http://127.0.0.1:1/"], "cannot read /no/such/file: No such file"),
     (["--reconnect", "--format", "ndjson", "http://127.0.0.1:1/"], "NDJSON has no ids"),
