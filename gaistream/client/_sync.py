@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import struct
 import threading
 from collections.abc import Iterator
 from typing import Any, Self
@@ -17,6 +18,8 @@ from ..reading.chunks import body_of
 from ._base import LINGER, Source
 from ._plan import Verdict
 from .http import Excerpt
+
+_RESET = struct.pack("ii", 1, 0)  # on, and 0 s
 
 
 class EventSource(Source):
@@ -256,6 +259,8 @@ class EventSource(Source):
         held = None if self._stream is None else self._stream.get_extra_info("socket")
         if held is not None:
             with contextlib.suppress(OSError):
+                # Reset at close: a server that has filled the receive window is not told otherwise.
+                held.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
                 # not SSLSocket's own shutdown, which takes TLS from under the reading thread
                 socket.socket.shutdown(held, socket.SHUT_RDWR)
             # On Linux a server that goes on sending is read on: the next read must find no socket.

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
+import threading
 import tracemalloc
 
 import pytest
+from real_servers import SECONDS
 from scripted_http import HEAD, scripted
 
 from gaistream.client import (
@@ -129,6 +131,26 @@ def test_an_answer_has_to_begin_in_time(face, step):
     with scripted(step) as server:
         with pytest.raises(ConnectionLost, match=r"no answer came within open_timeout=0\.5 s"):
             face(server.url, open_timeout=0.5, reconnect=ONCE)
+
+
+def test_a_server_is_told_at_once_that_its_late_answer_is_not_read():
+    """A server that fills the client's receive window would wait for a minute otherwise."""
+    client_done = threading.Event()
+    resets = []
+
+    def step(connection):
+        try:
+            connection.recv(1)  # until the client ends the connection
+            assert client_done.wait(SECONDS)
+            connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        except ConnectionError as error:
+            resets.append(error)
+
+    with scripted(step) as server:
+        with pytest.raises(ConnectionLost, match="no answer came within"):
+            read(server.url, open_timeout=0.1, reconnect=ONCE)
+        client_done.set()
+    assert len(resets) == 1
 
 
 def test_so_has_that_of_a_callers_client(http_library):
