@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import sys
 from collections.abc import AsyncGenerator
 from typing import Any, Self
 
@@ -98,11 +99,12 @@ class AsyncEventSource(Source):
                 await answer
 
     async def _attempt(self, step: Any) -> None:
+        handled = sys.exception()
         try:
             await step()
         except self._failures as error:
             await self._drop()
-            self._failed(error)
+            self._failed(error, handled)
 
     async def _read(self) -> None:
         assert self._chunks is not None

@@ -7,6 +7,7 @@ the plan asks for. Nothing here waits, reads or writes.
 from __future__ import annotations
 
 import contextlib
+import ssl
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -175,17 +176,36 @@ class Source:
             said = f"{type(error).__name__}: {error}"
             raise self._http.LocalProtocolError(said) from error
 
-    def _failed(self, error: Exception) -> None:
-        """Tell the plan of a connection that could not be made or was cut."""
-        said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        if isinstance(error, self._http.UnsupportedProtocol | self._http.LocalProtocolError):
-            self._plan.failed(said, error)
+    def _failed(self, error: Exception, handled: BaseException | None) -> None:
+        """Report a connection that could not be made or was cut to the plan.
+
+        Args:
+            error: of the library.
+            handled: the exception that the caller was handling already; it is not a reason.
+        """
+        unverified = _certificate_error(error, handled)
+        text, kind = str(unverified or error), type(error).__name__
+        reason = f"{kind}: {text}" if text else kind
+        never = self._http.UnsupportedProtocol | self._http.LocalProtocolError
+        if unverified or isinstance(error, never):
+            self._plan.failed(reason, error)
         else:
-            self._plan.lost(said, error)
+            self._plan.lost(reason, error)
 
     def _late(self) -> None:
         """Tell the plan that the head of the answer did not come in time."""
         self._plan.lost(f"no answer came within open_timeout={self._open_timeout:g} s")
+
+
+def _certificate_error(
+    error: BaseException | None, handled: BaseException | None
+) -> BaseException | None:
+    """Return the failed verification of a certificate that led to an error; None if none did."""
+    while error is not None and error is not handled:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _same_origin(url: Any, other: Any) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any, Self
@@ -159,6 +160,7 @@ class EventSource(Source):
             self._on_reconnect(notice)
 
     def _attempt(self, step: Any) -> None:
+        handled = sys.exception()
         try:
             step()
         except self._failures as error:
@@ -166,7 +168,7 @@ class EventSource(Source):
             if self._expired:
                 self._late()
             else:
-                self._failed(error)
+                self._failed(error, handled)
 
     def _read(self) -> None:
         assert self._chunks is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 
 import pytest
@@ -63,6 +64,15 @@ def test_what_a_reset_leaves_of_a_frame_is_not_given(face, said):
     with scripted(reset(HEAD + ONE + said), HEAD + TWO + DONE) as server:
         assert face(server.url) == [("1", "a"), ("2", "b"), ("3", "{}")]
     assert server.ids == [None, "1"]
+
+
+@faces
+def test_a_cut_is_a_cut_even_while_the_caller_handles_a_certificate_error(face):
+    with scripted(cut(ONE), HEAD + DONE) as server:
+        try:
+            raise ssl.SSLCertVerificationError
+        except ssl.SSLCertVerificationError:
+            assert face(server.url) == [("1", "a"), ("3", "{}")]
 
 
 @faces

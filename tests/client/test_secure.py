@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -12,11 +13,18 @@ from typing import Any
 
 import httpx
 import pytest
+import trio
 from real_servers import SECONDS, listen, open_files, serve_uvicorn, until
 from required import need_package
 
 from gaistream import SSEOptions, asgi
-from gaistream.client import ReconnectPolicy, aconnect_sse, connect_sse
+from gaistream.client import (
+    ConnectionLost,
+    Reconnecting,
+    ReconnectPolicy,
+    aconnect_sse,
+    connect_sse,
+)
 
 ONCE = ReconnectPolicy(max_attempts=0)
 
@@ -141,6 +149,34 @@ def test_another_thread_closes_a_read_that_blocks_over_tls(
         until(lambda: server.tasks() == 0)
         assert set(app.outcomes) == {"client_gone"}
     until(lambda: open_files() <= before)
+
+
+@pytest.mark.parametrize("library", ["httpx", "httpx2"])
+@pytest.mark.parametrize("face", ["sync", "asyncio", "trio"])
+def test_a_certificate_that_cannot_be_verified_is_final(
+    authority: Path, monkeypatch: pytest.MonkeyPatch, library: str, face: str
+) -> None:
+    need_package(library)
+    monkeypatch.setitem(sys.modules, {"httpx": "httpx2", "httpx2": "httpx"}[library], None)
+    notices: list[Reconnecting] = []
+    policy = ReconnectPolicy(initial_delay=0.001, max_attempts=1)
+    named: dict[str, Any] = {"reconnect": policy, "on_reconnect": notices.append}
+
+    async def aread(url: str) -> None:
+        async with aconnect_sse(url, **named):
+            pass
+
+    secure = {"ssl_certfile": authority / "certificate", "ssl_keyfile": authority / "key"}
+    with serve_uvicorn(App(None), "h11", "asyncio", **secure) as server:
+        url = server.url.replace("http:", "https:")
+        with pytest.raises(ConnectionLost, match="CERTIFICATE_VERIFY_FAILED"):
+            if face == "sync":
+                connect_sse(url, **named).__enter__()
+            elif face == "asyncio":
+                asyncio.run(aread(url))
+            else:
+                trio.run(aread, url)
+    assert notices == []
 
 
 def test_over_http2_a_close_from_another_thread_waits_for_the_next_byte_and_harms_no_other_stream(
