@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from ..reading.chunks import MARK, not_text
+from ..reading.chunks import START_BYTES, not_text
 from ._terminal import UnusableError
 
 _SUFFIXES = {".ndjson": "ndjson", ".jsonl": "ndjson", ".sse": "sse"}
@@ -52,7 +52,7 @@ def _of_text(chunks: Iterator[bytes], name: str) -> Iterator[bytes]:
     start = b""
     for chunk in chunks:
         start += chunk
-        if len(start) >= MARK:
+        if len(start) >= START_BYTES:
             break
     if problem := not_text(start):
         raise UnusableError(f"{'stdin' if name == '-' else name} is {problem}")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..core import ServerSentEvent
 from ..errors import ContentEncodingError
-from ..reading.ndjson import MAX_BYTES
+from ..reading.reader import MAX_BYTES
 from ._plan import LONGEST_ID, Plan, State, Verdict
 from ._policy import Reconnecting, ReconnectPolicy
 from .http import check_url, http_library, public_url

@@ -35,7 +35,7 @@ from ..errors import (
 from ..http.content_coding import unasked_coding
 from ..http.headers import MEDIA_TYPES
 from ..http.received import error_message, is_event_stream, retry_after
-from ..reading.ndjson import MAX_BYTES
+from ..reading.reader import MAX_BYTES
 from ._policy import Reconnecting, ReconnectPolicy
 
 State = Literal["connecting", "open", "waiting", "closed"]

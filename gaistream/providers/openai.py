@@ -26,7 +26,7 @@ from ..http import received
 from ..loops.event_loop import event_loop
 from ..reading.chunks import abody_of
 from ..reading.events import EventDecoder
-from ..reading.ndjson import MAX_BYTES
+from ..reading.reader import MAX_BYTES
 
 if TYPE_CHECKING:
     import httpx

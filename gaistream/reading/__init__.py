@@ -1,1 +1,1 @@
-"""Bytes to events, from anywhere that gives bytes."""
+"""Bytes to events, from any source of bytes."""

@@ -1,9 +1,11 @@
-"""Bytes, chunk by chunk, from whatever has them: the sources of the readers.
+"""Any source of bytes as chunks, for the readers.
 
-A source is bytes; a file or a pipe (`read`, as it comes where there is `read1`); a socket (`recv`);
-a response of httpx, httpx2, aiohttp, requests or urllib3; an asyncio or aiohttp StreamReader; or
-any iterable or async iterable of bytes. It is known by what it can do: none of these packages is
-imported. It is closed when it is used up, when it fails, and when it is given up.
+A source is bytes; a file or a pipe (`read1` if it has that, else `read`); a socket (`recv`); a
+response of httpx, httpx2, aiohttp, requests or urllib3; an asyncio or aiohttp StreamReader; or any
+iterable or async iterable of bytes. It is recognised by its methods: none of these packages is
+imported.
+
+Guarantee: the source is closed when it ends, when it fails and when its reader is closed.
 """
 
 from __future__ import annotations
@@ -29,95 +31,98 @@ from ..loops.event_loop import event_loop
 from ..loops.linger import alinger, linger
 from ..loops.sources import close_blocking, close_source, open_source
 
-__all__ = ["Chunks", "abody_of", "body_of"]
+__all__ = ["BYTES_EXPECTED", "START_BYTES", "Chunks", "abody_of", "body_of", "not_text"]
 
-_SIZE = 65536  # bytes that are asked for at once
-TEXT = (
+_READ_BYTES = 65536  # asked for at once
+START_BYTES = 4  # that `not_text` needs
+BYTES_EXPECTED = (
     'data must be bytes, bytearray or memoryview (open files in binary mode, "rb", and encode '
     "text), not str"
 )
-MARK = 4  # bytes by which `not_text` knows
 
 
 class Chunks:
-    """A source of chunks, sync or async as it is. Belongs to one task.
+    """The chunks of a source, for `for` or `async for`. Belongs to one task.
 
     Args:
-        source: see above.
+        source: see the head of this module.
 
     Raises:
-        FrameTypeError: it is no source of bytes.
+        FrameTypeError: `source` is not a source of bytes.
 
     Attributes:
-        is_async: whether the source is async; only then it cannot be iterated with `for`.
+        is_async: True if only `async for` can read it.
     """
 
     def __init__(self, source: Any) -> None:
         chunks = _chunks_of(source)
         self.is_async = isinstance(chunks, AsyncIterable)
-        self._owned = _Owned(chunks, source)
+        self._opened = _OpenedSource(chunks, source)
         self._iterator: Iterator[Any] | None = None
         self._async_iterator: AsyncGenerator[Any, None] | None = None
 
     def __iter__(self) -> Iterator[Any]:
         self._check_sync()
         if self._iterator is None:
-            self._iterator = _read(self._owned)
+            self._iterator = _read(self._opened)
         return self._iterator
 
     def __aiter__(self) -> AsyncIterator[Any]:
-        """Iterate in an event loop; what may block is read in a thread of its own."""
+        """Iterate in an event loop; a source that may block is read in its own thread."""
         if self._async_iterator is None:
-            self._async_iterator = _aread(self._owned)
+            self._async_iterator = _aread(self._opened)
         return self._async_iterator
 
     def close(self) -> None:
-        """Close a sync source; what its cleanup raises is logged."""
+        """Close a sync source. Errors of its cleanup are logged."""
         self._check_sync()
-        self._owned.close()
+        self._opened.close()
 
     def finish(self) -> None:
-        """Close a sync source that has said all; a response's connection is kept if it can be."""
+        """Close a sync source after its last item. Keep a response's connection if possible."""
         self._check_sync()
-        linger(self._owned.source, self)
-        self._owned.close()
-
-    async def afinish(self) -> None:
-        """Do the same for a source of either kind; a blocking one is only closed."""
-        try:
-            if self.is_async:
-                await alinger(self._owned.source, self)
-        finally:
-            await self.aclose()
+        linger(self._opened.source, self)
+        self._opened.close()
 
     async def aclose(self) -> None:
-        """Close a source of either kind; what its cleanup raises is logged.
+        """Close a source of either kind. Errors of its cleanup are logged.
 
-        A blocking source that is being read is closed by its thread, once it gives its next chunk.
+        A blocking source that is being read is closed by its thread, after its next chunk.
         """
         if self._async_iterator is not None:
             await self._async_iterator.aclose()
-        await self._owned.aclose()
+        await self._opened.aclose()
+
+    async def afinish(self) -> None:
+        """Close a source of either kind after its last item; see `finish`.
+
+        Only an async source may keep its connection.
+        """
+        try:
+            if self.is_async:
+                await alinger(self._opened.source, self)
+        finally:
+            await self.aclose()
 
     def _check_sync(self) -> None:
         if self.is_async:
             raise TypeError(
-                f"{self._owned.kind} is an async source: it takes `async for` and aclose()"
+                f"{self._opened.kind} is an async source: it takes `async for` and aclose()"
             )
 
 
-class _Owned:
-    """The chunks and what they came from, which are closed together, and once.
+class _OpenedSource:
+    """A source and its chunks, which are closed together and once.
 
-    It knows nothing of who iterates it, so that a reader that is forgotten is collected at once,
-    and its source closed.
+    It has no reference to the reader, so a reader without references is collected at once, which
+    closes the source.
     """
 
     def __init__(self, chunks: Iterable[Any] | AsyncIterable[Any], source: Any) -> None:
         self.chunks = chunks
         self.kind = type(source).__name__
         self.source = source
-        self.in_thread = False
+        self.in_thread = False  # which closes it
         self._closed = False
 
     def __iter__(self) -> Iterator[Any]:
@@ -140,60 +145,65 @@ class _Owned:
             await close_source(self.source)
 
 
-def _read(owned: _Owned) -> Generator[Any, None, None]:
+def _read(opened: _OpenedSource) -> Generator[Any, None, None]:
     try:
-        yield from owned
+        yield from opened
     finally:
-        owned.close()
+        opened.close()
 
 
-async def _aread(owned: _Owned) -> AsyncGenerator[Any, None]:
-    if isinstance(owned.chunks, AsyncIterable):
-        chunks = owned.chunks.__aiter__()
+async def _aread(opened: _OpenedSource) -> AsyncGenerator[Any, None]:
+    if isinstance(opened.chunks, AsyncIterable):
+        chunks = opened.chunks.__aiter__()
     else:
-        owned.in_thread = not isinstance(owned.chunks, list | tuple)
-        chunks = open_source(owned if owned.in_thread else owned.chunks)
+        opened.in_thread = not isinstance(opened.chunks, list | tuple)
+        chunks = open_source(opened if opened.in_thread else opened.chunks)
     try:
         async for chunk in chunks:
             yield chunk
     finally:
         await close_source(chunks)
-        await owned.aclose()
+        await opened.aclose()
 
 
 def not_text(start: bytes) -> str | None:
-    """Name a stream that is no UTF-8 by its first bytes, with the mend; None if it may be."""
+    """Return why a stream cannot be UTF-8, and the remedy; None if it may be UTF-8.
+
+    Args:
+        start: the first bytes of a stream, at least `START_BYTES` if it has so many.
+    """
     if start.startswith(b"\x1f\x8b"):
         return "compressed with gzip: decompress it first (gzip.open in Python, or gunzip -c)"
-    low, high = start[:MARK:2], start[1:MARK:2]
+    low, high = start[:START_BYTES:2], start[1:START_BYTES:2]
     if start[:2] in (b"\xff\xfe", b"\xfe\xff") or (
-        len(start) >= MARK and ((any(low), any(high)) in ((True, False), (False, True)))
+        len(start) >= START_BYTES and ((any(low), any(high)) in ((True, False), (False, True)))
     ):
         return "UTF-16, not UTF-8: convert it first (iconv -f UTF-16 -t UTF-8)"
     return None
 
 
 def _chunks_of(source: Any) -> Iterable[Any] | AsyncIterable[Any]:
-    """Give the chunks of a source, by the first thing that it can do."""
+    """Return the chunks of a source by the first of these methods that it has."""
     if isinstance(source, bytes | bytearray | memoryview):
         return [source]
     if isinstance(source, io.TextIOBase):
-        raise FrameTypeError(TEXT)
+        raise FrameTypeError(BYTES_EXPECTED)
     if hasattr(source, "iter_content"):
-        return _of_requests(source)
+        return _chunks_of_requests(source)
     if hasattr(source, "aiter_bytes"):
         stream = getattr(source, "stream", None)
         is_async = hasattr(stream, "__aiter__") and not hasattr(stream, "__iter__")
         return abody_of(source) if is_async else body_of(source)
     content = getattr(source, "content", source)  # of an aiohttp response, or its StreamReader
     if hasattr(content, "iter_any"):
-        return _chunks_made(content.iter_any)
+        chunks: AsyncIterable[Any] = content.iter_any()
+        return chunks
     for name in ("recv", "read1", "read"):
         read = getattr(source, name, None)
         if inspect.iscoroutinefunction(read):
-            return _polled(read)
+            return _read_async(read)
         if callable(read):
-            return iter(partial(read, _SIZE), b"")
+            return iter(partial(read, _READ_BYTES), b"")
     if isinstance(source, AsyncIterable | Iterable) and not isinstance(source, str | dict):
         return source
     raise FrameTypeError(
@@ -202,28 +212,27 @@ def _chunks_of(source: Any) -> Iterable[Any] | AsyncIterable[Any]:
     )
 
 
-def _chunks_made(make: Callable[[], Any]) -> Iterable[Any] | AsyncIterable[Any]:
-    chunks: Iterable[Any] | AsyncIterable[Any] = make()
-    return chunks
-
-
-def _of_requests(response: Any) -> Iterable[Any]:
-    """The body as it comes: what is not chunked, requests itself would read whole."""
+def _chunks_of_requests(response: Any) -> Iterable[Any]:
+    """Return the body as it arrives; requests itself would read a body without chunks whole."""
     raw = response.raw
     if hasattr(raw, "read1") and not raw.closed and not getattr(raw, "chunked", False):
-        return iter(partial(raw.read1, _SIZE, decode_content=True), b"")
-    chunks: Iterable[Any] = response.iter_content(_SIZE)
+        return iter(partial(raw.read1, _READ_BYTES, decode_content=True), b"")
+    chunks: Iterable[Any] = response.iter_content(_READ_BYTES)
     return chunks
 
 
-async def _polled(read: Callable[[int], Any]) -> AsyncGenerator[bytes, None]:
-    while chunk := await read(_SIZE):
+async def _read_async(read: Callable[[int], Any]) -> AsyncGenerator[bytes, None]:
+    while chunk := await read(_READ_BYTES):
         yield chunk
 
 
 def body_of(response: Any) -> Iterator[bytes]:
-    """Yield the body of an open response of httpx or httpx2, undone by `BodyDecoder`."""
-    if response.is_stream_consumed:  # somebody has read it whole
+    """Yield the decompressed body of an open response of httpx or httpx2.
+
+    Raises:
+        ContentEncodingError: see `BodyDecoder`.
+    """
+    if response.is_stream_consumed:  # and is kept by the response
         yield from response.iter_bytes()
         return
     decoder = BodyDecoder(response.headers.get("content-encoding", ""))
@@ -233,7 +242,7 @@ def body_of(response: Any) -> Iterator[bytes]:
 
 
 async def abody_of(response: Any) -> AsyncGenerator[bytes, None]:
-    """Yield the body of an open asynchronous response; as `body_of`."""
+    """Yield the decompressed body of an open response of an AsyncClient; see `body_of`."""
     if response.is_stream_consumed:
         async for chunk in response.aiter_bytes():
             yield chunk
@@ -242,7 +251,7 @@ async def abody_of(response: Any) -> AsyncGenerator[bytes, None]:
     async with contextlib.aclosing(response.aiter_raw()) as chunks:
         async for chunk in chunks:
             for number, piece in enumerate(decoder.decode(chunk)):
-                if number:  # the chunk may hold gigabytes: others run too, and it can be cancelled
+                if number:  # a chunk may hold gigabytes: let other tasks and a cancellation in
                     await event_loop().sleep(0)
                 yield piece
     decoder.close()

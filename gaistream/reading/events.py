@@ -1,11 +1,10 @@
-"""Bytes in, events out: `read_events`, and `EventDecoder`, which knows no source.
+"""Bytes to events: `read_events`, and `EventDecoder`, which has no source.
 
-What is guaranteed: everything that came before a failure is given before it is raised; a stream
-that was cut ends in an `Error`, and nothing comes behind its `Done`; the source is closed in every
-outcome.
+Guarantees: every event before a failure comes before its exception; a stream that was cut ends with
+an `Error`; nothing comes after `Done`; the source is closed in every outcome.
 
-How: a source gives chunks (chunks.py, ndjson_reader.py), a decoder of the core makes frames or
-values of them, and a dialect's reader makes events of those.
+How: chunks.py turns a source into chunks, a decoder of the core turns chunks into frames or values,
+and the dialect's reader turns these into events.
 """
 
 from __future__ import annotations
@@ -19,23 +18,22 @@ from ..dialects import EventStream, create_reader
 from ..errors import EventTooLarge, FrameError, NDJSONError
 from ..events import Error, Event
 from .chunks import Chunks
-from .ndjson import MAX_BYTES, AsyncReader, SyncReader
-from .responses import refused_type
+from .reader import MAX_BYTES, AsyncReader, SyncReader
+from .responses import refusing_decoder
 
 __all__ = ["AsyncEventReader", "EventDecoder", "EventReader", "read_events"]
 
 
 class EventDecoder:
-    """Chunks of a stream to events, without any source: what `read_events` is made of.
+    """The events of a stream, from its chunks. Belongs to one task.
 
     Args:
         format: "sse" or "ndjson".
-        dialect: the protocol, as for `read_events`.
-        max_event_bytes: the limit of an SSE event or an NDJSON line.
+        dialect: the protocol; see `read_events`.
+        max_event_bytes: the limit of an SSE event or an NDJSON line, in bytes (16 MiB).
 
-    Attributes:
-        ended: True after `Done`, a frame that could not be read, or `close()`; what is fed from
-            then on is dropped.
+    Raises:
+        FrameError: an unknown format or dialect, or a dialect that does not have this format.
     """
 
     def __init__(
@@ -44,57 +42,63 @@ class EventDecoder:
         if format != "sse" and format != "ndjson":
             raise FrameError(f"format must be 'sse' or 'ndjson', not {format!r}")
         self._reader: EventStream = create_reader(dialect, format)
-        self._sse = SSEDecoder(max_event_bytes=max_event_bytes) if format == "sse" else None
-        self._ndjson = NDJSONDecoder(max_line_bytes=max_event_bytes, loads=read_json)
+        self._sse: SSEDecoder | None = None
+        self._ndjson: NDJSONDecoder | None = None
+        if format == "sse":
+            self._sse = SSEDecoder(max_event_bytes=max_event_bytes)
+        else:
+            self._ndjson = NDJSONDecoder(max_line_bytes=max_event_bytes, loads=read_json)
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will be given."""
+        """True after `Done`, a bad frame or `close()`; further input is dropped."""
         return self._reader.ended
 
     def feed(self, data: Any) -> list[Event]:
-        """Take a chunk, or an event of an SSE client, and give the events that it completes.
+        """Return the events that a chunk, or an event of an SSE client, completes.
 
         Raises:
             EventTooLarge: beyond the limit; its `values` are the events before it.
-            FrameTypeError: neither bytes nor an event.
+            FrameTypeError: `data` is neither bytes nor an event.
         """
         if self._reader.ended:
             return []
-        if self._sse is None:
-            return self._lines(self._ndjson.feed, data)
+        if self._ndjson is not None:
+            return self._read_lines(self._ndjson.feed, data)
         if isinstance(data, ServerSentEvent):
-            return self._frames([data])
-        if hasattr(data, "event") and hasattr(data, "data"):  # of another client
-            return self._frames([ServerSentEvent(data.data, data.event)])
+            return self._read_frames([data])
+        if hasattr(data, "event") and hasattr(data, "data"):  # another client's class
+            return self._read_frames([ServerSentEvent(data.data, data.event)])
+        assert self._sse is not None
         try:
-            return self._frames(self._sse.feed(data))
+            return self._read_frames(self._sse.feed(data))
         except EventTooLarge as error:
-            error.values = self._frames(error.values)
+            error.values = self._read_frames(error.values)
             raise
 
     def close(self) -> list[Event]:
-        """Say that the stream has ended; where it was cut, an `Error` of code "truncated" comes."""
+        """End the stream. Return its last events: an `Error` of code "truncated" if it was cut."""
         events: list[Event] = []
-        if self._sse is None and not self._reader.ended:
-            events = self._lines(lambda _: self._ndjson.close(), None)
+        if self._ndjson is not None and not self._reader.ended:
+            close = self._ndjson.close
+            events = self._read_lines(lambda _: close(), None)
         return events + self._reader.mended(self._reader.close())
 
-    def _frames(self, frames: list[ServerSentEvent]) -> list[Event]:
+    def _read_frames(self, frames: list[ServerSentEvent]) -> list[Event]:
         feed = self._reader.feed
         return self._reader.mended([event for frame in frames for event in feed(frame)])
 
-    def _values(self, values: list[Any]) -> list[Event]:
+    def _read_values(self, values: list[Any]) -> list[Event]:
         feed = self._reader.feed_value
         return self._reader.mended([event for value in values for event in feed(value)])
 
-    def _lines(self, read: Callable[[Any], list[Any]], data: Any) -> list[Event]:
+    def _read_lines(self, decode: Callable[[Any], list[Any]], data: Any) -> list[Event]:
         events: list[Event] = []
         while True:
             try:
-                return events + self._values(read(data))
+                return events + self._read_values(decode(data))
             except NDJSONError as error:
-                events += self._values(error.values)
+                events += self._read_values(error.values)
                 if self._reader.ended:
                     return events
                 try:
@@ -103,19 +107,19 @@ class EventDecoder:
                     self._reader.ended = True
                     bad = Error(f"the stream has a bad line: {error}", "invalid_frame")
                     return events + self._reader.mended([bad])
-                events += self._values([value])
-                data = b""  # the lines after this one
+                events += self._read_values([value])
+                data = b""  # decode the lines after this one
             except EventTooLarge as error:
-                error.values = events + self._values(error.values)
+                error.values = events + self._read_values(error.values)
                 raise
 
 
 class EventReader(SyncReader[Event]):
-    """The events of a sync source; see `read_events`."""
+    """The events of a sync source, as `read_events` returns them."""
 
 
 class AsyncEventReader(AsyncReader[Event]):
-    """The events of an async source; see `read_events`."""
+    """The events of an async source, as `read_events` returns them."""
 
 
 @overload
@@ -166,30 +170,32 @@ def read_events(
             urllib3; an iterable or async iterable of bytes, or (for "sse") of ServerSentEvents.
         format: "sse" or "ndjson".
         dialect: "gai", the default protocol, or "openai_chat" (over "sse").
-        strict_content_type: of a response, insist on a content type of the format.
-        max_event_bytes: the limit of an SSE event or an NDJSON line.
+        strict_content_type: accept a response only with a content type of the format.
+        max_event_bytes: the limit of an SSE event or an NDJSON line, in bytes (16 MiB).
 
     Returns:
-        An iterator of `gaistream.events` with `close()` and `with`, or, where the source is
-        async, an async iterator with `aclose()` and `async with`. What is no known event is a
-        `Raw`. It ends with the stream's `Done`, with its `Error`, or, where neither came, with
-        `Error(code="truncated")`; a frame that cannot be read is an `Error` of code
-        "invalid_frame", and the last. The source is closed in every outcome.
+        An iterator of `gaistream.events` with `close()` and `with`; for an async source, an async
+        iterator with `aclose()` and `async with`. A frame that is not a known event is a `Raw`. The
+        iterator ends after the stream's `Done` or `Error`; if neither came, after
+        `Error(code="truncated")`; after a frame that cannot be read, with
+        `Error(code="invalid_frame")`. The source is closed in every outcome.
 
     Raises:
-        FrameError, FrameTypeError: an argument that is none of these.
-        ContentTypeError: a response is JSON and "sse" was to be read (its message is the service's
-            own, if it holds an error), or its type is not that of the format and
-            `strict_content_type` was given. If it is JSON and asynchronous: while iterating.
-        FrameError: while iterating: the source is UTF-16, or compressed with gzip.
-        EventTooLarge: while iterating; so is whatever the source raises.
+        FrameError: an unknown format or dialect. While iterating: the source is UTF-16, or
+            compressed with gzip.
+        FrameTypeError: `source` is not a source of bytes.
+        ContentTypeError: a response is JSON instead of "sse" (the message is the service's own if
+            the JSON is an error), or `strict_content_type` is True and its type is not that of the
+            format. For asynchronous JSON: while iterating.
+        EventTooLarge: while iterating: an event or a line beyond the limit.
+        Exception: while iterating: whatever the source raises.
     """
     decoder: Any = EventDecoder(format, dialect, max_event_bytes=max_event_bytes)
-    refused = refused_type(source, format, strict_content_type)
+    refusing = refusing_decoder(source, format, strict_content_type)
     chunks = Chunks(source)
     if chunks.is_async:
-        return AsyncEventReader(chunks, refused or decoder)
-    reader = EventReader(chunks, refused or decoder)
-    if refused is not None:
-        next(reader)
+        return AsyncEventReader(chunks, refusing or decoder)
+    reader = EventReader(chunks, refusing or decoder)
+    if refusing is not None:
+        next(reader)  # raises
     return reader

@@ -86,5 +86,5 @@ def test_a_response_that_is_no_stream_is_refused(library):
 
 
 def test_what_has_no_status_is_no_response():
-    with pytest.raises(FrameTypeError, match="as socket has not"), socket.socket() as other:
+    with pytest.raises(FrameTypeError, match="socket has not"), socket.socket() as other:
         iter_events(other)
