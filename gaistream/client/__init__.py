@@ -1,9 +1,8 @@
-"""An EventSource for Python: reads Server-Sent Events over HTTP, comes back and resumes.
+"""An EventSource for Python: reads Server-Sent Events over HTTP, reconnects and resumes.
 
 `connect_sse` (an `EventSource`) blocks; `aconnect_sse` (an `AsyncEventSource`) is for asyncio and
-trio. Both need the extra `httpx` or `httpx2`, which is imported when one of them is first asked
-for. Responses that are open already, of whatever library, are read by `iter_events` and
-`aiter_events`.
+trio. Both need the extra `httpx` or `httpx2`, which is imported at their first use. `iter_events`
+and `aiter_events` read responses of any library that are open already.
 """
 
 from __future__ import annotations
@@ -48,20 +47,19 @@ __all__ = [
     "iter_events",
 ]
 
-_FACES = {
-    "EventSource": "EventSource",
-    "connect_sse": "EventSource",
-    "AsyncEventSource": "AsyncEventSource",
-    "aconnect_sse": "AsyncEventSource",
+_CLASSES = {  # name: (module, class)
+    "EventSource": ("._sync", "EventSource"),
+    "connect_sse": ("._sync", "EventSource"),
+    "AsyncEventSource": ("._async", "AsyncEventSource"),
+    "aconnect_sse": ("._async", "AsyncEventSource"),
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _FACES:
+    if name not in _CLASSES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     http_library(f"gaistream.client.{name}")
-    kind = _FACES[name]
-    module = import_module("._sync" if kind == "EventSource" else "._async", __name__)
-    face = getattr(module, kind)
-    globals()[name] = face
-    return face
+    module, class_name = _CLASSES[name]
+    event_source = getattr(import_module(module, __name__), class_name)
+    globals()[name] = event_source
+    return event_source

@@ -1,7 +1,7 @@
-"""`AsyncEventSource`: the client's face for asyncio and trio, through httpx and anyio.
+"""`AsyncEventSource`: the client for asyncio and trio, by httpx and anyio.
 
-It keeps nothing of its own but a connection: what to do is the plan's to say. It may be cancelled
-wherever it waits; `aclose` by another task cancels the read that waits, and the iteration ends.
+It owns the connection and does what its plan decides. It may be cancelled wherever it waits;
+`aclose` by another task cancels a read that waits, and the iteration ends.
 """
 
 from __future__ import annotations
@@ -15,23 +15,24 @@ from typing import Any, Self
 import anyio
 
 from ..core import ServerSentEvent
+from ..loops.linger import alinger
 from ..reading.chunks import abody_of
-from ._base import LINGER, Source
+from ._base import EventSourceBase
 from ._plan import Verdict
 from .http import Excerpt
 
 
-class AsyncEventSource(Source):
+class AsyncEventSource(EventSourceBase):
     """`EventSource` with `async with` and `async for`; the same arguments, attributes and errors.
 
-    Belongs to one task, but `aclose` may be called by any of the same event loop.
+    Belongs to one task, but any task of the same event loop may call `aclose`.
     """
 
     _CLIENT = "AsyncClient"
 
     def _prepare(self) -> None:
         self._chunks: AsyncGenerator[bytes, None] | None = None
-        self._scope: anyio.CancelScope | None = None  # of the task that works
+        self._scope: anyio.CancelScope | None = None  # of the task that runs `_advance`
 
     def __aiter__(self) -> Self:
         return self
@@ -39,7 +40,7 @@ class AsyncEventSource(Source):
     async def __anext__(self) -> ServerSentEvent:
         plan = self._plan
         if not plan.ready:
-            await self._work(until_open=False)
+            await self._advance(until_open=False)
         event = plan.take()
         if event is None:
             raise StopAsyncIteration
@@ -47,7 +48,7 @@ class AsyncEventSource(Source):
 
     async def __aenter__(self) -> Self:
         try:
-            await self._work(until_open=True)
+            await self._advance(until_open=True)
         except BaseException:
             await self.aclose()
             raise
@@ -57,17 +58,21 @@ class AsyncEventSource(Source):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Be over: the connection is closed, and an iteration in another task ends at once."""
+        """Close the connection. An iteration in another task ends at once."""
         self._plan.close()
         if self._scope is not None:
             self._scope.cancel()
         else:
             await self._dispose()
 
-    # ---- the work ----
+    # ---- steps ----
 
-    async def _work(self, until_open: bool) -> None:
-        """Connect, read and wait until an event is ready, or a stream open, or all is over."""
+    async def _advance(self, until_open: bool) -> None:
+        """Connect, read and wait until an event is ready, the stream is open or it is closed.
+
+        Args:
+            until_open: return as soon as the stream is open.
+        """
         plan = self._plan
         try:
             with anyio.CancelScope() as self._scope:
@@ -94,9 +99,9 @@ class AsyncEventSource(Source):
     async def _decide(self) -> None:
         notice = self._plan.decide()
         if notice is not None and self._on_reconnect is not None:
-            answer = self._on_reconnect(notice)
-            if inspect.isawaitable(answer):
-                await answer
+            result = self._on_reconnect(notice)
+            if inspect.isawaitable(result):
+                await result
 
     async def _attempt(self, step: Any) -> None:
         handled = sys.exception()
@@ -118,11 +123,11 @@ class AsyncEventSource(Source):
     async def _open(self) -> None:
         if self._client is None:
             self._client = self._http.AsyncClient(**self._own_settings())
-        with anyio.move_on_after(self._open_timeout) as scope, self._asking():
-            verdict, why = await self._ask()
+        with anyio.move_on_after(self._open_timeout) as scope, self._requesting():
+            verdict, why = await self._send()
         if scope.cancelled_caught:
             await self._drop()
-            self._late()
+            self._timed_out()
             return
         response: Any = self.response
         if verdict == "open":
@@ -135,8 +140,8 @@ class AsyncEventSource(Source):
             status, headers = response.status_code, response.headers
             self._plan.refused(status, headers, excerpt.body, excerpt.size, why)
 
-    async def _ask(self) -> tuple[Verdict, str]:
-        """Ask, and follow redirects: the answer is then `response`."""
+    async def _send(self) -> tuple[Verdict, str]:
+        """Send the request and follow redirects. Set `response`, return the verdict and why."""
         request, auth = self._request(), self._auth
         while True:
             response = await self._client.send(
@@ -152,14 +157,14 @@ class AsyncEventSource(Source):
     # ---- the connection ----
 
     async def _drop(self) -> None:
-        """Let go of the connection, also if the task was cancelled."""
+        """Close the connection, even if the task was cancelled."""
         chunks, self._chunks = self._chunks, None
         with anyio.CancelScope(shield=True):
             if chunks is not None:
-                # A body that ends soon leaves its connection to the caller's client; for any other
-                # a cancelled read closes the library's own generators, which trio asks for.
-                seconds = LINGER if self._plan.complete else 0
-                with contextlib.suppress(*self._failures), anyio.move_on_after(seconds):
+                if self._plan.complete and not self._is_own:
+                    await alinger(self.response, chunks)  # the client may keep the connection
+                # A cancelled read closes the library's own generators, as trio demands.
+                with contextlib.suppress(*self._failures), anyio.move_on_after(0):
                     async for _ in chunks:
                         pass
                 await chunks.aclose()

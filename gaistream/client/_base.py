@@ -1,7 +1,7 @@
-"""What both faces of the client have in common: arguments, requests, and how httpx answers.
+"""The base of both event sources: their arguments, requests, and how they judge responses.
 
-The requests are made anew for each attempt, from a body that is kept whole, with the headers that
-the plan asks for. Nothing here waits, reads or writes.
+Each attempt has a new request, made of the whole body, which is kept, and the headers that the plan
+adds. Nothing here waits or does I/O.
 """
 
 from __future__ import annotations
@@ -22,15 +22,12 @@ if TYPE_CHECKING:
     import httpx
     import httpx2
 
-LINGER = 0.1  # seconds for a body to end after its last event
-# What crosses to another origin: the rest may be secret, or is the first origin's.
+# Headers that are sent to another origin. The others may be secret, or belong to the first origin.
 _CROSSING = ("host", "accept", "content-type", "content-length")
 
 
-class Source:
-    """The arguments and the properties of `EventSource` and `AsyncEventSource`."""
-
-    # Said once: what an argument means is in the docstring of EventSource.
+class EventSourceBase:
+    """The arguments, which `EventSource` documents, and the properties of both event sources."""
 
     _CLIENT: ClassVar[str]  # the name of the library's class
 
@@ -72,8 +69,8 @@ class Source:
         has_body = not (content is None and data is None and json is None)
         self._method = (method or ("POST" if has_body else "GET")).upper()
         self._url = check_url(self._http, "url", url, client)
-        self._given = self._http.Headers(headers)
-        last_event_id = last_event_id or self._given.pop("Last-Event-ID", "")
+        self._headers = self._http.Headers(headers)
+        last_event_id = last_event_id or self._headers.pop("Last-Event-ID", "")
         if (size := len(last_event_id.encode(errors="replace"))) > LONGEST_ID:
             raise ValueError(f"last_event_id must have at most {LONGEST_ID} bytes, not {size}")
         self._body = {"params": params, "content": content, "data": data, "json": json}
@@ -92,7 +89,7 @@ class Source:
             last_event_id=last_event_id,
             is_last=is_last,
             redirects=redirects,
-            accept_encoding=self._given.get("Accept-Encoding", "identity"),
+            accept_encoding=self._headers.get("Accept-Encoding", "identity"),
             strict_content_type=strict_content_type,
             max_event_bytes=max_event_bytes,
         )
@@ -100,27 +97,27 @@ class Source:
         self._prepare()
 
     def _prepare(self) -> None:
-        """Set up what the face needs."""
+        """Set the attributes of a subclass."""
 
     @property
     def state(self) -> State:
-        """What it is doing: "connecting", "open", "waiting" (to reconnect) or "closed"."""
+        """The state: "connecting", "open", "waiting" (to reconnect) or "closed"."""
         return self._plan.state
 
     @property
     def last_event_id(self) -> str:
-        """The id from which a new connection would resume: that of the last event given."""
+        """The id from which a new connection resumes: that of the last event that was read."""
         return self._plan.last_event_id
 
     @property
     def retry(self) -> int | None:
-        """The reconnection time that the server asked for, in milliseconds, or None."""
+        """The server's last reconnection time, in milliseconds; None before it sent one."""
         return self._plan.retry
 
     def _request(self, **extensions: Any) -> Any:
-        """Make the request of the next attempt."""
-        headers = self._http.Headers(self._plan.connecting())
-        headers.update(self._given)
+        """Return the request of the next attempt."""
+        headers = self._http.Headers(self._plan.begin_attempt())
+        headers.update(self._headers)
         return self._client.build_request(
             self._method,
             self._url,
@@ -131,11 +128,11 @@ class Source:
         )
 
     def _own_settings(self) -> dict[str, Any]:
-        """Return the arguments of a client of our own: its connections are not kept."""
+        """Return the arguments of an own client, which keeps no connections."""
         return {"limits": self._http.Limits(max_keepalive_connections=0), "timeout": self._timeout}
 
     def _judge(self, response: Any) -> tuple[Verdict, Any, str]:
-        """Return how an answer is taken, the request that it leads to, and why there is none."""
+        """Return the verdict on a response, the request of a redirect, and why one is refused."""
         verdict = self._plan.judge(response.status_code, response.headers)
         if verdict != "redirect":
             return verdict, None, ""
@@ -143,13 +140,13 @@ class Source:
         if following is None:
             return "refused", None, "a redirect to nowhere"
         same_origin = _same_origin(response.url, following.url)
-        why = self._plan.redirect(following.method, same_origin)
-        if why is not None:
-            return "refused", None, why
+        obstacle = self._plan.count_redirect(following.method, same_origin)
+        if obstacle:
+            return "refused", None, obstacle
         return "redirect", following if same_origin else self._crossing(response, following), ""
 
     def _crossing(self, response: Any, following: Any) -> Any:
-        """Return the request to another origin: Accept, the body, and the answer's own cookies."""
+        """Return the request to another origin: Accept, body, and the cookies of the response."""
         cookies = self._http.Cookies()
         cookies.extract_cookies(response)
         headers = {name: following.headers[name] for name in _CROSSING if name in following.headers}
@@ -164,24 +161,24 @@ class Source:
 
     @property
     def _failures(self) -> tuple[type[Exception], ...]:
-        """The errors of an exchange that failed."""
+        """The exceptions of an exchange that failed."""
         return self._http.RequestError, ContentEncodingError
 
     @contextlib.contextmanager
-    def _asking(self) -> Iterator[None]:
-        """Make a block in which a Location or a cookie that no request can carry is a failure."""
+    def _requesting(self) -> Iterator[None]:
+        """Convert the error for a Location or a cookie that no request can carry."""
         try:
             yield
         except (self._http.InvalidURL, UnicodeError) as error:
-            said = f"{type(error).__name__}: {error}"
-            raise self._http.LocalProtocolError(said) from error
+            message = f"{type(error).__name__}: {error}"
+            raise self._http.LocalProtocolError(message) from error
 
     def _failed(self, error: Exception, handled: BaseException | None) -> None:
-        """Report a connection that could not be made or was cut to the plan.
+        """Report to the plan that the connection could not be made or was cut.
 
         Args:
             error: of the library.
-            handled: the exception that the caller was handling already; it is not a reason.
+            handled: the exception that the caller was already handling, which caused nothing here.
         """
         unverified = _certificate_error(error, handled)
         text, kind = str(unverified or error), type(error).__name__
@@ -192,15 +189,15 @@ class Source:
         else:
             self._plan.lost(reason, error)
 
-    def _late(self) -> None:
-        """Tell the plan that the head of the answer did not come in time."""
+    def _timed_out(self) -> None:
+        """Report to the plan that no response began in time."""
         self._plan.lost(f"no answer came within open_timeout={self._open_timeout:g} s")
 
 
 def _certificate_error(
     error: BaseException | None, handled: BaseException | None
 ) -> BaseException | None:
-    """Return the failed verification of a certificate that led to an error; None if none did."""
+    """Return the certificate error that caused an error; None if there is none."""
     while error is not None and error is not handled:
         if isinstance(error, ssl.SSLCertVerificationError):
             return error

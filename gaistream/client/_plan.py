@@ -1,13 +1,12 @@
-"""What a reconnecting client decides, without any input or output: both faces ask this.
+"""The decisions of a reconnecting client, without I/O. Both event sources follow this plan.
 
-Guaranteed: a request that may not be repeated is not; no delay is shorter than what the server
-asked for; a resumed stream continues behind the last event that was received, and what was
-received before a cut is given before the cut is dealt with. Every wait and every row of attempts
-has a ceiling.
+Guarantees: a request that may not be repeated is not repeated; no delay is shorter than the server
+asked for; a stream resumes after the last event that was read; events that came before a cut are
+read before the cut is handled; every wait and every row of attempts has a limit.
 
-How: a face tells what happened (`connecting`, `judge`, `receive`, `ended`, `lost`, `refused`),
-gives the events that are `ready`, and then asks what is to be done: `decide` tells of a new
-attempt after a `pause` (a `Reconnecting`), of the end, or raises.
+How: an event source reports what happens (`begin_attempt`, `judge`, `receive`, `ended`, `lost`,
+`refused`), yields the events that are `ready`, and then calls `decide`: this returns a
+`Reconnecting` for a new attempt after `pause()` seconds, returns None at the end, or raises.
 """
 
 from __future__ import annotations
@@ -36,11 +35,12 @@ from ..http.content_coding import unasked_coding
 from ..http.headers import MEDIA_TYPES
 from ..http.received import error_message, is_event_stream, retry_after
 from ..reading.reader import MAX_BYTES
+from ..reading.responses import type_mismatch
 from ._policy import Reconnecting, ReconnectPolicy
 
 State = Literal["connecting", "open", "waiting", "closed"]
 Verdict = Literal["open", "over", "redirect", "refused"]
-_Failure = Callable[[str], ClientError]  # makes an error of its message
+_MakeError = Callable[[str], ClientError]  # of its message
 
 _MEDIA_TYPE = MEDIA_TYPES["sse"]
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -52,19 +52,20 @@ _LONGEST_SHOWN = 200  # bytes of a body in a message
 
 
 class Plan:
-    """The state and the decisions of one stream. Belongs to one task; `close` to anybody.
+    """The state and the decisions of one stream. Belongs to one task; any may call `close`.
 
     Args:
-        method, url: of the request; `url` as it may be shown.
-        policy: None: there is no reconnecting.
-        repeatable: the caller says that the request may be repeated whatever its method.
-        last_event_id: where to resume from.
-        is_last: True for the last event of the answer; None: that of the protocol it is in.
-        redirects: which redirects are followed.
-        accept_encoding: the codings that are asked for.
-        strict_content_type: text/event-stream is insisted on.
-        max_event_bytes: the decoder's limit.
-        now, wall, chance: clocks, and a number from 0 to 1; for tests.
+        method, url: of the request; `url` is shown in errors.
+        policy: None: no reconnecting.
+        repeatable, last_event_id, redirects, strict_content_type, max_event_bytes: see EventSource.
+        is_last: returns True for the last event of the answer; None: that of its protocol.
+        accept_encoding: the header of the request.
+        now, wall, chance: the clocks, and a random number from 0 to 1.
+
+    Attributes:
+        ready: events to be read.
+        complete: True once the last event of the answer has come.
+        last_event_id, retry: see EventSource.
     """
 
     def __init__(
@@ -94,13 +95,13 @@ class Plan:
         self._now, self._wall, self._chance = now, wall, chance
         self._state: State = "connecting"
         self._decoder = self._new_decoder()
-        self._attempt = 0  # reconnects in a row
+        self._attempt = 0  # reconnects in this row
         self._row_began: float | None = None
-        self._opened: float | None = None
-        self._not_before = 0.0
-        self._redirected = 0
-        self.complete = False  # the last event of the answer has come
-        self._due: Callable[[], Reconnecting | None] | None = None  # after what is ready
+        self._opened_at: float | None = None
+        self._next_attempt = 0.0
+        self._redirects_followed = 0
+        self.complete = False
+        self._due: Callable[[], Reconnecting | None] | None = None  # the decision after `ready`
 
     def _new_decoder(self) -> SSEDecoder:
         limit, last = self._limit, self.last_event_id
@@ -108,11 +109,11 @@ class Plan:
 
     @property
     def state(self) -> State:
-        """What the client is doing."""
+        """The state, as EventSource shows it."""
         return self._state
 
     def close(self) -> None:
-        """Be over: nothing more is given or tried."""
+        """End the stream: there are no more events and attempts."""
         self._state = "closed"
         self.ready.clear()
         self._due = None
@@ -121,14 +122,14 @@ class Plan:
         if self._state != "closed":
             self._state = state
 
-    # ---- what a face tells ----
+    # ---- reports of the event source ----
 
-    def connecting(self) -> dict[bytes, bytes]:
-        """Begin an attempt: give the headers that it needs."""
+    def begin_attempt(self) -> dict[bytes, bytes]:
+        """Return the headers of an attempt that begins."""
         self._enter("connecting")
         if self._row_began is None:
             self._row_began = self._now()
-        self._redirected = 0
+        self._redirects_followed = 0
         headers = {b"Accept": _MEDIA_TYPE.encode(), b"Cache-Control": b"no-store"}
         # identity: a compressed stream is often a delayed one
         headers[b"Accept-Encoding"] = self._accept_encoding.encode()
@@ -137,23 +138,23 @@ class Plan:
         return headers
 
     def judge(self, status: int, headers: Mapping[str, str]) -> Verdict:
-        """Tell what an answer is: a stream, the end, a redirect, or nothing that can be read."""
+        """Return how a response is to be treated; "over": the server has no more events."""
         if status == HTTPStatus.NO_CONTENT:
             self.close()
             return "over"
         if status in _REDIRECTS and "location" in headers and self._redirects != "none":
             return "redirect"
-        if status == HTTPStatus.OK and not self._refusal(headers):
+        if status == HTTPStatus.OK and self._refusal(headers) is None:
             self._enter("open")
-            self._opened = self._now()
+            self._opened_at = self._now()
             self._decoder = self._new_decoder()
             return "open"
         return "refused"
 
-    def redirect(self, method: str, same_origin: bool) -> str | None:
-        """Tell why a redirect is not followed; None: it is."""
-        self._redirected += 1
-        if self._redirected > _MOST_REDIRECTS:
+    def count_redirect(self, method: str, same_origin: bool) -> str:
+        """Return why a redirect is not followed; "" if it is."""
+        self._redirects_followed += 1
+        if self._redirects_followed > _MOST_REDIRECTS:
             return f"more than {_MOST_REDIRECTS} redirects in a row"
         if method != self._method:
             return f"a redirect that would make a {method} of this {self._method}"
@@ -161,101 +162,103 @@ class Plan:
             return "a redirect to another origin, which redirects='any' would follow"
         if not same_origin and self.last_event_id:
             return "a redirect to another origin, to which Last-Event-ID is not sent: connect to it"
-        return None
+        return ""
 
     def _refusal(self, headers: Mapping[str, str]) -> tuple[type[ResponseError], str] | None:
-        """Return why an answer of status 200 is no stream that is read; None: it is one."""
-        kind = headers.get("content-type", "")
-        if not is_event_stream(kind, self._strict):
-            return ContentTypeError, f"the answer is {kind or 'of no type'}, not {_MEDIA_TYPE}"
+        """Return the error and the reason for refusing a response of status 200, or None."""
+        content_type = headers.get("content-type", "")
+        if not is_event_stream(content_type, self._strict):
+            return ContentTypeError, type_mismatch(content_type)
         coding = unasked_coding(headers.get("content-encoding", ""), self._accept_encoding)
         return (ContentEncodingError, coding) if coding else None
 
     def receive(self, chunk: bytes) -> None:
-        """Take bytes of an open stream; what they complete is then `ready`."""
+        """Decode a chunk of an open stream; its events are then `ready`."""
         try:
-            self._add(self._decoder.feed(chunk))
+            self._queue(self._decoder.feed(chunk))
         except EventTooLarge as error:
             events, error.values = error.values, []
-            self._add(events)
+            self._queue(events)
             self._due = self._due or partial(self._fail, error)
 
     def ended(self) -> None:
-        """The body has come to its proper end."""
+        """The body has ended properly."""
         self._due = self._due or partial(self._resume, "the stream ended", None)
 
     def lost(self, reason: str, cause: Exception | None = None) -> None:
-        """The connection could not be made, or was cut."""
+        """The connection could not be made or was cut."""
         lost = partial(ConnectionLost, url=self._url)
         self._due = self._due or partial(self._resume, reason, lost, cause)
 
     def interrupted(self) -> None:
-        """What the face was doing was broken off, by a cancellation or an exception of others."""
+        """A cancellation or an exception of the caller's code interrupted the event source."""
         if self._state == "open" and self._due is None:
             self.lost("the read was interrupted")
 
     def failed(self, reason: str, cause: Exception) -> None:
-        """The request cannot be made, however often it is tried."""
-        error = ConnectionLost(self._told(reason, ""), self._url)
+        """The request failed, and every repetition would fail too."""
+        error = ConnectionLost(self._message(reason), self._url)
         self._due = partial(self._fail, error, cause)
 
     def refused(
         self, status: int, headers: Mapping[str, str], body: bytes, size: int, why: str = ""
     ) -> None:
-        """The answer is no stream; `why` tells it, if its status and headers do not."""
-        make: Any = StatusError
-        kind = headers.get("content-type", "")
-        said = why or f"HTTP {status}{_phrase(status)}, {kind or 'of no type'}"
+        """The response is not a stream: for `why`, or if that is "", by its status or headers."""
+        error_type: Any = StatusError
+        content_type = headers.get("content-type", "")
+        reason = why or f"HTTP {status}{_phrase(status)}, {content_type or 'of no type'}"
         if status == HTTPStatus.OK and not why and (refusal := self._refusal(headers)):
-            make, said = refusal
-        shown = error_message(body) or repr(body[:_LONGEST_SHOWN].decode(errors="replace"))
-        shown += "…" * (len(body) > _LONGEST_SHOWN and shown[0] == "'")
-        told = f"{said}: {shown} ({size} bytes)" if body else f"{said} ({size} bytes)"
-        make = partial(
-            make, url=self._url, status=status, content_type=kind, body=body, body_size=size
+            error_type, reason = refusal
+        message = f"{reason}: {_shown(body)} ({size} bytes)" if body else f"{reason} ({size} bytes)"
+        make_error = partial(
+            error_type,
+            url=self._url,
+            status=status,
+            content_type=content_type,
+            body=body,
+            body_size=size,
         )
         if status in (408, 429) or (status >= 500 and status not in (501, 505)):
-            asked = retry_after(headers.get("retry-after", ""), self._wall())
-            self._due = partial(self._again, told, make, None, asked, reason=said)
+            wait = retry_after(headers.get("retry-after", ""), self._wall())
+            self._due = partial(self._retry, message, make_error, None, wait, reason=reason)
         else:
-            self._due = partial(self._fail, make(self._told(told, "")))
+            self._due = partial(self._fail, make_error(self._message(message)))
 
-    # ---- what it gives ----
+    # ---- questions of the event source ----
 
     def take(self) -> ServerSentEvent | None:
-        """Give the next event that is ready, None if there is none; it counts as received then."""
+        """Return the next event that is ready, or None. It counts as read from now on."""
         try:
             event = self.ready.popleft()
-        except IndexError:  # also where another thread has just closed it
+        except IndexError:  # another thread may just have closed the plan
             return None
-        more = self.ready or self.complete  # else an id without an event may have followed
+        more = self.ready or self.complete  # if not, an id without an event may have followed
         self.last_event_id = str(event.id or "") if more else self._decoder.last_event_id
         return event
 
     @property
     def is_due(self) -> bool:
-        """Whether `decide` is to be asked, once nothing is ready."""
+        """True if `decide` must be called once no event is ready."""
         return self._due is not None
 
     def decide(self) -> Reconnecting | None:
-        """Tell what follows from what happened: a wait and an attempt, or (None) the end.
+        """Return the next attempt, after `pause()` seconds, or None at the end of the stream.
 
         Raises:
-            ClientError: the end, and not a good one: a `ConnectionLost`, `StatusError` or
-                `ContentTypeError` that tells why there is no further attempt.
-            EventTooLarge: an event was beyond the limit.
+            ClientError: the stream failed; the message says why there is no further attempt.
+            EventTooLarge: an event beyond the limit.
         """
         assert self._due is not None
         due, self._due = self._due, None
         return due()
 
     def pause(self) -> float:
-        """Give the seconds that are still to be waited before the next attempt."""
-        return self._not_before - self._now()
+        """Return the seconds left until the next attempt; 0 or less: it is due."""
+        return self._next_attempt - self._now()
 
     # ---- decisions ----
 
-    def _add(self, events: list[ServerSentEvent]) -> None:
+    def _queue(self, events: list[ServerSentEvent]) -> None:
         if self._decoder.retry is not None:
             self.retry = self._decoder.retry
         for event in events:
@@ -271,42 +274,48 @@ class Plan:
         return self._repeatable or self._method in _SAFE_METHODS or bool(self.last_event_id)
 
     def _resume(
-        self, reason: str, make: _Failure | None, cause: Exception | None = None
+        self, reason: str, make_error: _MakeError | None, cause: Exception | None = None
     ) -> Reconnecting | None:
-        """Go on behind the end (`make` is None) or a cut."""
-        if make is None and (self._policy is None or not self._may_repeat()):
+        """Decide after the end of a body (`make_error` is None) or a cut."""
+        if make_error is None and (self._policy is None or not self._may_repeat()):
             self.close()
             return None
-        return self._again(reason, make or partial(ConnectionLost, url=self._url), cause)
+        return self._retry(reason, make_error or partial(ConnectionLost, url=self._url), cause)
 
-    def _again(
+    def _retry(
         self,
-        told: str,
-        make: _Failure,
+        message: str,
+        make_error: _MakeError,
         cause: Exception | None,
-        asked: float | None = None,
+        wait: float | None = None,
         reason: str = "",
     ) -> Reconnecting:
-        """Decide on another attempt; if there is to be none, raise why."""
+        """Return the next attempt, or raise the error if there is none.
+
+        Args:
+            message, make_error, cause: of the error.
+            wait: the seconds of a Retry-After.
+            reason: for the attempt; "": the message.
+        """
         policy, now = self._policy, self._now()
         if policy is None:
-            self._fail(make(self._told(told, "")), cause)
-        opened, self._opened = self._opened, None
+            self._fail(make_error(self._message(message)), cause)
+        opened, self._opened_at = self._opened_at, None
         if opened is not None and now - opened >= policy.healthy_after:
             self._attempt, self._row_began = 0, now
         hint = None if self.retry is None else self.retry / 1000
-        delay = policy.delay(self._attempt, hint, asked or 0, self._chance())
-        waited = now - (now if self._row_began is None else self._row_began)
-        obstacle = self._obstacle() or policy.exhausted(self._attempt, waited, delay)
+        delay = policy.delay(self._attempt, hint, wait or 0, self._chance())
+        elapsed = now - (now if self._row_began is None else self._row_began)
+        obstacle = self._obstacle() or policy.exhausted(self._attempt, elapsed, delay)
         if obstacle:
-            self._fail(make(self._told(told, obstacle)), cause)
+            self._fail(make_error(self._message(message, obstacle)), cause)
         self._attempt += 1
-        self._not_before = now + delay
+        self._next_attempt = now + delay
         self._enter("waiting")
-        return Reconnecting(self._attempt, delay, reason or told, self.last_event_id)
+        return Reconnecting(self._attempt, delay, reason or message, self.last_event_id)
 
     def _obstacle(self) -> str:
-        """Tell why the request may not be made again; "" where it may."""
+        """Return why the request may not be repeated; "" if it may."""
         if not self._may_repeat():
             return f"a {self._method} is not repeated unless repeatable=True or an id was seen"
         if _CONTROLS.search(self.last_event_id):
@@ -319,13 +328,20 @@ class Plan:
         self.close()
         raise error from cause
 
-    def _told(self, message: str, hint: str) -> str:
-        return f"{self._method} {self._url}: {message}" + (f"; {hint}" if hint else "")
+    def _message(self, problem: str, obstacle: str = "") -> str:
+        return f"{self._method} {self._url}: {problem}" + (f"; {obstacle}" if obstacle else "")
 
 
 def _phrase(status: int) -> str:
-    """The usual name of a status behind a space; "" where it has none."""
+    """Return a space and the usual name of a status; "" if it has none."""
     try:
         return f" {HTTPStatus(status).phrase}"
     except ValueError:
         return ""
+
+
+def _shown(body: bytes) -> str:
+    """Return the message of a refused body, or the beginning of the body."""
+    if message := error_message(body):
+        return message
+    return repr(body[:_LONGEST_SHOWN].decode(errors="replace")) + "…" * (len(body) > _LONGEST_SHOWN)

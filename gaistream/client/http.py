@@ -1,6 +1,6 @@
-"""What the client, the providers and the commands share: httpx or httpx2, and refused answers.
+"""Shared by the client, the providers and the commands: httpx or httpx2, URLs, refused responses.
 
-Either library serves; neither is imported before it is needed.
+Either library serves. It is imported when it is first needed.
 """
 
 from __future__ import annotations
@@ -15,27 +15,26 @@ from urllib.parse import urlsplit
 from ..errors import ContentEncodingError
 from ..http.content_coding import unasked_coding
 from ..reading.chunks import abody_of, body_of
+from ..reading.responses import EXCERPT_BYTES, REFUSED_BYTES, REFUSED_SECONDS
 
 if TYPE_CHECKING:
     import httpx
 
 _LIBRARIES = ("httpx", "httpx2")
-_EXCERPT = 2048  # bytes of a refused body that are kept
-_LONGEST_READ = 65_536  # bytes of it that are read, to know its size
-_LONGEST_TIME = 5.0  # seconds that this may take
 
 
-def http_library(needed_by: str, *given: object) -> Any:
+def http_library(needed_by: str, *objects: object) -> Any:
     """Return the module httpx or httpx2: that of the given objects, else the installed one.
 
     Args:
         needed_by: what needs it, for the error.
-        given: a client or an auth of the caller, or anything else; httpx wins if both would do.
+        objects: a client or an auth of the caller; objects of other packages do not count. httpx is
+            preferred if both are installed.
 
     Raises:
         ImportError: neither is installed.
     """
-    for each in given:
+    for each in objects:
         for base in type(each).__mro__:
             if (name := base.__module__.partition(".")[0]) in _LIBRARIES:
                 return sys.modules[name]
@@ -49,16 +48,16 @@ def http_library(needed_by: str, *given: object) -> Any:
 
 
 def check_url(library: Any, name: str, url: Any, client: Any = None) -> Any:
-    """Return a URL as httpx's object.
+    """Return a URL as an object of the library.
 
     Args:
         library: httpx or httpx2.
-        name: the argument's, for the error.
+        name: the argument's name, for the error.
         url: str, or a URL of the library.
         client: a client of the library; `url` may be relative to its `base_url`.
 
     Raises:
-        ValueError: it is not an http or https URL with a host; the message holds no secret of it.
+        ValueError: not an http or https URL with a host. The message holds no password or query.
     """
     try:
         parsed = library.URL(url)
@@ -80,39 +79,39 @@ def public_url(url: Any) -> str:
 
 
 def refused_coding(response: httpx.Response) -> str:
-    """Return why the coding of a response's body is refused; "" if it is not."""
-    asked = response.request.headers.get("accept-encoding", "identity")
-    return unasked_coding(response.headers.get("content-encoding", ""), asked)
+    """Return why the content coding of a response is refused; "" if it was asked for."""
+    accepted = response.request.headers.get("accept-encoding", "identity")
+    return unasked_coding(response.headers.get("content-encoding", ""), accepted)
 
 
 class Excerpt:
-    """The beginning of a refused body, and its size, read within 5 s.
+    """The beginning of a refused body and its size, read within 5 s.
 
     Args:
-        response: the open answer.
-        most: bytes that are kept.
-        longest: bytes that are read.
+        response: the open response.
+        keep: bytes that are kept.
+        read: bytes that are read at most.
 
     Attributes:
-        body: its first bytes; none if it has a coding that was not asked for.
+        body: its first bytes; empty if it has a content coding that was not asked for.
     """
 
     def __init__(
-        self, response: httpx.Response, most: int = _EXCERPT, longest: int = _LONGEST_READ
+        self, response: httpx.Response, keep: int = EXCERPT_BYTES, read: int = REFUSED_BYTES
     ) -> None:
         self.body = b""
-        self._response, self._most, self._longest = response, most, longest
+        self._response, self._keep, self._most = response, keep, read
         declared = response.headers.get("content-length", "")
         is_number = declared.isascii() and declared.isdigit() and len(declared) < 20
         self._declared = int(declared) if is_number else 0
-        self._read = 0
-        self._until = time.monotonic() + _LONGEST_TIME
+        self._size = 0  # of what was read
+        self._deadline = time.monotonic() + REFUSED_SECONDS
         timeout = response.request.extensions.get("timeout")
-        if timeout:  # which the library looks at once more when the body is read
-            timeout["read"] = min(timeout.get("read") or _LONGEST_TIME, _LONGEST_TIME)
+        if timeout:  # the library looks it up again for the body
+            timeout["read"] = min(timeout.get("read") or REFUSED_SECONDS, REFUSED_SECONDS)
 
     def read(self) -> Self:
-        """Read it; a body that cannot be read to its end is kept as far as it came."""
+        """Read a blocking response. A body that is cut is kept as far as it came."""
         if not refused_coding(self._response):
             with contextlib.suppress(*self._failures()):
                 for chunk in body_of(self._response):
@@ -121,7 +120,7 @@ class Excerpt:
         return self
 
     async def aread(self) -> Self:
-        """Read it from an asynchronous response."""
+        """Read a response of an AsyncClient, as `read`."""
         if not refused_coding(self._response):
             with contextlib.suppress(*self._failures()):
                 async with contextlib.aclosing(abody_of(self._response)) as chunks:
@@ -134,11 +133,12 @@ class Excerpt:
         return http_library("", self._response).RequestError, ContentEncodingError
 
     def _add(self, chunk: bytes) -> bool:
-        self.body += chunk[: self._most - len(self.body)]
-        self._read += len(chunk)
-        return self._read >= self._longest or time.monotonic() > self._until
+        """Add a chunk. Return True if no more is to be read."""
+        self.body += chunk[: self._keep - len(self.body)]
+        self._size += len(chunk)
+        return self._size >= self._most or time.monotonic() > self._deadline
 
     @property
     def size(self) -> int:
-        """The bytes of the whole body: as declared, else as many as were read."""
-        return max(self._declared, self._read)
+        """The bytes of the whole body: as declared, or as many as were read if that is more."""
+        return max(self._declared, self._size)

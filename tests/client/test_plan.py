@@ -1,4 +1,4 @@
-"""What the client decides, as tables, with an injected clock and chance: no input or output."""
+"""The decisions of the client, as tables, with an injected clock and chance. No I/O."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ class Clock:
         return self.now
 
 
-def plan(method="GET", policy=ReconnectPolicy(), clock=None, chance=0.0, **named):
-    made = Plan(
+def new_plan(method="GET", policy=ReconnectPolicy(), clock=None, chance=0.0, **named):
+    plan = Plan(
         method, "http://here/", policy, now=clock or Clock(), wall=lambda: 0.0,
         chance=lambda: chance, **named,
     )  # fmt: skip
-    made.connecting()
-    return made
+    plan.begin_attempt()
+    return plan
 
 
 def opened(*chunks, **named):
-    made = plan(**named)
-    assert made.judge(200, SSE) == "open"
+    plan = new_plan(**named)
+    assert plan.judge(200, SSE) == "open"
     for chunk in chunks:
-        made.receive(chunk)
-    return made
+        plan.receive(chunk)
+    return plan
 
 
-def taken(made):
-    return [event.data for event in iter(made.take, None)]
+def taken(plan):
+    return [event.data for event in iter(plan.take, None)]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def taken(made):
         (9, 5.0, 90, 0, 90),
     ],
 )
-def test_a_delay_grows_to_a_ceiling_and_never_undercuts_the_server(
+def test_a_delay_grows_up_to_max_delay_and_is_never_shorter_than_the_server_asks(
     attempt, hint, asked, chance, delay
 ):
     assert ReconnectPolicy().delay(attempt, hint, asked, chance) == delay
@@ -68,7 +68,7 @@ def test_a_delay_grows_to_a_ceiling_and_never_undercuts_the_server(
 
 @pytest.mark.parametrize("value", [-1, float("inf"), float("nan")])
 @pytest.mark.parametrize("name", ReconnectPolicy.__slots__)
-def test_a_policy_of_impossible_numbers_is_refused(name, value):
+def test_a_policy_with_impossible_numbers_is_refused(name, value):
     with pytest.raises(ValueError, match=f"{name} must be at least 0 and finite, not {value}"):
         ReconnectPolicy(**{name: value})
 
@@ -86,11 +86,11 @@ def test_a_policy_of_impossible_numbers_is_refused(name, value):
         ("9" * 400, 1e9),
     ],
 )
-def test_a_retry_after_is_seconds_or_a_time(value, seconds):
+def test_retry_after_is_seconds_or_a_date(value, seconds):
     assert retry_after(value, 0.0) == seconds
 
 
-def test_a_retry_after_whose_zone_is_not_told_is_of_utc(monkeypatch):
+def test_a_retry_after_date_without_a_zone_is_utc(monkeypatch):
     with monkeypatch.context() as elsewhere:
         elsewhere.setenv("TZ", "Asia/Tokyo")
         time.tzset()
@@ -117,21 +117,21 @@ def test_a_retry_after_whose_zone_is_not_told_is_of_utc(monkeypatch):
         (200, {"content-type": "application/json"}, ContentTypeError),
     ],
 )
-def test_what_follows_from_an_answer_that_is_no_stream(status, headers, error):
-    made = plan()
-    assert made.judge(status, headers) == "refused"
-    made.refused(status, headers, b"why", 3)
+def test_a_response_that_is_not_a_stream_is_retried_or_raises(status, headers, error):
+    plan = new_plan()
+    assert plan.judge(status, headers) == "refused"
+    plan.refused(status, headers, b"why", 3)
     if error is None:
-        assert (made.decide().delay, made.state) == (1, "waiting")
+        assert (plan.decide().delay, plan.state) == (1, "waiting")
         return
     with pytest.raises(error, match=r"GET http://here/: .*'why' \(3 bytes\)") as caught:
-        made.decide()
-    assert (caught.value.status, caught.value.body, made.state) == (status, b"why", "closed")
+        plan.decide()
+    assert (caught.value.status, caught.value.body, plan.state) == (status, b"why", "closed")
 
 
-def test_204_is_the_end():
-    made = plan()
-    assert (made.judge(204, {}), made.state) == ("over", "closed")
+def test_status_204_ends_the_stream():
+    plan = new_plan()
+    assert (plan.judge(204, {}), plan.state) == ("over", "closed")
 
 
 @pytest.mark.parametrize(
@@ -148,94 +148,93 @@ def test_204_is_the_end():
         ("GET", {"policy": None}, b"", False),
     ],
 )
-def test_a_cut_is_followed_by_a_new_attempt_only_where_the_request_may_be_repeated(
+def test_a_cut_is_retried_only_if_the_request_may_be_repeated(
     method, named, received, again
 ):
-    made = opened(received, method=method, **named)
-    made.lost("cut")
-    taken(made)
+    plan = opened(received, method=method, **named)
+    plan.lost("cut")
+    taken(plan)
     if again:
-        assert made.decide().reason == "cut"
+        assert plan.decide().reason == "cut"
     else:
         with pytest.raises(ConnectionLost, match=f"{method} http://here/: cut"):
-            made.decide()
+            plan.decide()
 
 
-def test_an_answer_whose_last_event_was_seen_is_over_whatever_comes_then():
+def test_an_answer_is_complete_after_its_last_event_however_the_connection_ends():
     for chunk in (
         b"event: done\ndata: {}\n\n",
         b"data: [DONE]\n\n",
         b"event: message_stop\ndata: {}\n\n",
     ):
         for end in ("ended", "lost"):
-            made = opened(chunk)
-            made.lost("cut") if end == "lost" else made.ended()
-            taken(made)
-            assert (made.decide(), made.state) == (None, "closed")
+            plan = opened(chunk)
+            plan.lost("cut") if end == "lost" else plan.ended()
+            taken(plan)
+            assert (plan.decide(), plan.state) == (None, "closed")
 
 
-def test_attempts_and_time_have_ceilings_and_a_healthy_time_ends_the_row():
+def test_attempts_and_time_are_limited_and_a_healthy_connection_ends_the_row():
     clock = Clock()
-    made = plan(policy=ReconnectPolicy(max_attempts=2, healthy_after=10), clock=clock)
+    plan = new_plan(policy=ReconnectPolicy(max_attempts=2, healthy_after=10), clock=clock)
     for attempt in (1, 2):
-        made.lost("cut")
-        assert made.decide().attempt == attempt
-        made.connecting()
-    made.judge(200, SSE)
+        plan.lost("cut")
+        assert plan.decide().attempt == attempt
+        plan.begin_attempt()
+    plan.judge(200, SSE)
     clock.now += 10
-    made.lost("cut")
-    assert made.decide().attempt == 1  # a new row
-    for _ in range(1):
-        made.lost("cut")
-        made.decide()
-    made.lost("cut")
+    plan.lost("cut")
+    assert plan.decide().attempt == 1  # a new row
+    plan.lost("cut")
+    plan.decide()
+    plan.lost("cut")
     with pytest.raises(ConnectionLost, match="gave up after max_attempts=2"):
-        made.decide()
+        plan.decide()
 
-    made = plan(policy=ReconnectPolicy(max_elapsed=5), clock=clock)
-    made.lost("cut")
-    made.decide()
+    plan = new_plan(policy=ReconnectPolicy(max_elapsed=5), clock=clock)
+    plan.lost("cut")
+    plan.decide()
     clock.now += 4
-    made.lost("cut")
+    plan.lost("cut")
     with pytest.raises(ConnectionLost, match=r"2\.0 s more would exceed max_elapsed=5 s"):
-        made.decide()
+        plan.decide()
 
 
 def test_a_stream_that_opens_and_is_cut_at_once_does_not_reset_the_row():
-    made = plan(policy=ReconnectPolicy(max_attempts=1))
-    made.judge(200, SSE)
-    made.lost("cut")
-    made.decide()
-    made.judge(200, SSE)
-    made.lost("cut")
+    plan = new_plan(policy=ReconnectPolicy(max_attempts=1))
+    plan.judge(200, SSE)
+    plan.lost("cut")
+    plan.decide()
+    plan.judge(200, SSE)
+    plan.lost("cut")
     with pytest.raises(ConnectionLost, match="gave up"):
-        made.decide()
+        plan.decide()
 
 
-def test_it_resumes_behind_the_last_event_that_was_given():
-    made = opened(b"id: 1\ndata: a\n\nid: 2\ndata: b\n\nid: 3\ndata: cut")
-    assert made.take().id == "1"
-    assert made.last_event_id == "1"
-    assert made.take().id == "2"
-    made.lost("cut")
-    assert made.decide().last_event_id == "2"
-    assert made.connecting()[b"Last-Event-ID"] == b"2"
-    made.judge(200, SSE)
-    made.receive(b"data: c\n\n")
-    assert made.take().id == "2"
+def test_it_resumes_after_the_last_event_that_was_read():
+    plan = opened(b"id: 1\ndata: a\n\nid: 2\ndata: b\n\nid: 3\ndata: cut")
+    assert plan.take().id == "1"
+    assert plan.last_event_id == "1"
+    assert plan.take().id == "2"
+    plan.lost("cut")
+    assert plan.decide().last_event_id == "2"
+    assert plan.begin_attempt()[b"Last-Event-ID"] == b"2"
+    plan.judge(200, SSE)
+    plan.receive(b"data: c\n\n")
+    assert plan.take().id == "2"
 
 
-def test_a_retry_of_the_server_is_honoured_also_at_later_attempts():
-    made = opened(b"retry: 60000\n\n")
+def test_the_servers_retry_is_honoured_at_later_attempts_too():
+    plan = opened(b"retry: 60000\n\n")
     for _ in range(2):
-        made.lost("cut")
-        assert made.decide().delay == 60
-        made.connecting()
+        plan.lost("cut")
+        assert plan.decide().delay == 60
+        plan.begin_attempt()
 
 
-def test_an_id_that_no_header_can_carry_ends_the_resuming():
-    made = opened(b"id: a\x07\ndata: a\n\n")
-    made.lost("cut")
-    taken(made)
+def test_an_id_that_a_header_cannot_carry_is_not_resumed_from():
+    plan = opened(b"id: a\x07\ndata: a\n\n")
+    plan.lost("cut")
+    taken(plan)
     with pytest.raises(ConnectionLost, match="control character"):
-        made.decide()
+        plan.decide()

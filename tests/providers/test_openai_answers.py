@@ -137,7 +137,7 @@ def test_a_redirect_to_what_is_no_url_is_a_failure_of_the_provider(http_library,
 def test_a_refusal_whose_body_does_not_end_is_not_waited_for(http_library, monkeypatch):
     from gaistream.client import http as http_client
 
-    monkeypatch.setattr(http_client, "_LONGEST_TIME", 0.1)
+    monkeypatch.setattr(http_client, "REFUSED_SECONDS", 0.1)
 
     def step(connection):
         connection.sendall(HEAD.replace(b"200 OK", b"400 Bad") + b'{"error":"no"}')
