@@ -1,7 +1,7 @@
-"""Where events come from: the embedded handbook, and services that speak a model's protocol.
+"""Sources of events: the embedded handbook, and services with the protocol of a model.
 
-Each provider is a file of its own and is imported by its full name, so that none of them costs
-anything to those who do not use it:
+Each provider is a module of its own, imported by its full name, so that it costs nothing to a
+program that does not use it:
 
     from gaistream.providers.docs import DocsProvider
     from gaistream.providers.openai import OpenAIProvider

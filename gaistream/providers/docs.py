@@ -1,13 +1,12 @@
-"""A provider that needs no model and no network: it answers from gaistream's own handbook.
+"""A provider without a model and without network: it answers from gaistream's own handbook.
 
-Good for trying a server, a page or a proxy, and for tests: the same question gives the same
-events, and they are of all the kinds that an answer with a tool has. The sections of the handbook
-are ranked by BM25 over the words of the question, roughly stemmed; the answer is their own text,
-cited, so it says nothing that the handbook does not say, and where the handbook has nothing on a
-question the answer is that.
+It serves to try a server, a page or a proxy, and for tests: the same question yields the same
+events, of every kind that an answer with a tool has. The sections of the handbook are ranked by
+BM25 over the stemmed words of the question. The answer is their own text, cited, so it says only
+what the handbook says; if the handbook has nothing on a question, the answer says so.
 
-Read top to bottom: Markdown becomes sections, sections become an index, a question becomes an
-answer with its citations, an answer becomes events.
+Read from top to bottom: Markdown becomes sections, sections become an index, a question becomes an
+answer with citations, an answer becomes events.
 """
 
 from __future__ import annotations
@@ -29,18 +28,18 @@ __all__ = ["DocsProvider"]
 
 MODEL = "gaistream-handbook"
 TOOL = "search_handbook"
-_LONGEST_QUESTION = 64 * 1024  # characters: a search holds the event loop for a time in proportion
+_LONGEST_QUESTION = 64 * 1024  # characters: the time of a search, without a yield, is proportional
 
 
 class DocsProvider:
     """Answers questions from the handbook, word by word.
 
     Args:
-        rate: pieces (words with their white space) a second; None: as fast as they are taken.
-        sections: the most sections that a search gives and an answer draws on.
-        documents: file name to Markdown, to answer from other documents; None: the handbook
-            that comes with gaistream.
-        sleep: what waits between two pieces, in seconds; None: the event loop's.
+        rate: pieces (words with their white space) a second; None: as fast as they are read.
+        sections: the largest number of sections that a search returns and an answer quotes.
+        documents: file name to Markdown, to answer from other documents; None: the handbook of
+            gaistream.
+        sleep: an async function that waits for a number of seconds; None: the event loop's.
 
     Raises:
         ValueError: `rate` is not above 0, or `sections` is below 1.
@@ -65,7 +64,7 @@ class DocsProvider:
         self._sleep = sleep
 
     async def stream_text(self, request: ChatRequest) -> AsyncGenerator[events.Event, None]:
-        """Answer the last question of `request`; the engine adds the `Done`.
+        """Yield the events of an answer to the last question of `request`, without a `Done`.
 
         Raises:
             StreamError: the question has more than 65,536 characters (status 413).
@@ -74,14 +73,14 @@ class DocsProvider:
         if len(question) > _LONGEST_QUESTION:
             message = f"a question must have at most {_LONGEST_QUESTION:,} characters"
             raise StreamError(message, code="question_too_long", status=413)
-        found = self._index.search(question, self._sections)
-        answer, citations = _answer(question, found, self._index, self._base)
+        hits = self._index.search(question, self._sections)
+        answer, citations = _answer(question, hits, self._index, self._base)
         pieces = re.findall(r"\S+\s*|\s+", answer)
         identity = hashlib.sha256(question.encode(errors="surrogatepass")).hexdigest()[:16]
 
         yield events.Start(id=f"handbook-{identity}", model=MODEL)
         yield events.ToolCall("call_1", TOOL, {"query": question})
-        yield events.ToolResult("call_1", TOOL, {"sections": [hit.described() for hit in found]})
+        yield events.ToolResult("call_1", TOOL, {"sections": [hit.summary() for hit in hits]})
         if citations:
             yield events.Citations(citations)
         for position, piece in enumerate(pieces):
@@ -104,7 +103,7 @@ class _Section:
 
     @property
     def anchor(self) -> str:
-        """The fragment under which Markdown renderers publish the heading."""
+        """The fragment that Markdown renderers give to the heading."""
         return re.sub(r"[^\w\- ]", "", self.title.lower()).replace(" ", "-")
 
 
@@ -117,14 +116,14 @@ def _handbook() -> dict[str, str]:
 
 
 def _read_sections(document: str, markdown: str) -> list[_Section]:
-    """Split at `#` and `##`, and each section into blocks at blank lines, but never in a fence."""
+    """Split at `#` and `##`, and each section at blank lines into blocks, except in a fence."""
     sections: list[tuple[str, list[list[str]]]] = [(document, [[]])]
     fenced = False
     for line in markdown.splitlines():
         if line.lstrip().startswith("```"):
             fenced = not fenced
         elif not fenced and line.startswith("<!--"):
-            continue  # for those who write or test the page
+            continue  # a note for the authors or the tests of the page
         heading = None if fenced else re.match(r"##? +(.*?)[ #]*$", line)
         if heading:
             sections.append((heading[1].strip(), [[]]))
@@ -177,7 +176,7 @@ _COMMON = frozenset(map(_stem, _COMMON_WORDS.split()))
 
 
 def _terms(text: str) -> list[str]:
-    """The stems of the words of a text; `hold_headers` and `SSEWriter` count by parts, too."""
+    """Return the stems of words and of the parts of names, such as `hold_headers` or `SSEWriter`."""
     terms = []
     for word in _WORD.findall(text):
         parts = _PART.findall(word) if word.isascii() else []
@@ -193,8 +192,8 @@ class _Hit:
     section: _Section
     score: float
 
-    def described(self) -> dict[str, str | float]:
-        """What the search tool tells of it."""
+    def summary(self) -> dict[str, str | float]:
+        """Return the result of the search tool for this section."""
         return {
             "document": self.section.document,
             "title": self.section.title,
@@ -203,10 +202,10 @@ class _Hit:
 
 
 class _Index:
-    """BM25 over sections; a heading counts as text, and again by how much of it was asked for."""
+    """BM25 over sections. A section whose heading the question names scores up to twice as much."""
 
     _SATURATION, _LENGTH = 1.2, 0.6
-    _COVERED = 0.45  # the share of the question's weight that a section must speak of
+    _COVERED = 0.45  # the share of the question's weight that a section must contain
 
     def __init__(self, documents: Mapping[str, str]) -> None:
         self.sections = [
@@ -223,7 +222,7 @@ class _Index:
         self._spread = Counter(term for counts in self._counts for term in counts)
 
     def weight(self, terms: set[str]) -> float:
-        """How much words tell: the rarer the more, and unknown ones the most."""
+        """Return how distinctive words are: rare ones more, unknown ones most."""
         return sum(map(self._rarity, sorted(terms)))  # sorted: float sums depend on the order
 
     def _rarity(self, term: str) -> float:
@@ -231,16 +230,16 @@ class _Index:
         return math.log(1 + (len(self.sections) - holders + 0.5) / (holders + 0.5))
 
     def search(self, question: str, most: int) -> list[_Hit]:
-        """The best sections, best first, equals in the order of the documents."""
-        asked = set(_terms(question))
-        needed = self._COVERED * self.weight(asked)
+        """Return the best sections, the best first, equal ones in the order of the documents."""
+        words = set(_terms(question))
+        needed = self._COVERED * self.weight(words)
         hits = []
         for section, heading, counts in zip(
             self.sections, self._headings, self._counts, strict=True
         ):
-            known = asked & counts.keys()
+            known = words & counts.keys()
             if known and self.weight(known) >= needed:
-                share = self.weight(asked & heading) / (self.weight(heading) or 1)
+                share = self.weight(words & heading) / (self.weight(heading) or 1)
                 score = sum(self._score(term, counts) for term in sorted(known))
                 hits.append(_Hit(section, score * (1 + share)))
         return sorted(hits, key=lambda hit: -hit.score)[:most]
@@ -258,19 +257,19 @@ _CLOSE = 0.6  # a further section is quoted when its score is at least this shar
 
 
 def _answer(
-    question: str, found: list[_Hit], index: _Index, base: str
+    question: str, hits: list[_Hit], index: _Index, base: str
 ) -> tuple[str, list[events.Citation]]:
-    """The text of the answer, and the stretch of it that comes from each section quoted."""
-    if not found:
+    """Return the text of an answer, and a citation for each section that it quotes."""
+    if not hits:
         return _nothing(question, index), []
     text, citations = "", []
-    for hit in found:
+    for hit in hits:
         section = hit.section
         where = f"“{section.title}” ({section.document})"
         if not text:
             text = f"The handbook answers this under {where}:\n\n"
             passage = _passage(section, question, index, _WHOLE)
-        elif hit.score >= _CLOSE * found[0].score:
+        elif hit.score >= _CLOSE * hits[0].score:
             text += f"\n\nSee also {where}:\n\n"
             passage = _passage(section, question, index, 0)
         else:
@@ -292,9 +291,9 @@ def _passage(section: _Section, question: str, index: _Index, most: int) -> str:
     whole = "\n\n".join(blocks)
     if len(whole) <= most:
         return whole
-    asked = set(_terms(question))
+    words = set(_terms(question))
     weights = [
-        -1.0 if block.startswith(("```", "|")) else index.weight(asked & set(_terms(block)))
+        -1.0 if block.startswith(("```", "|")) else index.weight(words & set(_terms(block)))
         for block in blocks
     ]
     first = last = weights.index(max(weights))

@@ -1,12 +1,12 @@
-"""Any service that speaks OpenAI's Chat Completions protocol, through httpx or httpx2.
+"""Any service with OpenAI's Chat Completions protocol, by httpx or httpx2.
 
-What it guarantees: the events of `dialects/openai_chat.py`, as soon as their bytes arrive; every
-failure is a `StreamError` or an `Error` event whose text is fit for a client (no key, no header,
-no address, no page of HTML); and the response, and the client where it is the provider's own, are
-closed in every outcome: the end, an error, a consumer that stops early, a cancellation.
+Guarantees: events of the dialect `openai_chat` as soon as their bytes arrive; every failure is a
+`StreamError` or an `Error` event whose text may be shown to a client (no key, header, address or
+HTML); the response, and an own client, are closed in every outcome: the end, an error, a consumer
+that stops early, a cancellation.
 
-How: one POST with `stream: true`, its body read by an `EventDecoder`.
-The library is an extra (`gaistream[httpx]` or `[httpx2]`) and imported when a provider is made.
+How: one POST with `stream: true`, its body read by an `EventDecoder`. The library is an extra
+(`gaistream[httpx]` or `[httpx2]`), imported when a provider is created.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from ..loops.event_loop import event_loop
 from ..reading.chunks import abody_of
 from ..reading.events import EventDecoder
 from ..reading.reader import MAX_BYTES
+from ..reading.responses import REFUSED_BYTES
 
 if TYPE_CHECKING:
     import httpx
@@ -36,7 +37,6 @@ __all__ = ["OpenAIProvider"]
 
 _log = late_logger("gaistream.providers.openai")
 
-_LONGEST_ERROR_BODY = 65_536  # bytes that are read of an answer that is not a stream
 _LONGEST_MESSAGE = 500  # characters of the service's own error message that are passed on
 _SHORTEST_SECRET = 8  # characters: a shorter header value is a word, such as "beta"
 _LINGER = 1.0  # seconds for a body to end after its terminator, so that its connection is kept
@@ -46,26 +46,25 @@ class OpenAIProvider:
     """Streams answers from OpenAI, or from any server with the same protocol.
 
     Args:
-        base_url: where `/chat/completions` is.
+        base_url: the URL before `/chat/completions`; a query stays.
         api_key: sent as a bearer token; None: no Authorization header. The environment is not
             read.
-        model: for requests that name none; None: such requests go out without a model.
-        client: an `AsyncClient` of httpx or httpx2 to use; it stays open and keeps connections
-            between requests. None: each request has its own, which is closed with it.
+        model: for requests without a model; None: these are sent without one.
+        client: an `AsyncClient` of httpx or httpx2, which stays open and keeps its connections.
+            None: each request has its own, which is closed with it.
         timeout: seconds to wait for a connection, and for each next piece of the answer; None:
-            for ever.
-        headers: further headers, which win over the provider's own.
+            unlimited.
+        headers: further headers; they replace the provider's own of the same name.
 
     Raises:
         ImportError: neither httpx nor httpx2 is installed.
-        ValueError: `base_url` is not an http(s) URL, or the key cannot stand in a header.
+        ValueError: `base_url` is not an http or https URL, or a header cannot carry the key.
 
-    What stands in `request.extra` is sent along (`tools`, `top_p`, …), but cannot override what
-    the provider itself sets. A request fails with a `StreamError` whose `code` is
-    `provider_auth`, `rate_limited` (status 429, with `retry_after`), `provider_rejected`,
-    `provider_failed`, `provider_unreachable` or `provider_timeout` (status 504); the others have
-    status 502. It comes before the first event, so with `hold_headers=True` a client gets that
-    status.
+    The fields of `request.extra` (`tools`, `top_p`, …) are sent too, but cannot replace those that
+    the provider sets. A request fails with a `StreamError` whose `code` is `provider_auth`,
+    `rate_limited` (status 429, with `retry_after`), `provider_rejected`, `provider_failed`,
+    `provider_unreachable` or `provider_timeout` (status 504); the others have status 502. It is
+    raised before the first event, so with `hold_headers=True` a client gets that status.
     """
 
     def __init__(
@@ -80,11 +79,11 @@ class OpenAIProvider:
     ) -> None:
         self._http: Any = http_library("OpenAIProvider", client)
         if api_key is not None and not (api_key.isascii() and api_key.isprintable()):
-            raise ValueError("api_key must be printable ASCII")  # its value is not for a log
+            raise ValueError("api_key must be printable ASCII")  # its value must not be logged
         self._url = self._endpoint(base_url)
         self._model = model
         self._client: Any = client
-        # Loading the certificates takes longer than many a request: once, and not for each.
+        # Loading the certificates can take longer than a request, so they are loaded once.
         self._tls = self._http.create_ssl_context() if client is None else None
         self._timeout = timeout
         self._headers = self._http.Headers({"Accept": "text/event-stream"})
@@ -93,11 +92,11 @@ class OpenAIProvider:
         if api_key:
             self._headers["Authorization"] = f"Bearer {api_key}"
         self._headers.update(headers)
-        own = (api_key or "", *(headers or {}).values())
-        self._secrets = [value for value in own if len(value) >= _SHORTEST_SECRET]
+        values = (api_key or "", *(headers or {}).values())
+        self._secrets = [value for value in values if len(value) >= _SHORTEST_SECRET]
 
     async def stream_text(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
-        """Ask the service, and give its answer's events as they come; the engine adds the `Done`.
+        """Send a request and yield the events of the answer as they come, without a `Done`.
 
         Raises:
             StreamError: the service cannot be reached, refuses, fails, or stops sending.
@@ -107,22 +106,22 @@ class OpenAIProvider:
             async with contextlib.AsyncExitStack() as stack:
                 client = self._client
                 if client is None:
-                    own = httpx.AsyncClient(verify=self._tls or True)
-                    client = await stack.enter_async_context(own)
-                sent = client.stream(
+                    client = httpx.AsyncClient(verify=self._tls or True)
+                    await stack.enter_async_context(client)
+                opening = client.stream(
                     "POST",
                     self._url,
                     content=json.dumps(self._body(request), errors="replace"),
                     headers=self._headers,
                     timeout=self._timeout,
                 )
-                response = await stack.enter_async_context(sent)
-                read = await self._check(response)
+                response = await stack.enter_async_context(opening)
+                read = await self._reader_for(response)
                 events = await stack.enter_async_context(contextlib.aclosing(read(response)))
                 async for event in events:
                     yield event
         except (httpx.RequestError, httpx.InvalidURL, UnicodeError) as error:
-            # the last two: a Location or a cookie of the service that no request can carry
+            # The last two: a Location or a cookie of the service that no request can carry.
             kind, message = type(error).__name__, self._public(str(error))
             _log.warning("the provider at %s: %s: %s", public_url(self._url), kind, message)
             raise self._unreachable(error) from error
@@ -140,41 +139,41 @@ class OpenAIProvider:
         }
         body |= {name: value for name, value in settings.items() if value is not None}
         body |= {"messages": [dict(message) for message in request.messages], "stream": True}
-        asked = body.get("stream_options")
-        options = asked if isinstance(asked, dict) else {}
+        options = body.get("stream_options")
+        options = options if isinstance(options, dict) else {}
         body["stream_options"] = {**options, "include_usage": True}
         return body
 
-    async def _check(self, response: Any) -> Callable[[Any], AsyncGenerator[Event, None]]:
-        """Return what reads an answer; raise if there is nothing to read."""
+    async def _reader_for(self, response: Any) -> Callable[[Any], AsyncGenerator[Event, None]]:
+        """Return the method that reads a response; raise StreamError if none can."""
         if not response.is_success:
             raise await self._refusal(response)
         if refused_coding(response):
             raise _failure("the provider compressed its answer without being asked", "failed")
-        kind = response.headers.get("content-type", "")
-        if received.is_event_stream(kind):
+        content_type = response.headers.get("content-type", "")
+        if received.is_event_stream(content_type):
             return self._read
-        if received.is_json(kind):
+        if received.is_json(content_type):
             return self._read_whole
-        mime = received.media_type(kind)[:80]
-        raise _failure(f"the provider sent {mime} instead of text/event-stream", "failed")
+        media_type = received.media_type(content_type)[:80]
+        raise _failure(f"the provider sent {media_type} instead of text/event-stream", "failed")
 
     async def _refusal(self, response: Any) -> StreamError:
-        """What an answer that is not a success means for the client."""
+        """Return the public error for a status that is not a success."""
         status = response.status_code
-        excerpt = await Excerpt(response, _LONGEST_ERROR_BODY).aread()
-        said = self._public(received.error_message(excerpt.body))
-        _log.warning("the provider answered %d: %s", status, said or "(no message)")
-        colon = f": {said}" if said else ""
+        excerpt = await Excerpt(response, REFUSED_BYTES).aread()
+        message = self._public(received.error_message(excerpt.body))
+        _log.warning("the provider answered %d: %s", status, message or "(no message)")
+        detail = f": {message}" if message else ""
         wait = received.retry_after(response.headers.get("retry-after", ""), time.time())
-        if status in (401, 403):  # the message is about the server's key: not for its clients
+        if status in (401, 403):  # the message is about the server's key, not for its clients
             return _failure("the provider refused the server's credentials", "auth")
         if status == 429:
-            message = f"the provider has no room for more requests{colon}"
+            message = f"the provider has no room for more requests{detail}"
             return StreamError(message, code="rate_limited", status=429, retry_after=wait)
         if 400 <= status <= 499:
-            return _failure(f"the provider rejected the request{colon}", "rejected", wait=wait)
-        return _failure(f"the provider failed with status {status}{colon}", "failed", wait=wait)
+            return _failure(f"the provider rejected the request{detail}", "rejected", wait=wait)
+        return _failure(f"the provider failed with status {status}{detail}", "failed", wait=wait)
 
     async def _read_whole(self, response: Any) -> AsyncGenerator[Event, None]:
         """Yield the events of an answer that is one JSON value: a completion, or an error."""
@@ -184,42 +183,42 @@ class OpenAIProvider:
                 body += chunk
                 if len(body) > MAX_BYTES:
                     raise _failure("the provider sent too large an answer", "failed")
-        said = self._public(received.error_message(body))
-        if said:
-            _log.warning("the provider answered %d: %s", response.status_code, said)
-            raise _failure(f"the provider failed: {said}", "failed")
+        message = self._public(received.error_message(body))
+        if message:
+            _log.warning("the provider answered %d: %s", response.status_code, message)
+            raise _failure(f"the provider failed: {message}", "failed")
         chunk_of_stream = _as_chunk(body)
         if chunk_of_stream is None:
             raise _failure("the provider sent JSON instead of text/event-stream", "failed")
         decoder = EventDecoder(dialect="openai_chat")
         for data in (chunk_of_stream, "[DONE]"):
-            for event in self._told(decoder.feed(ServerSentEvent(data))):
+            for event in self._public_events(decoder.feed(ServerSentEvent(data))):
                 yield event
 
     async def _read(self, response: Any) -> AsyncGenerator[Event, None]:
-        """The events of a body; the library saying that it was cut is the end of it, as any."""
+        """Yield the events of a body. A cut is an end; the dialect's reader recognises it."""
         decoder = EventDecoder(dialect="openai_chat")
         async with contextlib.aclosing(abody_of(response)) as chunks:
             with contextlib.suppress(self._http.ReadError, self._http.RemoteProtocolError):
                 async for chunk in chunks:
                     too_large = None
                     try:
-                        given = decoder.feed(chunk)
+                        decoded = decoder.feed(chunk)
                     except EventTooLarge as error:
-                        given, too_large = error.values, error
-                    for event in self._told(given):
+                        decoded, too_large = error.values, error
+                    for event in self._public_events(decoded):
                         yield event
                     if too_large is not None:
                         raise too_large
                     if decoder.ended:
                         break
-            for event in self._told(decoder.close()):
+            for event in self._public_events(decoder.close()):
                 yield event
             if self._client is not None:
                 await self._linger(chunks)
 
-    def _told(self, events: list[Event]) -> list[Event]:
-        """What the provider's consumer gets: no `Done`, no secret in an error."""
+    def _public_events(self, events: list[Event]) -> list[Event]:
+        """Return the events without a `Done` and without secrets in errors."""
         return [
             Error(self._public(event.message), event.code) if isinstance(event, Error) else event
             for event in events
@@ -227,14 +226,14 @@ class OpenAIProvider:
         ]
 
     def _public(self, message: str) -> str:
-        """A message of the service, in one short line without control characters or our secrets."""
+        """Return a message of the service as a short line without control characters and secrets."""
         for secret in self._secrets:
             message = message.replace(secret, "…")
-        message = "".join(each if each.isprintable() else " " for each in message)
+        message = "".join(char if char.isprintable() else " " for char in message)
         return " ".join(message.split())[:_LONGEST_MESSAGE]
 
     def _unreachable(self, error: Exception) -> StreamError:
-        """Return the public error of an exchange that failed, without an address."""
+        """Return the public error for an exchange that failed; it holds no address."""
         if isinstance(error, self._http.ConnectTimeout):
             return _failure("the provider could not be reached in time", "timeout", 504)
         if isinstance(error, self._http.TimeoutException):
@@ -256,7 +255,7 @@ class OpenAIProvider:
                 timer.cancel()
 
     def _endpoint(self, base_url: str) -> Any:
-        """Where requests go; a query of the base (Azure's `api-version`) stays."""
+        """Return the URL of requests. A query of the base (Azure's `api-version`) stays."""
         url = check_url(self._http, "base_url", base_url)
         return url.copy_with(path=f"{url.path.rstrip('/')}/chat/completions")
 
@@ -268,7 +267,7 @@ def _failure(
 
 
 def _as_chunk(body: bytearray) -> str | None:
-    """Return a whole completion as the one chunk of a stream; None if it is none."""
+    """Return a whole completion as one chunk of a stream; None if the body is not a completion."""
     try:
         whole = read_json(bytes(body), "replace")
         choices = [{**choice, "delta": choice["message"]} for choice in whole["choices"]]
