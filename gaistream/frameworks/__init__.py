@@ -1,9 +1,9 @@
-"""Faces for web frameworks and servers. Each is thin: the life of a stream is the engine's.
+"""Adapters for web frameworks and servers. Each is thin: gaistream.streaming runs the streams.
 
-`gaistream.frameworks.starlette` is for Starlette and FastAPI. Frameworks that stream an iterator
-of bytes (Flask, Django, aiohttp.web) or take an ASGI app (Litestar) need no face: `sse()` with
-`http.headers()`, or a response of `gaistream.asgi`, is all there is to it; see `examples/`.
+`gaistream.frameworks.starlette` is for Starlette and FastAPI. A framework that streams an iterator
+of bytes (Flask, Django, aiohttp.web) or mounts an ASGI app (Litestar) needs no adapter: use `sse()`
+with `http.headers()`, or a response of `gaistream.asgi`; see `examples/`.
 
-`gaistream.frameworks.uvicorn` and `gaistream.frameworks.gunicorn` have servers that drain their
+The servers of `gaistream.frameworks.uvicorn` and `gaistream.frameworks.gunicorn` drain their
 streams whenever they stop.
 """

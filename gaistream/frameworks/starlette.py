@@ -1,23 +1,22 @@
-"""Responses for Starlette and FastAPI: gaistream.asgi's, as `Response` subclasses.
+"""The responses of gaistream.asgi as Starlette `Response`s, for Starlette and FastAPI.
 
-They may be returned from an endpoint, stand as FastAPI's return annotation, and be its
-`response_class` for an endpoint that yields. Status, headers and cookies may be changed until the
-response is sent, and there is no Content-Length. A background task runs after the stream,
-whatever its outcome. The life of a stream is gaistream.asgi's, in every respect: see there.
+An endpoint may return them, name them as FastAPI's return annotation, or, if it yields, as its
+`response_class`. Status, headers and cookies may be changed until the response is sent; there is
+no Content-Length. A background task runs after the stream, whatever its outcome. Everything else is
+as in gaistream.asgi.
 
-GZipMiddleware lets SSE through from Starlette 0.46 on and flushes NDJSON from 1.5 on at the latest;
-before, the header `Content-Encoding: identity` keeps it from holding a stream back.
+GZipMiddleware passes SSE unchanged from Starlette 0.46 on, and flushes NDJSON from 1.5 on at the
+latest. For older versions, the header `Content-Encoding: identity` keeps it from delaying a stream.
 
-`EventSourceResponse`, `ServerSentEvent` and `JSONServerSentEvent` stand in for sse-starlette's
-(3.7): change the import. What stays the same and what is different, one by one, is in the handbook,
-migration.md.
+`EventSourceResponse`, `ServerSentEvent` and `JSONServerSentEvent` replace those of sse-starlette
+(3.7): change the import. The handbook lists every difference in migration.md.
 """
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Generic, Never, TypeVar
+from typing import Any, ClassVar, Generic, Never, TypeVar
 
 try:
     import anyio
@@ -37,7 +36,7 @@ from ..chat import Source
 from ..dialects import DialectName
 from ..errors import FrameError, FrameTypeError
 from ..http.cors import CORSLike
-from ..http.headers import SERVERS_OWN, checked_headers
+from ..http.headers import SERVERS_OWN, checked_headers, merge_headers
 from ..http.settings import check_keywords, check_status
 from ..loops.sources import open_source
 from ..streaming.stream import CLEANUP_TIMEOUT, Outcome
@@ -62,7 +61,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class _Streamed(Response):
-    """An ASGI app of gaistream.asgi under a Starlette response's status and headers."""
+    """An ASGI app of gaistream.asgi with the status and headers of a Starlette response."""
 
     _format = "sse"
 
@@ -73,25 +72,24 @@ class _Streamed(Response):
         background: BackgroundTask | None,
         media_type: str | None = None,
     ) -> None:
-        """Set what Starlette's responses have."""
-        self.status_code = check_status(operator.index(status_code))  # of an HTTPStatus too
-        checked_headers(headers or {})
+        """Set the attributes of a Starlette response."""
+        self.status_code = check_status(operator.index(status_code))  # accepts an HTTPStatus
         self.background = background
         self._used = False
-        given = [(name.lower(), value) for name, value in (headers or {}).items()]
-        named = {name for name, _ in given}
+        values = http.headers(self._format)
         if media_type is not None:
-            self.media_type = media_type
-            given = [("content-type", media_type), *given] if "content-type" not in named else given
-            named.add("content-type")
-        own = [(name.lower(), value) for name, value in http.headers(self._format).items()]
-        lines = [line for line in own if line[0] not in named] + given
-        self.raw_headers = [(name.encode(), value.encode("latin-1")) for name, value in lines]
+            self.media_type = values["Content-Type"] = media_type
+        self.raw_headers = [
+            (name.lower().encode(), value.encode("latin-1"))
+            for name, value in merge_headers(values, checked_headers(headers or {})).items()
+        ]
 
-    _app: Callable[[], App]  # gives what serves the request
+    def _app(self) -> App:
+        """Return the ASGI app that serves the request."""
+        raise NotImplementedError
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request; RuntimeError where it is not the first."""
+        """Serve one request; raise RuntimeError for a second one."""
         if self._used:
             raise RuntimeError("a response serves one request: make one for each")
         self._used = True
@@ -105,17 +103,20 @@ class _Streamed(Response):
             await self._app()(scope, receive, send_with_head)
         finally:
             if self.background is not None:
-                with anyio.CancelScope(shield=True):  # a cancelled scope would cut it short
+                with anyio.CancelScope(shield=True):  # it runs in a cancelled request too
                     await self.background()
 
     def _put_head(self, message: Message) -> None:
-        """Give a stream this status and these headers; an error in its place has its own."""
-        found = MutableHeaders(raw=message["headers"])
-        own = MutableHeaders(raw=list(self.raw_headers))
-        if "content-length" in found:
-            headers, more = found, own
+        """Merge this status and these headers into those of the app.
+
+        A stream takes this status. A plain response, such as an error, keeps its own.
+        """
+        theirs = MutableHeaders(raw=message["headers"])
+        ours = MutableHeaders(raw=list(self.raw_headers))
+        if "content-length" in theirs:
+            headers, more = theirs, ours
         else:
-            headers, more = own, found
+            headers, more = ours, theirs
             message["status"] = self.status_code
         for name, value in more.items():
             if name == "vary":
@@ -128,8 +129,10 @@ class _Streamed(Response):
 _Options = TypeVar("_Options", SSEOptions, NDJSONOptions)
 
 
-class _Face(_Streamed, Generic[_Options]):
+class _SourceResponse(_Streamed, Generic[_Options]):
     """A response of gaistream.asgi as a Starlette response."""
+
+    _response_type: ClassVar[type[Any]] = asgi.SSEResponse
 
     def __init__(
         self,
@@ -151,8 +154,7 @@ class _Face(_Streamed, Generic[_Options]):
         if unknown:
             check_keywords(type(self), unknown, [self._format])
         self._set(status_code, headers, background)
-        made: Any = asgi.SSEResponse if self._format == "sse" else asgi.NDJSONResponse
-        self._response: App = made(
+        self._response: App = self._response_type(
             content,
             options,
             dialect=dialect,
@@ -168,66 +170,67 @@ class _Face(_Streamed, Generic[_Options]):
         return self._response
 
 
-class SSEResponse(_Face[SSEOptions]):
+class SSEResponse(_SourceResponse[SSEOptions]):
     """Server-Sent Events for a source.
 
     Args:
         content: an async or sync iterable of events (a sync one runs in a helper thread).
-        options: SSEOptions, or None for the defaults.
-        status_code: of the response, where the stream begins well.
+        options: SSEOptions; None: the defaults.
+        status_code: the status, unless the source fails before its first event.
         headers: more headers; they replace those of the same name.
-        background: runs after the stream, however it ended.
-        dialect: "gai"; "json": each item is one payload; "raw": each is a frame.
-        cors: None: the app's policy stands; else as in gaistream.asgi.
+        background: runs after the stream, whatever its outcome.
+        dialect: "gai"; "json": each item is one payload; "raw": each item is a frame.
+        cors: None: the app's own policy; otherwise as in gaistream.asgi.
         send_timeout: seconds that one send may take before the stream ends as stalled; 0 or
-            None: any time.
-        cleanup_timeout: seconds that the source may take to end once its stream is over (the client
-            has gone, say), before it is cancelled again and left; None: any time.
-        source_timeout: seconds that the source may be silent before the stream ends with
-            `Error(code="timeout")`, or status 504 if nothing was sent; 0 or None: any time.
-        hold_headers: wait for the first event with the headers.
-        on_close: called (or awaited) with the Outcome when everything is closed.
+            None: unlimited.
+        cleanup_timeout: seconds that the source may take to end after its stream has (the client
+            has gone, for example) before it is cancelled again and left; None: unlimited.
+        source_timeout: seconds without an item of the source after which the stream ends with
+            `Error(code="timeout")`, or status 504 if nothing was sent; 0 or None: unlimited.
+        hold_headers: True: send the headers with the first event.
+        on_close: called with the Outcome after everything is closed; awaited if it is async.
 
     Raises:
-        FrameError: an argument that could not be sent.
-        EventError: a stream that is none.
+        FrameError: an argument that cannot be sent.
+        EventError: `content` is not iterable.
     """
 
     media_type = "text/event-stream"
 
 
-class NDJSONResponse(_Face[NDJSONOptions]):
-    """Lines of JSON for a source; options are NDJSONOptions, everything else as SSEResponse."""
+class NDJSONResponse(_SourceResponse[NDJSONOptions]):
+    """Lines of JSON for a source: `options` are NDJSONOptions, everything else as SSEResponse."""
 
     media_type = "application/x-ndjson"
     _format = "ndjson"
+    _response_type = asgi.NDJSONResponse
 
 
 class EventSourceResponse(_Streamed):
-    """Server-Sent Events as sse-starlette takes them; the handbook tells the differences.
+    """Server-Sent Events with the arguments of sse-starlette; the handbook lists the differences.
 
     Args:
         content: an async or sync iterable of str, dicts (the arguments of a ServerSentEvent),
-            ServerSentEvent, bytes that are frames already, or anything else, as `str()` says it.
-        status_code: of the response.
+            ServerSentEvent, bytes (complete frames), or anything else, which is sent as its
+            `str()`.
+        status_code: the status, unless the source fails before its first item.
         headers: more headers; they replace those of the same name.
-        media_type: of the response.
-        background: runs after the stream, however it ended.
-        ping: seconds of idleness before a ping; None: 15; 0: none.
-        sep: taken and not used.
-        ping_message_factory: gives the item that is a ping.
-        data_sender_callable: an async callable that runs beside the source, and ends with it.
-        send_timeout: seconds that one send may take; 0 or None: any time.
-        client_close_handler_callable: an async callable, called with the ASGI message as soon as
-            the client has gone, while the source is cancelled; the response waits for it, for
+        media_type: the content type.
+        background: runs after the stream, whatever its outcome.
+        ping: seconds without an item before a ping; None: 15; 0: no pings.
+        sep: accepted and ignored.
+        ping_message_factory: returns the item of a ping.
+        data_sender_callable: an async function that runs beside the source, and ends with it.
+        send_timeout: seconds that one send may take; 0 or None: unlimited.
+        client_close_handler_callable: an async function, called with the ASGI message as soon as
+            the client has gone, while the source is cancelled. The response waits for it, for
             `cleanup_timeout` at most.
-        shutdown_event: its `set()` is called when the streams are drained, at SIGTERM and SIGINT
-            (`gaistream.automatic_drain`) or by `gaistream.drain`: an anyio.Event or the like, which
-            the source may look at.
-        shutdown_grace_period: seconds from then on that the source has to end by itself; within
-            the grace time of a DrainMiddleware, `drain_on_signals` or `drain`, if there is one.
-        cleanup_timeout: seconds that the source may take to end once its stream is over, before it
-            is cancelled again and left; None: any time.
+        shutdown_event: an anyio.Event or the like; its `set()` is called when the streams are
+            drained, at SIGTERM and SIGINT (`gaistream.automatic_drain`) or by `gaistream.drain`.
+        shutdown_grace_period: seconds that the source then has to end by itself, within the grace
+            time of a DrainMiddleware, `drain_on_signals` or `drain` if there is one.
+        cleanup_timeout: seconds that the source may take to end after its stream has, before it is
+            cancelled again and left; None: unlimited.
 
     Raises:
         FrameError: a value that cannot be honoured (a ValueError; a wrong type is a TypeError).
@@ -260,13 +263,17 @@ class EventSourceResponse(_Streamed):
         if shutdown_event is not None and not callable(getattr(shutdown_event, "set", None)):
             kind = type(shutdown_event).__name__
             raise FrameTypeError(f"shutdown_event must have set(), {kind} has none")
-        given = shutdown_grace_period is not None
-        check_seconds("shutdown_grace_period", shutdown_grace_period, optional=given)
+        has_grace = shutdown_grace_period is not None
+        check_seconds("shutdown_grace_period", shutdown_grace_period, optional=has_grace)
         for name, seconds in (("send_timeout", send_timeout), ("cleanup_timeout", cleanup_timeout)):
             check_seconds(name, seconds, optional=True)
-        own = {name: value for name, value in (headers or {}).items()
-               if str(name).lower() not in SERVERS_OWN}  # sse-starlette overrides Connection too
-        self._set(status_code, own, background, media_type)
+        # As in sse-starlette, a header that belongs to the server is dropped, not refused.
+        sendable = {
+            name: value
+            for name, value in (headers or {}).items()
+            if str(name).lower() not in SERVERS_OWN
+        }
+        self._set(status_code, sendable, background, media_type)
         self.sep = sep or self.DEFAULT_SEPARATOR
         self.body_iterator = open_source(content)
         self.ping_interval = self.DEFAULT_PING_INTERVAL if ping is None else ping
@@ -280,7 +287,7 @@ class EventSourceResponse(_Streamed):
 
     @property
     def ping_interval(self) -> float:
-        """Seconds of idleness before a ping; 0: none."""
+        """Seconds without an item before a ping; 0: no pings."""
         return self._ping_interval
 
     @ping_interval.setter
@@ -290,7 +297,7 @@ class EventSourceResponse(_Streamed):
 
     def enable_compression(self, force: bool = False) -> None:
         """Raise NotImplementedError, as sse-starlette does."""
-        raise NotImplementedError("compression is the middleware's")
+        raise NotImplementedError("use a middleware for compression, such as GZipMiddleware")
 
     def _app(self) -> App:
         source: Any = open_source(self.body_iterator)

@@ -176,7 +176,7 @@ _COMMON = frozenset(map(_stem, _COMMON_WORDS.split()))
 
 
 def _terms(text: str) -> list[str]:
-    """Return the stems of words and of the parts of names, such as `hold_headers` or `SSEWriter`."""
+    """Return the stems of words and of the parts of names such as `hold_headers`, `SSEWriter`."""
     terms = []
     for word in _WORD.findall(text):
         parts = _PART.findall(word) if word.isascii() else []

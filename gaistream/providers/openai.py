@@ -226,7 +226,7 @@ class OpenAIProvider:
         ]
 
     def _public(self, message: str) -> str:
-        """Return a message of the service as a short line without control characters and secrets."""
+        """Return a message as one short line, without secrets or control characters."""
         for secret in self._secrets:
             message = message.replace(secret, "…")
         message = "".join(char if char.isprintable() else " " for char in message)
