@@ -32,21 +32,21 @@ def ask(question: str, provider: DocsProvider | None = None) -> list[events.Even
     return asyncio.run(collect())
 
 
-def text_of(said: list[events.Event]) -> str:
-    return "".join(event.text for event in said if isinstance(event, events.TextDelta))
+def text_of(reply: list[events.Event]) -> str:
+    return "".join(event.text for event in reply if isinstance(event, events.TextDelta))
 
 
-def kinds(said: list[events.Event]) -> list[str]:
-    return list(dict.fromkeys(type(event).__name__ for event in said))
+def kinds(reply: list[events.Event]) -> list[str]:
+    return list(dict.fromkeys(type(event).__name__ for event in reply))
 
 
 def test_an_answer_has_every_part_of_an_answer_with_a_tool() -> None:
     question = "What happens when the client disconnects?"
-    said = ask(question)
-    assert kinds(said) == [
+    reply = ask(question)
+    assert kinds(reply) == [
         "Start", "ToolCall", "ToolResult", "Citations", "TextDelta", "FinishStep", "Finish",
     ]  # fmt: skip
-    start, call, result, citations = said[:4]
+    start, call, result, citations = reply[:4]
     assert start.model == "gaistream-handbook"
     assert call == events.ToolCall("call_1", "search_handbook", {"query": question})
     assert (result.id, result.name) == ("call_1", "search_handbook")
@@ -55,27 +55,27 @@ def test_an_answer_has_every_part_of_an_answer_with_a_tool() -> None:
     assert best["score"] > 0
     anchor = "#what-happens-when-the-client-disconnects"
     assert citations.citations[0].uri == f"gaistream:handbook/servers.md{anchor}"
-    assert "aclose()" in text_of(said)
+    assert "aclose()" in text_of(reply)
 
 
-def test_the_usage_counts_the_words_asked_and_the_pieces_said() -> None:
-    said = ask("Is a writer  thread-safe?")
-    pieces = sum(isinstance(event, events.TextDelta) for event in said)
-    assert said[-2:] == [
+def test_the_usage_counts_the_words_of_the_question_and_the_pieces_of_the_answer() -> None:
+    reply = ask("Is a writer  thread-safe?")
+    pieces = sum(isinstance(event, events.TextDelta) for event in reply)
+    assert reply[-2:] == [
         events.FinishStep(1),
         events.Finish(events.Usage(4, pieces), finish_reason="stop"),
     ]
 
 
-def test_the_same_question_gives_the_same_events_and_another_another_id() -> None:
+def test_the_same_question_yields_the_same_events_and_another_has_another_id() -> None:
     assert ask("What is a heartbeat?") == ask("What is a heartbeat?")
     assert ask("What is a heartbeat?")[0].id != ask("What are heartbeats?")[0].id
 
 
 def test_pieces_are_words_with_their_white_space() -> None:
-    said = ask("cows", DocsProvider(documents=OWN))
-    assert said[3] == events.Citations([events.Citation("farm.md#cows", 51, 101, title="Cows")])
-    pieces = [event.text for event in said if isinstance(event, events.TextDelta)]
+    reply = ask("cows", DocsProvider(documents=OWN))
+    assert reply[3] == events.Citations([events.Citation("farm.md#cows", 51, 101, title="Cows")])
+    pieces = [event.text for event in reply if isinstance(event, events.TextDelta)]
     assert all(re.fullmatch(r"\S+\s*", piece) for piece in pieces)
     assert "".join(pieces) == (
         "The handbook answers this under “Cows” (farm.md):\n\n"
@@ -84,11 +84,11 @@ def test_pieces_are_words_with_their_white_space() -> None:
 
 
 @pytest.mark.parametrize("question", ["heartbeat", "Last-Event-ID", "send_timeout", "CORS"])
-def test_each_citation_gives_the_stretch_that_its_section_says(question: str) -> None:
-    said = ask(question)
-    answer = text_of(said)
-    (cited,) = (event.citations for event in said if isinstance(event, events.Citations))
-    found = next(event.result["sections"] for event in said if isinstance(event, events.ToolResult))
+def test_each_citation_covers_the_text_of_its_section(question: str) -> None:
+    reply = ask(question)
+    answer = text_of(reply)
+    (cited,) = (event.citations for event in reply if isinstance(event, events.Citations))
+    found = next(event.result["sections"] for event in reply if isinstance(event, events.ToolResult))
     assert 1 <= len(cited) <= len(found)
     end = 0
     for citation in cited:
@@ -102,13 +102,13 @@ def test_each_citation_gives_the_stretch_that_its_section_says(question: str) ->
 
 def quoted(question: str, provider: DocsProvider) -> tuple[list[str], list[str]]:
     """The titles of the sections that were found, and of those that were quoted."""
-    said = ask(question, provider)
-    found = next(event.result for event in said if isinstance(event, events.ToolResult))
-    cited = next(event.citations for event in said if isinstance(event, events.Citations))
+    reply = ask(question, provider)
+    found = next(event.result for event in reply if isinstance(event, events.ToolResult))
+    cited = next(event.citations for event in reply if isinstance(event, events.Citations))
     return [hit["title"] for hit in found["sections"]], [citation.title for citation in cited]
 
 
-def test_further_sections_are_quoted_only_when_they_are_nearly_as_good() -> None:
+def test_further_sections_are_quoted_only_if_they_score_nearly_as_much() -> None:
     both = ["Cats", "Dogs"]
     assert quoted("cats and dogs", DocsProvider(documents=OWN)) == (both, both)
     assert quoted("cats and dogs", DocsProvider(documents=OWN, sections=1)) == (["Cats"], ["Cats"])
@@ -120,11 +120,11 @@ def test_further_sections_are_quoted_only_when_they_are_nearly_as_good() -> None
 @pytest.mark.parametrize(
     "question", ["Who won in 1998?", "Can a proxy cook spaghetti?", "hello", "", "  \n", "\ud800"]
 )
-def test_where_the_handbook_has_nothing_the_answer_says_so(question: str) -> None:
-    said = ask(question)
-    assert kinds(said) == ["Start", "ToolCall", "ToolResult", "TextDelta", "FinishStep", "Finish"]
-    assert said[2].result == {"sections": []}
-    answer = text_of(said)
+def test_a_question_that_the_handbook_does_not_answer_gets_its_contents(question: str) -> None:
+    reply = ask(question)
+    assert kinds(reply) == ["Start", "ToolCall", "ToolResult", "TextDelta", "FinishStep", "Finish"]
+    assert reply[2].result == {"sections": []}
+    answer = text_of(reply)
     first = "The handbook has nothing on that." if question.strip() else "There was no question."
     assert answer.startswith(first)
     for name in HANDBOOK:
@@ -165,11 +165,11 @@ def test_the_rate_sets_the_pause_between_two_pieces() -> None:
     async def sleep(seconds: float) -> None:
         pauses.append(seconds)
 
-    said = ask("cows", DocsProvider(rate=20, documents=OWN, sleep=sleep))
-    pieces = sum(isinstance(event, events.TextDelta) for event in said)
+    reply = ask("cows", DocsProvider(rate=20, documents=OWN, sleep=sleep))
+    pieces = sum(isinstance(event, events.TextDelta) for event in reply)
     assert pauses == [0.05] * (pieces - 1)
     pauses.clear()
-    assert ask("cows", DocsProvider(documents=OWN, sleep=sleep)) == said
+    assert ask("cows", DocsProvider(documents=OWN, sleep=sleep)) == reply
     assert pauses == []
 
 
@@ -182,7 +182,7 @@ def test_impossible_settings_are_refused(settings: dict[str, int]) -> None:
 def test_a_cancelled_answer_stops_where_it_waits() -> None:
     async def scenario() -> list[events.Event]:
         waiting = asyncio.Event()
-        said: list[events.Event] = []
+        reply: list[events.Event] = []
 
         async def sleep(_: float) -> None:
             waiting.set()
@@ -191,18 +191,18 @@ def test_a_cancelled_answer_stops_where_it_waits() -> None:
         async def read() -> None:
             provider = DocsProvider(rate=1, sleep=sleep)
             async for event in provider.stream_text(ChatRequest.from_question("CORS")):
-                said.append(event)
+                reply.append(event)
 
         task = asyncio.create_task(read())
         await waiting.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        return said
+        return reply
 
-    said = asyncio.run(scenario())
-    assert sum(isinstance(event, events.TextDelta) for event in said) == 1
-    assert type(said[-1]) is events.TextDelta
+    reply = asyncio.run(scenario())
+    assert sum(isinstance(event, events.TextDelta) for event in reply) == 1
+    assert type(reply[-1]) is events.TextDelta
 
 
 # ---- the handbook ----
@@ -243,7 +243,7 @@ def test_a_document_has_one_title_and_no_empty_section(document: str) -> None:
 
 
 @pytest.mark.parametrize("document", HANDBOOK)
-def test_links_of_the_handbook_lead_somewhere(document: str) -> None:
+def test_links_of_the_handbook_have_a_target(document: str) -> None:
     for target in re.findall(r"\]\(([^)]+)\)", prose(HANDBOOK[document])):
         name, _, anchor = target.partition("#")
         assert name in HANDBOOK, target
@@ -262,8 +262,8 @@ def test_the_tables_of_options_are_complete_and_have_the_true_defaults(
 ) -> None:
     section = section_of("writers.md", type(options).__name__.lower())
     rows = dict(re.findall(r"^\| `(\w+)` \| `?(.+?)`? \|", section, re.MULTILINE))
-    told = {name: ast.literal_eval(default) for name, default in rows.items()}
-    assert told == dataclasses.asdict(options)
+    documented = {name: ast.literal_eval(default) for name, default in rows.items()}
+    assert documented == dataclasses.asdict(options)
 
 
 KINDS = [name for name, value in vars(events).items() if isinstance(value, type)]

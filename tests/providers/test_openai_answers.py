@@ -1,4 +1,4 @@
-"""Answers of an OpenAI-compatible service that are no stream, or compressed; both libraries."""
+"""Answers of an OpenAI-compatible service that are whole JSON or compressed; both libraries."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def answer(body, kind=b"application/json", status=b"200 OK", coding=b"identity")
     ) % (status, kind, coding, len(body), body)
 
 
-def test_an_answer_that_ignores_that_a_stream_was_wanted_is_read_whole(http_library):
+def test_a_whole_completion_instead_of_a_stream_is_read(http_library):
     with scripted(answer(json.dumps(WHOLE).encode())) as server:
         assert ask(server) == [
             events.Start("1", "m"),
@@ -65,7 +65,7 @@ def test_an_answer_that_ignores_that_a_stream_was_wanted_is_read_whole(http_libr
 
 
 @pytest.mark.parametrize("body", [b'{"error":{"message":"no model"}}', b'{"error":"no  model"}'])
-def test_an_error_with_status_200_is_told_in_the_services_own_words(http_library, body, caplog):
+def test_an_error_with_status_200_has_the_services_own_message(http_library, body, caplog):
     with scripted(answer(body)) as server:
         error = failure(server)
     assert (error.code, error.status) == ("provider_failed", 502)
@@ -74,7 +74,7 @@ def test_an_error_with_status_200_is_told_in_the_services_own_words(http_library
 
 
 @pytest.mark.parametrize("body", [b"[]", b"{", b'{"choices":[{}]}', b'{"choices":1}', b'"\xff"'])
-def test_json_that_is_neither_is_named(http_library, body):
+def test_json_that_is_neither_a_completion_nor_an_error_fails(http_library, body):
     with scripted(answer(body)) as server:
         assert failure(server).message == "the provider sent JSON instead of text/event-stream"
 
@@ -100,7 +100,7 @@ def test_a_client_of_either_library_is_used_whatever_else_is_installed():
         assert server.requests[0][1]["user-agent"].startswith(f"python-{library.__name__}/")
 
 
-def test_no_more_is_undone_of_a_bomb_than_was_asked_for(http_library):
+def test_a_decompression_bomb_is_read_in_bounded_memory(http_library):
     bomb = gzip.compress(gzip.compress((b":" + b"x" * 65534 + b"\n") * 512))  # 32 MiB
     stream, page = b"text/event-stream", b"text/html"
     asked = {"headers": {"Accept-Encoding": "gzip"}}
@@ -128,13 +128,13 @@ def test_no_more_is_undone_of_a_bomb_than_was_asked_for(http_library):
 
 
 @pytest.mark.parametrize("location", [b"http://xn--/", b"http://[", b"x" * 70_000])
-def test_a_redirect_to_what_is_no_url_is_a_failure_of_the_provider(http_library, location):
+def test_a_redirect_to_an_invalid_url_is_a_failure_of_the_provider(http_library, location):
     there = b"HTTP/1.1 302 F\r\nLocation: %b\r\nContent-Length: 0\r\n\r\n" % location
     with scripted(there) as server:
         assert failure(server).code == "provider_failed"
 
 
-def test_a_refusal_whose_body_does_not_end_is_not_waited_for(http_library, monkeypatch):
+def test_a_refusal_is_reported_even_if_its_body_does_not_end(http_library, monkeypatch):
     from gaistream.client import http as http_client
 
     monkeypatch.setattr(http_client, "REFUSED_SECONDS", 0.1)
