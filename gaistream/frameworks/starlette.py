@@ -36,7 +36,7 @@ from ..chat import Source
 from ..dialects import DialectName
 from ..errors import FrameError, FrameTypeError
 from ..http.cors import CORSLike
-from ..http.headers import SERVERS_OWN, checked_headers, merge_headers
+from ..http.headers import SERVERS_OWN, checked_headers, encode_headers, merge_headers
 from ..http.settings import check_keywords, check_status
 from ..loops.sources import open_source
 from ..streaming.stream import CLEANUP_TIMEOUT, Outcome
@@ -79,10 +79,7 @@ class _Streamed(Response):
         values = http.headers(self._format)
         if media_type is not None:
             self.media_type = values["Content-Type"] = media_type
-        self.raw_headers = [
-            (name.lower().encode(), value.encode("latin-1"))
-            for name, value in merge_headers(values, checked_headers(headers or {})).items()
-        ]
+        self.raw_headers = encode_headers(merge_headers(values, checked_headers(headers or {})))
 
     def _app(self) -> App:
         """Return the ASGI app that serves the request."""

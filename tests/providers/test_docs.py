@@ -88,8 +88,8 @@ def test_each_citation_covers_the_text_of_its_section(question: str) -> None:
     reply = ask(question)
     answer = text_of(reply)
     (cited,) = (event.citations for event in reply if isinstance(event, events.Citations))
-    found = next(event.result["sections"] for event in reply if isinstance(event, events.ToolResult))
-    assert 1 <= len(cited) <= len(found)
+    result = next(event.result for event in reply if isinstance(event, events.ToolResult))
+    assert 1 <= len(cited) <= len(result["sections"])
     end = 0
     for citation in cited:
         document, _, anchor = citation.uri.removeprefix("gaistream:handbook/").partition("#")
