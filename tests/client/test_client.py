@@ -1,4 +1,4 @@
-"""The client over real sockets, both faces: what it asks, what it gives, and how it ends."""
+"""Both event sources over real sockets: their requests, their events, and their ends."""
 
 from __future__ import annotations
 
@@ -46,28 +46,29 @@ faces = pytest.mark.parametrize("face", [read, aread])
 
 
 @faces
-@pytest.mark.parametrize("lose", [cut, lambda said: HEAD + said, lambda said: reset(HEAD + said)])
+@pytest.mark.parametrize("lose", [cut, lambda data: HEAD + data, lambda data: reset(HEAD + data)])
 def test_it_resumes_after_a_cut_an_end_and_a_reset(face, lose):
-    told = []
+    notices = []
     with scripted(lose(ONE), lose(TWO), HEAD + DONE) as server:
-        assert face(server.url, on_reconnect=told.append) == [("1", "a"), ("2", "b"), ("3", "{}")]
+        received = face(server.url, on_reconnect=notices.append)
+    assert received == [("1", "a"), ("2", "b"), ("3", "{}")]
     assert server.ids == [None, "1", "2"]
-    assert [(type(each), each.last_event_id) for each in told] == [
+    assert [(type(each), each.last_event_id) for each in notices] == [
         (Reconnecting, "1"),
         (Reconnecting, "2"),
     ]
 
 
 @faces
-@pytest.mark.parametrize("said", [TWO[:2], TWO[:-2], TWO[:-1]])
-def test_what_a_reset_leaves_of_a_frame_is_not_given(face, said):
-    with scripted(reset(HEAD + ONE + said), HEAD + TWO + DONE) as server:
+@pytest.mark.parametrize("data", [TWO[:2], TWO[:-2], TWO[:-1]])
+def test_an_incomplete_frame_before_a_reset_is_dropped(face, data):
+    with scripted(reset(HEAD + ONE + data), HEAD + TWO + DONE) as server:
         assert face(server.url) == [("1", "a"), ("2", "b"), ("3", "{}")]
     assert server.ids == [None, "1"]
 
 
 @faces
-def test_a_cut_is_a_cut_even_while_the_caller_handles_a_certificate_error(face):
+def test_a_cut_is_retried_even_while_the_caller_handles_a_certificate_error(face):
     with scripted(cut(ONE), HEAD + DONE) as server:
         try:
             raise ssl.SSLCertVerificationError
@@ -76,13 +77,13 @@ def test_a_cut_is_a_cut_even_while_the_caller_handles_a_certificate_error(face):
 
 
 @faces
-def test_204_stops_and_gives_no_error(face):
+def test_status_204_ends_the_stream_without_an_error(face):
     with scripted(HEAD + ONE, NO_CONTENT) as server:
         assert face(server.url) == [("1", "a")]
 
 
 @faces
-def test_a_post_is_sent_again_with_its_body_once_an_id_was_seen(face):
+def test_a_post_is_repeated_with_its_body_after_an_id_was_read(face):
     with scripted(cut(ONE), HEAD + DONE) as server:
         face(server.url, json={"ask": "why"}, headers={"X-Key": "k"}, auth=("me", "secret"))
     assert {(first, body) for first, _, body in server.requests} == {
@@ -94,14 +95,14 @@ def test_a_post_is_sent_again_with_its_body_once_an_id_was_seen(face):
 
 
 @faces
-def test_a_post_without_an_id_is_not_sent_twice(face):
+def test_a_post_without_an_id_is_not_repeated(face):
     with scripted(cut(b"data: a\n\n")) as server:
         with pytest.raises(ConnectionLost, match="a POST is not repeated"):
             face(server.url, content=b"pay")
 
 
 @faces
-def test_refusals_are_told_with_their_status_type_and_body(face):
+def test_errors_of_refusals_have_status_type_and_body(face):
     busy = b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\nRetry-After: 0\r\n\r\nbusy"
     with scripted(busy, HEAD + DONE) as server:
         assert face(server.url) == [("3", "{}")]
@@ -117,7 +118,7 @@ def test_refusals_are_told_with_their_status_type_and_body(face):
 
 
 @faces
-def test_nobody_listens_and_it_gives_up(face):
+def test_it_gives_up_if_no_server_listens(face):
     with scripted() as server:
         pass
     with pytest.raises(ConnectionLost, match="gave up after max_attempts=3"):
@@ -144,18 +145,18 @@ def test_another_thread_closes_a_read_that_blocks():
     assert open_files() == before
 
 
-def test_another_thread_closes_a_wait_for_the_next_attempt():
-    waits, given = threading.Event(), []
+def test_another_thread_ends_the_wait_for_the_next_attempt():
+    waits, received = threading.Event(), []
     slow = ReconnectPolicy(initial_delay=10_000, max_elapsed=None)
     with scripted(HEAD + ONE) as server:
         events = connect_sse(server.url, reconnect=slow, on_reconnect=lambda _: waits.set())
-        reading = threading.Thread(target=lambda: given.extend(events), daemon=True)
+        reading = threading.Thread(target=lambda: received.extend(events), daemon=True)
         reading.start()
         assert waits.wait(SECONDS)
         events.close()
         reading.join(SECONDS)
         assert not reading.is_alive()
-    assert [event.data for event in given] == ["a"]
+    assert [event.data for event in received] == ["a"]
 
 
 def test_a_cancelled_read_leaves_nothing_and_can_be_resumed(run):
@@ -212,13 +213,13 @@ def test_an_argument_of_the_wrong_kind_is_refused_at_once(wrong):
 
 
 @pytest.mark.parametrize("url", ["here", "ftp://me:secret@a/?secret", "http://", "http://a:b/", 1])
-def test_a_url_that_cannot_be_asked_is_refused_without_its_password(url):
+def test_a_url_that_cannot_be_requested_is_refused_without_showing_its_secrets(url):
     with pytest.raises(ValueError, match=r"^url must be (a|an http or https) URL") as caught:
         connect_sse(url)
     assert "secret" not in str(caught.value)
 
 
-def test_a_client_of_the_callers_is_used_and_stays_open(http_library):
+def test_a_callers_client_is_used_and_stays_open(http_library):
     with http_library.Client(headers={"X-Own": "1"}) as client:
         with scripted(cut(ONE), HEAD + DONE) as server:
             assert read(server.url, client=client) == [("1", "a"), ("3", "{}")]
@@ -227,7 +228,7 @@ def test_a_client_of_the_callers_is_used_and_stays_open(http_library):
 
 
 @faces
-def test_a_redirect_is_followed_to_the_same_origin_alone(face):
+def test_a_redirect_is_followed_to_the_same_origin_only(face):
     here = (
         b"HTTP/1.1 307 There\r\nLocation: /there\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     )
@@ -243,9 +244,9 @@ def test_a_redirect_is_followed_to_the_same_origin_alone(face):
 
 
 @faces
-def test_an_event_beyond_the_limit_is_an_error_behind_what_came_before(face):
-    given = []
+def test_an_event_beyond_the_limit_is_an_error_after_the_events_before_it(face):
+    received = []
     with scripted(HEAD + ONE + b"data: " + b"x" * 100) as server:
         with pytest.raises(EventTooLarge):
-            face(server.url, max_event_bytes=50, is_last=lambda event: given.append(event.data))
-    assert given == ["a"]
+            face(server.url, max_event_bytes=50, is_last=lambda event: received.append(event.data))
+    assert received == ["a"]

@@ -1,4 +1,4 @@
-"""Real servers and real cuts: nothing is lost or doubled where the server goes on behind an id.
+"""Real servers and real cuts: nothing is lost or doubled if the server resumes after an id.
 
 The server of the first three is a process: killed by its id, cut off by nginx's read timeout, or
 served by aiohttp. The others are gaistream's handlers, the demo and an example.
@@ -40,7 +40,7 @@ WHOLE = [f"event {number}" for number in range(1, COUNT + 1)] + ['{"finished":tr
 
 @contextlib.contextmanager
 def process(listening):
-    """Run the app that replays as a process of its own, on a socket that listens."""
+    """Run the replaying app in its own process, on a listening socket."""
     fd = listening.fileno()
     running = subprocess.Popen(
         [sys.executable, replaying_app.__file__, str(fd)],
@@ -55,21 +55,21 @@ def process(listening):
 
 def read(url, on_event, **named):
     with connect_sse(url, **{"reconnect": FAST, **named}) as events:
-        given = []
+        received = []
         for event in events:
-            given.append(event.data)
-            on_event(len(given))
-        return given
+            received.append(event.data)
+            on_event(len(received))
+        return received
 
 
 def aread(url, on_event, **named):
     async def reading():
-        given = []
+        received = []
         async with aconnect_sse(url, **{"reconnect": FAST, **named}) as events:
             async for event in events:
-                given.append(event.data)
-                on_event(len(given))
-        return given
+                received.append(event.data)
+                on_event(len(received))
+        return received
 
     return asyncio.run(reading())
 
@@ -78,7 +78,7 @@ faces = pytest.mark.parametrize("face", [read, aread])
 
 
 @faces
-def test_a_killed_server_is_resumed_from_with_nothing_lost_or_doubled(face):
+def test_a_stream_of_a_killed_server_is_resumed_without_loss_or_doubles(face):
     with listen() as listening, contextlib.ExitStack() as stack:
         listening.settimeout(None)
         first = stack.enter_context(process(listening))
@@ -89,10 +89,10 @@ def test_a_killed_server_is_resumed_from_with_nothing_lost_or_doubled(face):
                 first.wait(SECONDS)
                 stack.enter_context(process(listening))
 
-        told = []
+        notices = []
         url = f"http://127.0.0.1:{listening.getsockname()[1]}/{COUNT}"
-        assert face(url, on_event, on_reconnect=told.append) == WHOLE
-    assert [(each.attempt, each.last_event_id) for each in told] == [(1, "2")]
+        assert face(url, on_event, on_reconnect=notices.append) == WHOLE
+    assert [(each.attempt, each.last_event_id) for each in notices] == [(1, "2")]
 
 
 NGINX = """
@@ -129,15 +129,15 @@ def nginx(home, url):
 
 
 @faces
-def test_a_proxy_that_times_out_is_resumed_from_with_nothing_lost_or_doubled(face, tmp_path):
-    told = []
+def test_a_stream_behind_a_proxy_that_times_out_is_resumed_without_loss_or_doubles(face, tmp_path):
+    notices = []
     with (
         serve_uvicorn(replaying_app.app, "h11", "asyncio") as server,
         nginx(tmp_path, server.url) as url,
     ):
-        given = face(f"{url}/{COUNT}", lambda _: None, on_reconnect=told.append)
-    assert given == WHOLE
-    assert [(each.attempt, each.last_event_id) for each in told] == [(1, "2")]
+        received = face(f"{url}/{COUNT}", lambda _: None, on_reconnect=notices.append)
+    assert received == WHOLE
+    assert [(each.attempt, each.last_event_id) for each in notices] == [(1, "2")]
 
 
 @contextlib.contextmanager
@@ -198,7 +198,7 @@ async def prepare(request):
 
 
 @faces
-def test_an_answer_of_our_handler_is_read_whole_and_not_asked_for_twice(face):
+def test_a_whole_answer_of_our_handler_is_requested_once(face):
     body = {"messages": [{"role": "user", "content": "heartbeat"}]}
     with serve_uvicorn(asgi.sse_handler(DocsProvider(), prepare), "httptools", "asyncio") as server:
         for named in ({"params": {"q": "heartbeat"}}, {"json": body}):
@@ -211,7 +211,7 @@ def test_an_answer_of_our_handler_is_read_whole_and_not_asked_for_twice(face):
             face(server.url, lambda _: None, params={"q": "heartbeat"})
 
 
-def test_the_demo_is_read_and_its_events_are_ours():
+def test_the_stream_of_the_demo_is_read_as_events():
     command = [sys.executable, "-m", "gaistream", "demo", "--port", "0", "--rate", "500"]
     demo = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     try:
@@ -242,7 +242,7 @@ def test_importing_the_client_does_not_import_httpx():
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
 
 
-def test_the_example_reads_an_answer_over_a_cut(tmp_path):
+def test_the_example_reads_an_answer_across_a_cut(tmp_path):
     with serve_aiohttp() as url:
         command = [sys.executable, str(ROOT / "examples/resuming_reader.py"), url]
         ran = subprocess.run(

@@ -1,4 +1,4 @@
-"""Servers that mean ill: what each costs the client, and that every failure is a ClientError."""
+"""Hostile servers: the cost to the client is bounded, and every failure is a ClientError."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("http_library")
 FAST = ReconnectPolicy(initial_delay=0.001, max_delay=0.002, max_attempts=1)
 ONCE = ReconnectPolicy(max_attempts=0)
 DONE = b"event: done\ndata: {}\n\n"
-GIVEN = [("done", "{}")]
+WHOLE = [("done", "{}")]
 
 
 def read(url, **named):
@@ -68,7 +68,7 @@ def bounded():
 
 @faces
 @pytest.mark.parametrize("coding", [b"gzip", b"gzip, gzip", b"br", b"unheard-of"])
-def test_a_coding_that_was_not_asked_for_is_refused_and_not_undone(face, coding):
+def test_a_coding_that_was_not_requested_is_refused_and_not_decompressed(face, coding):
     body = gzip.compress(BOMB)
     with scripted(coded(coding, body), coded(coding, body, REFUSAL)) as server, bounded():
         with pytest.raises(ContentEncodingError, match="was not asked for") as caught:
@@ -80,8 +80,8 @@ def test_a_coding_that_was_not_asked_for_is_refused_and_not_undone(face, coding)
 
 
 @faces
-def test_one_that_was_asked_for_is_undone_in_bounded_memory(face):
-    asked = {"headers": {"accept-encoding": "gzip"}}
+def test_a_requested_coding_is_decompressed_in_bounded_memory(face):
+    accepts_gzip = {"headers": {"accept-encoding": "gzip"}}
     with (
         scripted(
             coded(b"gzip", gzip.compress(DONE)),
@@ -91,28 +91,28 @@ def test_one_that_was_asked_for_is_undone_in_bounded_memory(face):
         ) as server,
         bounded(),
     ):
-        assert face(server.url, **asked) == GIVEN
-        assert face(server.url, **asked) == GIVEN
+        assert face(server.url, **accepts_gzip) == WHOLE
+        assert face(server.url, **accepts_gzip) == WHOLE
         with pytest.raises(StatusError, match="'why'"):
-            face(server.url, **asked)
+            face(server.url, **accepts_gzip)
         with pytest.raises(StatusError, match="':xxxx") as caught:
-            face(server.url, **asked)
+            face(server.url, **accepts_gzip)
         assert len(caught.value.body) == 2048
     assert {headers["accept-encoding"] for _, headers, _ in server.requests} == {"gzip"}
 
 
 @faces
 def test_a_compressed_body_that_is_cut_or_broken_is_a_cut(face):
-    asked = {"headers": {"accept-encoding": "gzip"}}
+    accepts_gzip = {"headers": {"accept-encoding": "gzip"}}
     one = gzip.compress(b"data: one\n\n" * 100)
     with scripted(coded(b"gzip", one[:-9]), coded(b"gzip", gzip.compress(DONE))) as server:
-        assert face(server.url, **asked)[-1:] == GIVEN
+        assert face(server.url, **accepts_gzip)[-1:] == WHOLE
     with scripted(coded(b"gzip", b"oops" * 9)) as server:
         with pytest.raises(ConnectionLost, match="cannot be decompressed"):
-            face(server.url, **asked, reconnect=ONCE)
+            face(server.url, **accepts_gzip, reconnect=ONCE)
 
 
-# ---- answers that never begin ----
+# ---- responses that never begin ----
 
 
 def continues(connection):
@@ -121,19 +121,19 @@ def continues(connection):
             connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" * 100)
 
 
-def says_nothing(connection):
+def stays_silent(connection):
     connection.recv(1)
 
 
 @faces
-@pytest.mark.parametrize("step", [continues, says_nothing])
-def test_an_answer_has_to_begin_in_time(face, step):
+@pytest.mark.parametrize("step", [continues, stays_silent])
+def test_a_response_must_begin_in_time(face, step):
     with scripted(step) as server:
         with pytest.raises(ConnectionLost, match=r"no answer came within open_timeout=0\.5 s"):
             face(server.url, open_timeout=0.5, reconnect=ONCE)
 
 
-def test_a_server_is_told_at_once_that_its_late_answer_is_not_read():
+def test_the_connection_of_a_late_response_is_reset():
     """A server that fills the client's receive window would wait for a minute otherwise."""
     client_done = threading.Event()
     resets = []
@@ -153,7 +153,7 @@ def test_a_server_is_told_at_once_that_its_late_answer_is_not_read():
     assert len(resets) == 1
 
 
-def test_so_has_that_of_a_callers_client(http_library):
+def test_a_response_to_a_callers_client_must_begin_in_time_too(http_library):
     with scripted(continues) as server, http_library.Client() as client:
         with pytest.raises(ConnectionLost, match="no answer came within"):
             read(server.url, client=client, open_timeout=0.5, reconnect=ONCE)
@@ -161,7 +161,7 @@ def test_so_has_that_of_a_callers_client(http_library):
 
 
 @faces
-def test_it_has_all_the_time_that_is_wanted_once_it_has_begun(face):
+def test_a_response_that_has_begun_is_not_limited_by_open_timeout(face):
     def step(connection):
         connection.sendall(HEAD)
         connection.settimeout(0.3)
@@ -170,9 +170,9 @@ def test_it_has_all_the_time_that_is_wanted_once_it_has_begun(face):
         connection.sendall(DONE)
 
     with scripted(step) as server:
-        assert face(server.url, open_timeout=0.2) == GIVEN
+        assert face(server.url, open_timeout=0.2) == WHOLE
     with scripted(HEAD + DONE) as server:
-        assert face(server.url, open_timeout=None) == GIVEN
+        assert face(server.url, open_timeout=None) == WHOLE
 
 
 # ---- headers ----
@@ -187,7 +187,7 @@ TO_COME_BACK = [
 
 @faces
 @pytest.mark.parametrize("value", TO_COME_BACK)
-def test_a_retry_after_that_no_clock_can_hold_is_an_error_of_the_client(face, value):
+def test_a_retry_after_beyond_every_clock_is_a_client_error(face, value):
     busy = b"HTTP/1.1 503 No\r\nRetry-After: %b\r\nContent-Length: 0\r\n\r\n" % value
     with scripted(busy) as server:
         with pytest.raises(StatusError, match="HTTP 503"):
@@ -200,7 +200,7 @@ def test_a_retry_after_that_no_clock_can_hold_is_an_error_of_the_client(face, va
     [b"http://[", b"http://\xe2\x98\x83/", b"http://.../", b"http://xn--/", b"x" * 70_000,
      b"file:///etc/passwd", b"http://a:99999999/"],
 )  # fmt: skip
-def test_a_redirect_to_what_is_no_url_is_an_error_of_the_client(face, location):
+def test_a_redirect_to_an_invalid_url_is_a_client_error(face, location):
     there = b"HTTP/1.1 302 F\r\nLocation: %b\r\nContent-Length: 0\r\n\r\n" % location
     with scripted(there) as server:
         with pytest.raises(ClientError):
@@ -208,7 +208,7 @@ def test_a_redirect_to_what_is_no_url_is_an_error_of_the_client(face, location):
 
 
 @faces
-def test_a_cookie_that_no_header_can_carry_is_an_error_of_the_client(face):
+def test_a_cookie_that_no_header_can_carry_is_a_client_error(face):
     with scripted(HEAD.replace(b"\r\n\r\n", b"\r\nSet-Cookie: a=\xe9\r\n\r\n")) as server:
         with pytest.raises(ConnectionLost, match="UnicodeEncodeError"):
             face(server.url)
@@ -228,7 +228,7 @@ def redirected(to, more=b""):
 
 @faces
 @pytest.mark.parametrize("own", [True, False])
-def test_only_accept_the_body_and_the_answers_own_cookies_cross_to_another_origin(
+def test_only_accept_body_and_the_responses_cookies_are_sent_to_another_origin(
     face, own, http_library
 ):
     named = {
@@ -243,7 +243,7 @@ def test_only_accept_the_body_and_the_answers_own_cookies_cross_to_another_origi
     with scripted(HEAD + DONE) as other:
         cookie = b"Set-Cookie: from=answer\r\n"
         with scripted(redirected(other.url, cookie)) as server:
-            assert face(server.url, redirects="any", **named) == GIVEN
+            assert face(server.url, redirects="any", **named) == WHOLE
     ((first, headers, body),) = other.requests
     assert (first, body) == ("POST / HTTP/1.1", server.requests[0][2])
     assert "secret" not in str(other.requests)
@@ -256,23 +256,23 @@ def test_only_accept_the_body_and_the_answers_own_cookies_cross_to_another_origi
 
 
 @faces
-def test_what_crossed_once_is_not_sent_again_by_the_next_redirect(face):
+def test_a_second_redirect_to_another_origin_sends_no_secrets_either(face):
     with scripted(HEAD + DONE) as last, scripted(redirected(last.url)) as middle:
         with scripted(redirected(middle.url)) as server:
-            assert face(server.url, redirects="any", headers=SECRETS) == GIVEN
+            assert face(server.url, redirects="any", headers=SECRETS) == WHOLE
     assert "secret" not in str(middle.requests + last.requests)
 
 
 @faces
-def test_to_the_same_origin_everything_goes(face):
+def test_everything_is_sent_to_the_same_origin(face):
     here = redirected("/there").replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
     with scripted(here, HEAD + DONE) as server:
-        assert face(server.url, headers=SECRETS) == GIVEN
+        assert face(server.url, headers=SECRETS) == WHOLE
     assert {headers["x-api-key"] for _, headers, _ in server.requests} == {"secret"}
 
 
 @faces
-def test_a_stream_is_not_begun_anew_where_its_id_does_not_go(face):
+def test_a_resumed_stream_is_not_redirected_to_another_origin(face):
     with scripted(redirected("http://127.0.0.1:1/")) as server:
         with pytest.raises(StatusError, match="to which Last-Event-ID is not sent"):
             face(server.url, redirects="any", last_event_id="7")
@@ -288,7 +288,7 @@ def test_an_id_above_1_kib_is_not_sent_back(face, size, again):
     first = HEAD + b"id: %b\ndata: x\n\n" % id
     if again:
         with scripted(first, HEAD + DONE) as server:
-            assert face(server.url) == [("message", "x"), *GIVEN]
+            assert face(server.url) == [("message", "x"), *WHOLE]
         assert server.ids == [None, id.decode()]
         return
     with scripted(first) as server:
@@ -298,7 +298,7 @@ def test_an_id_above_1_kib_is_not_sent_back(face, size, again):
             face(server.url)
 
 
-def test_one_that_the_caller_gives_is_refused_at_once():
+def test_a_callers_id_above_1_kib_is_refused_at_once():
     connect_sse("http://here/", last_event_id="é" * 512)
     with pytest.raises(ValueError, match="last_event_id must have at most 1024 bytes, not 1026"):
         connect_sse("http://here/", last_event_id="é" * 513)
@@ -311,7 +311,7 @@ def test_one_that_the_caller_gives_is_refused_at_once():
 def test_an_empty_id_clears_the_cursor_as_the_standard_says(face, empty):
     """HTML, 9.2.6: the buffer is set to the value, and an empty string is sent in no header."""
     with scripted(HEAD + b"id: 7\ndata: a\n\n" + empty, HEAD + DONE) as server:
-        assert face(server.url)[-1:] == GIVEN
+        assert face(server.url)[-1:] == WHOLE
     assert server.ids == [None, None]
 
 

@@ -23,7 +23,7 @@ def ours(url):
         return [(each.event, each.data, each.id or "", each.retry) for each in events]
 
 
-def asked(reader, answer):
+def read_by(reader, answer):
     with scripted(answer) as server:
         result = reader(server.url)
     _, headers, _ = server.requests[0]
@@ -40,8 +40,8 @@ def asked(reader, answer):
         b"data: cut",
     ],
 )
-def test_what_is_the_same(body):
-    assert asked(ours, HEAD + body) == asked(peer, HEAD + body)
+def test_frames_that_both_read_alike(body):
+    assert read_by(ours, HEAD + body) == read_by(peer, HEAD + body)
 
 
 @pytest.mark.parametrize(
@@ -52,18 +52,18 @@ def test_what_is_the_same(body):
         (b"\xef\xbb\xbfdata: a\n\n", [], [("message", "a", "", None)]),
     ],
 )
-def test_what_is_different(body, theirs, here):
-    assert asked(peer, HEAD + body)[0] == theirs
-    assert asked(ours, HEAD + body)[0] == here
+def test_frames_that_are_read_differently(body, theirs, here):
+    assert read_by(peer, HEAD + body)[0] == theirs
+    assert read_by(ours, HEAD + body)[0] == here
 
 
 def test_a_status_and_a_content_type_are_refused():
     failed = HEAD.replace(b"200 OK", b"404 No")
-    assert asked(peer, failed)[0] == []
+    assert read_by(peer, failed)[0] == []
     with pytest.raises(StatusError):
-        asked(ours, failed)
+        read_by(ours, failed)
     page = HEAD.replace(b"text/event-stream", b"text/html")
     with pytest.raises(httpx.TransportError):
-        asked(peer, page)
+        read_by(peer, page)
     with pytest.raises(ContentTypeError):
-        asked(ours, page)
+        read_by(ours, page)

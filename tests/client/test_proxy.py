@@ -24,7 +24,7 @@ END = 100  # bytes, at least, of the last event, whose cut is nobody's loss
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """Answer behind Last-Event-ID, each event in a send of its own."""
+    """Answer from Last-Event-ID on, each event in its own send."""
 
     async def source(last: int) -> AsyncIterator[Any]:
         for number in range(last + 1, len(WHOLE)):
@@ -36,10 +36,10 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 
 class Proxy:
-    """Passes connections on, and cuts the first ones behind so many bytes of the answer."""
+    """Passes connections on, and cuts the first ones after a number of bytes of the answer."""
 
-    def __init__(self, listening: socket.socket, behind: tuple[str, int]) -> None:
-        self._listening, self._behind = listening, behind
+    def __init__(self, listening: socket.socket, server: tuple[str, int]) -> None:
+        self._listening, self._server = listening, server
         self._threads: list[threading.Thread] = []
         self.cuts: list[tuple[int, bool]] = []
         self.passed = 0  # bytes of the last answer
@@ -51,7 +51,7 @@ class Proxy:
             while True:
                 client, _ = self._listening.accept()
                 left, resets = self.cuts.pop(0) if self.cuts else (-1, False)
-                server = socket.create_connection(self._behind, SECONDS)
+                server = socket.create_connection(self._server, SECONDS)
                 client.settimeout(SECONDS)
                 ends = threading.Barrier(2)
                 for call, *arguments in (
@@ -129,20 +129,20 @@ def aread(url: str) -> list[str]:
 
 @pytest.mark.parametrize("face", [read, aread])
 @pytest.mark.parametrize("resets", [False, True])
-def test_nothing_is_lost_or_doubled_where_a_proxy_cuts_within_an_answer(
+def test_nothing_is_lost_or_doubled_if_a_proxy_cuts_an_answer(
     face: Callable[[str], list[str]], resets: bool
 ) -> None:
     with proxied() as (proxy, url):
         assert face(url)[:-1] == WHOLE
-        for behind in range(0, proxy.passed - END, 29):
-            proxy.cuts = [(behind, resets), (behind // 2, resets)]
-            assert face(url)[:-1] == WHOLE, f"cut behind {behind} bytes"
+        for position in range(0, proxy.passed - END, 29):
+            proxy.cuts = [(position, resets), (position // 2, resets)]
+            assert face(url)[:-1] == WHOLE, f"cut after {position} bytes"
             assert not proxy.cuts
 
 
 @pytest.mark.parametrize("face", [read, aread])
 @pytest.mark.parametrize("resets", [False, True])
-def test_nor_where_the_proxy_cuts_tls(
+def test_nothing_is_lost_or_doubled_if_a_proxy_cuts_tls(
     face: Callable[[str], list[str]],
     resets: bool,
     tmp_path: Any,
@@ -160,7 +160,7 @@ def test_nor_where_the_proxy_cuts_tls(
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "trusted"))
     with proxied(**files) as (proxy, url):
         assert face(url)[:-1] == WHOLE
-        for behind in range(100, proxy.passed - END, 197):
-            proxy.cuts = [(behind, resets)]
-            assert face(url)[:-1] == WHOLE, f"cut behind {behind} bytes"
+        for position in range(100, proxy.passed - END, 197):
+            proxy.cuts = [(position, resets)]
+            assert face(url)[:-1] == WHOLE, f"cut after {position} bytes"
             assert not proxy.cuts

@@ -1,4 +1,4 @@
-"""The client over TLS, over HTTP/2, and where a server sends nothing but heartbeats: all real."""
+"""The client over TLS, over HTTP/2, and with a server that sends only heartbeats: all real."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ONCE = ReconnectPolicy(max_attempts=0)
 
 
 class App:
-    """Streams `hello` on each path, then heartbeats, until it is let go on: then `more`."""
+    """Streams `hello` on each path, then heartbeats, until `tell`: then `more`."""
 
     def __init__(self, heartbeat: float | None) -> None:
         self._options = SSEOptions(heartbeat_interval=heartbeat)
@@ -67,7 +67,7 @@ class App:
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A certificate for this machine and who signed it: `certificate`, `key`, `trusted` files."""
+    """A folder of files: the `certificate` of this machine, its `key`, its CA in `trusted`."""
     need_package("trustme")
     import trustme
 
@@ -116,16 +116,16 @@ def _noted(sockets: Any, port: list[int]) -> Any:
 
 
 def closed_meanwhile(events: Any) -> list[str]:
-    """Read to the end, while another thread closes it; fails where the end does not come."""
-    given: list[str] = []
-    reading = threading.Thread(target=lambda: given.extend(each.data for each in events))
+    """Read to the end while another thread closes the stream; fail if the end does not come."""
+    received: list[str] = []
+    reading = threading.Thread(target=lambda: received.extend(each.data for each in events))
     reading.start()
     closing = threading.Timer(0.05, events.close)
     closing.start()
     reading.join(SECONDS)
     assert not reading.is_alive()
     closing.join()
-    return given
+    return received
 
 
 @pytest.mark.parametrize("own", [True, False])
@@ -179,7 +179,7 @@ def test_a_certificate_that_cannot_be_verified_is_final(
     assert notices == []
 
 
-def test_over_http2_a_close_from_another_thread_waits_for_the_next_byte_and_harms_no_other_stream(
+def test_over_http2_a_close_from_another_thread_waits_for_the_next_byte_only(
     authority: Path,
 ) -> None:
     trusting = ssl.create_default_context(cafile=str(authority / "trusted"))
@@ -198,7 +198,7 @@ def test_over_http2_a_close_from_another_thread_waits_for_the_next_byte_and_harm
             assert [each.event for each in other] == ["text_delta", "done"]
 
 
-def test_over_http2_another_task_closes_a_read_at_once_and_harms_no_other_stream(
+def test_over_http2_another_task_closes_a_read_at_once(
     authority: Path,
 ) -> None:
     trusting = ssl.create_default_context(cafile=str(authority / "trusted"))
@@ -245,7 +245,7 @@ def _aread(url: str, then: Callable[[], None], **named: Any) -> list[str]:
 
 @pytest.mark.parametrize("face", [_read, _aread])
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-def test_heartbeats_alone_keep_a_stream_that_is_silent_for_longer_than_the_read_timeout(
+def test_heartbeats_keep_a_stream_alive_beyond_the_read_timeout(
     face: Callable[..., list[str]], loop: str
 ) -> None:
     need_package(loop)

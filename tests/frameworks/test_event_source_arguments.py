@@ -32,8 +32,8 @@ def test_every_argument_of_sse_starlettes_is_there_in_its_place() -> None:
 
 def test_status_headers_and_media_type_are_taken_by_position() -> None:
     async def test() -> None:
-        given = {"Cache-Control": "max-age=1", "X-A": "a"}
-        response = EventSourceResponse([], 201, given, "text/x", BackgroundTask(ran.append, 1))
+        headers = {"Cache-Control": "max-age=1", "X-A": "a"}
+        response = EventSourceResponse([], 201, headers, "text/x", BackgroundTask(ran.append, 1))
         response.set_cookie("a", "b")
         served = await Connection().serve(response)
         assert served.status == 201

@@ -205,9 +205,9 @@ def test_a_response_of_wsgi(
     gs: ModuleType, source: Any, helper_thread: bool, take: int | None
 ) -> None:
     def exchange(left: Left) -> None:
-        made = left.note(source())
-        app = left.note(gs.wsgi.SSEResponse(made, helper_thread=helper_thread))
-        del made
+        items = left.note(source())
+        app = left.note(gs.wsgi.SSEResponse(items, helper_thread=helper_thread))
+        del items
         ask(app, take=take)
 
     exchange(Left())
@@ -281,7 +281,7 @@ async def feeding_badly_when_ended() -> None:
         raise ValueError("secret")
 
 
-async def told(message: Any) -> None:
+async def on_gone(message: Any) -> None:
     del message
 
 
@@ -304,7 +304,7 @@ def test_an_event_source_response(run: Run, how: str, feed: Any) -> None:
             starlette.EventSourceResponse(
                 left.note(failing() if how == "failed" else endless()),
                 data_sender_callable=feed,
-                client_close_handler_callable=told,
+                client_close_handler_callable=on_gone,
                 shutdown_event=Switch(),
             )
         )

@@ -92,8 +92,8 @@ def test_status_headers_and_cookies_may_be_changed_until_it_is_sent() -> None:
 
 
 def test_given_headers_replace_ours_and_there_is_no_length() -> None:
-    given = {"Cache-Control": "private", "content-type": "text/x"}
-    response = SSEResponse(asynchronous("a"), headers=given)
+    headers = {"Cache-Control": "private", "content-type": "text/x"}
+    response = SSEResponse(asynchronous("a"), headers=headers)
     assert sorted(response.headers.items()) == [
         ("cache-control", "private"),
         ("content-type", "text/x"),
@@ -180,11 +180,11 @@ def test_a_websocket_is_denied_and_the_source_is_closed() -> None:
 
 
 async def serve_with_background(source: Any, method: str = "GET") -> list[str]:
-    said: list[str] = []
+    calls: list[str] = []
     response = SSEResponse(
         source,
-        on_close=lambda outcome: said.append(outcome.kind),
-        background=BackgroundTask(said.append, "background"),
+        on_close=lambda outcome: calls.append(outcome.kind),
+        background=BackgroundTask(calls.append, "background"),
     )
     connection = Connection(method)
     serving = connection.begin(response)
@@ -192,7 +192,7 @@ async def serve_with_background(source: Any, method: str = "GET") -> list[str]:
         await connection.until(lambda: bool(connection.sent))
         connection.leave()
     await serving
-    return said
+    return calls
 
 
 @pytest.mark.parametrize(

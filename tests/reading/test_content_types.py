@@ -74,7 +74,7 @@ readers = pytest.mark.parametrize(
 
 @readers
 @types
-def test_a_type_is_read_by_every_reader_alike(reader, kind, when):
+def test_every_reader_accepts_the_same_types(reader, kind, when):
     for strict in (False, True):
         refused = when == NEVER or (strict and when == LOOSE)
         expected = pytest.raises(ContentTypeError) if refused else contextlib.nullcontext()
@@ -83,19 +83,19 @@ def test_a_type_is_read_by_every_reader_alike(reader, kind, when):
 
 
 @readers
-def test_a_json_answer_is_told_by_the_services_own_words(reader):
-    for said in (b'{"error":{"message":"model not loaded"}}', b'{"detail":"model not loaded"}'):
-        with scripted(answer("application/json", said)) as server:
+def test_the_error_of_a_json_response_has_the_services_message(reader):
+    for body in (b'{"error":{"message":"model not loaded"}}', b'{"detail":"model not loaded"}'):
+        with scripted(answer("application/json", body)) as server:
             with pytest.raises(
                 ContentTypeError, match="json, not text/event-stream: model not"
             ) as e:
                 reader(server.url)
         assert (e.value.status, e.value.content_type) == (200, "application/json")
-        assert e.value.body == said
+        assert e.value.body == body
 
 
 @readers
-def test_one_that_says_nothing_is_told_by_its_type(reader):
+def test_the_error_of_json_without_a_message_names_the_type(reader):
     with scripted(answer("application/json", b"[" * 100_000)) as server:
         with pytest.raises(
             ContentTypeError, match="the answer is application/json, not text/event"
@@ -103,7 +103,7 @@ def test_one_that_says_nothing_is_told_by_its_type(reader):
             reader(server.url)
 
 
-def test_a_refused_json_answer_is_closed():
+def test_a_refused_json_response_is_closed():
     """The body was read for its message."""
     with scripted(answer("application/json", b"{}")) as server:
         with httpx.Client(verify=False) as client, client.stream("GET", server.url) as response:
@@ -112,7 +112,7 @@ def test_a_refused_json_answer_is_closed():
             assert response.is_closed
 
 
-def test_lines_of_json_may_be_of_any_type_unless_that_is_insisted_on():
+def test_ndjson_may_have_any_type_unless_strict():
     lines = b'{"type":"done"}\n'
     for kind, strict, read in (
         ("application/json", False, True),

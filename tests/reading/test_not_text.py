@@ -31,7 +31,7 @@ async def one_by_one(data):
 
 
 @EACH
-def test_a_reader_names_what_is_no_utf8(gs, name):
+def test_a_reader_names_an_encoding_that_is_not_utf8(gs, name):
     change, problem = FOREIGN[name]
     for data, format in ((change(LINES), "ndjson"), (change(SSE), "sse")):
         pieces = [data[at : at + 1] for at in range(len(data))]
@@ -56,7 +56,7 @@ def test_a_byte_order_mark_of_utf8_and_short_sources_are_text(gs):
     assert list(gs.read_events(mark + SSE)) == list(gs.read_events(SSE))
 
 
-def test_text_is_refused_with_the_mend(gs, tmp_path):
+def test_str_is_refused_with_a_remedy(gs, tmp_path):
     path = tmp_path / "capture.sse"
     path.write_bytes(SSE)
     mend = r'\(open files in binary mode, "rb", and encode text\), not str$'
@@ -70,7 +70,7 @@ def test_text_is_refused_with_the_mend(gs, tmp_path):
 
 
 @pytest.mark.parametrize("value", [{"a": 1, "b": [2]}, [1, 2], [{"a": 1}]])
-def test_json_over_several_lines_is_named(gs, value):
+def test_the_error_names_json_over_several_lines(gs, value):
     text = json.dumps(value, indent=2).encode() + b"\n"
     with pytest.raises(gs.errors.NDJSONError, match=r"\(JSON over several lines: write a value on"):
         list(gs.NDJSONReader(text))
@@ -87,7 +87,7 @@ def test_json_over_several_lines_is_named(gs, value):
 
 @EACH
 @pytest.mark.parametrize("command", ["check", "convert"])
-def test_a_command_names_what_is_no_utf8(tmp_path, command, name):
+def test_a_command_names_an_encoding_that_is_not_utf8(tmp_path, command, name):
     change, problem = FOREIGN[name]
     path = tmp_path / "capture.sse"
     path.write_bytes(change(SSE))
@@ -117,7 +117,7 @@ class Pieces(io.BytesIO):
 
 
 @pytest.mark.parametrize(("content", "format"), [(LINES, "ndjson"), (SSE, "sse"), (b"", "sse")])
-def test_white_space_that_comes_first_is_looked_at_once(content, format):
+def test_leading_white_space_is_scanned_once(content, format):
     blank = [b" " * number + b"\r\n\t" for number in range(4, 200)]
     found, chunks = format_of_start(Pieces([b"\xef\xbb\xbf ", *blank, content]), "-")
     assert found == format

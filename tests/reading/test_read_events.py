@@ -53,7 +53,7 @@ recipes = st.sampled_from(sorted(FIELDS)).flatmap(
 )
 
 
-def made(gs, recipe):
+def event_from(gs, recipe):
     name, fields = recipe
     events = gs.events
     if name == "AudioDelta":
@@ -75,7 +75,7 @@ def same(found, written):
 @given(recipes=st.lists(recipes, max_size=6), sizes=st.lists(st.integers(1, 40)))
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 def test_every_event_that_is_written_is_read_back_equal(gs, format, recipes, sizes):
-    written = [*(made(gs, recipe) for recipe in recipes), gs.events.Done()]
+    written = [*(event_from(gs, recipe) for recipe in recipes), gs.events.Done()]
     text = gs.encode_events(written, format)
     same(read(gs, text, format), written)
     same(read(gs, bytewise(text), format), written)
@@ -110,12 +110,12 @@ def test_a_response_of_ours_is_read_back_with_its_prelude_ids_and_heartbeats(gs,
 def recorded(gs):
     """The events behind the golden files, without the fields that the original lost."""
     events = gs.events
-    for said in RECORDED:
-        if said["type"] == UNKNOWN:
+    for record in RECORDED:
+        if record["type"] == UNKNOWN:
             yield None
             continue
-        event = event_of(gs, said)
-        if isinstance(event, events.TextDelta) and "text_bytes_hex" in said:
+        event = event_of(gs, record)
+        if isinstance(event, events.TextDelta) and "text_bytes_hex" in record:
             event = events.TextDelta("bad utf8: ��")
         elif isinstance(event, events.ToolResult):
             event = events.ToolResult("", event.name, event.result)
@@ -128,7 +128,7 @@ def recorded(gs):
 @pytest.mark.parametrize(
     "name", ["sse.txt", "sse_with_id.txt", "ndjson.txt", "ndjson_with_timestamp.txt"]
 )
-def test_what_the_original_wrote_is_read(gs, name):
+def test_the_golden_files_are_read(gs, name):
     format = name.partition("_")[0].removesuffix(".txt")
     text = (DATA / name).read_bytes()
     for source in (text, bytewise(text)):
@@ -146,7 +146,7 @@ def _text(event):
     return repr(type(event)(*(getattr(event, name) for name in event.__match_args__)))
 
 
-def test_what_the_original_wrote_as_openai_is_read(gs):
+def test_the_golden_files_of_openai_are_read(gs):
     found = read(gs, (DATA / "openai_sse.txt").read_bytes(), dialect="openai_chat")
     events = gs.events
     assert found[:2] == [events.Start(), events.TextDelta("Hello")]
@@ -164,7 +164,7 @@ def test_what_the_original_wrote_as_openai_is_read(gs):
 
 
 @FORMATS
-def test_a_stream_that_was_cut_says_so_last(gs, format):
+def test_a_stream_that_was_cut_ends_with_an_error(gs, format):
     events = [gs.events.TextDelta("a"), gs.events.Finish()]
     text = gs.encode_events(events, format)
     assert read(gs, text, format) == [*events, cut_error(gs)]
@@ -175,7 +175,7 @@ def test_a_stream_that_was_cut_says_so_last(gs, format):
 
 
 @FORMATS
-def test_a_stream_that_failed_ends_with_its_error_alone(gs, format):
+def test_a_stream_that_failed_ends_with_its_error_only(gs, format):
     events = [gs.events.TextDelta("a"), gs.events.Error("e", "c")]
     assert read(gs, gs.encode_events(events, format), format) == events
     more = [*events, gs.events.TextDelta("on")]  # it was a report
@@ -183,7 +183,7 @@ def test_a_stream_that_failed_ends_with_its_error_alone(gs, format):
 
 
 @FORMATS
-def test_nothing_comes_behind_done_and_the_source_is_not_asked_again(gs, format):
+def test_nothing_comes_after_done_and_the_source_is_not_read_on(gs, format):
     done, more = (
         gs.encode_events([event], format) for event in (gs.events.Done(), gs.events.TextDelta("x"))
     )
@@ -233,14 +233,14 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("case", UNREADABLE.values(), ids=UNREADABLE)
-def test_what_is_no_known_event_is_raw(gs, case):
+def test_an_unknown_event_is_raw(gs, case):
     frame, raw = case
     assert read(gs, frame + b"\n\n") == [gs.events.Raw(raw), cut_error(gs)]
 
 
 @pytest.mark.parametrize("raw", [{"type": "new", "a": 1}, {"type": 1}, {"a": 1}, [1], "x", None, 5,
                                  {"type": "text_delta"}, {"type": "safety", "safety": 5}], ids=str)
-def test_a_line_that_is_no_known_event_is_raw(gs, raw):
+def test_a_line_that_is_not_a_known_event_is_raw(gs, raw):
     text = json.dumps(raw).encode() + b'\n{"type":"done"}\n'
     assert read(gs, text, "ndjson") == [gs.events.Raw(raw), gs.events.Done()]
 
@@ -292,7 +292,7 @@ def test_a_line_that_is_not_json_ends_the_stream_as_failed(gs):
 
 
 @FORMATS
-def test_what_came_before_an_event_beyond_the_limit_is_given(gs, format):
+def test_events_before_one_beyond_the_limit_are_read(gs, format):
     events = [gs.events.TextDelta("a"), gs.events.TextDelta("b" * 100)]
     found = gs.read_events(gs.encode_events(events, format), format, max_event_bytes=90)
     assert next(found) == events[0]
@@ -344,12 +344,12 @@ def test_events_of_an_sse_client_are_read(gs):
     ],
     ids=str,
 )
-def test_an_argument_that_is_none_is_refused(gs, args, kind, message):
+def test_a_bad_argument_is_refused(gs, args, kind, message):
     with pytest.raises(getattr(gs.errors, kind), match=f"^{message}"):
         gs.read_events(*args)
 
 
-def test_what_is_neither_bytes_nor_an_event_is_refused_and_the_source_closed(gs):
+def test_a_chunk_that_is_neither_bytes_nor_an_event_is_refused_and_the_source_closed(gs):
     closed = []
 
     def source():

@@ -76,7 +76,7 @@ def test_a_response_of_each_library_is_read_as_events(library):
 
 
 @libraries
-def test_a_response_that_is_no_stream_is_refused(library):
+def test_a_response_that_is_not_a_stream_is_refused(library):
     with serve_uvicorn(asgi.ndjson_handler(DocsProvider(), prepare), "h11", "asyncio") as server:
         if library is not of_async_httpx:
             with pytest.raises(StatusError, match="HTTP 400"):
@@ -85,6 +85,6 @@ def test_a_response_that_is_no_stream_is_refused(library):
                 library(f"{server.url}/?q=heartbeat")
 
 
-def test_what_has_no_status_is_no_response():
+def test_an_object_without_a_status_is_not_a_response():
     with pytest.raises(FrameTypeError, match="socket has not"), socket.socket() as other:
         iter_events(other)

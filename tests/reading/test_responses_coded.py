@@ -144,7 +144,7 @@ def answering(coding, framing, parts, gate=None, kind=b"text/event-stream"):
 @adapters
 @codings
 @framings
-def test_events_are_equal_and_come_one_by_one(opened, coding, framing):
+def test_events_of_compressed_responses_come_one_by_one(opened, coding, framing):
     gate = threading.Semaphore(0)
     with scripted(answering(coding, framing, FRAMES, gate)) as server:
         given = consume(opened, server.url, EVENT_READERS, lambda _: gate.release())
@@ -153,7 +153,7 @@ def test_events_are_equal_and_come_one_by_one(opened, coding, framing):
 
 @adapters
 @codings
-def test_so_are_those_of_read_events_and_the_values_of_ndjson(opened, coding):
+def test_read_events_and_ndjson_reader_read_compressed_responses_too(opened, coding):
     lines = answering(coding, "length", [b'{"a":1}\n', b'{"a":2}\n'], kind=b"application/x-ndjson")
     with scripted(answering(coding, "length", FRAMES), lines) as server:
         assert consume(opened, server.url, (read_events, read_events)) == READ
@@ -161,7 +161,7 @@ def test_so_are_those_of_read_events_and_the_values_of_ndjson(opened, coding):
 
 
 @pytest.mark.parametrize("opened", [aopened_by_httpx, aopened_by_httpx2])
-def test_others_run_while_a_chunk_that_holds_much_is_undone(opened):
+def test_other_tasks_run_while_a_large_chunk_is_decompressed(opened):
     async def reading(url):
         ran, task = 0, asyncio.current_task()
 
