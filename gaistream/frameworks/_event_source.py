@@ -1,7 +1,7 @@
-"""What sse-starlette's users yield, said in gaistream's byte profile. No framework.
+"""The items of sse-starlette's users as frames of gaistream, and their streams. No framework.
 
-A str is data, a dict the arguments of a ServerSentEvent, bytes go out as they are, and anything
-else is data as `str()` says it. A frame is whole or not written at all. Runs on asyncio and trio.
+A str is data, a dict holds the arguments of a ServerSentEvent, bytes are complete frames, and of
+anything else the `str()` is data. A frame is written whole or not at all. Runs on asyncio and trio.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LINE_BREAKING: Final = re.compile(r"[\r\n\0]")
 
 
 def _one_line(field: str, value: Any) -> str | None:
-    """Give a name or id without what would break out of its line, as sse-starlette does."""
+    """Return a name or id without line ends and NUL, as sse-starlette does."""
     if value is None:
         return None
     if not isinstance(value, str):
@@ -35,26 +35,27 @@ def _one_line(field: str, value: Any) -> str | None:
     return _LINE_BREAKING.sub("", value)
 
 
-def _text(value: Any) -> Any:
-    """Give what is data as it is, and anything else as `str()` says it."""
+def _data(value: Any) -> Any:
+    """Return text, bytes and None unchanged, and the `str()` of anything else."""
     if value is None or isinstance(value, str | bytes | bytearray | memoryview):
         return value
     return str(value)
 
 
 class ServerSentEvent(_ServerSentEvent):
-    """One event with sse-starlette's arguments. It may be yielded to any response of gaistream.
+    """One event with sse-starlette's arguments, for any response of gaistream.
 
     Args:
-        data: text or UTF-8 bytes; anything else is data as `str()` says it.
-        event: the event's name; line ends and NUL are taken out of it.
-        id: what a client sends back as Last-Event-ID, likewise; an int is written in decimal.
+        data: text or UTF-8 bytes; of anything else the `str()`.
+        event: the event's name; line ends and NUL are removed.
+        id: the value that a client sends back as Last-Event-ID, cleaned like `event`; an int is
+            written in decimal.
         retry: milliseconds that a client waits before it reconnects.
         comment: text that clients ignore.
-        sep: taken and not used: lines end with LF, which every client reads alike.
+        sep: accepted and ignored: lines end with LF, which every client reads.
 
     Raises:
-        FrameTypeError: a name or id that is no text (a TypeError).
+        FrameTypeError: `event` or `id` is not a str (a TypeError).
     """
 
     def __init__(
@@ -67,44 +68,44 @@ class ServerSentEvent(_ServerSentEvent):
         comment: str | None = None,
         sep: str | None = None,  # noqa: ARG002
     ) -> None:
-        number = isinstance(id, int) and not isinstance(id, bool)
+        is_number = isinstance(id, int) and not isinstance(id, bool)
         super().__init__(
-            _text(data),
+            _data(data),
             _one_line("event", event),
-            id=id if number else _one_line("id", id),
+            id=id if is_number else _one_line("id", id),
             retry=retry,
             comment=None if comment is None else str(comment),
         )
 
-    __hash__ = object.__hash__  # type: ignore[assignment]  # it is equal to itself alone
+    __hash__ = object.__hash__  # type: ignore[assignment]  # equal only to itself
 
     def encode(self) -> bytes:
-        """Give the frame; FrameError for a retry that cannot be written, b"" without any field."""
-        return b"" if _says_nothing(self) else bytes(self)
+        """Return the frame, or b"" without any field. Raise FrameError for a bad retry."""
+        return b"" if _is_empty(self) else bytes(self)
 
 
 class JSONServerSentEvent(ServerSentEvent):
-    """The same, its data any JSON payload; None writes no data."""
+    """A ServerSentEvent whose data is a JSON payload; None: no data."""
 
     def __init__(self, data: Any = None, **fields: Any) -> None:
-        said = None if data is None else json.dumps(data, errors="replace").decode()
-        super().__init__(said, **fields)
+        text = None if data is None else json.dumps(data, errors="replace").decode()
+        super().__init__(text, **fields)
 
 
-def _says_nothing(event: _ServerSentEvent) -> bool:
+def _is_empty(event: _ServerSentEvent) -> bool:
     fields = (event.data, event.event, event.id, event.retry, event.comment)
     return all(field is None for field in fields)
 
 
 class _EventSource(PlainSSE):
-    """Says what sse-starlette's users yield; a stream that succeeds just ends."""
+    """The dialect of sse-starlette's users. A stream that succeeds has no last event."""
 
     def write(self, frames: Any, item: Any) -> None:
         """Write one item."""
         if isinstance(item, dict):
             item = ServerSentEvent(**item)
         if isinstance(item, _ServerSentEvent):
-            if not _says_nothing(item):
+            if not _is_empty(item):
                 frames.write_sse_event(item)
         elif isinstance(item, bytes | bytearray | memoryview):
             frames.write_ready(bytes(item))
@@ -113,11 +114,11 @@ class _EventSource(PlainSSE):
 
 
 class EventSourceEncoder(SSEFrames):
-    """Such items in, bytes out; heartbeats as the caller wants them. Belongs to one task.
+    """An encoder of such items, with the caller's heartbeats. Belongs to one task.
 
     Args:
         options: SSEOptions.
-        make_ping: gives the item that is the heartbeat; None for a comment with the time.
+        make_ping: returns the item of a heartbeat; None: a comment with the time.
     """
 
     def __init__(self, options: SSEOptions, make_ping: Callable[[], Any] | None = None) -> None:
@@ -126,7 +127,7 @@ class EventSourceEncoder(SSEFrames):
         self._make_ping = make_ping
 
     def write_heartbeat(self) -> None:
-        """Write a heartbeat; one that cannot be made or written is replaced by the usual one."""
+        """Write a heartbeat: the usual one if `make_ping` fails or its item cannot be written."""
         if self._make_ping is not None:
             try:
                 self.write(self._make_ping())
@@ -138,13 +139,13 @@ class EventSourceEncoder(SSEFrames):
 
 
 class Fed(Owned):
-    """A source beside which a feeder runs, in a task that begins and ends with it.
+    """A source with a feeder beside it, in a task that begins and ends with the source.
 
-    What the feeder raises ends the source.
+    An exception of the feeder ends the source.
 
     Args:
         source: an async iterator.
-        feed: an async callable, called once.
+        feed: an async function, called once.
     """
 
     def __init__(self, source: AsyncIterator[Any], feed: Callable[[], Awaitable[Any]]) -> None:
@@ -190,7 +191,7 @@ class Fed(Owned):
             if task is not None and not task.done():  # its time for a clean-up is over
                 task.cancel()
             await close_source(self.iterator)
-        if self._failure is not None:  # nobody was told
+        if self._failure is not None:  # not raised by the source any more
             log.error("data_sender_callable failed", exc_info=self._failure)
             self._failure = None  # whose traceback refers to this object
 
