@@ -10,7 +10,7 @@ from ..http.answer import PlainResponse
 from ..http.handler import HandlerPolicy, OnReconnect, PrepareRequest
 from ..http.request import IncomingRequest, last_event_id
 from ..http.settings import ResponseSettings
-from ..streaming.drain import refusal
+from ..streaming.open_streams import open_streams
 from ..writing.options import NDJSONOptions, SSEOptions
 from .client import Client, ClientGone
 from .messages import (
@@ -62,7 +62,8 @@ class _Handler:
             await refuse_scope(scope, receive, send)
             return
         method, path, headers = scope["method"], scope["path"], request_headers(scope)
-        decided = self._policy.decide(method, path, headers, refusal())
+        reason = open_streams().reason_to_refuse()
+        decided = self._policy.decide(method, path, headers, reason)
         if isinstance(decided, PlainResponse):
             await send_response(send, decided)
             return

@@ -18,7 +18,7 @@ from ..http.cors import CORSLike
 from ..http.headers import stream_headers
 from ..http.settings import check_keywords, check_on_close, check_status, check_timeouts
 from ..loops.event_loop import event_loop
-from ..streaming.drain import refusal
+from ..streaming.open_streams import open_streams
 from ..streaming.stream import CLEANUP_TIMEOUT, Outcome, Stream
 from ..writing.options import NDJSONOptions, SSEOptions
 from ..writing.writer import NDJSONEncoder, SSEEncoder
@@ -125,7 +125,7 @@ class StreamResponse:
         response: PlainResponse | None = None
         if scope["method"] == "HEAD":
             response = PlainResponse(self._status, own.for_origin(origin))
-        elif (reason := refusal()) is not None:
+        elif (reason := open_streams().reason_to_refuse()) is not None:
             stream.interrupt("drained")
             response = drain_response(
                 reason,

@@ -19,7 +19,7 @@ from ..errors import FrameTypeError
 from ..loops.event_loop import Breakable, Task, Timer, event_loop
 from ..loops.sources import Owned, close_source
 from ..streaming.clock import Clock
-from ..streaming.drain import Drain
+from ..streaming.open_streams import Drain, open_streams
 from ..streaming.stream import OutcomeKind, Stream
 from ..writing.options import SSEOptions
 
@@ -138,8 +138,8 @@ class EventSourceEncoder(SSEFrames):
         self.write_comment(f"ping - {datetime.now(UTC)}")
 
 
-class Fed(Owned):
-    """A source with a feeder beside it, in a task that begins and ends with the source.
+class WithFeeder(Owned):
+    """A source beside which a feeder runs, in a task that begins and ends with it.
 
     An exception of the feeder ends the source.
 
@@ -196,7 +196,7 @@ class Fed(Owned):
             self._failure = None  # whose traceback refers to this object
 
 
-class ToldStream(Stream):
+class DrainNotifiedStream(Stream):
     """A stream whose source is told when a drain begins, and may then end by itself.
 
     It is ended when its turn has come in the drain and its own grace time is over, at the latest
@@ -246,8 +246,8 @@ class ToldStream(Stream):
     def drain_begins(self, grace: float) -> None:
         """Tell the source, once a drain; from now on its time runs."""
         super().drain_begins(grace)
-        assert self._clock is not None
-        ending: Drain = self._clock.draining
+        ending = open_streams(self._loop).draining
+        assert ending is not None
         if self._told_by is not ending:
             self._told_by = ending
             self._until = self._loop.time() + self._grace

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
-from ..streaming.clock import LAST_SEND
-from ..streaming.drain import Drain, check_drain
+from ..streaming.drain import check_drain
+from ..streaming.open_streams import LAST_SEND, Drain
 from ..streaming.server_signals import DEFAULT_GRACE
 
 _POLL = 0.1  # seconds; a second drain may shorten the grace meanwhile

@@ -28,10 +28,11 @@ except ImportError as error:
         name="gunicorn",
     ) from error
 
+from .. import wsgi
 from ..asgi.messages import Receive, Scope, Send
-from ..streaming.clock import LAST_SEND
-from ..streaming.drain import Drain, drain, drain_on_signals
-from ..wsgi import draining as blocking_shutdown
+from ..streaming.drain import drain, drain_on_signals
+from ..streaming.open_streams import LAST_SEND, Drain
+from ..streaming.thread_streams import BlockingDrain
 from ._server_drain import DrainingWorker, grace_over
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ class ThreadWorker(DrainingWorker, _ThreadWorker):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._ending: blocking_shutdown.BlockingDrain | None = None
+        self._ending: BlockingDrain | None = None
         self._next_look = 0.0
         self._busy: set[Any] = set()  # connections that a thread serves
         self._stuck: set[Any] = set()  # those that took nothing at the last look
@@ -153,7 +154,7 @@ class ThreadWorker(DrainingWorker, _ThreadWorker):
         now = time.monotonic()
         if self._ending is None:
             grace = self._allowed_grace()
-            self._ending = blocking_shutdown.drain(grace, retry_ms=self.retry_ms)
+            self._ending = wsgi.drain(grace, retry_ms=self.retry_ms)
             self._next_look = now + grace
         elif now >= self._next_look and not self._ending.wait(0):
             self._next_look = now + LAST_SEND

@@ -42,11 +42,11 @@ from ..loops.sources import open_source
 from ..streaming.stream import CLEANUP_TIMEOUT, Outcome
 from ..writing.options import NDJSONOptions, SSEOptions, check_seconds
 from ._event_source import (
+    DrainNotifiedStream,
     EventSourceEncoder,
-    Fed,
     JSONServerSentEvent,
     ServerSentEvent,
-    ToldStream,
+    WithFeeder,
 )
 
 __all__ = [
@@ -299,10 +299,10 @@ class EventSourceResponse(_Streamed):
     def _app(self) -> App:
         source: Any = open_source(self.body_iterator)
         if self.data_sender_callable is not None:
-            source = Fed(source, self.data_sender_callable)
+            source = WithFeeder(source, self.data_sender_callable)
         options = SSEOptions(heartbeat_interval=self._ping_interval)
         encoder = EventSourceEncoder(options, self.ping_message_factory)
-        stream = ToldStream(
+        stream = DrainNotifiedStream(
             source,
             encoder,
             send_timeout=self.send_timeout or None,

@@ -19,8 +19,8 @@ except ImportError as error:
         "gaistream.frameworks.uvicorn needs uvicorn: pip install uvicorn", name="uvicorn"
     ) from error
 
-from ..streaming.clock import clock
 from ..streaming.drain import check_drain, drain, drain_on_signals
+from ..streaming.open_streams import open_streams
 from ..streaming.server_signals import DEFAULT_GRACE
 from ._server_drain import abort_unread, grace_within
 
@@ -74,8 +74,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain the streams and shut down."""
-        own_clock = clock()
-        begun_here = own_clock.draining is None
+        begun_here = open_streams().draining is None
         ending = drain(self._allowed_grace(), retry_ms=self._retry_ms)
         aborting = asyncio.create_task(
             abort_unread(ending, self._transports), name="gaistream shutdown"

@@ -114,6 +114,7 @@ class EventLoop(Protocol):
 
     identity: object  # what it stands for
     clock: Any  # its Clock, once it has one
+    open_streams: Any  # its LoopStreams, once it has them
     cancelled: type[BaseException]  # how a task's cancellation is raised in it
 
     # Read-only, so that asyncio's own methods may stand here, and cost no call of ours.
@@ -185,6 +186,7 @@ class AsyncioLoop:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.identity: object = loop
         self.clock: Any = None
+        self.open_streams: Any = None
         self.time = loop.time
         self.create_future: Callable[[], Any] = loop.create_future
         self.call_at: Callable[..., Any] = loop.call_at
@@ -360,7 +362,7 @@ def forget_loop(running: asyncio.AbstractEventLoop) -> None:
     """Drop what belongs to a loop that is closed, and refers to it."""
     known: EventLoop | None = getattr(running, _ATTRIBUTE, None)
     if known is not None:
-        known.clock = None  # which refers to it, too
+        known.clock = known.open_streams = None  # which refer to it, too
         delattr(running, _ATTRIBUTE)
 
 

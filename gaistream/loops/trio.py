@@ -25,6 +25,7 @@ class TrioLoop:
     def __init__(self, token: trio.lowlevel.TrioToken) -> None:
         self.identity: object = token
         self.clock: Any = None
+        self.open_streams: Any = None
         self.time = trio.current_time
         self.sleep = trio.sleep
         self.call_soon_threadsafe: Callable[..., Any] = token.run_sync_soon

@@ -18,8 +18,8 @@ from ..errors import ungrouped
 from ..loops.event_loop import EventLoop, event_loop
 from ..loops.greenlets import Runner
 from ..loops.sources import check_iterable, close_blocking, source_name
-from . import thread_clock
-from .clock import clock
+from . import thread_streams
+from .open_streams import open_streams
 from .stream import Outcome, OutcomeKind, Route, Stream, log_failure, write_end, write_prelude
 
 
@@ -66,8 +66,8 @@ class BlockingStream:
         """Give the bytes: a chunk for each item, then the end."""
         frames = self._frames
         write_prelude(frames)
-        own = thread_clock.in_threads
-        own.enter(self)
+        open_ = thread_streams.in_threads
+        open_.enter(self)
         try:
             drained = yield from self._items()
             self._write_end(drained)
@@ -77,7 +77,7 @@ class BlockingStream:
             self._kind = "client_gone"
             raise
         finally:
-            own.leave(self)
+            open_.leave(self)
         self._kind = "drained" if drained else "failed" if frames.failed else "completed"
 
     def _items(self) -> Generator[bytes, None, bool]:
@@ -206,9 +206,9 @@ class LoopStream:
         """Give the bytes: whatever is there whenever the source waits, and heartbeats."""
         self._begun = True
         life, run = self._life, self._runner.run
-        own = thread_clock.in_threads
+        open_ = thread_streams.in_threads
         try:
-            run(self._start(own))
+            run(self._start(open_))
             while (chunk := run(life.next_chunk())) is not None:
                 yield chunk
         except GeneratorExit:
@@ -218,14 +218,15 @@ class LoopStream:
             try:
                 run(life.close())
             finally:
-                own.leave(self)
+                open_.leave(self)
             self._outcome = life.outcome
 
-    async def _start(self, own: thread_clock.ThreadClock) -> None:
+    async def _start(self, open_: thread_streams.ThreadStreams) -> None:
         self._loop = event_loop()
-        clock().signals = own.signals  # wsgi.drain_on_signals ends it, if that is active
+        # wsgi.drain_on_signals ends it, if that is active
+        open_streams().signal_hooks = open_.signal_hooks
         await self._life.start()
-        own.enter(self)
+        open_.enter(self)
         if self._hold:
             await self._life.wait_for_event()
 

@@ -1,111 +1,80 @@
-"""What all streams of one event loop share: one timer, and that each is known while it is open.
+"""The timers of all streams on one event loop: heartbeats, deadlines and delayed flushes.
 
-The timer serves heartbeats, stall deadlines and, on a grid of their own, late flushes.
-
-A stream says when it wants to be called; times are rounded up to a grid whose step is a power of
-two, and all streams on one point of the grid share one timer of the loop, so ten thousand idle
-streams cost a handful of timers. Nothing happens per event: a stream that is called too early
-just says a later time.
+Times are rounded up to a grid whose step is a power of two, and all streams on one point of the
+grid share one timer of the loop, so ten thousand idle streams cost a handful of timers. Flushes
+have a grid of their own. Nothing is scheduled per event: a stream that is called too early returns
+a later time.
 """
 
 from __future__ import annotations
 
 import math
-from contextvars import ContextVar
-from typing import Any, Protocol
+from typing import Final, Protocol
 
 from .._log import log
 from ..loops.event_loop import EventLoop, Timer, event_loop
-from . import server_signals
 
-LAST_SEND = 1.0  # seconds that a send may go on, once it is only in the way
-_GRID = 16  # points of the grid, at least, within a stream's delay
-_FLUSHES = 4  # points of the grid of flushes within a delay
+_GRID: Final = 16  # points of the grid, at least, within a stream's delay
+_FLUSHES: Final = 4  # points of the grid of flushes within a delay
 
 
-class Ticked(Protocol):
-    """Who is called."""
+class Scheduled(Protocol):
+    """A stream that has asked to be called back at a given time.
+
+    Attributes:
+        due: when it will be called, by the loop's clock; None if it will not.
+    """
 
     due: float | None
 
     def tick(self, now: float) -> float | None:
-        """Do what is due, and give the seconds until the next call, or None."""
+        """Do what is due. Return the seconds until the next call, or None for no further call."""
 
 
-class Held(Protocol):
-    """Who holds bytes back."""
+class DelaysFlush(Protocol):
+    """A stream that holds bytes back, to send them later and together."""
 
     def flush(self) -> None:
-        """Send them."""
+        """Send the held bytes, if there are any."""
 
 
 class Clock:
-    """The timer of one event loop, and its open streams.
+    """The timers of the streams on one event loop. Belongs to that loop.
 
     Attributes:
         loop: the loop.
-        streams: those that are open.
-        draining: what ends them all, a shutdown.Drain, once there is one.
-        signals: how many `drain_on_signals` are active; 0: see server_signals.
     """
 
     def __init__(self, loop: EventLoop) -> None:
         self.loop = loop
-        self.streams: set[Any] = set()
-        self.draining: Any = None
-        self.signals = 0
-        self._at: dict[float, tuple[Timer, set[Ticked]]] = {}
-        self._held: dict[float, list[Held]] = {}
+        self._at: dict[float, tuple[Timer, set[Scheduled]]] = {}
+        self._held: dict[float, list[DelaysFlush]] = {}
 
-    def enter(self, stream: Any) -> None:
-        """Add a stream; one that comes while the others are being ended is ended at once."""
-        if not self.streams:
-            self.watch()
-        self.streams.add(stream)
-        if self.draining is not None:
-            self.draining.end(stream)
-
-    def leave(self, stream: Any) -> None:
-        """Remove a stream."""
-        self.streams.discard(stream)
-        if not self.streams:
-            self.unwatch()
-        if self.draining is not None:
-            self.draining.left()
-
-    def watch(self) -> None:
-        """Stand in front of a server's handlers of signals, while there are open streams."""
-        server_signals.watch(self)
-
-    def unwatch(self) -> None:
-        """Stand there no longer."""
-        server_signals.unwatch(self)
-
-    def call(self, stream: Ticked, delay: float) -> None:
-        """Have `stream.tick()` called in about `delay` seconds, instead of what it asked before."""
+    def call(self, stream: Scheduled, delay: float) -> None:
+        """Call `stream.tick()` in about `delay` seconds, instead of at its earlier time."""
         self.forget(stream)
         step: float = 2.0 ** math.floor(math.log2(delay / _GRID))
         when = math.ceil((self.loop.time() + delay) / step) * step
         if when not in self._at:
-            self._at[when] = (self.loop.call_at(when, self._strike, when), set())
+            self._at[when] = (self.loop.call_at(when, self._call_due, when), set())
         self._at[when][1].add(stream)
         stream.due = when
 
-    def forget(self, stream: Ticked) -> None:
-        """Not call this stream any more."""
+    def forget(self, stream: Scheduled) -> None:
+        """Cancel the call of a stream, if there is one."""
         when, stream.due = stream.due, None
         if when is None or when not in self._at:
             return
-        handle, streams = self._at[when]
+        timer, streams = self._at[when]
         streams.discard(stream)
         if not streams:
-            handle.cancel()
+            timer.cancel()
             del self._at[when]
 
-    def flush(self, stream: Held, delay: float) -> None:
-        """Have `stream.flush()` called, once, within `delay` seconds and not before 3/4 of them.
+    def flush(self, stream: DelaysFlush, delay: float) -> None:
+        """Call `stream.flush()` once, between 3/4 of `delay` and `delay` seconds from now.
 
-        It cannot be taken back: a stream that holds nothing any more does nothing then.
+        The call cannot be cancelled.
         """
         step = delay / _FLUSHES
         when = (self.loop.time() + delay) // step * step
@@ -113,34 +82,31 @@ class Clock:
             self._held[when].append(stream)
         else:
             self._held[when] = [stream]
-            self.loop.call_at(when, self._flush, when)
+            self.loop.call_at(when, self._flush_due, when)
 
-    def _flush(self, when: float) -> None:
+    def _flush_due(self, when: float) -> None:
         for stream in self._held.pop(when):
             try:
                 stream.flush()
-            except Exception:
-                log.exception("a stream's flush failed")  # as in _strike
+            except Exception:  # the other streams must be flushed all the same
+                log.exception("a stream's flush failed")
 
-    def _strike(self, when: float) -> None:
+    def _call_due(self, when: float) -> None:
         _, streams = self._at.pop(when)
         now = self.loop.time()
         for stream in streams:
             stream.due = None
             try:
                 delay = stream.tick(now)
-            except Exception:
-                log.exception("a stream's tick failed")  # and must not take the others with it
+            except Exception:  # the other streams must be called all the same
+                log.exception("a stream's tick failed")
                 continue
             if delay is not None:
                 self.call(stream, delay)
 
 
-clock_of_stream: ContextVar[Clock | None] = ContextVar("gaistream_clock", default=None)
-
-
 def clock() -> Clock:
-    """Return the clock of the event loop that runs here; RuntimeError without one."""
+    """Return the clock of the running event loop; RuntimeError if none runs in this thread."""
     loop = event_loop()
     known: Clock | None = loop.clock
     if known is None:

@@ -25,7 +25,8 @@ from ..loops.event_loop import Breakable, End, EventLoop, Future, Task
 from ..loops.handover import Rest, Send
 from ..loops.sources import close_source, is_left_running, open_source, source_name
 from ..writing.writer import write_failure
-from .clock import LAST_SEND, Clock, clock, clock_of_stream
+from .clock import Clock, clock
+from .open_streams import LAST_SEND, open_streams, streams_of_source
 
 OutcomeKind = Literal["completed", "failed", "client_gone", "stalled", "cancelled", "drained"]
 
@@ -239,7 +240,7 @@ class Stream(FrameSender):
         self._time = loop.time
         self._started = self._idle_since = self._silent_at_heartbeat = loop.time()
         write_prelude(self._frames)
-        self._clock.enter(self)
+        open_streams(loop).enter(self)
         if self._over:
             await loop.sleep(0)
         else:
@@ -409,15 +410,16 @@ class Stream(FrameSender):
                 self._begin_to_close(own_clock)
             await self._end_all(own_clock)
         finally:
-            own_clock.leave(self)
+            open_streams(own_clock.loop).leave(self)
 
     def _begin_to_close(self, own_clock: Clock) -> None:
         own_clock.forget(self)
         self._time = own_clock.loop.time
         if self._cleanup_timeout is not None:
             self._close_by = self._time() + self._cleanup_timeout
-        if own_clock.draining is not None:
-            self._drain_ends = min(self._drain_ends, own_clock.draining.ends_at)
+        drain = open_streams(own_clock.loop).draining
+        if drain is not None:
+            self._drain_ends = min(self._drain_ends, drain.ends_at)
         self._cancel()
 
     async def _end_all(self, own_clock: Clock) -> None:
@@ -554,7 +556,7 @@ class Stream(FrameSender):
     async def _read(self) -> None:
         """Write everything that the source yields, then the end; never raises but to cancel."""
         self._begun = True
-        clock_of_stream.set(self._clock)
+        streams_of_source.set(open_streams(self._loop))
         accept = self._accept
         try:
             try:

@@ -1,10 +1,9 @@
-"""How the open streams of a process's threads end when its WSGI server is to stop.
+"""`drain()` and `drain_on_signals()` for WSGI: how a server's open streams end when it is to stop.
 
-A WSGI server waits for its open responses as long as it is configured to, and then cuts them.
-`drain()` ends them as shutdown.py does those of an event loop, by the same timetable: a stream on
-an event loop of its own (an async source, or `helper_thread=True`) also while its source waits; a
-sync source in the server's own thread at its next yield, for nothing can interrupt it before.
-New requests get 503. `drain_on_signals()` has the server's signals do that.
+A WSGI server waits for its open responses as long as it is configured to, and then cuts them. A
+drain ends them as `gaistream.drain` does those of an event loop. A stream on an event loop of its
+own (an async source, or `helper_thread=True`) ends also while its source waits; a sync source in
+the server's own thread ends at its next yield, because nothing can interrupt it before.
 """
 
 from __future__ import annotations
@@ -14,40 +13,16 @@ import signal
 import threading
 import time
 from types import FrameType
-from typing import Any, cast
+from typing import cast
 
-from ..errors import StreamError
-from ..streaming import thread_clock
-from ..streaming.clock import LAST_SEND
-from ..streaming.drain import Drain, check_drain, drain_at_signal, drain_clock, refusal
+from ..streaming import thread_streams
+from ..streaming.drain import check_drain
+from ..streaming.open_streams import LAST_SEND
 from ..streaming.server_signals import DEFAULT_GRACE
 from ..streaming.signals import ChainedSignals
+from ..streaming.thread_streams import BlockingDrain
 
-__all__ = ["BlockingDrain", "drain", "drain_on_signals", "refusal_in_threads"]
-
-
-class BlockingDrain:
-    """The ending of the streams, once begun."""
-
-    def __init__(self, ending: Drain) -> None:
-        self._ending = ending
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait until no stream is open or the drain is cancelled, at most `timeout` seconds.
-
-        Returns:
-            True if no stream is open.
-        """
-        ended: Any = self._ending.ended
-        return bool(ended.wait(timeout)) and not self._ending.cancelled
-
-    def cancel(self) -> None:
-        """Serve again: new requests are answered, and streams that were not ended yet go on.
-
-        It may be called from any thread. A sync source that was to end at its next yield does so.
-        """
-        with thread_clock.in_threads.lock:
-            self._ending.cancel()
+__all__ = ["drain", "drain_on_signals"]
 
 
 def drain(grace: float = DEFAULT_GRACE, *, retry_ms: int | None = None) -> BlockingDrain:
@@ -60,34 +35,28 @@ def drain(grace: float = DEFAULT_GRACE, *, retry_ms: int | None = None) -> Block
 
     Args:
         grace: seconds; 0 ends everything at once.
-        retry_ms: milliseconds after which clients are to reconnect; None says nothing.
+        retry_ms: milliseconds after which clients are to reconnect; None writes no `retry:`.
 
     Returns:
         An object whose `wait(timeout)` waits until no stream is open, and whose `cancel()` ends the
         drain, so that the process serves again.
 
     Raises:
-        FrameError: a grace that is no number of seconds, or retry_ms that is no whole number.
+        FrameError: `grace` is not a number of seconds, or `retry_ms` not a whole number.
     """
     check_drain(grace, retry_ms)
-    own = thread_clock.in_threads
-    with own.lock:
-        return BlockingDrain(drain_clock(own, grace, retry_ms))
-
-
-def refusal_in_threads() -> StreamError | None:
-    """Give why a new request is not served now, or None."""
-    return refusal(thread_clock.in_threads)
+    streams = thread_streams.in_threads
+    return BlockingDrain(streams.drain(grace, retry_ms), streams.lock)
 
 
 def drain_on_signals(grace: float = DEFAULT_GRACE, *, retry_ms: int | None = None) -> None:
-    """Have SIGTERM and SIGINT drain the streams of this process, from now on.
+    """Drain the streams of this process at SIGTERM and SIGINT, from now on.
 
-    The handler that stood before is called too. Where there was none, so that the signal would end
+    The handler that was set before is called too. If there was none, so that the signal would end
     the process, it does that when the streams have ended, or two seconds after the grace time. A
-    second signal ends all streams at once. Call it where the server has set its own handlers
-    already: in the module of the application, which servers import late, or in a hook. Outside of
-    the main thread there are no signals, and nothing is done.
+    second signal ends all streams at once. Call this after the server has set its own handlers: in
+    the module of the application, which servers import late, or in a hook. Outside of the main
+    thread there are no signals, and the call does nothing.
 
     Args:
         grace: seconds, as `drain` takes them.
@@ -98,25 +67,25 @@ def drain_on_signals(grace: float = DEFAULT_GRACE, *, retry_ms: int | None = Non
     """
     check_drain(grace, retry_ms)
     if threading.current_thread() is threading.main_thread():
-        thread_clock.in_threads.signals += 1
+        thread_streams.in_threads.signal_hooks += 1
         _ThreadSignals(grace, retry_ms)
 
 
 class _ThreadSignals(ChainedSignals):
-    """The signals' handlers; a drain waits for locks, which a handler must not: it gets a thread.
+    """The handlers that drain the streams in threads, from another thread.
 
-    `_thread` starts it without waiting for it, which gevent's hub must not do either.
+    A drain waits for locks, which a signal handler must not. `_thread` starts that thread without
+    waiting for it, because gevent's hub must not wait either.
     """
 
     def __init__(self, grace: float, retry_ms: int | None) -> None:
         self._grace = grace
         self._retry_ms = retry_ms
-        self._over = False  # the streams have ended, and the process is to
+        self._over = False  # the streams have ended, and the process is to end
         super().__init__()
 
-    def tell(self, number: int, ordinal: int) -> None:
-        """Begin the drain in a thread, or end the process if it is over."""
-        if self._over:  # only here, in the main thread, may handlers be set
+    def hear(self, number: int, ordinal: int) -> None:
+        if self._over:  # the handlers can be restored only here, in the main thread
             self.repeat(number)
         else:
             _thread.start_new_thread(self._drain, (number, ordinal))
@@ -125,26 +94,25 @@ class _ThreadSignals(ChainedSignals):
         return self.before[number] in (signal.SIG_DFL, signal.default_int_handler)
 
     def call_before(self, number: int, frame: FrameType | None) -> None:
-        """Do what was done before, but do not end the process yet."""
+        """Call the former handler, unless it ends the process: `_drain` does that later."""
         if not self._ends_process(number):
             super().call_before(number, frame)
 
     def _drain(self, number: int, ordinal: int) -> None:
-        own = thread_clock.in_threads
-        with own.lock:
-            ending = drain_at_signal(own, self._grace, self._retry_ms, ordinal)
-            left = ending.ends_at - own.loop.time()
+        streams = thread_streams.in_threads
+        drain = streams.drain_at_signal(ordinal, self._grace, self._retry_ms)
         if not self._ends_process(number):
             return
-        BlockingDrain(ending).wait(max(left, 0) + LAST_SEND)
-        if not ending.cancelled:
+        left = drain.ends_at - streams.timer.time()
+        BlockingDrain(drain, streams.lock).wait(max(left, 0) + LAST_SEND)
+        if not drain.cancelled:
             time.sleep(LAST_SEND)  # servers send the last bytes after the stream has ended
             self._over = True
             _signal_main(number)
 
 
 def _signal_main(number: int) -> None:
-    """Have the main thread handle a signal at once, also where it waits."""
+    """Send a signal to the main thread, which handles it at once even while it waits."""
     if hasattr(signal, "pthread_kill"):
         signal.pthread_kill(cast(int, threading.main_thread().ident), number)
     else:

@@ -11,8 +11,8 @@ from ..http.handler import HandlerPolicy, OnReconnect, PrepareRequest
 from ..http.request import IncomingRequest, last_event_id
 from ..http.settings import ResponseSettings
 from ..loops.greenlets import Runner, new_runner
+from ..streaming import thread_streams
 from ..writing.options import NDJSONOptions, SSEOptions
-from .draining import refusal_in_threads
 from .environ import (
     Environ,
     StartResponse,
@@ -60,7 +60,8 @@ class _Handler:
         """Answer the request."""
         method, path = environ["REQUEST_METHOD"], request_path(environ)
         headers = request_headers(environ)
-        decided = self._policy.decide(method, path, headers, refusal_in_threads())
+        reason = thread_streams.in_threads.reason_to_refuse()
+        decided = self._policy.decide(method, path, headers, reason)
         if isinstance(decided, PlainResponse):
             return send_response(start_response, decided)
         query = environ.get("QUERY_STRING", "")

@@ -15,11 +15,11 @@ from ..http.cors import CORSLike
 from ..http.headers import stream_headers
 from ..http.settings import check_keywords, check_on_close, check_status, check_timeouts
 from ..loops.greenlets import Runner, close_runner, new_runner
+from ..streaming import thread_streams
 from ..streaming.blocking import BlockingStream, LoopStream
 from ..streaming.stream import CLEANUP_TIMEOUT, Outcome, Stream
 from ..writing.options import NDJSONOptions, SSEOptions, refuse_source_timeout
 from ..writing.writer import NDJSONEncoder, SSEEncoder
-from .draining import refusal_in_threads
 from .environ import Environ, StartResponse, request_path, send_response, start
 
 _Options = TypeVar("_Options", SSEOptions, NDJSONOptions)
@@ -115,7 +115,7 @@ class SourceResponse(Generic[_Options]):
         if method == "HEAD":
             self._end()
             return send_response(start_response, PlainResponse(self._status, headers))
-        reason = refusal_in_threads()
+        reason = thread_streams.in_threads.reason_to_refuse()
         if reason is not None:
             self._stream.refuse()
             self._end()

@@ -13,11 +13,11 @@ from virtual_time import VirtualTimeLoop
 
 import gaistream
 from gaistream.loops.sources import is_left_running, open_source, source_name
-from gaistream.streaming.clock import clock
+from gaistream.streaming.open_streams import open_streams
 
 pytest.importorskip("starlette", reason="Starlette is not installed")
 
-from gaistream.frameworks._event_source import Fed
+from gaistream.frameworks._event_source import WithFeeder
 from gaistream.frameworks.starlette import EventSourceResponse
 
 
@@ -63,7 +63,7 @@ def test_a_drain_bounds_a_close_handler_that_hangs(caplog: pytest.LogCaptureFixt
         gaistream.drain(2)
         await serving
         assert log == [pytest.approx(4, abs=0.5)]
-        assert not clock().streams
+        assert not open_streams().streams
 
     in_virtual_time(test)
     [record] = caplog.records
@@ -111,7 +111,7 @@ def test_a_blocking_source_beside_a_sender_is_known_by_its_name_and_end() -> Non
         go_on.wait()
 
     async def test() -> None:
-        fed = Fed(open_source(blocking()), asyncio.Event().wait)
+        fed = WithFeeder(open_source(blocking()), asyncio.Event().wait)
         assert await anext(fed) == "a"
         assert is_left_running(fed)
         assert "blocking (" in source_name(fed)
@@ -133,7 +133,7 @@ def test_the_end_that_a_cancelled_drain_had_set_does_not_come_in_the_next() -> N
         serving = connection.begin(EventSourceResponse(busy(), shutdown_grace_period=5))
         await asyncio.sleep(0.5)
         first = gaistream.drain(10)
-        first.end(*clock().streams)  # its turn has come
+        first.end(*open_streams().streams)  # its turn has come
         first.cancel()
         await asyncio.sleep(2)
         gaistream.drain(40)

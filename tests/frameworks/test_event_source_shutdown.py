@@ -13,7 +13,7 @@ import pytest
 from scripted_asgi import PRELUDE, Connection, Source, run
 
 import gaistream
-from gaistream.streaming.clock import clock
+from gaistream.streaming.open_streams import open_streams
 
 pytest.importorskip("starlette", reason="Starlette is not installed")
 
@@ -110,8 +110,8 @@ def test_its_turn_in_the_drain_ends_it_only_if_its_own_time_is_over(own: float) 
         serving = connection.begin(EventSourceResponse(source, shutdown_grace_period=own))
         await source.waiting.wait()
         gaistream.drain(GRACE)
-        [stream] = clock().streams
-        clock().draining.end(stream)  # its turn has come
+        [stream] = open_streams().streams
+        open_streams().draining.end(stream)  # its turn has come
         assert stream.outcome.kind == ("drained" if own == 0 else "completed")
         assert source.closed == 0
         await gaistream.drain(0)
@@ -181,13 +181,13 @@ def test_a_second_signal_ends_it_too() -> None:
 def test_it_is_told_once_a_drain_and_a_cancelled_one_does_not_end_it() -> None:
     async def test() -> None:
         source, connection, told = Source("a"), Connection(), []
-        event = SimpleNamespace(set=lambda: told.append(clock().draining))
+        event = SimpleNamespace(set=lambda: told.append(open_streams().draining))
         response = EventSourceResponse(source, shutdown_event=event, shutdown_grace_period=0.01)
         serving = connection.begin(response)
         await source.waiting.wait()
         first = gaistream.drain(GRACE)
         gaistream.drain(GRACE / 2)
-        first.end(*clock().streams)  # its turn has come
+        first.end(*open_streams().streams)  # its turn has come
         first.cancel()
         await asyncio.sleep(0.02)
         assert not serving.done()
@@ -217,7 +217,7 @@ def test_a_drain_without_time_ends_it_at_once_also_one_that_had_time_before() ->
             await serving
             assert event.is_set()
             assert source.closed == 1
-            clock().draining.cancel()  # the next one is another server's
+            open_streams().draining.cancel()  # the next one is another server's
 
     run(test())
 
@@ -233,7 +233,7 @@ def test_a_client_that_goes_meanwhile_ends_it_and_leaves_no_timer() -> None:
         await serving
         await ended
         assert source.closed == 1
-        assert not clock().streams
+        assert not open_streams().streams
 
     run(test())
 

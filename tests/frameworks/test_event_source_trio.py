@@ -12,7 +12,7 @@ import trio.testing
 from trio_exchange import Exchange, on_trio
 
 import gaistream
-from gaistream.streaming.clock import clock
+from gaistream.streaming.open_streams import open_streams
 
 pytest.importorskip("starlette", reason="Starlette is not installed")
 
@@ -184,8 +184,8 @@ def test_a_client_that_goes_after_its_turn_in_a_drain_leaves_no_timer() -> None:
             nursery.start_soon(response, SCOPE, exchange.receive, exchange.send)
             await source.waits.wait()
             ended = gaistream.drain(3600)
-            [stream] = clock().streams
-            clock().draining.end(stream)  # its turn has come
+            [stream] = open_streams().streams
+            open_streams().draining.end(stream)  # its turn has come
             exchange.gone.set()
             await ended
         assert source.closed == 1

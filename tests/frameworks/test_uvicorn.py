@@ -22,8 +22,7 @@ from gaistream.asgi import SSEResponse
 from gaistream.errors import FrameError
 from gaistream.frameworks._server_drain import abort_unread
 from gaistream.frameworks.uvicorn import Server
-from gaistream.streaming.clock import LAST_SEND, clock
-from gaistream.streaming.drain import Drain
+from gaistream.streaming.open_streams import LAST_SEND, open_streams
 
 STACKS = [("h11", "asyncio"), ("httptools", "uvloop")]
 
@@ -147,7 +146,7 @@ def test_the_grace_ends_before_uvicorn_cancels(
     seen = []
 
     async def shutdown(self: object, sockets: object = None) -> None:
-        seen.append(clock().draining.ends_at - asyncio.get_running_loop().time())
+        seen.append(open_streams().draining.ends_at - asyncio.get_running_loop().time())
         await asyncio.sleep(0)
 
     async def notify() -> None:
@@ -189,9 +188,8 @@ def test_only_closing_transports_whose_clients_take_nothing_are_aborted() -> Non
     answering = Transport(closing=False, takes=0)
 
     async def test() -> None:
-        ending = Drain(clock(), None)
-        ending.begin(3)
-        ending.begin(2)  # a second signal
+        ending = open_streams().drain(3, None)
+        open_streams().drain(2, None)  # a second signal
         async with asyncio.timeout(100):
             await abort_unread(ending, lambda: [stuck, slow, answering])  # type: ignore[list-item]
 

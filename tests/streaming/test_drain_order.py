@@ -56,15 +56,15 @@ class Open:
     One that was silent for less than a second goes on speaking at that rate.
     """
 
-    def __init__(self, clock: Any, silent_for: float) -> None:
-        self._clock = clock
+    def __init__(self, registry: Any, silent_for: float) -> None:
+        self._registry = registry
         self._silent_for = silent_for
-        self._since = clock.loop.now - silent_for
+        self._since = registry.timer.now - silent_for
         self.ended_at: float | None = None
-        clock.streams.add(self)
+        registry.enter(self)
 
     def silent_since(self) -> float:
-        return self._since if self._silent_for > 1 else float(self._clock.loop.now)
+        return self._since if self._silent_for > 1 else float(self._registry.timer.now)
 
     def drain_begins(self, grace: float) -> None:
         """Take note: there is nothing to do."""
@@ -73,8 +73,8 @@ class Open:
         """Take note, too."""
 
     def drain(self, retry_ms: int | None) -> None:
-        self.ended_at = self._clock.loop.now
-        self._clock.leave(self)
+        self.ended_at = self._registry.timer.now
+        self._registry.leave(self)
 
     def interrupt(self, kind: str) -> None:
         raise AssertionError(kind)
@@ -83,11 +83,10 @@ class Open:
 def drained(gs: ModuleType, silences: list[float], grace: float = 4.0) -> list[float]:
     """Drain streams that have been silent for so long; give the seconds after which each ended."""
     loop = Loop()
-    clock = gs.streaming.clock.Clock(loop)
-    streams = [Open(clock, each) for each in silences]
-    clock.draining = ending = gs.streaming.drain.Drain(clock, None)
-    ending.begin(grace)
-    while clock.streams:
+    registry = gs.streaming.open_streams.OpenStreams(loop)
+    streams = [Open(registry, each) for each in silences]
+    registry.drain(grace, None)
+    while registry.streams:
         loop.go_on()
     assert not loop.set  # no timer is left
     return [float(each.ended_at or 0) - 100 for each in streams]
@@ -127,8 +126,7 @@ def test_without_grace_time_any_number_ends_at_once(gs: ModuleType) -> None:
 
 def test_with_no_open_stream_a_drain_is_over_at_once(gs: ModuleType) -> None:
     loop = Loop()
-    ended = gs.streaming.drain.Drain(gs.streaming.clock.Clock(loop), None)
-    ended.begin(60.0)
+    ended = gs.streaming.open_streams.OpenStreams(loop).drain(60.0, None)
     assert ended.ended.is_set()
     assert not loop.set
 
@@ -242,10 +240,10 @@ def test_an_event_source_is_told_when_to_come_back(
 def test_a_rounding_error_makes_no_second_more(gs: ModuleType) -> None:
     now = 1000.003
     assert now + 60 - now > 60
-    loop = SimpleNamespace(time=lambda: now, create_event=object)
-    ending = gs.streaming.drain.Drain(SimpleNamespace(loop=loop), None)
-    ending.ends_at = now + 60
-    assert ending.retry_after == 60
+    timer = SimpleNamespace(time=lambda: now, create_event=object)
+    drain = gs.streaming.open_streams.Drain(None, timer, None)
+    drain.ends_at = now + 60
+    assert drain.retry_after == 60
 
 
 @pytest.mark.parametrize(

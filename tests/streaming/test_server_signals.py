@@ -250,7 +250,7 @@ def test_drain_on_signals_takes_its_place_and_gives_it_back(
             signal.raise_signal(INT)  # which is not the end of all: it is theirs
             await turns(5)
             assert not talking.serving.done()
-            gs.streaming.clock.clock().draining.cancel()
+            gs.streaming.open_streams.open_streams().draining.cancel()
         assert not server.stands()
         signal.raise_signal(INT)
         assert await talking.kind() == "drained"
@@ -286,7 +286,7 @@ def test_a_drain_that_was_cancelled_leaves_the_next_signal_its_grace_time(
             await turns(5)
             assert gs.draining()
             assert not talking.serving.done()
-            gs.streaming.clock.clock().draining.cancel()
+            gs.streaming.open_streams.open_streams().draining.cancel()
         talking.go_on.set()
         assert await talking.kind() == "completed"
 
@@ -326,7 +326,7 @@ def test_a_loop_that_is_over_with_its_streams_open_swallows_no_signal(
 ) -> None:
     async def begin() -> Any:
         stream = gs.streaming.stream.Stream(iter("a"), gs.SSEEncoder())
-        gs.streaming.clock.clock().enter(stream)
+        gs.streaming.open_streams.open_streams().enter(stream)
         return stream
 
     with asyncio.Runner() as runner:

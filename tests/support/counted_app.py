@@ -30,6 +30,7 @@ from wild_sources import NAMES, Sources
 from gaistream import NDJSONOptions, SSEOptions
 from gaistream.frameworks.starlette import NDJSONResponse, SSEResponse
 from gaistream.streaming.clock import clock
+from gaistream.streaming.open_streams import open_streams
 from gaistream.streaming.stream import Stream
 
 SEND_TIMEOUT = 0.5  # seconds
@@ -50,7 +51,7 @@ class Held:
             "tasks": len(asyncio.all_tasks()),
             "threads": sum(each.name != POOLED for each in threading.enumerate()),
             "timers": len(clock()._at),
-            "open": len(clock().streams),
+            "open": len(open_streams().streams),
             "files": len(list(Path("/proc/self/fd").iterdir())),
             "sources": self.sources.open,
             "streams": sum(type(each) is Stream for each in everything),

@@ -22,10 +22,10 @@ RETRY = b"retry: 700\n"
 @pytest.fixture(autouse=True)
 def streams(gs: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The process's open streams: those of this test, for a drain is for good."""
-    clock = gs.streaming.thread_clock.ThreadClock()
-    monkeypatch.setattr(gs.streaming.thread_clock, "in_threads", clock)
-    yield clock
-    assert not clock.streams
+    streams = gs.streaming.thread_streams.ThreadStreams()
+    monkeypatch.setattr(gs.streaming.thread_streams, "in_threads", streams)
+    yield streams
+    assert not streams.streams
     until(lambda: not [each for each in threading.enumerate() if each.name == "gaistream-drain"])
 
 
