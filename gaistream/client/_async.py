@@ -15,8 +15,8 @@ from typing import Any, Self
 import anyio
 
 from ..core import ServerSentEvent
-from ..loops.linger import alinger
 from ..reading.chunks import abody_of
+from ..reading.linger import alinger
 from ._base import EventSourceBase
 from ._plan import Verdict
 from .http import Excerpt

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from typing import Any, Self
 
 from ..core import ServerSentEvent
-from ..loops.linger import linger
 from ..reading.chunks import body_of
+from ..reading.linger import linger
 from ._base import EventSourceBase
 from ._plan import Verdict
 from .http import Excerpt

@@ -33,6 +33,7 @@ except ImportError as error:
 from .. import asgi, http
 from ..asgi.response import StreamResponse
 from ..chat import Source
+from ..core import estimate_size
 from ..dialects import DialectName
 from ..errors import FrameError, FrameTypeError
 from ..http.cors import CORSLike
@@ -272,7 +273,7 @@ class EventSourceResponse(_Streamed):
         }
         self._set(status_code, sendable, background, media_type)
         self.sep = sep or self.DEFAULT_SEPARATOR
-        self.body_iterator = open_source(content)
+        self.body_iterator = open_source(content, estimate_size)
         self.ping_interval = self.DEFAULT_PING_INTERVAL if ping is None else ping
         self.ping_message_factory = ping_message_factory
         self.data_sender_callable = data_sender_callable
@@ -297,7 +298,7 @@ class EventSourceResponse(_Streamed):
         raise NotImplementedError("use a middleware for compression, such as GZipMiddleware")
 
     def _app(self) -> App:
-        source: Any = open_source(self.body_iterator)
+        source: Any = open_source(self.body_iterator, estimate_size)
         if self.data_sender_callable is not None:
             source = WithFeeder(source, self.data_sender_callable)
         options = SSEOptions(heartbeat_interval=self._ping_interval)

@@ -1,9 +1,9 @@
-"""What may be streamed, as an async iterator that can be closed.
+"""Sources of every kind as async iterators that can be closed.
 
-Async iterables are taken as they are. Lists and tuples cannot block and are read in place. Any
-other iterable may block, so it runs in one helper thread, in a copy of the caller's context: it
-is read ahead by a bounded number of bytes (one wake-up a batch), waits until all of them were
-taken, and is closed in its own thread at its next yield.
+Async iterables are used as they are. Lists and tuples cannot block and are read in place. Any other
+iterable may block, so it runs in one helper thread, in a copy of the caller's context. It is read
+ahead by a bounded number of bytes, with one wake-up a batch, then waits until all of them were
+taken. It is closed in its own thread at its next yield.
 """
 
 from __future__ import annotations
@@ -13,32 +13,42 @@ import contextvars
 import inspect
 import threading
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from typing import Any, Final
 
 from .._log import log
-from ..core import estimate_size
 from ..errors import EventError
 from .event_loop import EventLoop, Future, event_loop
 from .helper_threads import LONGEST_END, helper_threads
 
 _MOST_AHEAD: Final = 256 * 1024  # bytes that a helper thread reads ahead, beside its last item
-_PATIENCE: Final = 1.0  # seconds that it waits for room before it looks whether the loop lives
+_PATIENCE: Final = 1.0  # seconds that it waits for room before it checks that the loop is open
+
+SizeOf = Callable[[Any, int], int]
+"""Returns about how many bytes an item holds; it may stop counting at the second argument."""
 
 
-def open_source(stream: Any) -> AsyncIterator[Any]:
-    """Give an async iterator over a source; EventError for what is none."""
+def open_source(stream: Any, size_of: SizeOf) -> AsyncIterator[Any]:
+    """Return an async iterator over a source.
+
+    Args:
+        stream: an async or sync iterable.
+        size_of: measures the items that are read ahead.
+
+    Raises:
+        EventError: `stream` is not iterable, or its items cannot be events.
+    """
     if isinstance(stream, AsyncIterable):
         iterator = stream.__aiter__()
         return iterator if iterator is stream else Owned(iterator, stream)
     check_iterable(stream)
     if isinstance(stream, list | tuple):
         return _InPlace(stream)
-    return _InThread(stream)
+    return _InThread(stream, size_of)
 
 
 def check_iterable(stream: Any) -> None:
-    """Refuse what is no source, and what iterates over something else than events."""
+    """Raise EventError unless `stream` is an iterable whose items may be events."""
     if isinstance(stream, str | bytes | bytearray | memoryview | dict) or not isinstance(
         stream, Iterable
     ):
@@ -48,9 +58,9 @@ def check_iterable(stream: Any) -> None:
 
 
 async def close_source(source: Any) -> None:
-    """Close an async iterator or what it came from, by whichever name it has for that.
+    """Close an async iterator or its owner, by `aclose` or `close`, if it has either.
 
-    What its cleanup raises is logged: the stream is over by then, and has ended as it has.
+    Errors of its clean-up are logged, because the stream has ended already.
     """
     try:
         close = getattr(source, "aclose", None) or getattr(source, "close", None)
@@ -72,8 +82,8 @@ def is_left_running(source: Any) -> bool:
 
 
 def source_name(source: Any) -> str:
-    """Return what a message calls a source: its generator's name and place, or its type's name."""
-    owner = getattr(source, "owner", source)  # of an iterator of ours
+    """Return the name of a source for messages: its generator's and its place, or its type's."""
+    owner = getattr(source, "owner", source)  # the iterators of this file have one
     code = getattr(owner, "ag_code", None) or getattr(owner, "gi_code", None)
     if code is None:
         return f"the source {type(owner).__qualname__}"
@@ -81,7 +91,7 @@ def source_name(source: Any) -> str:
 
 
 def close_blocking(iterator: Any, owner: Any) -> None:
-    """Close a blocking iterator, and what it came from, if they can be; else as close_source."""
+    """Close a blocking iterator and its owner, if they have `close`; log errors of that."""
     for each in (iterator,) if owner is iterator else (iterator, owner):
         try:
             close = getattr(each, "close", None)
@@ -92,7 +102,7 @@ def close_blocking(iterator: Any, owner: Any) -> None:
 
 
 class Owned(AsyncIterator[Any]):
-    """An iterator of something else that is to be closed too, as the SDKs' stream objects are."""
+    """An iterator whose owner must be closed too, such as an SDK's stream object."""
 
     def __init__(self, iterator: AsyncIterator[Any], owner: Any) -> None:
         self.iterator = iterator
@@ -119,27 +129,28 @@ class _InPlace(AsyncIterator[Any]):
 
 
 class _InThread(AsyncIterator[Any]):
-    """A blocking iterator in its own thread, which starts with the first item asked for.
+    """A blocking iterator in its own thread, which starts when the first item is awaited.
 
-    There is no lock for each item: one side appends and the other takes, and each tells the other
-    what it did before it looks at what the other told. So an item that is there is always seen, by
-    the loop that looks once more before it waits, or by the thread that sees nobody was told.
+    There is no lock for each item. The thread appends an item and then reads `_awake`; the loop
+    clears `_awake` and then looks for items. So no item is missed: either the loop finds it before
+    it waits, or the thread finds `_awake` cleared and wakes the loop.
 
     Attributes:
-        closed: the source has been closed.
+        closed: True once the source has been closed.
     """
 
-    def __init__(self, source: Iterable[Any]) -> None:
+    def __init__(self, source: Iterable[Any], size_of: SizeOf) -> None:
         self.closed = False
         self.owner = source
         self._source = iter(source)
+        self._size_of = size_of
         self._loop: EventLoop | None = None
         self._items: deque[Any] = deque()
-        self._room = threading.Event()  # for the thread, while too much is read ahead
-        self._full = False
-        self._waiting: Future | None = None  # the next item
-        self._closing: Future | None = None  # the source's end
-        self._told = False  # the loop, since it last found nothing: one wake-up a batch
+        self._room = threading.Event()  # set when all items were taken, if the thread waits
+        self._full = False  # the thread waits for room
+        self._next_item: Future | None = None  # awaited by __anext__
+        self._end: Future | None = None  # awaited by aclose
+        self._awake = False  # the loop was woken since it last found no item: one wake-up a batch
         self._stopping = False
         self._finished = False
         self._error: BaseException | None = None
@@ -157,8 +168,8 @@ class _InThread(AsyncIterator[Any]):
             if self._full:
                 self._full = False
                 self._room.set()
-            self._told = False
-            finished = self._finished  # looked at first: the last items come before it
+            self._awake = False
+            finished = self._finished  # read first: no item is appended after it is set
             if self._items:
                 return
             if finished:
@@ -167,13 +178,13 @@ class _InThread(AsyncIterator[Any]):
                     try:
                         raise error
                     finally:
-                        del error  # its traceback holds this frame
+                        del error  # a cycle: its traceback holds this frame
                 raise StopAsyncIteration
-            self._waiting = self._loop.create_future()
+            self._next_item = self._loop.create_future()
             try:
-                await self._waiting
+                await self._next_item
             finally:
-                self._waiting = None
+                self._next_item = None
 
     def stop(self) -> None:
         """Ask the source to end at its next yield; may be called from any thread."""
@@ -183,7 +194,8 @@ class _InThread(AsyncIterator[Any]):
     async def aclose(self) -> None:
         """Close the source: here if it never ran, else in its thread at its next yield.
 
-        Waits for that, but not for longer than LONGEST_END seconds: a thread that blocks is left.
+        This waits for the thread for at most LONGEST_END seconds. A thread that still blocks then
+        is left to itself.
         """
         self.stop()
         self._items.clear()
@@ -198,14 +210,14 @@ class _InThread(AsyncIterator[Any]):
         loop = event_loop()
         assert self._loop is not None
         if loop.identity is not self._loop.identity:
-            return  # the thread cannot wake this one
-        closing = self._closing = loop.create_future()
-        timer = loop.call_at(loop.time() + LONGEST_END, _settle, closing)
+            return  # the thread can wake only its own loop
+        end = self._end = loop.create_future()
+        timer = loop.call_at(loop.time() + LONGEST_END, _settle, end)
         try:
-            if not self._finished:  # looked at last: the thread wakes the future that it finds
-                await closing
+            if not self._finished:  # read last: the thread sets it before it looks for `_end`
+                await end
         finally:
-            self._closing = None
+            self._end = None
             timer.cancel()
 
     def _start(self) -> None:
@@ -214,7 +226,7 @@ class _InThread(AsyncIterator[Any]):
         self._loop = loop
         try:
             helper_threads.start(self, context.run, self._run)
-        except Exception:  # no thread runs
+        except Exception:  # no thread was started
             self._loop = None
             raise
 
@@ -226,41 +238,41 @@ class _InThread(AsyncIterator[Any]):
                 close_blocking(self._source, self.owner)
                 self.closed = True
         except BaseException as error:
-            if self._stopping:  # nobody will be told any more
+            if self._stopping:  # no task will await it
                 log.error("a stream's source failed", exc_info=error)
             else:
                 self._error = error
         finally:
-            helper_threads.ended(self)  # before its stream ends: another may take its place
+            helper_threads.ended(self)  # before its stream ends, to make room for another source
             self._finished = True
-            self._tell()
-            del self  # the error's traceback holds this frame
+            self._wake_loop()
+            del self  # a cycle: the error's traceback holds this frame
 
     def _read(self) -> None:
-        """Read items until the source ends, or until nobody will take any more."""
+        """Read items until the source ends, or until no task will take more of them."""
         assert self._loop is not None
-        items, is_closed = self._items, self._loop.is_closed
-        ahead = 0  # bytes, since all items were taken
+        items, is_closed, size_of = self._items, self._loop.is_closed, self._size_of
+        ahead = 0  # bytes read since all items were taken
         for item in self._source:
             if self._stopping or is_closed():
                 return
             items.append(item)
-            if not self._told:
-                self._tell()
-            ahead += estimate_size(item, _MOST_AHEAD)
+            if not self._awake:
+                self._wake_loop()
+            ahead += size_of(item, _MOST_AHEAD)
             if ahead >= _MOST_AHEAD:
-                del item  # a big one must not live until the next
+                del item  # a large item must not live until the next one
                 if not self._wait_until_taken():
                     return
                 ahead = 0
 
     def _wait_until_taken(self) -> bool:
-        """Wait until all items were taken; return False if nobody will take any more."""
+        """Wait until all items were taken. Return False if no task will take them."""
         assert self._loop is not None
         while not (
             self._stopping
             or self._loop.is_closed()
-            or not threading.main_thread().is_alive()  # the interpreter is at its end
+            or not threading.main_thread().is_alive()  # the interpreter is exiting
         ):
             if not self._items:
                 return True
@@ -270,17 +282,17 @@ class _InThread(AsyncIterator[Any]):
                 self._room.wait(_PATIENCE)
         return False
 
-    def _tell(self) -> None:
-        """Wake the loop, which then takes all that is there."""
-        self._told = True
+    def _wake_loop(self) -> None:
+        """Wake the task on the loop, which then takes all items."""
+        self._awake = True
         assert self._loop is not None
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is to be told
-            self._loop.call_soon_threadsafe(self._wake)
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._wake_task)
 
-    def _wake(self) -> None:
-        _settle(self._waiting)
+    def _wake_task(self) -> None:
+        _settle(self._next_item)
         if self._finished:
-            _settle(self._closing)
+            _settle(self._end)
 
 
 def _settle(future: Future | None) -> None:

@@ -23,9 +23,9 @@ from ..core import ServerSentEvent, json, read_json
 from ..errors import ContentEncodingError, EventTooLarge, StreamError
 from ..events import Done, Error, Event
 from ..http import received
-from ..loops.event_loop import event_loop
 from ..reading.chunks import abody_of
 from ..reading.events import EventDecoder
+from ..reading.linger import alinger
 from ..reading.reader import MAX_BYTES
 from ..reading.responses import REFUSED_BYTES
 
@@ -215,7 +215,7 @@ class OpenAIProvider:
             for event in self._public_events(decoder.close()):
                 yield event
             if self._client is not None:
-                await self._linger(chunks)
+                await alinger(response, chunks, _LINGER)
 
     def _public_events(self, events: list[Event]) -> list[Event]:
         """Return the events without a `Done` and without secrets in errors."""
@@ -241,18 +241,6 @@ class OpenAIProvider:
         if isinstance(error, self._http.NetworkError):
             return _failure("the provider could not be reached", "unreachable")
         return _failure("the exchange with the provider failed", "failed")
-
-    async def _linger(self, chunks: AsyncGenerator[bytes, None]) -> None:
-        """Read on to the end of a body that has said everything, but not for long."""
-        loop = event_loop()
-        ended = self._http.RequestError, ContentEncodingError
-        with contextlib.suppress(*ended), loop.breakable() as block:
-            timer = loop.call_at(loop.time() + _LINGER, block.break_off)
-            try:
-                async for _ in chunks:
-                    pass
-            finally:
-                timer.cancel()
 
     def _endpoint(self, base_url: str) -> Any:
         """Return the URL of requests. A query of the base (Azure's `api-version`) stays."""

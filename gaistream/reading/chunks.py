@@ -25,11 +25,12 @@ from collections.abc import (
 from functools import partial
 from typing import Any
 
+from ..core import estimate_size
 from ..errors import FrameTypeError
 from ..http.content_coding import BodyDecoder
 from ..loops.event_loop import event_loop
-from ..loops.linger import alinger, linger
 from ..loops.sources import close_blocking, close_source, open_source
+from .linger import alinger, linger
 
 __all__ = ["BYTES_EXPECTED", "START_BYTES", "Chunks", "abody_of", "body_of", "not_text"]
 
@@ -157,7 +158,7 @@ async def _aread(opened: _OpenedSource) -> AsyncGenerator[Any, None]:
         chunks = opened.chunks.__aiter__()
     else:
         opened.in_thread = not isinstance(opened.chunks, list | tuple)
-        chunks = open_source(opened if opened.in_thread else opened.chunks)
+        chunks = open_source(opened if opened.in_thread else opened.chunks, estimate_size)
     try:
         async for chunk in chunks:
             yield chunk

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol
 
 from .._log import log
-from ..core import FrameSender, SourceReader
+from ..core import FrameSender, SourceReader, estimate_size
 from ..errors import EncodeError, GaistreamError, StreamError, is_http_error, ungrouped
 from ..loops.event_loop import Breakable, End, EventLoop, Future, Task
 from ..loops.handover import Rest, Send
@@ -191,7 +191,7 @@ class Stream(FrameSender):
         cleanup_timeout: float | None = CLEANUP_TIMEOUT,
         source_timeout: float | None = None,
     ) -> None:
-        self._source = open_source(source)
+        self._source = open_source(source, estimate_size)
         options = encoder.options
         encoder.join_halves()
         super().__init__(

@@ -17,6 +17,7 @@ from gaistream.streaming.open_streams import open_streams
 
 pytest.importorskip("starlette", reason="Starlette is not installed")
 
+from gaistream.core import estimate_size
 from gaistream.frameworks._event_source import WithFeeder
 from gaistream.frameworks.starlette import EventSourceResponse
 
@@ -111,7 +112,7 @@ def test_a_blocking_source_beside_a_sender_is_known_by_its_name_and_end() -> Non
         go_on.wait()
 
     async def test() -> None:
-        fed = WithFeeder(open_source(blocking()), asyncio.Event().wait)
+        fed = WithFeeder(open_source(blocking(), estimate_size), asyncio.Event().wait)
         assert await anext(fed) == "a"
         assert is_left_running(fed)
         assert "blocking (" in source_name(fed)

@@ -13,7 +13,7 @@ from wsgiref.util import setup_testing_defaults
 from wsgiref.validate import validator
 
 import pytest
-from loops import Run, helper_threads
+from loops import Run, helper_threads, opened
 from scripted_asgi import Connection
 
 import gaistream
@@ -63,9 +63,9 @@ def blocked() -> Iterator[Blocked]:
 
 async def begun(gs: ModuleType, source: Iterator[Any]) -> Any:
     """Open a source and take its first item."""
-    opened = gs.loops.sources.open_source(source)
-    assert await anext(opened) == "a"
-    return opened
+    iterator = opened(gs, source)
+    assert await anext(iterator) == "a"
+    return iterator
 
 
 # ---- the bounds ----
@@ -81,7 +81,7 @@ def test_a_source_is_refused_while_too_many_threads_are_abandoned(
             await source.aclose()
         assert counts(gs) == (3, 2)
         for _ in range(2):
-            refused = gs.loops.sources.open_source(iter("ab"))
+            refused = opened(gs, iter("ab"))
             with pytest.raises(gs.StreamError) as raised:
                 await anext(refused)
             await refused.aclose()
@@ -108,7 +108,7 @@ def test_a_source_is_refused_while_too_many_threads_are_running(
         with pytest.raises(gs.StreamError):
             await begun(gs, iter("ab"))
         assert counts(gs) == (2, 0)
-        assert await anext(gs.loops.sources.open_source(["a"])) == "a"  # a list needs no thread
+        assert await anext(opened(gs, ["a"])) == "a"  # a list needs no thread
         gs.blocking_threads(total=3)
         await (await begun(gs, iter("ab"))).aclose()
         blocked.release()
@@ -122,7 +122,7 @@ def test_a_source_takes_the_place_of_one_that_has_ended(gs: ModuleType, run: Run
     async def main() -> None:
         gs.blocking_threads(abandoned=1, total=1)
         for _ in range(50):
-            source = gs.loops.sources.open_source(iter("ab"))
+            source = opened(gs, iter("ab"))
             assert [item async for item in source] == ["a", "b"]
             await source.aclose()
 
@@ -203,7 +203,7 @@ def test_a_thread_that_cannot_be_started_is_not_counted(
         raise RuntimeError("can't start new thread")
 
     async def main() -> None:
-        source = gs.loops.sources.open_source(iter("ab"))
+        source = opened(gs, iter("ab"))
         with monkeypatch.context() as patched:
             patched.setattr(threading.Thread, "start", start)
             with pytest.raises(RuntimeError, match="new thread"):
@@ -220,7 +220,7 @@ def test_the_counts_are_right_whatever_the_number_of_loops(gs: ModuleType) -> No
     refused, served = [], []
 
     async def use(number: int) -> None:
-        source = gs.loops.sources.open_source(iter("a" * 50))
+        source = opened(gs, iter("a" * 50))
         try:
             for _ in range(number % 4):
                 await anext(source)

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from loops import Run, helper_threads
+from loops import Run, helper_threads, opened
 
 variable: ContextVar[str] = ContextVar("variable", default="nothing")
 
@@ -58,7 +58,7 @@ def test_an_async_iterable_is_taken_as_it_is(gs: ModuleType, run: Run) -> None:
         yield 1
 
     made = items()
-    assert gs.loops.sources.open_source(made) is made
+    assert opened(gs, made) is made
     assert run(read(made)) == [1]
 
 
@@ -67,7 +67,7 @@ def test_lists_and_tuples_are_read_in_place_without_a_thread(
     gs: ModuleType, run: Run, items: Any
 ) -> None:
     async def main() -> None:
-        assert await read(gs.loops.sources.open_source(items)) == list(items)
+        assert await read(opened(gs, items)) == list(items)
         assert not helper_threads()
 
     run(main())
@@ -79,13 +79,13 @@ def test_lists_and_tuples_are_read_in_place_without_a_thread(
 def test_any_other_iterable_is_read_in_a_thread(gs: ModuleType, run: Run, make: Any) -> None:
     stream = make([7]) if make in (iter, set) else make(7)
     expected = list(range(7)) if make is range else [7]
-    assert run(read(gs.loops.sources.open_source(stream))) == expected
+    assert run(read(opened(gs, stream))) == expected
 
 
 @pytest.mark.parametrize("stream", ["text", b"bytes", {}, memoryview(b""), 5, None, print])
 def test_what_is_no_source_is_refused(gs: ModuleType, stream: Any) -> None:
     with pytest.raises(gs.errors.EventError, match=type(stream).__name__):
-        gs.loops.sources.open_source(stream)
+        opened(gs, stream)
 
 
 # ---- the helper thread ----
@@ -93,16 +93,16 @@ def test_what_is_no_source_is_refused(gs: ModuleType, stream: Any) -> None:
 
 def test_everything_comes_in_order_and_in_few_wake_ups(gs: ModuleType, run: Run) -> None:
     async def main() -> None:
-        source = gs.loops.sources.open_source(iter(range(20_000)))
+        source = opened(gs, iter(range(20_000)))
         wake_ups = 0
-        wake = source._wake
+        wake = source._wake_task
 
         def counted() -> None:
             nonlocal wake_ups
             wake_ups += 1
             wake()
 
-        source._wake = counted
+        source._wake_task = counted
         assert await read(source) == list(range(20_000))
         assert wake_ups < 5000  # against 20 000, one an item
 
@@ -115,7 +115,7 @@ def test_the_last_items_are_not_lost_however_the_threads_take_turns(
     async def main() -> None:
         for count in range(300):
             size = count % 7
-            assert await read(gs.loops.sources.open_source(iter(range(size)))) == list(range(size))
+            assert await read(opened(gs, iter(range(size)))) == list(range(size))
 
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
@@ -157,12 +157,12 @@ def test_items_that_come_while_the_end_is_looked_for_are_not_lost(gs: ModuleType
     async def main() -> None:
         reading = asyncio.ensure_future(anext(source))
         await until(began)
-        source._wake()
+        source._wake_task()
         assert await reading == "last"
         with pytest.raises(StopAsyncIteration):
             await anext(source)
 
-    source = Slow(items())
+    source = Slow(items(), gs.core.estimate_size)
     run(main())
 
 
@@ -175,7 +175,7 @@ def test_items_come_as_soon_as_they_are_there(gs: ModuleType, run: Run) -> None:
                 assert step.wait(10)
                 yield number
 
-        source = gs.loops.sources.open_source(items())
+        source = opened(gs, items())
         for number, step in enumerate(steps):
             step.set()
             assert await anext(source) == number
@@ -207,7 +207,7 @@ def test_a_thread_reads_ahead_by_bytes(
                 produced += 1
                 yield item
 
-        source = gs.loops.sources.open_source(items())
+        source = opened(gs, items())
         assert await anext(source) == item  # which has the thread begin
         await until(full(source))
         assert least <= produced <= most
@@ -233,17 +233,17 @@ def test_an_item_that_comes_just_behind_a_look_of_the_loop_is_not_lost(
             self.looks += 1
             if self.looks == look:
                 self.append("item")
-                if not source._told:
-                    source._tell()
+                if not source._awake:
+                    source._wake_loop()
             return found
 
     async def main() -> None:
         source._loop = gs.loops.event_loop.event_loop()  # begun, but without a thread
-        source._told = True  # of items that were taken since
+        source._awake = True  # of items that were taken since
         source._items = Items()
         assert await asyncio.wait_for(anext(source), 5) == "item"
 
-    source = gs.loops.sources.open_source(iter(()))
+    source = opened(gs, iter(()))
     run(main())
 
 
@@ -255,7 +255,7 @@ def test_a_thread_runs_in_a_copy_of_the_callers_context(gs: ModuleType, run: Run
 
     async def main() -> None:
         variable.set("outer")
-        assert await read(gs.loops.sources.open_source(items())) == ["outer", "inner"]
+        assert await read(opened(gs, items())) == ["outer", "inner"]
         assert variable.get() == "outer"
 
     run(main())
@@ -271,7 +271,7 @@ def test_an_exception_comes_through_after_the_items_before_it(
         raise error("in the thread")
 
     async def main() -> None:
-        source = gs.loops.sources.open_source(items())
+        source = opened(gs, items())
         assert [await anext(source), await anext(source)] == [1, 2]
         with pytest.raises(error, match="in the thread"):
             await anext(source)

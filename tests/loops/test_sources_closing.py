@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from loops import HELPER, Run, helper_threads
+from loops import HELPER, Run, helper_threads, opened
 
 from gaistream import sse
 
@@ -59,7 +59,7 @@ def test_a_source_is_closed_in_its_own_thread_at_its_next_yield(
                 threads.append(threading.current_thread())
                 closed.set()
 
-        source = gs.loops.sources.open_source(items())
+        source = opened(gs, items())
         assert await anext(source) == 1
         await until(blocked)
         await source.aclose()  # waits a moment only for a thread that blocks
@@ -94,7 +94,7 @@ def test_closing_a_source_waits_until_its_thread_has_closed_it(
             finally:
                 steps.append("closed")
 
-        source = gs.loops.sources.open_source(items())
+        source = opened(gs, items())
         assert await anext(source) == "a"
         if waits == "in the source":
             await until(begun)
@@ -117,7 +117,7 @@ def test_a_source_that_waits_for_room_is_closed_at_once(gs: ModuleType, run: Run
             finally:
                 closed.set()
 
-        source = gs.loops.sources.open_source(items())
+        source = opened(gs, items())
         await anext(source)
         await source.aclose()
         await until(closed)
@@ -139,12 +139,12 @@ def test_a_source_that_was_never_begun_is_closed_without_a_thread(gs: ModuleType
             assert self.closed_in is None
             self.closed_in = threading.current_thread()
 
-    opened = Opened()
+    owner = Opened()
 
     async def main() -> None:
-        source = gs.loops.sources.open_source(opened)
+        source = opened(gs, owner)
         await source.aclose()
-        assert opened.closed_in is threading.current_thread()
+        assert owner.closed_in is threading.current_thread()
 
     run(main())
 
@@ -165,7 +165,7 @@ def test_a_source_whose_loop_is_closed_meanwhile_ends_at_its_next_yield(gs: Modu
             closed.set()
 
     loop = asyncio.new_event_loop()
-    source = gs.loops.sources.open_source(items())
+    source = opened(gs, items())
     assert loop.run_until_complete(anext(source)) == 1
     loop.close()
     go_on.set()
@@ -191,7 +191,7 @@ def test_a_source_that_waits_for_room_notices_that_nobody_will_take(
             closed.set()
 
     loop = asyncio.new_event_loop()
-    source = gs.loops.sources.open_source(items())
+    source = opened(gs, items())
     assert loop.run_until_complete(anext(source)) == 0
     if over == "loop":
         loop.close()
@@ -221,7 +221,7 @@ def test_what_it_raises_while_it_is_closed_is_logged(
             finally:
                 raise error
 
-        source = gs.loops.sources.open_source(items())
+        source = opened(gs, items())
         await anext(source)
         await source.aclose()
         go_on.set()

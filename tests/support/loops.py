@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from types import ModuleType
 from typing import Any
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
@@ -87,6 +88,12 @@ def pending_futures() -> list[asyncio.Future[Any]]:
 def helper_threads() -> list[threading.Thread]:
     """Give the threads in which blocking sources run."""
     return [thread for thread in threading.enumerate() if thread.name == HELPER]
+
+
+def opened(gs: ModuleType, stream: Any) -> AsyncIterator[Any]:
+    """Open a source as a stream does."""
+    source: AsyncIterator[Any] = gs.loops.sources.open_source(stream, gs.core.estimate_size)
+    return source
 
 
 async def turns(count: int) -> None:

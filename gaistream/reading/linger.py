@@ -1,8 +1,8 @@
-"""Reading on, for a moment, in a response whose stream has said all: then its connection is kept.
+"""Read a response on to its end for a moment after its last event, so that its connection is kept.
 
-An HTTP client takes a connection back into its pool if the body was read to its end. The last event
-of a stream comes before that end, so the rest is read for at most `SECONDS` and `MOST` bytes. What
-goes wrong there is not reported: the answer is whole, and the response is closed in any case.
+An HTTP client returns a connection to its pool if the body was read to its end. The last event of a
+stream comes before that end, so the rest is read too, for at most `SECONDS` and `MOST` bytes.
+Errors of these reads are ignored: the answer is whole, and the response is closed in any case.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator
 from typing import Any, Final
 
-from .event_loop import event_loop
+from ..loops.event_loop import event_loop
 
 __all__ = ["alinger", "linger"]
 
@@ -25,28 +25,30 @@ def linger(response: Any, chunks: Iterable[Any]) -> None:
     """Read the rest of a response of httpx, requests or urllib3; do nothing for other sources.
 
     Args:
-        response: what the chunks come from.
+        response: the source of the chunks.
         chunks: the rest of its body.
     """
-    hurry = _stream_of_httpx(response) or _socket_of_urllib3(response)
-    if hurry is None:
+    time_limit = _limit_httpx(response) or _limit_urllib3(response)
+    if time_limit is None:
         return
     left = MOST
-    with contextlib.suppress(Exception), hurry(time.monotonic() + SECONDS) as go_on:
+    with contextlib.suppress(Exception), time_limit(time.monotonic() + SECONDS) as may_read:
         for chunk in chunks:
             left -= len(chunk)
-            if left <= 0 or not go_on():
+            if left <= 0 or not may_read():
                 break
 
 
-async def alinger(response: Any, chunks: AsyncIterable[Any]) -> None:
+async def alinger(
+    response: Any, chunks: AsyncIterable[Any], seconds: float = SECONDS
+) -> None:
     """Read the rest of a response of httpx's AsyncClient or aiohttp, as `linger`."""
     is_of_aiohttp = hasattr(response, "release") and hasattr(response, "method")
     if not (is_of_aiohttp or _is_http1(response)):
         return
     loop, left = event_loop(), MOST
     with contextlib.suppress(Exception), loop.breakable() as block:
-        timer = loop.call_at(loop.time() + SECONDS, block.break_off)
+        timer = loop.call_at(loop.time() + seconds, block.break_off)
         try:
             async for chunk in chunks:
                 left -= len(chunk)
@@ -56,11 +58,12 @@ async def alinger(response: Any, chunks: AsyncIterable[Any]) -> None:
             timer.cancel()
 
 
-_Hurry = Callable[[float], contextlib.AbstractContextManager[Callable[[], bool]]]
+# A block in which reads end at a deadline; it yields a function that returns False after that.
+_TimeLimit = Callable[[float], contextlib.AbstractContextManager[Callable[[], bool]]]
 
 
 def _is_http1(response: Any) -> bool:
-    """True for a response of httpx that has a connection for itself, as over HTTP/2 none has."""
+    """Return True for a response of httpx that does not share its connection, as over HTTP/2."""
     extensions = getattr(response, "extensions", None)
     return (
         isinstance(extensions, dict)
@@ -69,16 +72,16 @@ def _is_http1(response: Any) -> bool:
     )
 
 
-def _stream_of_httpx(response: Any) -> _Hurry | None:
+def _limit_httpx(response: Any) -> _TimeLimit | None:
     if not _is_http1(response):
         return None
     stream = response.extensions["network_stream"]
     read, me = stream.read, threading.get_ident()
 
     @contextlib.contextmanager
-    def hurry(deadline: float) -> Iterator[Callable[[], bool]]:
+    def time_limit(deadline: float) -> Iterator[Callable[[], bool]]:
         def read_in_time(max_bytes: int, timeout: float | None = None) -> Any:
-            # The connection may be another thread's already: it has its own time.
+            # Another thread may have the connection already, with its own timeout.
             if threading.get_ident() == me:
                 left = max(deadline - time.monotonic(), 0.001)
                 timeout = left if timeout is None else min(left, timeout)
@@ -90,30 +93,30 @@ def _stream_of_httpx(response: Any) -> _Hurry | None:
         finally:
             del stream.read
 
-    return hurry
+    return time_limit
 
 
-def _socket_of_urllib3(response: Any) -> _Hurry | None:
+def _limit_urllib3(response: Any) -> _TimeLimit | None:
     connection = getattr(getattr(response, "raw", response), "connection", None)
     sock = getattr(connection, "sock", None)
     if sock is None:
         return None
 
     @contextlib.contextmanager
-    def hurry(deadline: float) -> Iterator[Callable[[], bool]]:
+    def time_limit(deadline: float) -> Iterator[Callable[[], bool]]:
         usual = sock.gettimeout()
 
-        def go_on() -> bool:
+        def may_read() -> bool:
             left = deadline - time.monotonic()
             if left > 0:
                 sock.settimeout(left)
             return left > 0
 
         try:
-            go_on()
-            yield go_on
+            may_read()
+            yield may_read
         finally:
-            with contextlib.suppress(OSError):  # it is closed
+            with contextlib.suppress(OSError):  # the socket is closed
                 sock.settimeout(usual)
 
-    return hurry
+    return time_limit

@@ -19,8 +19,8 @@ from frames import DONE, said
 from trio_exchange import on_trio
 
 import gaistream
-from gaistream.loops.linger import alinger
 from gaistream.reading import chunks
+from gaistream.reading.linger import alinger
 
 TIMES = 3
 BODY = said("a") + DONE
