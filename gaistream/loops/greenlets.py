@@ -1,10 +1,10 @@
-"""Event loops that share a thread with those of other greenlets, as under gevent's workers.
+"""Event loops that share one thread with those of other greenlets, as under gevent's workers.
 
-asyncio knows one running loop a thread, and gevent makes many threads one: greenlets that are
-switched whenever one of them waits. So a loop steps aside while it waits for its selector, and
-whoever runs one takes turns: what blocks in a loop delays the others, as it would on one loop,
-and confuses none. Without gevent, or before it has patched the standard library, this is
-`asyncio.Runner` itself.
+asyncio has one running loop per thread, while gevent runs many greenlets in one thread and switches
+whenever one of them waits. So a loop stops being the running one while it waits for its selector,
+and a lock lets one loop run at a time. A loop that blocks delays the others, as one task delays
+another, and does no other harm. Without gevent, or before it has patched the standard library, the
+runner is `asyncio.Runner` itself.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _T = TypeVar("_T")
 
 
 class Runner(Protocol):
-    """What runs coroutines on one event loop, one after the other."""
+    """Runs coroutines on one event loop, one after the other."""
 
     def run(self, coro: Coroutine[Any, Any, _T]) -> _T:
         """Run a coroutine to its end."""
 
     def close(self) -> None:
-        """End what is left on the loop, and close it."""
+        """Cancel the tasks that are left, and close the loop."""
 
 
 def new_runner() -> Runner:
@@ -41,7 +41,7 @@ def new_runner() -> Runner:
 
 
 def close_runner(runner: Runner, *, left_behind: bool) -> None:
-    """Close a runner; in a thread if a task was left behind, which may hold that up for ever."""
+    """Close a runner. A task that was left behind may block that for ever: then in a thread."""
     if left_behind:
         threading.Thread(target=runner.close, name="gaistream left behind", daemon=True).start()
     else:
@@ -52,11 +52,11 @@ class _LoopRunner:
     """An `asyncio.Runner` whose loop leaves no reference cycle."""
 
     def __init__(self, make_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
-        made = self._made = list[asyncio.AbstractEventLoop]()
+        loops = self._loops = list[asyncio.AbstractEventLoop]()  # the loop, once it exists
 
         def factory() -> asyncio.AbstractEventLoop:
-            made.append(make_loop())
-            return made[0]
+            loops.append(make_loop())
+            return loops[0]
 
         self._runner = asyncio.Runner(loop_factory=factory)
 
@@ -65,12 +65,12 @@ class _LoopRunner:
 
     def close(self) -> None:
         self._runner.close()
-        while self._made:
-            forget_loop(self._made.pop())
+        while self._loops:
+            forget_loop(self._loops.pop())
 
 
 class _GreenRunner(_LoopRunner):
-    _turn: Any = None  # whose loop is running: a lock, made once everything is patched
+    _turn: Any = None  # the lock of the running loop, made only once gevent has patched all
 
     def __init__(self) -> None:
         if _GreenRunner._turn is None:
@@ -83,8 +83,8 @@ class _GreenRunner(_LoopRunner):
                 return super().run(coro)
             except BaseException:
                 # A greenlet may be killed after its coroutine has ended, and before the loop has
-                # stopped for that: without this its next run would stop instead.
-                for loop in self._made:
+                # stopped because of that. Without this the loop's next run would stop instead.
+                for loop in self._loops:
                     loop.call_soon(loop.stop)
                     loop.run_forever()
                 raise
@@ -100,7 +100,7 @@ def _new_green_loop() -> asyncio.AbstractEventLoop:
 
 
 class _SharingSelector:
-    """A selector whose loop is not the running one while it waits."""
+    """A selector that lets other loops run while it waits."""
 
     def __init__(self, turn: Any) -> None:
         self._turn = turn

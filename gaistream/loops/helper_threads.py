@@ -1,8 +1,8 @@
-"""The helper threads of blocking sources: their number is bounded, and their end is waited for.
+"""The helper threads of blocking sources, bounded in number and awaited at exit.
 
-A thread cannot be interrupted: a source whose stream is over keeps its thread until it yields the
-next time. Such abandoned threads are bounded, and so is the number of all helper threads. A source
-beyond either bound is refused. At the exit of the interpreter each source is asked to end, and
+A thread cannot be interrupted: a source whose stream has ended keeps its thread until its next
+yield. The number of such abandoned threads is bounded, and so is that of all helper threads. A
+source beyond either bound is refused. When the interpreter exits, each source is asked to end and
 gets a moment for its clean-up.
 """
 
@@ -22,7 +22,7 @@ from ..writing.options import check_whole
 
 __all__ = ["blocking_threads"]
 
-LONGEST_END: Final = 1.0  # seconds that an abandoned source is waited for
+LONGEST_END: Final = 1.0  # seconds that an abandoned source gets to end
 _RETRY_AFTER: Final = 5  # seconds
 
 
@@ -46,15 +46,19 @@ class _HelperThreads:
         self.forget_all()
 
     def forget_all(self) -> None:
-        """Begin anew, as in a forked process: none of the threads runs there."""
-        # Reentrant, because the garbage collector may close a stream wherever an object is made.
+        """Start from zero, as in a forked process, where none of the threads runs."""
+        # Reentrant: the garbage collector may close a stream in the thread that holds it.
         self._lock = threading.RLock()
         self._running: dict[InThread, threading.Thread] = {}
-        self._abandoned: dict[InThread, float] = {}  # since when
-        self._refused = False  # the last source, which was logged
+        self._abandoned: dict[InThread, float] = {}  # and the time when it was
+        self._refused = False  # the last source: a series of refusals is logged once
 
     def start(self, source: InThread, run: Callable[..., Any], *arguments: Any) -> None:
-        """Call `run` in a new thread, which calls `ended`; raise NoThreadLeft beyond a bound."""
+        """Call `run` in a new thread, which must call `ended` last.
+
+        Raises:
+            NoThreadLeft: a bound is reached.
+        """
         thread = _new_thread(run, arguments)
         with self._lock:
             running, abandoned = len(self._running), len(self._abandoned)
@@ -64,7 +68,7 @@ class _HelperThreads:
             first = full and not self._refused
             self._refused = full
         if full:
-            if first:  # else a busy server's log has no other lines
+            if first:  # not each one, which would fill a busy server's log
                 log.warning(
                     "a blocking source was refused: %d helper threads are running, %d of them "
                     "for streams that are over; the bounds are blocking_threads(abandoned=%d, "
@@ -79,7 +83,7 @@ class _HelperThreads:
             )
         try:
             thread.start()
-        except Exception:  # not KeyboardInterrupt, which may come after it has started
+        except Exception:  # not KeyboardInterrupt: the thread may have started by then
             self.ended(source)
             raise
 
@@ -96,7 +100,7 @@ class _HelperThreads:
             self._abandoned.pop(source, None)
 
     def end_all(self) -> None:
-        """Ask every source to end, and wait for those that have not had their time."""
+        """Ask every source to end, and wait until each has ended or has had LONGEST_END seconds."""
         with self._lock:
             running = list(self._running.items())
         for source, _ in running:
@@ -109,9 +113,9 @@ class _HelperThreads:
 
 
 def _new_thread(run: Callable[..., Any], arguments: tuple[Any, ...]) -> threading.Thread:
-    """Return a daemon thread: one that blocks for ever must not hold the process at its end."""
+    """Return a daemon thread: a source that blocks for ever must not keep the process alive."""
     thread = threading.Thread(target=run, args=arguments, name="gaistream-source")
-    with contextlib.suppress(RuntimeError):  # an isolated subinterpreter waits for all of its own
+    with contextlib.suppress(RuntimeError):  # isolated subinterpreters have no daemon threads
         thread.daemon = True
     return thread
 

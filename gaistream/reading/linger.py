@@ -39,9 +39,7 @@ def linger(response: Any, chunks: Iterable[Any]) -> None:
                 break
 
 
-async def alinger(
-    response: Any, chunks: AsyncIterable[Any], seconds: float = SECONDS
-) -> None:
+async def alinger(response: Any, chunks: AsyncIterable[Any], seconds: float = SECONDS) -> None:
     """Read the rest of a response of httpx's AsyncClient or aiohttp, as `linger`."""
     is_of_aiohttp = hasattr(response, "release") and hasattr(response, "method")
     if not (is_of_aiohttp or _is_http1(response)):

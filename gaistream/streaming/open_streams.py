@@ -170,9 +170,7 @@ class Drain:
         keeps_own_grace: a stream's own grace time may be longer than the drain's.
     """
 
-    def __init__(
-        self, open_streams: OpenStreams, timer: DrainTimer, retry_ms: int | None
-    ) -> None:
+    def __init__(self, open_streams: OpenStreams, timer: DrainTimer, retry_ms: int | None) -> None:
         self._registry = open_streams
         self._timer = timer
         self._retry_ms = retry_ms

@@ -124,9 +124,7 @@ class _ThreadTimer:
 class _Call:
     """A call that is due at a time, and the event that wakes the timer's thread."""
 
-    def __init__(
-        self, when: float, callback: Callable[[], None], changed: threading.Event
-    ) -> None:
+    def __init__(self, when: float, callback: Callable[[], None], changed: threading.Event) -> None:
         self.when = when
         self.callback: Callable[[], None] | None = callback
         self._changed = changed
