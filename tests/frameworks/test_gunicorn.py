@@ -1,4 +1,4 @@
-"""The workers for gunicorn: each really recycles itself, and no client keeps it."""
+"""The workers for gunicorn: each recycles itself in a real server, and no client keeps it alive."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ WORKERS = ["ASGIWorker", "UvicornWorker", "ThreadWorker"]
 
 @contextlib.contextmanager
 def gunicorn(home: Path, worker: str, *more: str) -> Iterator[Process]:
-    """Run gunicorn with one worker, of a class that is derived from ours."""
+    """Run gunicorn with one worker, of a subclass of ours."""
     load(worker)
     app = WSGI_APP if worker == "ThreadWorker" else ASGI_APP
     threads = ["--threads", "4"] if worker == "ThreadWorker" else []
@@ -101,7 +101,7 @@ def gunicorn(home: Path, worker: str, *more: str) -> Iterator[Process]:
 
 
 def pid(server: Process) -> int:
-    """Ask for the process that answers; one that recycles itself may just be gone."""
+    """Return the id of the process that answers; one that recycles itself may be gone."""
     client = Client(server.address)
     try:
         client.ask("/pid").head()
@@ -111,14 +111,14 @@ def pid(server: Process) -> int:
 
 
 def recycled(server: Process, first: int) -> bool:
-    """Ask until another worker answers; the one before may cut what it has accepted last."""
+    """Wait until another worker answers; the former one may cut its last connections."""
     with contextlib.suppress(OSError, IndexError):
         return pid(server) != first
     return False
 
 
 def reads_nothing(server: Process) -> Client:
-    """Make a client that asks for much and has read the head only."""
+    """Return a client that has requested much and read only the head."""
     client = Client(server.address, receive_buffer=4096)
     assert client.ask("/much").head()[0] == 200
     return client
@@ -137,7 +137,7 @@ def test_a_worker_that_recycles_itself_ends_its_streams_whole_and_the_next_one_s
 
 
 @pytest.mark.parametrize("worker", WORKERS)
-def test_at_a_signal_streams_end_whole_and_a_client_that_takes_nothing_keeps_no_worker(
+def test_at_a_signal_streams_end_whole_and_a_client_that_reads_nothing_keeps_no_worker(
     tmp_path: Path, worker: str
 ) -> None:
     with gunicorn(tmp_path, worker) as server:
@@ -180,7 +180,7 @@ def test_the_grace_ends_before_the_server_cuts(worker: str) -> None:
 
 
 @pytest.mark.parametrize("worker", WORKERS)
-def test_settings_that_are_wrong_are_refused_before_the_fork(worker: str) -> None:
+def test_wrong_settings_are_refused_before_the_fork(worker: str) -> None:
     with pytest.raises(FrameError, match="grace"):
         type(worker, (load(worker),), {"grace": -1})()
     with pytest.raises(FrameError, match="retry_ms"):
@@ -194,7 +194,7 @@ def test_settings_that_are_wrong_are_refused_before_the_fork(worker: str) -> Non
         ("UvicornWorker", "uvicorn_worker.UvicornWorker", "_serve"),
     ],
 )
-def test_a_base_without_the_method_that_is_overridden_is_named(
+def test_a_base_without_the_overridden_method_is_a_runtime_error(
     monkeypatch: pytest.MonkeyPatch, worker: str, base: str, method: str
 ) -> None:
     ours = load(worker)
@@ -207,7 +207,7 @@ def test_a_base_without_the_method_that_is_overridden_is_named(
     ("module", "package"),
     [("gunicorn.workers.gasgi", "gunicorn 25"), ("uvicorn_worker", "uvicorn-worker")],
 )
-def test_a_package_that_is_missing_is_named(
+def test_a_missing_package_is_an_import_error(
     monkeypatch: pytest.MonkeyPatch, module: str, package: str
 ) -> None:
     for name in ["gunicorn", "_uvicorn_worker"]:
@@ -220,10 +220,10 @@ def test_a_package_that_is_missing_is_named(
         workers.UvicornWorker
 
 
-def test_a_name_that_is_none_of_the_modules_is_an_attribute_error() -> None:
+def test_an_unknown_name_is_an_attribute_error() -> None:
     workers = importlib.import_module("gaistream.frameworks.gunicorn")
     with pytest.raises(AttributeError, match="SyncWorker"):
         workers.SyncWorker
 
 
-assert SECONDS < 30  # less than gunicorn waits by itself: a worker that is kept fails its test
+assert SECONDS < 30  # gunicorn itself waits for 30 s: a worker that does not end fails its test

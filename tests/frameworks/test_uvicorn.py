@@ -1,4 +1,4 @@
-"""The Server for those who embed uvicorn: it drains its streams, and no client keeps it."""
+"""The Server for programs that embed uvicorn drains its streams, and no client keeps it alive."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STACKS = [("h11", "asyncio"), ("httptools", "uvloop")]
 
 async def talking() -> AsyncIterator[str]:
     yield "hello"
-    for _ in range(100 * SECONDS):  # not for ever: a test whose stream is not ended must fail
+    for _ in range(100 * SECONDS):  # not for ever: a stream that is not ended must fail its test
         await asyncio.sleep(0.01)
         yield "more"
 
@@ -50,7 +50,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 
 class Running(Server):
-    """A server in a thread, on a socket that listens already."""
+    """A server in a thread, on a listening socket."""
 
     def __init__(self, listening: socket.socket, http: str, loop: str, **more: Any) -> None:
         config = uvicorn.Config(app, http=http, loop=loop, lifespan="off", log_config=None, **more)
@@ -86,7 +86,7 @@ def running(http: str, loop: str, **more: Any) -> Iterator[Running]:
 
 @pytest.mark.parametrize(("http", "loop"), STACKS)
 @pytest.mark.parametrize("why", ["should_exit", "limit_max_requests"])
-def test_streams_end_whole_and_then_the_server(why: str, http: str, loop: str) -> None:
+def test_streams_end_whole_and_then_the_server_ends(why: str, http: str, loop: str) -> None:
     limit = {"limit_max_requests": 1} if why == "limit_max_requests" else {}
     with running(http, loop, **limit) as server:
         client = Client(server.address).ask("/")
@@ -98,13 +98,13 @@ def test_streams_end_whole_and_then_the_server(why: str, http: str, loop: str) -
             asking.close()
         else:
             server.should_exit = True
-        assert client.rest().endswith(b"retry: 700\n")  # it fails on a body that is cut
+        assert client.rest().endswith(b"retry: 700\n")  # `rest` fails on a body that was cut
         client.close()
         assert server.ends()
 
 
 @pytest.mark.parametrize(("http", "loop"), STACKS)
-def test_a_client_that_takes_nothing_does_not_keep_the_server(http: str, loop: str) -> None:
+def test_a_client_that_reads_nothing_does_not_keep_the_server(http: str, loop: str) -> None:
     with running(http, loop) as server:
         client = Client(server.address, receive_buffer=4096).ask("/much")
         assert client.head()[0] == 200
@@ -163,7 +163,7 @@ def test_the_grace_ends_before_uvicorn_cancels(
 
 
 class Transport:
-    """A transport that is closing, or not, and holds fewer bytes each time that it is looked at."""
+    """A transport whose buffer shrinks by `takes` bytes whenever its size is read."""
 
     def __init__(self, *, closing: bool, takes: int) -> None:
         self.closing = closing
@@ -182,7 +182,7 @@ class Transport:
         self.aborted = self.aborted or asyncio.get_running_loop().time()
 
 
-def test_only_closing_transports_whose_clients_take_nothing_are_aborted() -> None:
+def test_only_closing_transports_whose_clients_read_nothing_are_aborted() -> None:
     stuck = Transport(closing=True, takes=0)
     slow = Transport(closing=True, takes=1)
     answering = Transport(closing=False, takes=0)
@@ -200,7 +200,7 @@ def test_only_closing_transports_whose_clients_take_nothing_are_aborted() -> Non
     assert (slow.aborted, answering.aborted) == (None, None)
 
 
-def test_arguments_that_are_wrong_are_refused() -> None:
+def test_wrong_arguments_are_refused() -> None:
     with pytest.raises(FrameError, match="grace"):
         Server(uvicorn.Config(app), grace=-1)
     with pytest.raises(FrameError, match="retry_ms"):
@@ -208,7 +208,7 @@ def test_arguments_that_are_wrong_are_refused() -> None:
 
 
 @pytest.mark.parametrize("method", ["capture_signals", "shutdown"])
-def test_a_uvicorn_that_is_missing_or_has_other_methods_is_named(
+def test_a_missing_or_incompatible_uvicorn_is_an_import_error(
     monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     name = "gaistream.frameworks.uvicorn"

@@ -1,4 +1,4 @@
-"""Event loops in greenlets that share one thread: support/green_streams.py says what is so."""
+"""Event loops in greenlets that share one thread: support/green_streams.py has the checks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PROGRAM = Path(__file__).parents[1] / "support" / "green_streams.py"
 
 
 @pytest.mark.parametrize("what", ["interleave", "block", "kill"])
-def test_streams_in_greenlets_of_one_thread_do_not_confuse_each_other(what: str) -> None:
+def test_streams_in_greenlets_of_one_thread_do_not_disturb_each_other(what: str) -> None:
     need_package("gevent")
     done = subprocess.run(
         [sys.executable, PROGRAM, what], capture_output=True, text=True, timeout=SECONDS
@@ -25,7 +25,7 @@ def test_streams_in_greenlets_of_one_thread_do_not_confuse_each_other(what: str)
     assert (done.stdout, done.returncode) == ("well\n", 0), done.stderr
 
 
-def test_without_gevent_a_runner_has_a_loop_of_asyncio() -> None:
+def test_without_gevent_a_runner_has_asyncios_loop() -> None:
     async def main() -> asyncio.AbstractEventLoop:
         return asyncio.get_running_loop()
 

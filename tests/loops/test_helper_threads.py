@@ -1,4 +1,4 @@
-"""How many helper threads blocking sources may hold, and what a source beyond that is answered."""
+"""The bounds on helper threads of blocking sources, and the answer beyond a bound."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ import gaistream
 
 @pytest.fixture(autouse=True)
 def bounds(both: list[ModuleType], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Wait only a moment for a source that blocks; afterwards no thread may be counted."""
+    """Wait only a moment for a source that blocks. Check that no thread is counted afterwards."""
     for gs in both:
         monkeypatch.setattr(gs.loops.sources, "LONGEST_END", 0.01)
     yield
@@ -33,7 +33,7 @@ def bounds(both: list[ModuleType], monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 
 def counts(gs: ModuleType) -> tuple[int, int]:
-    """Return how many threads are running, and how many of them are abandoned."""
+    """Return the number of running threads, and of the abandoned ones among them."""
     threads = gs.loops.helper_threads.helper_threads
     return len(threads._running), len(threads._abandoned)
 
@@ -87,7 +87,7 @@ def test_a_source_is_refused_while_too_many_threads_are_abandoned(
             await refused.aclose()
         error = raised.value
         assert (error.status, error.code, error.retry_after) == (503, "too_many_streams", 5)
-        (record,) = caplog.records  # the second says nothing new
+        (record,) = caplog.records  # the second refusal is not logged
         assert "3 helper threads are running, 2 of them" in record.getMessage()
         assert "abandoned=2, total=1000" in record.getMessage()
         blocked.release()
@@ -118,7 +118,7 @@ def test_a_source_is_refused_while_too_many_threads_are_running(
     run(main())
 
 
-def test_a_source_takes_the_place_of_one_that_has_ended(gs: ModuleType, run: Run) -> None:
+def test_a_source_may_use_the_room_of_one_that_has_ended(gs: ModuleType, run: Run) -> None:
     async def main() -> None:
         gs.blocking_threads(abandoned=1, total=1)
         for _ in range(50):
@@ -131,7 +131,7 @@ def test_a_source_takes_the_place_of_one_that_has_ended(gs: ModuleType, run: Run
 
 @pytest.mark.parametrize("name", ["abandoned", "total"])
 @pytest.mark.parametrize("bound", [0, -1, 2**40, True, 1.5, "64", None])
-def test_a_bound_that_is_no_positive_int_is_refused(
+def test_a_bound_must_be_a_positive_int(
     gs: ModuleType, name: str, bound: Any
 ) -> None:
     error = gs.errors.FrameError if type(bound) is int else gs.errors.FrameTypeError
@@ -214,8 +214,8 @@ def test_a_thread_that_cannot_be_started_is_not_counted(
     run(main())
 
 
-def test_the_counts_are_right_whatever_the_number_of_loops(gs: ModuleType) -> None:
-    """Several threads open and give up sources at once, with little room."""
+def test_the_counts_are_right_with_several_loops(gs: ModuleType) -> None:
+    """Several threads open and close sources at the same time, with low bounds."""
     gs.blocking_threads(abandoned=3, total=6)
     refused, served = [], []
 
@@ -254,7 +254,7 @@ def counts_in_a_fork_are(gs: ModuleType, expected: tuple[int, int]) -> bool:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
-def test_a_forked_process_begins_anew(gs: ModuleType, run: Run, blocked: Blocked) -> None:
+def test_a_forked_process_counts_from_zero(gs: ModuleType, run: Run, blocked: Blocked) -> None:
     async def main() -> None:
         source = await begun(gs, blocked.source())
         await source.aclose()
@@ -265,11 +265,11 @@ def test_a_forked_process_begins_anew(gs: ModuleType, run: Run, blocked: Blocked
     run(main())
 
 
-# ---- what is answered ----
+# ---- the answers ----
 
 
 class Provider:
-    """Answers by a blocking source."""
+    """A provider that returns a blocking source."""
 
     def stream_text(self, _: Any) -> Iterator[str]:
         return iter("ab")
@@ -292,13 +292,13 @@ def test_a_source_beyond_a_bound_is_answered_503(
 
 
 @pytest.mark.parametrize("face", STARLETTE)
-def test_so_is_one_of_starlette(run: Run, blocked: Blocked, face: str) -> None:
+def test_starlettes_responses_are_503_too(run: Run, blocked: Blocked, face: str) -> None:
     starlette = pytest.importorskip("gaistream.frameworks.starlette")
     run(answer_beyond(gaistream, blocked, lambda: getattr(starlette, face)(iter("ab"))))
 
 
 async def answer_beyond(gs: Any, blocked: Blocked, make: Callable[[], Any]) -> None:
-    """Have a response made and refused while a thread is abandoned, and served afterwards."""
+    """Check that a response is refused while a thread is abandoned, and served afterwards."""
     gs.blocking_threads(abandoned=1)
     source = await begun(gs, blocked.source())
     await source.aclose()
@@ -314,7 +314,7 @@ async def answer_beyond(gs: Any, blocked: Blocked, make: Callable[[], Any]) -> N
     assert served.is_complete
 
 
-def test_so_is_one_of_wsgi_in_a_helper_thread(gs: ModuleType, run: Run, blocked: Blocked) -> None:
+def test_wsgi_in_a_helper_thread_is_503_too(gs: ModuleType, run: Run, blocked: Blocked) -> None:
     async def main() -> None:
         await (await begun(gs, blocked.source())).aclose()
 
@@ -334,7 +334,7 @@ def test_so_is_one_of_wsgi_in_a_helper_thread(gs: ModuleType, run: Run, blocked:
     assert status == "503 Service Unavailable"
     assert headers["Retry-After"] == "5"
     assert json.loads(body)["error"]["code"] == "too_many_streams"
-    assert answer()[0] == "200 OK"  # the server's own thread is none of ours
+    assert answer()[0] == "200 OK"  # it runs in the server's own thread
     blocked.release()
     assert answer(helper_thread=True)[0] == "200 OK"
 

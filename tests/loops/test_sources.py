@@ -1,4 +1,4 @@
-"""What may be streamed: async iterables, lists in place, and blocking iterators in a thread."""
+"""Sources: async iterables, lists read in place, and blocking iterators in a thread."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ variable: ContextVar[str] = ContextVar("variable", default="nothing")
 
 
 async def read(source: AsyncIterator[Any]) -> list[Any]:
-    """Give all items, and close."""
+    """Return all items, and close the source."""
     try:
         return [item async for item in source]
     finally:
@@ -28,7 +28,7 @@ async def read(source: AsyncIterator[Any]) -> list[Any]:
 
 
 async def until(event: threading.Event) -> None:
-    """Wait for an event of another thread without stopping the loop."""
+    """Wait for an event of another thread without blocking the loop."""
     assert await asyncio.to_thread(event.wait, 10)
 
 
@@ -37,7 +37,7 @@ Full = Callable[[Any], threading.Event]
 
 @pytest.fixture
 def full(gs: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Full:
-    """Return the event of a source's thread having read ahead as far as it may."""
+    """Return the event that a source's thread has read ahead as far as it may."""
     events: dict[Any, threading.Event] = defaultdict(threading.Event)
     wait = gs.loops.sources._InThread._wait_until_taken
 
@@ -50,10 +50,10 @@ def full(gs: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Full:
     return events.__getitem__
 
 
-# ---- what is a source ----
+# ---- the kinds of sources ----
 
 
-def test_an_async_iterable_is_taken_as_it_is(gs: ModuleType, run: Run) -> None:
+def test_an_async_iterator_is_used_as_it_is(gs: ModuleType, run: Run) -> None:
     async def items() -> AsyncIterator[int]:
         yield 1
 
@@ -83,7 +83,7 @@ def test_any_other_iterable_is_read_in_a_thread(gs: ModuleType, run: Run, make: 
 
 
 @pytest.mark.parametrize("stream", ["text", b"bytes", {}, memoryview(b""), 5, None, print])
-def test_what_is_no_source_is_refused(gs: ModuleType, stream: Any) -> None:
+def test_other_objects_are_refused(gs: ModuleType, stream: Any) -> None:
     with pytest.raises(gs.errors.EventError, match=type(stream).__name__):
         opened(gs, stream)
 
@@ -91,7 +91,7 @@ def test_what_is_no_source_is_refused(gs: ModuleType, stream: Any) -> None:
 # ---- the helper thread ----
 
 
-def test_everything_comes_in_order_and_in_few_wake_ups(gs: ModuleType, run: Run) -> None:
+def test_all_items_come_in_order_and_with_few_wake_ups(gs: ModuleType, run: Run) -> None:
     async def main() -> None:
         source = opened(gs, iter(range(20_000)))
         wake_ups = 0
@@ -104,12 +104,12 @@ def test_everything_comes_in_order_and_in_few_wake_ups(gs: ModuleType, run: Run)
 
         source._wake_task = counted
         assert await read(source) == list(range(20_000))
-        assert wake_ups < 5000  # against 20 000, one an item
+        assert wake_ups < 5000  # one per item would be 20 000
 
     run(main())
 
 
-def test_the_last_items_are_not_lost_however_the_threads_take_turns(
+def test_the_last_items_are_not_lost_whenever_the_threads_switch(
     gs: ModuleType, run: Run
 ) -> None:
     async def main() -> None:
@@ -125,9 +125,9 @@ def test_the_last_items_are_not_lost_however_the_threads_take_turns(
         sys.setswitchinterval(interval)
 
 
-def test_items_that_come_while_the_end_is_looked_for_are_not_lost(gs: ModuleType, run: Run) -> None:
+def test_items_that_come_during_a_check_for_the_end_are_not_lost(gs: ModuleType, run: Run) -> None:
     class Slow(gs.loops.sources._InThread):
-        """Lets the thread run to its end just when the reader has found nothing."""
+        """Lets the thread run to its end just when the reader has found no item."""
 
         @property
         def _finished(self) -> bool:
@@ -166,7 +166,7 @@ def test_items_that_come_while_the_end_is_looked_for_are_not_lost(gs: ModuleType
     run(main())
 
 
-def test_items_come_as_soon_as_they_are_there(gs: ModuleType, run: Run) -> None:
+def test_an_item_comes_as_soon_as_it_is_yielded(gs: ModuleType, run: Run) -> None:
     async def main() -> None:
         steps = [threading.Event() for _ in range(5)]
 
@@ -190,7 +190,7 @@ def test_items_come_as_soon_as_they_are_there(gs: ModuleType, run: Run) -> None:
         ("token", 1024, 4096),
         ({"text": "x" * 1000, "n": 1}, 128, 256),
         (b"x" * 16_000, 15, 17),
-        (object(), 15, 17),  # nobody can tell how big it is
+        (object(), 15, 17),  # an object of unknown size
         ("x" * 300_000, 1, 2),
     ],
     ids=["tokens", "dicts", "chunks", "unknown", "big"],
@@ -208,7 +208,7 @@ def test_a_thread_reads_ahead_by_bytes(
                 yield item
 
         source = opened(gs, items())
-        assert await anext(source) == item  # which has the thread begin
+        assert await anext(source) == item  # which starts the thread
         await until(full(source))
         assert least <= produced <= most
         for taken in range(2, 3 * most):
@@ -220,11 +220,11 @@ def test_a_thread_reads_ahead_by_bytes(
 
 
 @pytest.mark.parametrize("look", [1, 2])
-def test_an_item_that_comes_just_behind_a_look_of_the_loop_is_not_lost(
+def test_an_item_that_comes_right_after_a_check_of_the_loop_is_not_lost(
     gs: ModuleType, run: Run, look: int
 ) -> None:
     class Items(deque[str]):
-        """Gets an item, as from the thread, right behind one of the loop's looks."""
+        """Gets an item, as from the thread, right after one of the loop's checks."""
 
         looks = 0
 
@@ -238,8 +238,8 @@ def test_an_item_that_comes_just_behind_a_look_of_the_loop_is_not_lost(
             return found
 
     async def main() -> None:
-        source._loop = gs.loops.event_loop.event_loop()  # begun, but without a thread
-        source._awake = True  # of items that were taken since
+        source._loop = gs.loops.event_loop.event_loop()  # it has begun, but without a thread
+        source._awake = True  # as for items that were taken since
         source._items = Items()
         assert await asyncio.wait_for(anext(source), 5) == "item"
 
@@ -262,7 +262,7 @@ def test_a_thread_runs_in_a_copy_of_the_callers_context(gs: ModuleType, run: Run
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyError, asyncio.CancelledError, BaseException])
-def test_an_exception_comes_through_after_the_items_before_it(
+def test_an_exception_is_raised_after_the_items_before_it(
     gs: ModuleType, run: Run, error: type[BaseException]
 ) -> None:
     def items() -> Iterator[int]:
@@ -284,7 +284,7 @@ def test_an_exception_comes_through_after_the_items_before_it(
 # ---- in a stream ----
 
 
-def test_a_stream_of_a_blocking_source_coalesces_and_ends_as_any_other(
+def test_a_stream_of_a_blocking_source_coalesces_and_ends_like_any_other(
     gs: ModuleType, run: Run
 ) -> None:
     async def main() -> None:

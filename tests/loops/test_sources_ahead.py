@@ -1,4 +1,4 @@
-"""How far a blocking source is read ahead while its client takes nothing, whatever the face."""
+"""How far a blocking source is read ahead while its client reads nothing, on every interface."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ITEMS: dict[str, Callable[[], Any]] = {
 
 
 class Provider:
-    """Answers by one source."""
+    """A provider that returns one source."""
 
     def __init__(self, source: Iterator[Any]) -> None:
         self._source = source
@@ -38,7 +38,7 @@ class Provider:
 
 
 class Counted:
-    """A source of big items; counts them, and has an event of the thread having to wait."""
+    """A source of big items. It counts them, and sets an event when its thread waits."""
 
     def __init__(self, gs: Any, monkeypatch: pytest.MonkeyPatch, make: Callable[[], Any]) -> None:
         self.produced = 0
@@ -59,8 +59,8 @@ class Counted:
             yield self._make()
 
 
-async def serve_nobody(counted: Counted, app: Any) -> None:
-    """Answer a client that takes nothing."""
+async def serve_stuck_client(counted: Counted, app: Any) -> None:
+    """Answer a client that reads nothing."""
     connection = Connection()
     connection.before_send = lambda message: message.get("body") and asyncio.Event().wait()
     task = connection.begin(app)
@@ -76,17 +76,17 @@ def test_a_source_of_big_items_is_read_ahead_by_one_of_them(
     gs: ModuleType, run: Run, monkeypatch: pytest.MonkeyPatch, face: str, item: str
 ) -> None:
     counted = Counted(gs, monkeypatch, ITEMS[item])
-    run(serve_nobody(counted, FACES[face](gs, iter(counted))))
+    run(serve_stuck_client(counted, FACES[face](gs, iter(counted))))
 
 
 @pytest.mark.parametrize("face", ["SSEResponse", "NDJSONResponse", "EventSourceResponse"])
-def test_so_is_one_of_starlette(run: Run, monkeypatch: pytest.MonkeyPatch, face: str) -> None:
+def test_starlette_reads_ahead_as_far(run: Run, monkeypatch: pytest.MonkeyPatch, face: str) -> None:
     starlette = pytest.importorskip("gaistream.frameworks.starlette")
     counted = Counted(gaistream, monkeypatch, ITEMS["text"])
-    run(serve_nobody(counted, getattr(starlette, face)(iter(counted))))
+    run(serve_stuck_client(counted, getattr(starlette, face)(iter(counted))))
 
 
-def test_so_is_one_of_wsgi_in_a_helper_thread(
+def test_wsgi_in_a_helper_thread_reads_ahead_as_far(
     gs: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted = Counted(gs, monkeypatch, ITEMS["text"])

@@ -1,4 +1,4 @@
-"""How a blocking source in its helper thread is closed, whatever happens to it or its loop."""
+"""A blocking source in its helper thread is closed, whatever happens to it or its loop."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ variable: ContextVar[str] = ContextVar("variable", default="nothing")
 
 
 async def read(source: AsyncIterator[Any]) -> list[Any]:
-    """Give all items, and close."""
+    """Return all items, and close the source."""
     try:
         return [item async for item in source]
     finally:
@@ -29,13 +29,13 @@ async def read(source: AsyncIterator[Any]) -> list[Any]:
 
 
 async def until(event: threading.Event) -> None:
-    """Wait for an event of another thread without stopping the loop."""
+    """Wait for an event of another thread without blocking the loop."""
     assert await asyncio.to_thread(event.wait, 10)
 
 
 @pytest.fixture
 def short_wait(gs: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait only a moment for a source that blocks."""
+    """Wait only 10 ms for a source that blocks."""
     monkeypatch.setattr(gs.loops.sources, "LONGEST_END", 0.01)
 
 
@@ -62,10 +62,10 @@ def test_a_source_is_closed_in_its_own_thread_at_its_next_yield(
         source = opened(gs, items())
         assert await anext(source) == 1
         await until(blocked)
-        await source.aclose()  # waits a moment only for a thread that blocks
+        await source.aclose()  # it waits only a moment for a thread that blocks
         assert not closed.is_set()
         assert not source.closed
-        assert not source._items  # which are not kept for as long as the thread
+        assert not source._items  # they are dropped before the thread ends
         go_on.set()
         await until(closed)
         assert threads[0] is threads[1]
@@ -149,7 +149,7 @@ def test_a_source_that_was_never_begun_is_closed_without_a_thread(gs: ModuleType
     run(main())
 
 
-def test_a_source_whose_loop_is_closed_meanwhile_ends_at_its_next_yield(gs: ModuleType) -> None:
+def test_a_source_whose_loop_is_closed_ends_at_its_next_yield(gs: ModuleType) -> None:
     go_on, closed = threading.Event(), threading.Event()
     produced = 0
 
@@ -177,7 +177,7 @@ def test_a_source_whose_loop_is_closed_meanwhile_ends_at_its_next_yield(gs: Modu
 
 
 @pytest.mark.parametrize("over", ["loop", "main thread"])
-def test_a_source_that_waits_for_room_notices_that_nobody_will_take(
+def test_a_source_that_waits_for_room_notices_the_end_of_its_loop_or_process(
     gs: ModuleType, monkeypatch: pytest.MonkeyPatch, over: str
 ) -> None:
     monkeypatch.setattr(gs.loops.sources, "_PATIENCE", 0.01)
@@ -195,7 +195,7 @@ def test_a_source_that_waits_for_room_notices_that_nobody_will_take(
     assert loop.run_until_complete(anext(source)) == 0
     if over == "loop":
         loop.close()
-    else:  # as where the interpreter waits for threads that are no daemons
+    else:  # as if the interpreter waited for threads that are no daemons
         monkeypatch.setattr(threading.main_thread(), "is_alive", lambda: False)
     assert closed.wait(10)
     for thread in helper_threads():
@@ -205,7 +205,7 @@ def test_a_source_that_waits_for_room_notices_that_nobody_will_take(
 
 
 @pytest.mark.parametrize("ends", [False, True], ids=["at a yield", "by itself"])
-def test_what_it_raises_while_it_is_closed_is_logged(
+def test_an_exception_raised_while_a_source_is_closed_is_logged(
     gs: ModuleType, run: Run, caplog: pytest.LogCaptureFixture, short_wait: None, ends: bool
 ) -> None:
     async def main() -> None:
@@ -235,7 +235,7 @@ def test_what_it_raises_while_it_is_closed_is_logged(
 
 
 class Sdk:
-    """A stream object as vendors' SDKs have it: not its own iterator, closed by itself."""
+    """A stream object like those of vendors' SDKs: closable, and not its own iterator."""
 
     def __init__(self, items: list[str]) -> None:
         self.items = items

@@ -62,7 +62,7 @@ async def main():
     say("returned")
 asyncio.run(main())
 """,
-    "nobody ends the loop": """
+    "the loop is left open": """
 loop = asyncio.new_event_loop()
 tasks = loop.run_until_complete(serve(source(), source(), source()))
 """,
@@ -120,7 +120,7 @@ def test_sources_are_closed_before_the_process_ends(end: str) -> None:
         pytest.importorskip("trio")
     lines = said(ENDS[end])
     assert lines.count("closed") == 3
-    if end == "a drain":  # which waits for them too
+    if end == "a drain":  # which waits for the sources too
         assert sorted(lines[:-1]) == ["closed"] * 3 + ["drained"] * 3
         assert lines[-1] == "returned"
 

@@ -1,4 +1,4 @@
-"""A reader that has seen the last event reads its response to the end, if that is near: the client
+"""After the last event a reader reads its response to the end, if that is near, so that the client
 keeps the connection."""
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ BODY = said("a") + DONE
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Answers a whole stream, and then, by the path, ends the body at once, later or never."""
+    """Sends a whole stream, and then, by the path, ends the body at once, later or never."""
 
     protocol_version = "HTTP/1.1"
 
@@ -137,7 +137,7 @@ ASYNC = {"httpx": by_async_httpx, "httpx2": by_async_httpx2, "aiohttp": by_aioht
 
 
 def read_by(name, url):
-    """The answers of a client's requests, one after the other, on one client."""
+    """Return the answers to several requests, one after the other, on one client."""
     if name in SYNC:
         return list(SYNC[name](url))
     answers = []
@@ -168,11 +168,11 @@ def test_the_connection_is_kept_from_request_to_request(server, client, way):
     assert server.connections == 1
 
 
-# httpx does not close the generators in which its own are
+# httpx does not close the generators that contain its own
 @pytest.mark.filterwarnings("ignore:.*async_generator:pytest.PytestUnraisableExceptionWarning")
 @CLIENTS
 @pytest.mark.parametrize("way", ["never", "more"])
-def test_a_body_that_goes_on_is_given_up(server, client, way):
+def test_a_body_that_does_not_end_soon_is_abandoned(server, client, way):
     began = time.monotonic()
     assert read_by(client, server.url + way) == [WHOLE] * TIMES
     assert time.monotonic() - began < 10  # the server would hold each for 20 s
@@ -183,7 +183,7 @@ def test_a_body_that_goes_on_is_given_up(server, client, way):
 
 
 @pytest.mark.parametrize("client", ["httpx", "urllib3"])
-def test_what_was_set_for_the_time_of_lingering_is_set_back(server, client):
+def test_timeouts_are_restored_after_lingering(server, client):
     if client == "httpx":
         with httpx.Client(trust_env=False) as own, own.stream("GET", server.url) as response:
             stream = response.extensions["network_stream"]

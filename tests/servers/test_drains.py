@@ -1,4 +1,4 @@
-"""Real servers that get real signals: each client sees a whole end of its body, in time."""
+"""Real servers that get real signals: each client gets a whole body, in time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import anyio
 from gaistream import SSEOptions
 from gaistream.asgi import DrainMiddleware, SSEResponse
 
-silent = SSEOptions(heartbeat_interval=None)  # a client that is not told of the end gives up
+silent = SSEOptions(heartbeat_interval=None)  # a client that gets no end of its body fails
 
 async def source():
     yield "hello"
@@ -61,24 +61,24 @@ SEVERAL_PROCESSES = {
 
 @dataclass(frozen=True)
 class Case:
-    """An ASGI server that gets a signal, and how each of its streams ends."""
+    """An ASGI server that gets a signal, and the end of each of its streams."""
 
     command: list[str]
     number: int
-    to_all: bool = False  # its processes, as a terminal sends it
+    to_all: bool = False  # to all its processes, as a terminal does
     app: str = BARE_APP
     streams: int = 20
     end: bytes = b""
 
     def run(self, home: Path) -> None:
         with served(home, self.app, self.command) as server:
-            if self.command is GRANIAN_2:  # which stays if a worker gets its signal too early
+            if self.command is GRANIAN_2:  # it does not end if a worker gets its signal too early
                 log = home / "server.log"
                 until(lambda: log.read_bytes().count(b"Started worker") == 2)
             clients = server.clients(self.streams)
             send = os.killpg if self.to_all else os.kill
             send(server.process.pid, self.number)
-            for client in clients:  # `rest` fails on a body that is cut
+            for client in clients:  # `rest` fails on a body that was cut
                 assert client.rest() == PRELUDE + said("hello") + self.end
                 client.close()
             assert server.has_ended() or self.number == signal.SIGINT
@@ -136,7 +136,7 @@ GUNICORN = ["gunicorn", "served:app", "--bind", "fd://{fd}", "--worker-class"]
 
 @dataclass(frozen=True)
 class WSGICase:
-    """A WSGI server that gets SIGTERM, with so many streams of each kind."""
+    """A WSGI server that gets SIGTERM, and its number of streams of each kind."""
 
     command: list[str]
     idle: int
@@ -170,7 +170,7 @@ ALL: dict[str, Case | WSGICase] = {**CASES, **WSGI_CASES}
 def running(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Future[None]]]:
-    """Run the cases that are asked for side by side: most of the time they wait."""
+    """Run the selected cases side by side: most of the time they wait."""
     wanted = [
         item.callspec.params["name"]
         for item in request.session.items

@@ -1,4 +1,4 @@
-"""One timer per event loop: few timers for many streams, and none for those that are gone."""
+"""The clock of an event loop: few timers for many streams, and none for streams that ended."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import pytest
 from loops import LOOPS, Run
 
 
-class Ticked:
-    """Is called, says when it wants to be called again, and lets a test wait."""
+class Scheduled:
+    """A stream that returns its delays one by one, and sets an event when it is called."""
 
     def __init__(self, *delays: float) -> None:
         self.due: float | None = None
@@ -31,7 +31,7 @@ class Ticked:
 
 
 class CountedLoop:
-    """The running loop, counting the timers that are made."""
+    """The running loop; it records the timers that it makes."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -48,12 +48,12 @@ class CountedLoop:
         return sum(not handle.cancelled() for handle in self.timers)
 
 
-def test_a_call_comes_once_after_the_delay_and_not_much_later(gs: ModuleType, run: Run) -> None:
+def test_a_stream_is_called_once_soon_after_the_delay(gs: ModuleType, run: Run) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
         clock = gs.streaming.clock.Clock(loop)
         for delay in (0.01, 0.05, 0.1):
-            stream = Ticked()
+            stream = Scheduled()
             before = loop.time()
             clock.call(stream, delay)
             assert stream.due is not None
@@ -66,9 +66,9 @@ def test_a_call_comes_once_after_the_delay_and_not_much_later(gs: ModuleType, ru
     run(main())
 
 
-def test_who_gives_a_delay_is_called_again(gs: ModuleType, run: Run) -> None:
+def test_a_stream_that_returns_a_delay_is_called_again(gs: ModuleType, run: Run) -> None:
     async def main() -> None:
-        stream = Ticked(0.01, 0.02)
+        stream = Scheduled(0.01, 0.02)
         gs.streaming.clock.Clock(asyncio.get_running_loop()).call(stream, 0.01)
         while len(stream.calls) < 3:
             stream.called.clear()
@@ -83,9 +83,9 @@ def test_ten_thousand_streams_share_a_handful_of_timers(gs: ModuleType, run: Run
     async def main() -> None:
         loop = CountedLoop()
         clock = gs.streaming.clock.Clock(loop)
-        streams = [Ticked() for _ in range(10_000)]
+        streams = [Scheduled() for _ in range(10_000)]
         for number, stream in enumerate(streams):
-            clock.call(stream, 15.0 - number / 1000)  # each has been idle for another while
+            clock.call(stream, 15.0 - number / 1000)  # each has been idle for a different time
         assert len(loop.timers) <= 60
         for stream in streams:
             clock.call(stream, 15.0)
@@ -97,11 +97,11 @@ def test_ten_thousand_streams_share_a_handful_of_timers(gs: ModuleType, run: Run
     run(main())
 
 
-def test_a_later_call_takes_the_place_of_an_earlier_one(gs: ModuleType, run: Run) -> None:
+def test_a_new_call_replaces_the_earlier_one(gs: ModuleType, run: Run) -> None:
     async def main() -> None:
         loop = CountedLoop()
         clock = gs.streaming.clock.Clock(loop)
-        stream, other = Ticked(), Ticked()
+        stream, other = Scheduled(), Scheduled()
         clock.call(stream, 60)
         clock.call(stream, 0.01)
         assert loop.waiting == 1
@@ -112,15 +112,15 @@ def test_a_later_call_takes_the_place_of_an_earlier_one(gs: ModuleType, run: Run
     run(main())
 
 
-def test_who_is_forgotten_is_not_called_and_the_others_are(gs: ModuleType, run: Run) -> None:
+def test_a_forgotten_stream_is_not_called_and_the_others_are(gs: ModuleType, run: Run) -> None:
     async def main() -> None:
         clock = gs.streaming.clock.Clock(asyncio.get_running_loop())
-        streams = [Ticked() for _ in range(10)]
+        streams = [Scheduled() for _ in range(10)]
         for stream in streams:
             clock.call(stream, 0.02)
         for stream in streams[:5]:
             clock.forget(stream)
-            clock.forget(stream)  # twice does no harm
+            clock.forget(stream)  # a second time has no effect
             assert stream.due is None
         for stream in streams[5:]:
             await stream.called.wait()
@@ -161,7 +161,7 @@ def test_a_loop_has_one_clock_and_each_loop_its_own(gs: ModuleType, run: Run) ->
 
 
 @pytest.mark.parametrize("name", LOOPS)
-def test_loops_that_take_turns_in_a_thread_keep_their_clocks(gs: ModuleType, name: str) -> None:
+def test_loops_that_alternate_in_a_thread_keep_their_clocks(gs: ModuleType, name: str) -> None:
     async def own() -> Any:
         return gs.streaming.clock.clock()
 
@@ -176,13 +176,13 @@ def test_loops_that_take_turns_in_a_thread_keep_their_clocks(gs: ModuleType, nam
         thread = threading.Thread(target=lambda: clocks.append(one.run(own())))
         thread.start()
         thread.join(20)
-        assert clocks[-1] is clocks[0]  # also where the loop runs in another thread
+        assert clocks[-1] is clocks[0]  # also when the loop runs in another thread
 
 
 @pytest.mark.parametrize(
     ("name", "closed"), [*((name, True) for name in LOOPS), ("asyncio", False)]
 )
-def test_a_loop_that_is_over_is_not_kept(gs: ModuleType, name: str, closed: bool) -> None:
+def test_a_loop_that_has_ended_is_not_kept_alive(gs: ModuleType, name: str, closed: bool) -> None:
     async def one() -> Any:
         assert [each async for each in gs.sse(iter_once())]
         return weakref.ref(gs.streaming.clock.clock())
@@ -192,7 +192,7 @@ def test_a_loop_that_is_over_is_not_kept(gs: ModuleType, name: str, closed: bool
 
     loop = LOOPS[name]()
     known = loop.run_until_complete(one())
-    if closed:  # a uvloop that was not is kept by itself
+    if closed:  # a uvloop that was not closed keeps itself alive
         loop.close()
     del loop
     with warnings.catch_warnings():
@@ -201,7 +201,7 @@ def test_a_loop_that_is_over_is_not_kept(gs: ModuleType, name: str, closed: bool
     assert known() is None
 
 
-def test_runs_of_trio_have_a_clock_each_and_so_has_the_host_of_a_guest(gs: ModuleType) -> None:
+def test_each_run_of_trio_has_a_clock_and_so_has_the_host_of_a_guest(gs: ModuleType) -> None:
     trio = pytest.importorskip("trio")
     clocks: dict[str, list[Any]] = {"guest": [], "host": [], "run": [], "callback": []}
 
@@ -236,7 +236,7 @@ def test_runs_of_trio_have_a_clock_each_and_so_has_the_host_of_a_guest(gs: Modul
     assert clocks["guest"][0] is clocks["callback"][0] is not clocks["host"][0]
 
 
-def test_two_loops_in_two_threads_do_not_meet(gs: ModuleType, run: Run) -> None:
+def test_two_loops_in_two_threads_have_separate_clocks(gs: ModuleType, run: Run) -> None:
     clocks: dict[int, Any] = {}
     gate = threading.Barrier(2)
     failures: list[BaseException] = []
@@ -244,7 +244,7 @@ def test_two_loops_in_two_threads_do_not_meet(gs: ModuleType, run: Run) -> None:
     async def main() -> None:
         await asyncio.to_thread(gate.wait, 10)
         clock = clocks[threading.get_ident()] = gs.streaming.clock.clock()
-        streams = [Ticked(0.01, 0.01) for _ in range(100)]
+        streams = [Scheduled(0.01, 0.01) for _ in range(100)]
         for stream in streams:
             clock.call(stream, 0.01)
         for stream in streams:
@@ -269,7 +269,7 @@ def test_two_loops_in_two_threads_do_not_meet(gs: ModuleType, run: Run) -> None:
 
 
 class Holding:
-    """Holds bytes back, and counts how often it was to send them."""
+    """A stream that holds bytes back, and counts the calls of `flush`."""
 
     def __init__(self) -> None:
         self.flushes = 0
@@ -279,7 +279,7 @@ class Holding:
 
 
 class SetLoop:
-    """A loop whose time is the test's."""
+    """A loop whose time is set by the test."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -292,14 +292,14 @@ class SetLoop:
         self.timers.append((when, lambda: callback(*args)))
 
     def strike(self) -> float:
-        """Go on to the next timer."""
+        """Advance to the next timer and call it."""
         self.timers.sort(key=lambda timer: timer[0])
         self.now, callback = self.timers.pop(0)
         callback()
         return self.now
 
 
-def test_held_bytes_are_flushed_once_within_the_delay_and_not_before_most_of_it(
+def test_held_bytes_are_flushed_once_between_three_quarters_of_the_delay_and_its_end(
     gs: ModuleType,
 ) -> None:
     loop = SetLoop()
@@ -326,7 +326,7 @@ def test_ten_thousand_streams_that_hold_bytes_share_a_handful_of_timers(gs: Modu
     assert [stream.flushes for stream in streams] == [1] * len(streams)
 
 
-def test_a_flush_that_fails_is_logged_and_takes_no_other_with_it(
+def test_a_flush_that_fails_is_logged_and_the_others_are_done(
     gs: ModuleType, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Failing(Holding):

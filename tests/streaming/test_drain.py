@@ -1,4 +1,4 @@
-"""A server that is to stop: its open streams end whole, in time, and new ones are refused."""
+"""A drain: open streams end whole and in time, and new requests are refused."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from real_servers import SECONDS
 
 
 class Idle:
-    """A source that says one thing and then waits for ever."""
+    """A source that yields one item and then waits for ever."""
 
     def __init__(self) -> None:
         self.closed = 0
@@ -63,7 +63,7 @@ def test_idle_streams_end_whole_with_a_retry_hint_and_without_done(
     run(main())
 
 
-def test_an_answer_that_is_being_given_may_be_finished(gs: ModuleType, run: Run) -> None:
+def test_a_source_that_is_yielding_may_finish(gs: ModuleType, run: Run) -> None:
     async def main() -> None:
         go_on = asyncio.Event()
 
@@ -87,7 +87,7 @@ def test_an_answer_that_is_being_given_may_be_finished(gs: ModuleType, run: Run)
     run(main())
 
 
-def test_no_grace_ends_everything_and_a_second_call_shortens_the_first(
+def test_a_grace_of_zero_ends_everything_and_a_second_call_shortens_the_first(
     gs: ModuleType, run: Run
 ) -> None:
     async def main() -> None:
@@ -100,7 +100,7 @@ def test_no_grace_ends_everything_and_a_second_call_shortens_the_first(
     run(main())
 
 
-def test_what_was_yielded_is_sent_before_the_end(gs: ModuleType, run: Run) -> None:
+def test_held_items_are_sent_before_the_end(gs: ModuleType, run: Run) -> None:
     async def main() -> None:
         options = gs.SSEOptions(flush_after_write=False, flush_interval=60.0)
         more: asyncio.Queue[str] = asyncio.Queue()
@@ -140,7 +140,7 @@ def test_a_send_that_hangs_is_broken_off_after_the_grace_time(gs: ModuleType, ru
     run(main())
 
 
-def test_a_source_that_yields_on_when_it_is_cancelled_says_nothing_more(
+def test_items_yielded_after_the_cancellation_are_not_sent(
     gs: ModuleType, run: Run
 ) -> None:
     async def main() -> None:
@@ -164,7 +164,7 @@ def test_a_source_that_yields_on_when_it_is_cancelled_says_nothing_more(
     run(main())
 
 
-def test_what_a_source_raises_while_it_is_ended_is_logged(
+def test_an_exception_in_the_clean_up_of_a_drained_source_is_logged(
     gs: ModuleType, run: Run, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def main() -> None:
@@ -191,7 +191,7 @@ def test_what_a_source_raises_while_it_is_ended_is_logged(
     assert "in cleanup" in caplog.text
 
 
-def test_a_source_may_ask_also_in_its_helper_thread(gs: ModuleType, run: Run) -> None:
+def test_a_source_may_call_draining_in_its_helper_thread(gs: ModuleType, run: Run) -> None:
     async def main() -> None:
         asked, go_on = threading.Event(), threading.Event()
         answers = []
@@ -218,7 +218,7 @@ def test_a_source_may_ask_also_in_its_helper_thread(gs: ModuleType, run: Run) ->
     run(main())
 
 
-def test_new_requests_get_503_and_when_to_come_again(gs: ModuleType, run: Run) -> None:
+def test_new_requests_get_503_and_retry_after(gs: ModuleType, run: Run) -> None:
     async def main() -> None:
         source, outcomes = Idle(), []
         response = gs.asgi.SSEResponse(source(), on_close=outcomes.append)
@@ -242,7 +242,7 @@ def test_new_requests_get_503_and_when_to_come_again(gs: ModuleType, run: Run) -
     run(main())
 
 
-def test_an_iterator_that_is_begun_meanwhile_ends_at_once(gs: ModuleType, run: Run) -> None:
+def test_an_iterator_begun_during_a_drain_ends_at_once(gs: ModuleType, run: Run) -> None:
     async def main() -> None:
         gs.drain(SECONDS, retry_ms=5)
         assert [chunk async for chunk in gs.sse(Idle()())] == [PRELUDE + b"retry: 5\n"]
@@ -251,7 +251,7 @@ def test_an_iterator_that_is_begun_meanwhile_ends_at_once(gs: ModuleType, run: R
     run(main())
 
 
-def test_each_loop_is_drained_by_itself(gs: ModuleType, run: Run) -> None:
+def test_a_drain_concerns_one_loop_only(gs: ModuleType, run: Run) -> None:
     async def main() -> None:
         _, _, serving = await open_streams(gs, 1)
 
@@ -278,7 +278,7 @@ def test_each_loop_is_drained_by_itself(gs: ModuleType, run: Run) -> None:
         ({"retry_ms": 1.5}, "retry_ms"),
     ],
 )
-def test_what_is_no_time_is_refused(
+def test_wrong_times_are_refused(
     gs: ModuleType, run: Run, arguments: dict[str, Any], named: str
 ) -> None:
     async def main() -> None:
@@ -291,13 +291,13 @@ def test_what_is_no_time_is_refused(
     run(main())
 
 
-def test_without_a_loop_there_is_nothing_to_drain(gs: ModuleType) -> None:
+def test_drain_without_a_running_loop_is_a_runtime_error(gs: ModuleType) -> None:
     assert not gs.draining()
     with pytest.raises(RuntimeError):
         gs.drain(0)
 
 
-def test_the_handler_that_stood_before_is_called_and_comes_back(gs: ModuleType, run: Run) -> None:
+def test_the_former_handler_is_called_and_restored(gs: ModuleType, run: Run) -> None:
     heard = []
 
     def handler(number: int, _: Any) -> None:

@@ -1,4 +1,4 @@
-"""In which order a drain ends streams, on a loop whose time is the test's; and whom it refuses."""
+"""The order in which a drain ends streams, on a simulated loop, and the requests it refuses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Timer:
 
 
 class Loop:
-    """An event loop that has nothing but timers, and goes on when it is told to."""
+    """An event loop with timers only, which advances when the test says so."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -43,7 +43,7 @@ class Loop:
         return [each for each in self.timers if not each.cancelled]
 
     def go_on(self) -> None:
-        """Go to the next timer."""
+        """Advance to the next timer and call it."""
         timer = min(self.set, key=lambda each: each.when)
         timer.cancelled = True
         self.now = timer.when
@@ -51,7 +51,7 @@ class Loop:
 
 
 class Open:
-    """An open stream, as a drain sees it; it leaves as soon as it is ended.
+    """An open stream, as a drain uses it; it leaves as soon as it is ended.
 
     One that was silent for less than a second goes on speaking at that rate.
     """
@@ -67,10 +67,10 @@ class Open:
         return self._since if self._silent_for > 1 else float(self._registry.timer.now)
 
     def drain_begins(self, grace: float) -> None:
-        """Take note: there is nothing to do."""
+        """Do nothing."""
 
     def drain_is_cancelled(self) -> None:
-        """Take note, too."""
+        """Do nothing."""
 
     def drain(self, retry_ms: int | None) -> None:
         self.ended_at = self._registry.timer.now
@@ -81,7 +81,7 @@ class Open:
 
 
 def drained(gs: ModuleType, silences: list[float], grace: float = 4.0) -> list[float]:
-    """Drain streams that have been silent for so long; give the seconds after which each ended."""
+    """Drain streams by their seconds of silence. Return the seconds after which each ended."""
     loop = Loop()
     registry = gs.streaming.open_streams.OpenStreams(loop)
     streams = [Open(registry, each) for each in silences]
@@ -98,7 +98,7 @@ def test_idle_streams_end_at_once_and_answers_in_the_last_quarter(gs: ModuleType
     assert all(3 < ends[each] <= 4 for each in (0, 3))
 
 
-def test_one_that_falls_silent_meanwhile_ends_as_soon_as_it_is_idle(gs: ModuleType) -> None:
+def test_a_stream_that_falls_silent_during_a_drain_ends_once_it_is_idle(gs: ModuleType) -> None:
     assert drained(gs, [1.5]) == pytest.approx([0.5], abs=0.1)
 
 
@@ -113,25 +113,25 @@ def test_more_than_a_hundred_are_spread_the_longest_silence_first(gs: ModuleType
     assert at_same_time <= 4
 
 
-def test_so_are_those_that_fall_silent_together(gs: ModuleType) -> None:
+def test_streams_that_fall_silent_together_are_spread_too(gs: ModuleType) -> None:
     ends = drained(gs, [1.5] * 101)
     assert min(ends) >= 0.5
     assert len(set(ends)) > 20
     assert max(ends) <= 3
 
 
-def test_without_grace_time_any_number_ends_at_once(gs: ModuleType) -> None:
+def test_with_a_grace_of_zero_any_number_ends_at_once(gs: ModuleType) -> None:
     assert drained(gs, [*[200.0] * 500, 0.1], 0.0) == [0] * 501
 
 
-def test_with_no_open_stream_a_drain_is_over_at_once(gs: ModuleType) -> None:
+def test_a_drain_without_open_streams_has_ended_at_once(gs: ModuleType) -> None:
     loop = Loop()
     ended = gs.streaming.open_streams.OpenStreams(loop).drain(60.0, None)
     assert ended.ended.is_set()
     assert not loop.set
 
 
-def test_a_stream_is_silent_since_its_last_event_whatever_heartbeats_went_out(
+def test_heartbeats_do_not_end_the_silence_of_a_stream(
     gs: ModuleType, run: Run
 ) -> None:
     class Beating(Connection):
@@ -168,7 +168,7 @@ def test_a_stream_is_silent_since_its_last_event_whatever_heartbeats_went_out(
 
 
 async def answered(app: Any, **scope: Any) -> tuple[int, dict[bytes, bytes]]:
-    """Ask an app; give status and headers."""
+    """Call an app. Return status and headers."""
     sent: list[Any] = []
 
     async def receive() -> Any:
@@ -192,17 +192,17 @@ EVENT_SOURCE = {"method": "GET", "headers": accepting("text/event-stream")}
 
 
 class Nobody:
-    """A provider that is not to be asked."""
+    """A provider that must not be called."""
 
     def stream_text(self, request: object) -> Any:
         raise AssertionError(request)
 
 
 def apps(gs: ModuleType) -> dict[str, Any]:
-    """Make an app of each kind, each for one request."""
+    """Return an app of each kind, each for one request."""
 
     async def source() -> AsyncIterator[str]:
-        raise AssertionError("nobody reads this")
+        raise AssertionError("this must not be read")
         yield ""
 
     def prepare(request: object) -> object:
@@ -222,7 +222,7 @@ def apps(gs: ModuleType) -> dict[str, Any]:
     [((60.0, 700), b"700"), ((60.0, None), b"60000"), ((0.0, None), b"1000"), ((0.0, 0), b"0"),
      ((0.0, 2**63 - 1), b"9223372036854775807")],
 )  # fmt: skip
-def test_an_event_source_is_told_when_to_come_back(
+def test_an_event_source_gets_a_reconnection_time(
     gs: ModuleType, run: Run, drain: tuple[float, Any], expected: bytes
 ) -> None:
     async def main() -> None:
@@ -237,7 +237,7 @@ def test_an_event_source_is_told_when_to_come_back(
     run(main())
 
 
-def test_a_rounding_error_makes_no_second_more(gs: ModuleType) -> None:
+def test_a_rounding_error_adds_no_second_to_retry_after(gs: ModuleType) -> None:
     now = 1000.003
     assert now + 60 - now > 60
     timer = SimpleNamespace(time=lambda: now, create_event=object)
@@ -257,7 +257,7 @@ def test_a_rounding_error_makes_no_second_more(gs: ModuleType) -> None:
         ({"method": "GET", "headers": accepting("text/event-stream;q=0")}, ["sse"]),
     ],
 )
-def test_what_does_not_reconnect_by_itself_gets_503(
+def test_clients_that_do_not_reconnect_by_themselves_get_503(
     gs: ModuleType, run: Run, scope: Any, names: list[str]
 ) -> None:
     async def main() -> None:
@@ -291,7 +291,7 @@ def test_a_drain_that_is_cancelled_serves_again(gs: ModuleType, run: Run) -> Non
         await waiting
         assert not gs.draining()
         another = gs.drain(10.0)
-        ended.cancel()  # is over
+        ended.cancel()  # a drain that has ended: no effect
         assert gs.draining()
         another.cancel()
         assert not serving.done()
@@ -306,7 +306,7 @@ async def iter_once() -> AsyncIterator[str]:
     yield "once"
 
 
-def test_a_handler_refuses_while_streams_are_drained_and_asks_nobody(
+def test_a_handler_refuses_during_a_drain_and_calls_no_provider(
     gs: ModuleType, run: Run
 ) -> None:
     async def main() -> None:
@@ -320,7 +320,7 @@ def test_a_handler_refuses_while_streams_are_drained_and_asks_nobody(
     run(main())
 
 
-def test_the_face_for_starlette_refuses_while_streams_are_drained(run: Run) -> None:
+def test_the_responses_for_starlette_refuse_during_a_drain(run: Run) -> None:
     pytest.importorskip("starlette")
     from starlette.applications import Starlette
     from starlette.routing import Route
@@ -334,7 +334,7 @@ def test_the_face_for_starlette_refuses_while_streams_are_drained(run: Run) -> N
             return self
 
         async def __anext__(self) -> str:
-            raise AssertionError("nobody reads this")
+            raise AssertionError("this must not be read")
 
         async def aclose(self) -> None:
             closed.append("source")

@@ -1,4 +1,4 @@
-"""What one's own source does wrong: its status, and the line of the log that names it."""
+"""Mistakes in a source: the status of the response, and the line in the log that names them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def served(response: Any, **scope: Any) -> Connection:
     return await Connection(path="/chat", **scope).serve(response)
 
 
-def test_a_mistake_before_the_first_byte_is_500_and_named(
+def test_a_mistake_before_the_first_byte_is_500_and_logged(
     gs: ModuleType, caplog: pytest.LogCaptureFixture
 ) -> None:
     shown = asyncio.run(served(gs.asgi.SSEResponse(own_objects_async()))).status
@@ -55,7 +55,7 @@ def test_a_mistake_before_the_first_byte_is_500_and_named(
         assert message.endswith(MEND)
 
 
-def test_a_mistake_after_the_first_byte_and_without_a_request_is_named_too(
+def test_a_mistake_after_the_first_byte_and_without_a_request_is_logged_too(
     gs: ModuleType, caplog: pytest.LogCaptureFixture
 ) -> None:
     response = gs.asgi.SSEResponse(fails_later(ValueError("hidden")))
@@ -65,13 +65,13 @@ def test_a_mistake_after_the_first_byte_and_without_a_request_is_named_too(
     first, second = [record.getMessage() for record in caplog.records]
     assert "the source fails_later (" in first
     assert " failed in GET '/chat', endpoint own_objects (" in first
-    assert "hidden" not in first  # it stands in the traceback
+    assert "hidden" not in first  # it is in the traceback
     assert "hidden" in caplog.text
     assert "the source own_objects (" in second
     assert second.endswith(MEND)
 
 
-def test_lists_and_unsafe_paths_are_shown_well(
+def test_lists_and_unsafe_paths_are_readable_in_the_log(
     gs: ModuleType, caplog: pytest.LogCaptureFixture
 ) -> None:
     connection = Connection(path="/a\n" + "x" * 500)
@@ -82,7 +82,7 @@ def test_lists_and_unsafe_paths_are_shown_well(
     assert len(message) < 500
 
 
-def test_a_providers_failure_is_502_whatever_it_is(gs: ModuleType) -> None:
+def test_any_failure_of_a_provider_is_502(gs: ModuleType) -> None:
     class Provider:
         async def stream_text(self, _: Any) -> Any:
             yield {"mine": 1}
@@ -93,7 +93,7 @@ def test_a_providers_failure_is_502_whatever_it_is(gs: ModuleType) -> None:
     assert ask_wsgi(handler)[0] == "502 Bad Gateway"
 
 
-def test_a_payload_that_json_cannot_say_is_named_with_its_hook(
+def test_a_payload_that_json_cannot_encode_is_logged_with_its_hook(
     gs: ModuleType, caplog: pytest.LogCaptureFixture
 ) -> None:
     def balance() -> Iterator[Any]:
@@ -151,7 +151,7 @@ def test_a_configuration_after_the_import_does_not_silence_the_log() -> None:
     assert "told by the provider" in done.stdout
 
 
-def test_importing_makes_no_logger() -> None:
+def test_importing_creates_no_logger() -> None:
     program = """if True:
         import logging, gaistream.asgi, gaistream.wsgi, gaistream.providers.openai
         print([name for name in logging.root.manager.loggerDict if "gaistream" in name])
@@ -160,7 +160,7 @@ def test_importing_makes_no_logger() -> None:
     assert done.stdout == "[]\n", done.stderr
 
 
-def test_the_logger_is_the_one_of_its_name() -> None:
+def test_the_logger_has_the_documented_name() -> None:
     from gaistream._log import log
 
     assert log.handlers is logging.getLogger("gaistream").handlers

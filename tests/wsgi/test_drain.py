@@ -1,4 +1,4 @@
-"""Streams of WSGI when their server is to stop: they end whole, and new ones are refused."""
+"""A drain of WSGI: open streams end whole, and new requests are refused."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RETRY = b"retry: 700\n"
 
 @pytest.fixture(autouse=True)
 def streams(gs: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The process's open streams: those of this test, for a drain is for good."""
+    """The open streams of the process: a registry for this test only, because a drain stays."""
     streams = gs.streaming.thread_streams.ThreadStreams()
     monkeypatch.setattr(gs.streaming.thread_streams, "in_threads", streams)
     yield streams
@@ -30,7 +30,7 @@ def streams(gs: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 class Served(threading.Thread):
-    """A server's thread, which serves one response and takes its chunks one by one."""
+    """A server's thread, which serves one response chunk by chunk."""
 
     def __init__(self, app: Any, method: str = "GET", **environ: str) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class Served(threading.Thread):
 
 
 class Source:
-    """A sync source that yields when it is told to."""
+    """A sync source that yields when the test lets it."""
 
     def __init__(self) -> None:
         self._told = threading.Semaphore(0)
@@ -103,7 +103,7 @@ def test_a_sync_source_is_ended_at_its_next_yield(gs: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("kind", ["async", "helper thread"])
-def test_one_on_a_loop_of_its_own_is_ended_while_its_source_waits(
+def test_a_stream_on_its_own_loop_is_ended_while_its_source_waits(
     gs: ModuleType, kind: str
 ) -> None:
     source, outcomes = Source(), []
@@ -123,7 +123,7 @@ def test_one_on_a_loop_of_its_own_is_ended_while_its_source_waits(
         until(lambda: source.closed == 1)
 
 
-def test_many_end_within_the_grace_time_by_the_timetable_of_a_loop(gs: ModuleType) -> None:
+def test_many_streams_end_within_the_grace_time(gs: ModuleType) -> None:
     served = [Served(gs.wsgi.NDJSONResponse(idle())) for _ in range(8)]
     for each in served:
         each.until(b'"a"')
@@ -133,7 +133,7 @@ def test_many_end_within_the_grace_time_by_the_timetable_of_a_loop(gs: ModuleTyp
     assert bodies == {b'{"type":"text_delta","text":"a"}\n'}
 
 
-def test_an_answer_may_be_finished_within_the_grace_time(gs: ModuleType) -> None:
+def test_a_source_may_finish_within_the_grace_time(gs: ModuleType) -> None:
     go_on, outcomes = threading.Event(), []
 
     def source() -> Iterator[str]:
@@ -159,7 +159,7 @@ def test_a_second_drain_shortens_the_first(gs: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
-def test_a_source_may_ask_and_say_its_last_words(gs: ModuleType, kind: str) -> None:
+def test_a_source_may_call_draining_and_yield_its_last_items(gs: ModuleType, kind: str) -> None:
     asked = threading.Event()
     answers = []
 
@@ -186,7 +186,7 @@ def test_a_source_may_ask_and_say_its_last_words(gs: ModuleType, kind: str) -> N
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
-def test_new_responses_get_503_and_when_to_come_again(gs: ModuleType, kind: str) -> None:
+def test_new_responses_get_503_and_retry_after(gs: ModuleType, kind: str) -> None:
     gs.wsgi.drain(3.0, retry_ms=1500)
     source, outcomes = Source(), []
     stream = source() if kind == "sync" else idle()
@@ -199,7 +199,7 @@ def test_new_responses_get_503_and_when_to_come_again(gs: ModuleType, kind: str)
 
 
 @pytest.mark.parametrize("kind", ["response", "sse_handler", "event_handler"])
-def test_an_event_source_is_told_when_to_come_back(gs: ModuleType, kind: str) -> None:
+def test_an_event_source_gets_a_reconnection_time(gs: ModuleType, kind: str) -> None:
     gs.wsgi.drain(3.0, retry_ms=700)
     for format_, method in (("sse", "GET"), ("sse", "POST"), ("ndjson", "GET")):
         source = Source()
@@ -220,7 +220,7 @@ def test_an_event_source_is_told_when_to_come_back(gs: ModuleType, kind: str) ->
 
 
 class Nobody:
-    """A provider that is not to be asked."""
+    """A provider that must not be called."""
 
     def stream_text(self, request: object) -> Any:
         raise AssertionError(request)
@@ -247,7 +247,7 @@ def test_a_drain_that_is_cancelled_serves_again(gs: ModuleType) -> None:
     served.whole()
 
 
-def test_a_handler_refuses_and_asks_nobody_but_answers_preflights(gs: ModuleType) -> None:
+def test_a_handler_refuses_but_answers_preflights_and_calls_no_provider(gs: ModuleType) -> None:
     gs.wsgi.drain(0, retry_ms=7000)
     for make in (gs.wsgi.sse_handler, gs.wsgi.ndjson_handler, gs.wsgi.event_handler):
         app = make(Nobody(), lambda request: request)
@@ -259,7 +259,7 @@ def test_a_handler_refuses_and_asks_nobody_but_answers_preflights(gs: ModuleType
         assert preflight.status[:3] == "204"
 
 
-def test_the_iterators_for_frameworks_are_ended_too(gs: ModuleType) -> None:
+def test_the_iterators_sse_and_ndjson_are_ended_too(gs: ModuleType) -> None:
     source = Source()
     source.go_on(3)
     chunks = gs.sse(source())
@@ -271,7 +271,7 @@ def test_the_iterators_for_frameworks_are_ended_too(gs: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
-def test_a_stream_that_was_left_is_not_known_any_more(
+def test_a_closed_or_dropped_stream_leaves_the_registry(
     gs: ModuleType, streams: Any, kind: str
 ) -> None:
     source = Source()
@@ -292,7 +292,7 @@ def test_a_stream_that_was_left_is_not_known_any_more(
     ("arguments", "named"),
     [({"grace": -1}, "grace"), ({"grace": None}, "grace"), ({"retry_ms": 1.5}, "retry_ms")],
 )
-def test_what_is_no_time_is_refused(
+def test_wrong_times_are_refused(
     gs: ModuleType, arguments: dict[str, Any], named: str
 ) -> None:
     for call in (gs.wsgi.drain, gs.wsgi.drain_on_signals):
@@ -301,7 +301,7 @@ def test_what_is_no_time_is_refused(
     assert not gs.draining()
 
 
-def test_a_signal_drains_and_the_handler_that_stood_before_is_called(gs: ModuleType) -> None:
+def test_a_signal_drains_and_the_former_handler_is_called(gs: ModuleType) -> None:
     heard: list[int] = []
     before = {
         signal.SIGTERM: signal.signal(signal.SIGTERM, lambda number, _: heard.append(number)),
@@ -338,7 +338,7 @@ def test_a_second_signal_ends_everything_at_once(gs: ModuleType) -> None:
 def test_an_async_source_in_the_main_thread_is_ended_as_configured(
     gs: ModuleType, configured: bool
 ) -> None:
-    """A sync worker of gunicorn serves there."""
+    """A sync worker of gunicorn serves in the main thread."""
     before = {each: signal.signal(each, lambda *_: None) for each in (15, 2)}
     try:
         if configured:
@@ -376,7 +376,7 @@ while True:
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
-def test_the_signal_ends_the_process_also_where_drains_were_installed_twice(name: str) -> None:
+def test_the_signal_ends_the_process_also_if_drains_were_installed_twice(name: str) -> None:
     ran = subprocess.run(
         [sys.executable, "-c", TWICE.format(name=name)], text=True, capture_output=True,
         timeout=SECONDS, check=False,
