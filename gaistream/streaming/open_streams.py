@@ -80,6 +80,8 @@ class OpenStreams:
 
     def enter(self, stream: OpenStream) -> None:
         """Add a stream; during a drain it is ended at once."""
+        if not self.streams:
+            self._first_enters()
         self.streams.add(stream)
         if self.draining is not None:
             self.draining.end(stream)
@@ -87,8 +89,16 @@ class OpenStreams:
     def leave(self, stream: OpenStream) -> None:
         """Remove a stream, if it is there."""
         self.streams.discard(stream)
+        if not self.streams:
+            self._last_left()
         if self.draining is not None:
             self.draining.left()
+
+    def _first_enters(self) -> None:
+        """Do nothing; for subclasses."""
+
+    def _last_left(self) -> None:
+        """Do nothing; for subclasses."""
 
     def drain(self, grace: float, retry_ms: int | None) -> Drain:
         """Begin a drain, or shorten the one that has begun."""
@@ -140,17 +150,11 @@ class LoopStreams(OpenStreams):
         super().__init__(loop)
         self.loop = loop
 
-    def enter(self, stream: OpenStream) -> None:
-        """Add a stream. The first one begins the watch for signals."""
-        if not self.streams:
-            server_signals.watch(self)
-        super().enter(stream)
+    def _first_enters(self) -> None:
+        server_signals.watch(self)
 
-    def leave(self, stream: OpenStream) -> None:
-        """Remove a stream, if it is there. The last one ends the watch for signals."""
-        super().leave(stream)
-        if not self.streams:
-            server_signals.unwatch(self)
+    def _last_left(self) -> None:
+        server_signals.unwatch(self)
 
 
 class Drain:
