@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 
 import pytest
 from command_line import run as command
@@ -105,10 +106,12 @@ def keeps(chunk):
     """Answer two requests on one connection: the client is to keep it."""
 
     def step(connection):
-        body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(chunk), chunk)
+        body = b"%x\r\n%b\r\n" % (len(chunk), chunk)
         head = HEAD.replace(b"Connection: close", b"Transfer-Encoding: chunked")
         for last in (False, True):
             connection.sendall(head + body)
+            time.sleep(0.02)  # the end of the body comes after the client has read the event
+            connection.sendall(b"0\r\n\r\n")
             assert last or connection.recv(65536).startswith(b"GET")
 
     return step
@@ -121,10 +124,12 @@ def test_a_client_of_the_callers_keeps_its_connection_after_the_last_event(http_
 
 
 def test_so_does_an_asynchronous_client(http_library):
+    settings = {"reconnect": FAST, "open_timeout": SECONDS, "read_timeout": SECONDS}
+
     async def reading(url):
         async with http_library.AsyncClient() as client:
             for _ in range(2):
-                async with aconnect_sse(url, client=client) as events:
+                async with aconnect_sse(url, client=client, **settings) as events:
                     assert [event.data async for event in events] == ["{}"]
 
     with scripted(keeps(b"event: done\ndata: {}\n\n")) as server:

@@ -46,7 +46,7 @@ def test_a_reader_that_stops_closes_the_connection(
 
 
 def test_a_callers_client_keeps_its_connection_between_requests(service: Service) -> None:
-    service.reply = service.streaming(body_of(STOP, DONE))
+    service.reply = service.streaming(body_of(STOP, DONE), end="later")
 
     async def twice(client: httpx.AsyncClient | None) -> None:
         provider = provider_of(service, client=client)

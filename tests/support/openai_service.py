@@ -54,7 +54,7 @@ class Service(uvicorn.Server):
         headers: dict[str, str] | None = None,
         end: str = "well",
     ) -> Reply:
-        """Return a reply of these pieces, which then ends `well`, `breaks` off or `waits`."""
+        """Return a reply of these pieces that ends `well` or `later`, `breaks` off or `waits`."""
         fields = {"content-type": "text/event-stream"} | (headers or {})
         raw = [(name.encode(), value.encode()) for name, value in fields.items()]
 
@@ -64,6 +64,8 @@ class Service(uvicorn.Server):
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
             if end == "breaks":
                 raise ConnectionError
+            if end == "later":
+                await asyncio.sleep(0.02)  # after the client has read the last piece
             if end == "waits":
                 await self.wait_for_disconnect(send, receive)
             await send({"type": "http.response.body"})
