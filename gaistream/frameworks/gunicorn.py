@@ -98,7 +98,7 @@ class ASGIWorker(DrainingWorker, _ASGIWorker):
         self.loop.call_soon(self._drain_on_signals)  # as soon as it runs
 
     def _drain_on_signals(self) -> None:
-        """Have signals begin the drain at once: the worker itself looks once a second."""
+        """Begin the drain at the signal: the worker itself checks only once a second."""
         context = drain_on_signals(self._allowed_grace(), retry_ms=self.retry_ms)
         self._signals.enter_context(context)
 

@@ -1,8 +1,8 @@
 """Streams in a thread that may block: for sync sources, and for WSGI.
 
 `BlockingStream` runs a sync source in the caller's thread: one chunk per item, no heartbeats.
-`LoopStream` runs the engine on an own event loop in the caller's thread: for async sources, and for
-sync ones that need heartbeats and coalescing. Both are iterated for their bytes, and close the
+`LoopStream` runs the engine on its own event loop, in the caller's thread: for async sources, and
+for sync ones that need heartbeats and coalescing. Both are iterated for their bytes, and close the
 source in every outcome.
 """
 
@@ -170,7 +170,7 @@ class BlockingStream:
 
 
 class LoopStream:
-    """A stream of any source on an own event loop in the caller's thread. Belongs to one thread.
+    """A stream of any source on its own event loop, in the caller's thread. Belongs to one thread.
 
     Args:
         life: a stream that has not been started.

@@ -1,4 +1,4 @@
-"""The open streams of a process that run in threads, each in a thread of its own.
+"""The open streams of a process that run in threads, each in its own thread.
 
 WSGI servers run such streams, and so does a program that iterates `sse()` of a sync source. They
 are drained as those of an event loop are; the drain's timer is a thread that runs only while a
