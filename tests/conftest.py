@@ -117,6 +117,14 @@ def load_all() -> ModuleType:
         importlib.import_module(f"gaistream.{name}")
     for name in package.__all__:
         getattr(package, name)
+    for name in package.dialects.__all__:
+        getattr(package.dialects, name)
+    for name in package.dialects.NAMES:
+        dialect = package.dialects.find(name)
+        for format in dialect.writes:
+            dialect.writer(format)
+        for format in dialect.reads:
+            dialect.reader(format)
     return package
 
 

@@ -144,6 +144,52 @@ def test_what_is_loaded_later_is_what_the_type_checker_sees():
     assert seen == gaistream._MODULES
 
 
+STREAM = """if True:
+    import asyncio, gaistream
+    async def source():
+        yield ITEM
+    async def stream():
+        async for chunk in gaistream.sse(source(), dialect=NAME):
+            if chunk.endswith(b"\\n\\n") and len(chunk) > 9:
+                return
+    asyncio.run(stream())
+"""
+
+
+@pytest.mark.parametrize(("name", "item", "modules"), [
+    ("gai", "'a'", {"event_writer", "gai", "gai.from_dict", "gai.writer"}),
+    ("json", "{'a': 1}", {"json"}),
+    ("raw", "'a'", {"raw"}),
+])
+def test_a_stream_on_asyncio_loads_its_dialect_and_neither_readers_nor_other_loops(
+    name, item, modules
+):
+    program = STREAM.replace("ITEM", item).replace("NAME", repr(name))
+    loaded = loaded_by(program)
+    dialects = {"dialects", "dialects.base"} | {f"dialects.{module}" for module in modules}
+    assert {each for each in ours(loaded) if each.startswith("dialects")} == dialects
+    rooms = {each.partition(".")[0] for each in ours(loaded)}
+    assert rooms - {each.partition(".")[0] for each in CORE} <= {
+        "_log", "dialects", "events", "loops", "streaming", "writing",
+    }
+    assert {"trio", "anyio", "greenlet", "gevent"} & {
+        each.partition(".")[0] for each in loaded
+    } == set()
+    foreign_loops = {"loops.trio", "loops.trio_loop", "loops.greenlets", "streaming.greenlets"}
+    assert ours(loaded) & foreign_loops == set()
+
+
+@pytest.mark.parametrize(("use", "modules"), [
+    ("list(gaistream.read_events(b'', dialect='openai_chat'))",
+     {"openai_chat", "openai_chat.fields", "openai_chat.reader", "openai_chat.tool_calls"}),
+    ("list(gaistream.read_events(b''))", {"gai", "gai.from_dict", "gai.reader"}),
+])
+def test_a_stream_that_is_read_loads_a_reader_and_no_writer(use, modules):
+    loaded = ours(loaded_by(f"import gaistream; {use}"))
+    dialects = {"dialects", "dialects.base"} | {f"dialects.{module}" for module in modules}
+    assert {each for each in loaded if each.startswith("dialects")} == dialects
+
+
 def test_in_a_subinterpreter_that_cannot_load_the_core_the_warning_says_so():
     program = """
 import gaistream

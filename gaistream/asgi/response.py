@@ -12,7 +12,7 @@ from typing import Any, Final, Generic, Never, TypeVar
 
 from .._log import log
 from ..chat import Source
-from ..dialects import DialectName
+from ..dialects import AnyDialect
 from ..http.answer import PlainResponse, RaisedBy, answer_failure, drain_response
 from ..http.cors import CORSLike
 from ..http.headers import stream_headers
@@ -59,7 +59,7 @@ class StreamResponse:
         *,
         status: int = 200,
         headers: Mapping[str, str] | None = None,
-        dialect: DialectName = "gai",
+        dialect: AnyDialect = "gai",
         cors: CORSLike = "*",
         hold_headers: bool = False,
         on_close: Callable[[Outcome], Any] | None = None,
@@ -187,7 +187,7 @@ class _SourceResponse(StreamResponse, Generic[_Options]):
         *,
         status: int = 200,
         headers: Mapping[str, str] | None = None,
-        dialect: DialectName = "gai",
+        dialect: AnyDialect = "gai",
         cors: CORSLike = "*",
         send_timeout: float | None = 60,
         cleanup_timeout: float | None = CLEANUP_TIMEOUT,
@@ -229,7 +229,7 @@ class SSEResponse(_SourceResponse[SSEOptions]):
         options: SSEOptions, or None for the defaults.
         status: of the response, unless the source fails before its first event.
         headers: more headers; they replace those of the same name (Vary grows).
-        dialect: "gai"; "json": each item is one payload; "raw": each is a frame.
+        dialect: "gai"; "json": each item is a payload; "raw": each is a frame; or a Dialect.
         cors: "*", an origin, several origins, a gaistream.http.CORS, or None.
         send_timeout: seconds that one send may take before the stream ends as stalled; 0 or
             None: no limit.

@@ -1,11 +1,11 @@
-"""The command `gaistream`: the list of its commands, each imported when it is asked for.
+"""The command `gaistream`: the list of its subcommands, each imported when it is run.
 
-Guaranteed: a command needs only what it uses itself; where an extra is missing, that command says
-which, and the others work. A reader that goes early (`| head`) ends a command quietly; a stdin or
-stdout that is closed or full is one line and a status; a stderr that is changes no result.
+Guaranteed: a subcommand needs only its own extra. If that is missing, it names the extra, and the
+others work. A reader that leaves early (`| head`) ends a subcommand quietly. A closed or full stdin
+or stdout gives one line and a status; a closed or full stderr changes no result.
 
-How: a command stands in a file of `gaistream.cli` as `command`; here are only its name, the
-extra that it needs and the line that `--help` shows.
+How: a subcommand is the `command` of a module of its name in this package; this file has only the
+name, the extra and the line of `--help`.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from typing import Any, NoReturn
 
 from .. import __version__
 
-# name: (what it needs, what --help says)
+# name: (its extra, its line in --help)
 COMMANDS = {
-    "check": ("cli", "Say what is wrong with a stream: a capture, or a URL."),
+    "check": ("cli", "Find the faults of a stream: of a capture, or of a URL."),
     "convert": ("cli", "Convert between Server-Sent Events and NDJSON."),
     "demo": ("demo", "Serve the chat page."),
     "tail": ("cli", "Show the events of a URL as they come."),
 }
-UNUSABLE = 2  # as click says it of a wrong call
-INTERRUPTED = 130  # as a shell says it of Ctrl-C
-BROKEN_PIPE = 141  # what a shell says of a program that SIGPIPE has ended
+UNUSABLE = 2  # click's status for a wrong call
+INTERRUPTED = 130  # a shell's status after Ctrl-C
+BROKEN_PIPE = 141  # a shell's status after SIGPIPE
 
 
-def _need(what: str, error: ImportError, extra: str) -> NoReturn:
-    """Say which extra is missing, and end; one of our own is a fault, and raised."""
+def _need(name: str, error: ImportError, extra: str) -> NoReturn:
+    """Name the missing extra and exit; raise the error if a module of gaistream is missing."""
     missing = (error.name or "gaistream").partition(".")[0]
     if missing == "gaistream":
         raise error
-    print(f"{what} needs {missing}: pip install 'gaistream[{extra}]'", file=sys.stderr)
+    print(f"{name} needs {missing}: pip install 'gaistream[{extra}]'", file=sys.stderr)
     raise SystemExit(UNUSABLE) from None
 
 
@@ -49,14 +49,14 @@ except ImportError as error:
 
 
 class Commands(click.Group):
-    """A group whose commands are imported when they are asked for."""
+    """A group whose commands are imported when they are run."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """Give the names of all commands, those without their extra too."""
+        """Return the names of all commands, even if their extras are missing."""
         return sorted(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Import a command, or end the program where its extra is missing."""
+        """Import a command, or exit if its extra is missing."""
         if cmd_name not in COMMANDS:
             return None
         extra, _ = COMMANDS[cmd_name]
@@ -68,37 +68,36 @@ class Commands(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the table of commands without importing any."""
+        """Write the table of commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, COMMANDS[name][1]) for name in self.list_commands(ctx)])
 
     def make_context(self, *args: Any, **named: Any) -> click.Context:
-        """Read the arguments; `--version` and `--help` are written here."""
+        """Parse the arguments, and write `--version` and `--help`."""
         with _failures_as_status():
             return super().make_context(*args, **named)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command."""
         with _failures_as_status():
             return super().invoke(ctx)
 
 
 @contextlib.contextmanager
 def _failures_as_status() -> Iterator[None]:
-    """End an early reader, Ctrl-C and a full stdout with their status: click would with 1."""
+    """Exit with the status of an early reader, Ctrl-C or a full stdout; click exits with 1."""
     try:
         yield
     except BrokenPipeError:
         raise click.exceptions.Exit(BROKEN_PIPE) from None
     except KeyboardInterrupt:
         raise click.exceptions.Exit(INTERRUPTED) from None
-    except OSError as error:  # of stdout or stdin: a command handles the files that it opens
+    except OSError as error:  # of stdin or stdout: commands handle their own files
         print(f"Error: {error.strerror or error}", file=sys.stderr)
         raise click.exceptions.Exit(UNUSABLE) from None
 
 
 class _Stderr(io.FileIO):
-    """A stderr that never fails: a message that can't be written must change no result."""
+    """A stderr that never fails: a message that is not written must change no result."""
 
     def write(self, data: Any) -> int:
         with contextlib.suppress(OSError):
@@ -110,7 +109,7 @@ def _open_stderr() -> None:
     stderr = sys.__stderr__
     if stderr is None:  # it is closed
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - until the process ends
-    elif sys.stderr is stderr:  # nobody has put another in its place
+    elif sys.stderr is stderr:  # it was not replaced
         raw = io.BufferedWriter(_Stderr(stderr.fileno(), "w", closefd=False))
         sys.stderr = io.TextIOWrapper(raw, stderr.encoding, "backslashreplace", None, True)
 
@@ -122,7 +121,7 @@ def group() -> None:
 
 
 def main() -> None:
-    """Run the command, and exit with the status that it returns: None is 0."""
+    """Run the command, and exit with the status that it returns; None is 0."""
     _open_stderr()
     if sys.stdout is None:
         print("Error: stdout is closed", file=sys.stderr)
@@ -138,7 +137,7 @@ def main() -> None:
 
 
 def _flushed(status: int) -> int:
-    """Flush what was written; where it cannot be, the status says so, and the exit is quiet."""
+    """Flush stdout. Return the status, or the one for a stdout that failed."""
     try:
         sys.stdout.flush()
     except OSError as error:
@@ -147,6 +146,6 @@ def _flushed(status: int) -> int:
         elif not status:
             print(f"Error: {error.strerror}", file=sys.stderr)
             status = UNUSABLE
-        # else the interpreter would complain at its own flush
+        # or the interpreter's own flush would fail
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return status

@@ -1,36 +1,28 @@
-"""Between Server-Sent Events and NDJSON, chunk by chunk, in bounded memory. No input or output.
+"""Conversions between Server-Sent Events and NDJSON, chunk by chunk, in bounded memory.
 
-Three ways to say one in the other (`--dialect`), each with a pair of functions that are inverse as
-far as the other format can say what the one does:
+Each `--dialect` has a pair of functions that are inverse as far as both formats allow:
 
 envelope: a line is `{"event","data","id","retry"}`, data as text; only comments are lost.
 gai: the default protocol of gaistream, whose events have a shape in each format.
-json: the data of each event is a line, as it is; names, ids and retry are lost.
+json: the data of each event is a line, unchanged; names, ids and retry hints are lost.
 
-What is lost is counted, never passed over.
+Losses are counted, never hidden. No input or output.
 """
 
 from __future__ import annotations
 
-import json
+import json as stdlib_json
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
-from ..core import (
-    LineSplitter,
-    NDJSONDecoder,
-    ServerSentEvent,
-    SSEDecoder,
-    encode_sse,
-    read_json,
-)
-from ..core import json as _json
+from ..core import NDJSONDecoder, ServerSentEvent, SSEDecoder, encode_sse, json, read_json
 from ..dialects import create_reader
-from ..dialects.protocols import DONE
+from ..dialects.detect import END_MARKS
 from ..errors import EventTooLarge, FrameError, NDJSONError
 from ..events import Error, Event
 from ..writing.writer import encode_events
+from ._watch import Watch
 
 _ENVELOPE = {"event": str, "data": str, "id": str, "retry": int}
 _ESCAPES = tuple((code.encode(), b"\\u%04x" % ord(code)) for code in "\x85\u2028\u2029")
@@ -38,21 +30,22 @@ _KEPT = {"envelope": ("ids", "event names"), "gai": ("event names",), "json": ()
 
 
 class _WrongError(ValueError):
-    """An item is not what the dialect takes."""
+    """The dialect cannot convert an item."""
 
 
 class Conversion:
     """One conversion. Belongs to one task.
 
     Args:
-        source: "sse" or "ndjson"; the other one is written.
-        dialect: "envelope", "gai" or "json", as above.
+        source: "sse" or "ndjson", the input; the output is the other one.
+        dialect: "envelope", "gai" or "json".
 
     Attributes:
         count: events that were written.
-        lost: what could not be said in the other format, and how often; whole after `close`.
-        failure: why the input cannot be converted from here on; "" while it can.
-        wrong: what is wrong with input that could be read to its end; "" where nothing.
+        lost: the parts that the other format does not have, counted by name; complete after
+            `close`.
+        failure: the reason why the rest of the input cannot be converted; "" if it can.
+        wrong: the fault of input that was read to its end; "" if none.
     """
 
     def __init__(self, source: str, dialect: str) -> None:
@@ -68,45 +61,45 @@ class Conversion:
         loads: dict[str, Any] = {"json": _checked, "gai": self._reader.read, "envelope": read_json}
         self._lines = NDJSONDecoder(loads=loads[dialect])
         self._last_id = ""
-        self._retries = 0  # that were written
-        self._number = 0  # of the item
-        ways: dict[tuple[str, str], Callable[[Any], bytes]] = {
-            ("sse", "envelope"): self._enveloped,
+        self._retries = 0  # retry hints that were written
+        self._number = 0  # of the present item
+        converters: dict[tuple[str, str], Callable[[Any], bytes]] = {
+            ("sse", "envelope"): self._envelope_of_frame,
             ("sse", "gai"): self._event_of_frame,
-            ("sse", "json"): self._payload,
-            ("ndjson", "envelope"): self._opened,
+            ("sse", "json"): self._line_of_frame,
+            ("ndjson", "envelope"): self._frame_of_envelope,
             ("ndjson", "gai"): self._event_of_value,
-            ("ndjson", "json"): self._framed,
+            ("ndjson", "json"): self._frame_of_line,
         }
-        self._say = ways[source, dialect]
+        self._convert = converters[source, dialect]
 
     def feed(self, data: bytes) -> bytes:
-        """Take a chunk and give what it becomes; what comes before a failure is given."""
+        """Convert a chunk. Return the output, up to a failure if there is one."""
         if self._watch is None:
-            return self._said(lambda: self._lines.feed(data))
+            return self._output(lambda: self._lines.feed(data))
         self._watch.feed(data)
-        return self._said(lambda: self._sse.feed(data))
+        return self._output(lambda: self._sse.feed(data))
 
     def close(self) -> bytes:
-        """End the input, and give what was waiting for that."""
+        """Convert the end of the input. Return the rest of the output."""
         rest = b""
         if self._watch is None:
-            rest = self._said(self._lines.close)
+            rest = self._output(self._lines.close)
         else:
             self._watch.close()
             if self._watch.incomplete:
-                self.wrong = "the last event has no blank line behind it and was left out"
+                self.wrong = "the last event has no blank line after it and was left out"
             self.lost += self._watch.counts
             self.lost["retry hints"] -= self._retries
             for kept in _KEPT[self._dialect]:
                 del self.lost[kept]
-        self.lost = +self.lost  # without what is zero
+        self.lost = +self.lost  # without zeros
         if self._dialect == "gai" and not self.failure and not self.wrong and self._reader.close():
             self.wrong = "the stream ends without its done: it was cut"
         return rest
 
-    def _said(self, read: Callable[[], list[Any]]) -> bytes:
-        said: list[bytes] = []
+    def _output(self, read: Callable[[], list[Any]]) -> bytes:
+        output: list[bytes] = []
         items: list[Any] = []
         if self.failure:
             return b""
@@ -117,15 +110,15 @@ class Conversion:
         try:
             for item in items:
                 self._number += 1
-                said.append(self._say(item))
-                self.count += bool(said[-1])
+                output.append(self._convert(item))
+                self.count += bool(output[-1])
         except (_WrongError, UnicodeEncodeError) as error:
             self.failure = str(error)
-        return b"".join(said)
+        return b"".join(output)
 
     # ---- envelope ----
 
-    def _enveloped(self, event: ServerSentEvent) -> bytes:
+    def _envelope_of_frame(self, event: ServerSentEvent) -> bytes:
         line: dict[str, Any] = {}
         if event.event not in (None, "message"):
             line["event"] = event.event
@@ -137,12 +130,12 @@ class Conversion:
         if event.retry is not None:
             line["retry"] = event.retry
             self._retries += 1
-        return _json.dumps(line, newline=True)
+        return json.dumps(line, newline=True)
 
-    def _opened(self, line: Any) -> bytes:
+    def _frame_of_envelope(self, line: Any) -> bytes:
         if not isinstance(line, dict) or not line or line.keys() - _ENVELOPE.keys():
             raise _WrongError(
-                f"value {self._number} is no envelope, which has event, data, id and retry alone; "
+                f"value {self._number} is not an envelope, which has only event, data, id, retry; "
                 "--dialect gai and --dialect json take other lines"
             )
         for name, value in line.items():
@@ -163,7 +156,7 @@ class Conversion:
 
     def _event(self, feed: Callable[[Any], list[Any]], item: Any) -> bytes:
         if self._reader.ended:
-            self.wrong = "there are events behind the end of the stream, which were left out"
+            self.wrong = "there are events after the end of the stream, which were left out"
             return b""
         events = self._reader.mended(feed(item))
         if self._reader.ended and type(events[-1]) is Error:
@@ -177,10 +170,10 @@ class Conversion:
         return encode_events(events, self._target) if events else b""
 
     def _check_numbers(self, event: Event) -> None:
-        """Refuse NaN and infinities: a lenient reader takes them, and they would become null."""
+        """Refuse NaN and infinities, which the reader accepts, and which would become null."""
         fields = [getattr(event, name) for name in event.__match_args__]
         try:
-            json.dumps(fields, allow_nan=False, default=repr)
+            stdlib_json.dumps(fields, allow_nan=False, default=repr)
         except ValueError:
             raise _WrongError(
                 f"event {self._number} holds NaN or an infinity, which JSON cannot say"
@@ -188,57 +181,23 @@ class Conversion:
 
     # ---- json ----
 
-    def _payload(self, event: ServerSentEvent) -> bytes:
+    def _line_of_frame(self, event: ServerSentEvent) -> bytes:
         text = str(event.data)
         try:
             value = read_json(text, "replace")
         except ValueError:
-            if text.strip() == DONE:
-                self.lost[DONE] += 1
+            if (mark := text.strip()) in END_MARKS:
+                self.lost[mark] += 1
                 return b""
             raise _WrongError(
                 f"the data of event {self._number} is not JSON; --dialect envelope takes any"
             ) from None
         if "\n" in text:  # JSON on several lines
-            return _json.dumps(value, newline=True, errors="replace")
+            return json.dumps(value, newline=True, errors="replace")
         return _escaped(text.encode()) + b"\n"
 
-    def _framed(self, line: bytes) -> bytes:
+    def _frame_of_line(self, line: bytes) -> bytes:
         return encode_sse(_escaped(line.strip(b" \t")))
-
-
-class Watch:
-    """Counts the lines of SSE of which a decoder tells nothing, and sees how they end."""
-
-    _COUNTED: ClassVar = {
-        b"": "comments",
-        b"id": "ids",
-        b"retry": "retry hints",
-        b"event": "event names",
-    }
-
-    def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()
-        self.incomplete = False
-        self._splitter = LineSplitter(max_line_bytes=2**62)
-
-    def feed(self, data: bytes) -> None:
-        for line in self._splitter.feed(data):
-            self._line(line)
-
-    def close(self) -> None:
-        for line in self._splitter.close():
-            self._line(line)
-
-    def _line(self, line: bytes) -> None:
-        if not line:
-            self.incomplete = False
-        elif line.startswith((b"data:", b"\xef\xbb\xbfdata:")) or line == b"data":
-            self.incomplete = True
-        else:
-            name = self._COUNTED.get(line.partition(b":")[0])
-            if name is not None:
-                self.counts[name] += 1
 
 
 def _checked(line: bytes) -> bytes:
@@ -247,7 +206,7 @@ def _checked(line: bytes) -> bytes:
 
 
 def _escaped(line: bytes) -> bytes:
-    """Escape what some readers take for line ends; JSON has it in strings alone."""
+    """Escape the characters at which some readers split lines; JSON has them only in strings."""
     if not line.isascii():
         for raw, escape in _ESCAPES:
             line = line.replace(raw, escape)

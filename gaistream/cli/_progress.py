@@ -1,4 +1,4 @@
-"""How far a command is, shown on a terminal while it runs, and gone at its end."""
+"""A progress bar on a terminal, which is removed when the command ends."""
 
 from __future__ import annotations
 
@@ -28,37 +28,36 @@ Advance = Callable[[int, str], None]
 
 
 @contextlib.contextmanager
-def progress(shown: Console | None, total: int | None) -> Iterator[Advance]:
-    """Show progress, and yield a function that takes the bytes of a step and a word on all steps.
+def progress(screen: Console | None, total: int | None) -> Iterator[Advance]:
+    """Show progress, and yield a function that takes the bytes of a step and a text for the bar.
 
     Args:
-        shown: the console by which everything else is written meanwhile; None: show nothing.
-        total: bytes in all, for a bar; None if nobody knows. A small file has none.
+        screen: the console by which everything else is written meanwhile; None: show nothing.
+        total: the size in bytes; None if it is unknown. A small file has no bar.
     """
-    if shown is None or not shown.file.isatty() or (total is not None and total < _LARGE):
-        yield lambda _size, _word: None
+    if screen is None or not screen.file.isatty() or (total is not None and total < _LARGE):
+        yield lambda _size, _text: None
         return
-    words = TextColumn("{task.description}")
+    text = TextColumn("{task.description}")
     if total is None:
-        columns = [SpinnerColumn(), words, TimeElapsedColumn()]
+        columns = [SpinnerColumn(), text, TimeElapsedColumn()]
     else:
-        columns = [BarColumn(), DownloadColumn(), TimeRemainingColumn(), words]
-    with Progress(*columns, console=shown, transient=True) as bar:
+        columns = [BarColumn(), DownloadColumn(), TimeRemainingColumn(), text]
+    with Progress(*columns, console=screen, transient=True) as bar:
         task = bar.add_task("", total=total)
-        yield lambda size, word: bar.update(task, advance=size, description=word)
+        yield lambda size, text: bar.update(task, advance=size, description=text)
 
 
 def quiet_console(out: Console | None) -> Console | None:
-    """Return a console on which progress disturbs no output, or None if there is none.
+    """Return a console whose progress bar does not disturb the output, or None.
 
     Args:
-        out: the console by which all lines of the output are printed; None if something else
-            writes them.
+        out: the console that prints all output; None if something else writes it.
     """
     return out if sys.stdout.isatty() else console(stderr=True)
 
 
 def size_of(file: BinaryIO) -> int | None:
-    """Return the bytes of a file; None for a pipe or a terminal."""
-    about = os.fstat(file.fileno())
-    return about.st_size if stat.S_ISREG(about.st_mode) else None
+    """Return the size of a file; None for a pipe or a terminal."""
+    status = os.fstat(file.fileno())
+    return status.st_size if stat.S_ISREG(status.st_mode) else None

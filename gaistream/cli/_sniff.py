@@ -1,4 +1,4 @@
-"""Which format a file holds: by its name, else by its first bytes."""
+"""The format of a stream: by its content type, its file's name, or its first bytes."""
 
 from __future__ import annotations
 
@@ -8,33 +8,40 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from ..http.received import NDJSON_TYPES, media_type
 from ..reading.chunks import START_BYTES, not_text
 from ._terminal import UnusableError
 
+TYPES = {"text/event-stream": "sse", **dict.fromkeys(NDJSON_TYPES, "ndjson")}
 _SUFFIXES = {".ndjson": "ndjson", ".jsonl": "ndjson", ".sse": "sse"}
 _SIZE = 65536
 
 
+def format_of_type(content_type: str) -> str | None:
+    """Return the format of a content type, "sse" or "ndjson"; None if it has neither."""
+    return TYPES.get(media_type(content_type))
+
+
 def format_of_name(name: str) -> str | None:
-    """Give the format that a file's suffix names; None: it names none."""
+    """Return the format of a file's suffix; None if it has none."""
     return _SUFFIXES.get(Path(name).suffix.lower())
 
 
 def format_of_start(
-    file: BinaryIO, name: str, given: str | None = None
+    file: BinaryIO, name: str, format: str | None = None
 ) -> tuple[str, Iterator[bytes]]:
-    """Tell what a file holds, and give all of its chunks, as they come.
+    """Return the format of a file, and an iterator of all its chunks.
 
     Args:
         file: opened to read bytes.
         name: its name, whose suffix counts for more than its content.
-        given: "sse" or "ndjson", what the user says; it counts for most.
+        format: "sse" or "ndjson" if the user has said it, which counts for most.
 
     Raises:
         UnusableError: the file is not UTF-8, by its first bytes. Also while the chunks are read.
     """
     chunks = _of_text(iter(partial(file.read1, _SIZE), b""), name)  # type: ignore[attr-defined]
-    if known := given or format_of_name(name):
+    if known := format or format_of_name(name):
         return known, chunks
     start: list[bytes] = []  # never joined, for there may be much white space
     first = b""
@@ -43,12 +50,12 @@ def format_of_start(
         first = (chunk if start[1:] else chunk.removeprefix(b"\xef\xbb\xbf")).lstrip()[:1]
         if first:
             break
-    # an SSE line begins with a letter or a colon; what JSON values begin with besides is not usual
+    # SSE begins with a letter or a colon, and rows of NDJSON are objects or arrays
     return "ndjson" if first in (b"{", b"[") else "sse", itertools.chain(start, chunks)
 
 
 def _of_text(chunks: Iterator[bytes], name: str) -> Iterator[bytes]:
-    """Yield the chunks, the first of which has some bytes; UnusableError if they are no UTF-8."""
+    """Yield the chunks, the first of them long enough to tell. Raise UnusableError for UTF-16."""
     start = b""
     for chunk in chunks:
         start += chunk

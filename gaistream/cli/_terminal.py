@@ -1,8 +1,8 @@
-"""What the commands share at the terminal: text that cannot control it, colour, and statuses.
+"""The terminal of the commands: text that cannot control it, colour, and exit statuses.
 
-Guaranteed: the text of a server or a capture reaches a terminal without control characters (those
-that turn the direction of text included) and in one line, so that it can't forge another. There is
-no colour if stdout is no terminal, NO_COLOR is set, or TERM is dumb.
+Guaranteed: the text of a server or a capture reaches a terminal without control characters
+(including those that change the direction of text) and in one line: it cannot forge another one.
+There is no colour if stdout is not a terminal, NO_COLOR is set, or TERM is dumb.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ _CONTROLS = re.compile(
 
 
 class UnusableError(click.ClickException):
-    """The input cannot be opened, or the server cannot be asked: status 2."""
+    """The input cannot be opened, or the server does not serve the stream: status 2."""
 
     exit_code = UNUSABLE
 
     def __init__(self, message: str) -> None:
-        super().__init__(clean(message))  # click writes it as it is
+        super().__init__(clean(message))  # click writes it unchanged
 
 
 def console(stderr: bool = False) -> Console:
-    """Give the console of stdout or stderr, which wraps nothing and marks up nothing."""
+    """Return a console for stdout or stderr that neither wraps nor marks up text."""
     (sys.stderr if stderr else sys.stdout).reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
@@ -42,7 +42,7 @@ def clean(text: str) -> str:
 
 
 def show(out: Console, *parts: tuple[str, str]) -> None:
-    """Write a line at once, of pairs of text and style."""
+    """Write a line of pairs of text and style at once."""
     if out.is_terminal:
         out.print(Text.assemble(*((clean(text), style) for text, style in parts)))
     else:
@@ -51,7 +51,7 @@ def show(out: Console, *parts: tuple[str, str]) -> None:
 
 
 def show_json(out: Console, line: str) -> None:
-    """Write a line of JSON at once; on a terminal what would control it is escaped."""
+    """Write a line of JSON at once, with control characters escaped on a terminal."""
     if out.is_terminal:
         line = _CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", line)
     out.file.write(line + "\n")
@@ -59,7 +59,7 @@ def show_json(out: Console, line: str) -> None:
 
 
 def seconds(value: float) -> str:
-    """Write a time so that it can be read: 3.2 ms, 0.12 s, 61 s."""
+    """Return a time as people read it: 3.2 ms, 0.12 s, 61 s."""
     if value < 0.1:
         return f"{value * 1000:.1f} ms"
     return f"{value:.2f} s" if value < 10 else f"{value:.0f} s"
@@ -73,7 +73,7 @@ def stdin() -> BinaryIO:
 
 
 def open_input(name: str) -> BinaryIO:
-    """Open a file to read, or return stdin for `-`; both read bytes, as they come."""
+    """Open a file for reading bytes; `-` is stdin."""
     if name == "-":
         return stdin()
     try:

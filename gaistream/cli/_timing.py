@@ -1,4 +1,4 @@
-"""When the events of a stream came: what `tail` sums up. No input or output."""
+"""The timing of a stream's events, as `tail` sums it up. No input or output."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Timing:
         self.count = 0
 
     def event(self) -> float:
-        """Note an event, and give the seconds since the request."""
+        """Note an event. Return the seconds since the request."""
         now = self._now()
         if self._first is None:
             self._first = now
@@ -35,18 +35,18 @@ class Timing:
         return now - self._began
 
     def summary(self) -> str:
-        """Tell how many events came, when the first did, how fast they were, and the longest gap.
+        """Return the number of events, the time of the first one, their rate and the longest gap.
 
-        The rate is that of the events behind the first one, over the time that they took.
+        The rate is that of the events after the first one, over the time that they took.
         """
         events = f"{self.count} event{'s' * (self.count != 1)}"
-        said = [f"{events} in {seconds(self._now() - self._began)}"]
+        parts = [f"{events} in {seconds(self._now() - self._began)}"]
         if self._first is not None:
-            said.append(f"first after {seconds(self._first - self._began)}")
+            parts.append(f"first after {seconds(self._first - self._began)}")
         if self._first is not None and self._last > self._first:
-            said.append(f"{_plain((self.count - 1) / (self._last - self._first))} events/s")
-            said.append(f"longest gap {seconds(self._gap)}")
-        return ", ".join(said)
+            parts.append(f"{_plain((self.count - 1) / (self._last - self._first))} events/s")
+            parts.append(f"longest gap {seconds(self._gap)}")
+        return ", ".join(parts)
 
 
 def _plain(rate: float) -> str:

@@ -23,30 +23,30 @@ _FORMATS = click.Choice(["sse", "ndjson"])
 @click.command()
 @click.argument("source", default="-", metavar="[INPUT|-]")
 @click.argument("target", default="-", metavar="[OUTPUT|-]")
-@click.option("--from", "source_format", type=_FORMATS, help="What the input is, where unclear.")
-@click.option("--to", "target_format", type=_FORMATS, help="The other format, unless given.")
+@click.option("--from", "source_format", type=_FORMATS, help="The format of the input, if unclear.")
+@click.option("--to", "target_format", type=_FORMATS, help="The format of the output.")
 @click.option(
     "--dialect", default="envelope", show_default=True,
-    type=click.Choice(["envelope", "gai", "json"]), help="How a line says an event; see below.",
+    type=click.Choice(["envelope", "gai", "json"]), help="The shape of a line; see below.",
 )  # fmt: skip
-@click.option("-q", "--quiet", is_flag=True, help="No word of what was converted and lost.")
+@click.option("-q", "--quiet", is_flag=True, help="Do not report the conversion and its losses.")
 def command(
     source: str, target: str, source_format: str | None, target_format: str | None,
     dialect: str, quiet: bool,
 ) -> int:  # fmt: skip
     """Convert between Server-Sent Events and NDJSON.
 
-    INPUT and OUTPUT are files or - (stdin, stdout). Formats are known by suffix (.sse, .ndjson,
-    .jsonl), else by the first bytes.
+    INPUT and OUTPUT are files or - (stdin, stdout). The format of the input is that of its suffix
+    (.sse, .ndjson, .jsonl), else that of its first bytes; the output has the other one.
 
     \b
     Dialects:
-      envelope  {"event","data","id","retry"} a line; nothing but comments is lost
-      gai       the protocol of gaistream, as it is in each format
-      json      a line is the data of an event; names, ids and retry are lost
+      envelope  a line is {"event","data","id","retry"}; only comments are lost
+      gai       the protocol of gaistream, which has a shape in each format
+      json      a line is the data of an event; names, ids and retry hints are lost
 
-    What is lost is told on stderr. Status: 0 converted, 1 the input is not what it should be or was
-    cut (what could be converted is written), 2 a file cannot be read or written, 130 Ctrl-C.
+    Losses are reported on stderr. Status: 0 converted, 1 the input is wrong or was cut (the part
+    before that is converted), 2 a file cannot be read or written, 130 Ctrl-C.
     """
     if source == "-" and stdin().isatty() and target == "-":
         raise click.UsageError("there is no input: give a file, or pipe something in")
@@ -55,34 +55,35 @@ def command(
     with open_input(source) as file:
         format, chunks = format_of_start(file, source, source_format)
         other = "sse" if format == "ndjson" else "ndjson"
-        written = target_format or format_of_name(target) or other
-        if written == format:
+        output_format = target_format or format_of_name(target) or other
+        if output_format == format:
             raise click.UsageError(f"input and output are both {format}")
         conversion = Conversion(format, dialect)
         interrupted = False
         with _output(target) as out:
-            shown = quiet_console(None) if target == "-" else console(stderr=True)
+            screen = quiet_console(None) if target == "-" else console(stderr=True)
             try:
-                with progress(shown, size_of(file) or 0) as advance:
+                with progress(screen, size_of(file) or 0) as advance:
                     _convert(conversion, chunks, out, advance)
             except KeyboardInterrupt:
                 interrupted = True
-    _tell(conversion, format, quiet)
+    _report(conversion, format, quiet)
     if interrupted:
         return INTERRUPTED
     return WRONG if conversion.failure or conversion.wrong else OK
 
 
 def _is_same(source: str, target: str) -> bool:
-    """True if both are one file, by whatever name, or as stdin or stdout."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):  # not there; closed; None
-        came = stdin() if source == "-" else Path(source)
-        goes = sys.stdout if target == "-" else Path(target)
-        before, after = (
-            each.stat() if isinstance(each, Path) else os.fstat(each.fileno())
-            for each in (came, goes)
+    """Return True if both are one file, even under two names, or as stdin and stdout."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # missing; closed; None
+        files = (
+            stdin() if source == "-" else Path(source),
+            sys.stdout if target == "-" else Path(target),
         )
-        return stat.S_ISREG(before.st_mode) and os.path.samestat(before, after)
+        one, other = (
+            each.stat() if isinstance(each, Path) else os.fstat(each.fileno()) for each in files
+        )
+        return stat.S_ISREG(one.st_mode) and os.path.samestat(one, other)
     return False
 
 
@@ -111,20 +112,20 @@ def _convert(
 
 
 def _write(out: BinaryIO, data: bytes) -> None:
-    """Write at once: what comes through a pipe slowly must not wait."""
+    """Write at once: a slow pipe must not wait for more."""
     if not data:
         return
     out.write(data)
     out.flush()
 
 
-def _tell(conversion: Conversion, format: str, quiet: bool) -> None:
-    """Tell on stderr what was converted, what was lost, and what is wrong."""
-    lost = ", ".join(f"{what} ×{count}" for what, count in sorted(conversion.lost.items()))
+def _report(conversion: Conversion, format: str, quiet: bool) -> None:
+    """Report the conversion, its losses and faults on stderr."""
+    lost = ", ".join(f"{part} ×{count}" for part, count in sorted(conversion.lost.items()))
     events = f"{conversion.count} event{'s' * (conversion.count != 1)}"
-    told = f"{events} from {format}" + (f"; lost: {lost}" if lost else "; nothing was lost")
+    summary = f"{events} from {format}" + (f"; lost: {lost}" if lost else "; nothing was lost")
     errors = console(stderr=True)
     if not quiet:
-        show(errors, (told, "dim"))
+        show(errors, (summary, "dim"))
     if problem := conversion.failure or conversion.wrong:
         show(errors, ("wrong: ", "bold red"), (problem, ""))

@@ -21,7 +21,7 @@ from http import HTTPStatus
 from typing import Any, Literal, NoReturn
 
 from ..core import ServerSentEvent, SSEDecoder
-from ..dialects.protocols import Ending
+from ..dialects.detect import Detector
 from ..errors import (
     ClientError,
     ConnectionLost,
@@ -90,7 +90,7 @@ class Plan:
         self.ready: deque[ServerSentEvent] = deque()
         self._method, self._url = method, url
         self._policy, self._repeatable, self._redirects = policy, repeatable, redirects
-        self._is_last, self._limit = is_last or Ending().is_last, max_event_bytes
+        self._is_last, self._limit = is_last or Detector().is_last, max_event_bytes
         self._accept_encoding, self._strict = accept_encoding, strict_content_type
         self._now, self._wall, self._chance = now, wall, chance
         self._state: State = "connecting"

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from ..core import ServerSentEvent
-from ..dialects.protocols import Ending
+from ..dialects.detect import Detector
 from ..http.received import LONGEST_WAIT
 
 _LEAST_STEP = 0.1  # seconds: a shorter first delay grows as if it were this long
@@ -92,4 +92,4 @@ def ends_answer(event: ServerSentEvent) -> bool:
     and `.incomplete`, `RUN_FINISHED` and `RUN_ERROR`. A client without `is_last` recognises the
     protocol by the events before, and so ends at `finish` and `abort` of the AI SDK too.
     """
-    return Ending().is_last(event)
+    return Detector().is_last(event)

@@ -1,70 +1,114 @@
-"""How each protocol says an event: one file a protocol, one object a stream.
+"""Protocols of AI streams: how each is written, read and recognised.
 
-`create(name, format, options)` gives the object that a stream's frames ask. It has two templates
-for the hot events (or None), and says the others, the end and the failure; see base.py.
-`create_reader(name, format)` gives the object that makes events of a stream's frames.
+A dialect is one object with the interface of base.py. It has a module or folder of its name here,
+which is imported when the name is first used, and which loads a reader only for streams that are
+read. Wherever a name is taken, an object of your own subclass of `Dialect` is taken too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, TypeAlias
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from ..errors import FrameError
-from ..writing.options import NDJSONOptions, SSEOptions
-from .base import Dialect, EventStream
-from .gai import GaiNDJSON, GaiSSE
-from .gai_reader import GaiReader
-from .openai_chat import ChatCompletionsReader
-from .plain import PlainNDJSON, PlainSSE
-from .raw import RawNDJSON, RawSSE
+from .base import Dialect, DialectReader, DialectWriter, Frame
 
-__all__ = ["Dialect", "DialectName", "EventStream", "create", "create_reader"]
+if TYPE_CHECKING:
+    from .detect import Detector
+    from .event_writer import EventWriter
+
+__all__ = [
+    "AnyDialect", "Detector", "Dialect", "DialectName", "DialectReader", "DialectWriter",
+    "EventWriter", "Frame", "create_reader", "create_writer", "find", "find_writable",
+]  # fmt: skip
 
 DialectName: TypeAlias = Literal["gai", "json", "raw"]
-"""A dialect that a stream may be written in."""
+"""The name of a dialect that a stream may be written in."""
+AnyDialect: TypeAlias = DialectName | Dialect
+"""What a response, an encoder or a writer takes as `dialect=`."""
 
-_SSE: dict[str, Callable[[SSEOptions], Dialect]] = {
-    "gai": GaiSSE,
-    "json": PlainSSE,
-    "raw": RawSSE,
-}
-_NDJSON: dict[str, Callable[[NDJSONOptions], Dialect]] = {
-    "gai": GaiNDJSON,
-    "json": PlainNDJSON,
-    "raw": RawNDJSON,
-}
-_READERS: dict[str, dict[str, Callable[[], EventStream]]] = {
-    "sse": {"gai": GaiReader, "openai_chat": ChatCompletionsReader},
-    "ndjson": {"gai": GaiReader},
-}
+_LAZY = {"Detector": "detect", "EventWriter": "event_writer"}
+NAMES = ("gai", "json", "raw", "openai_chat")
+_found: dict[str, Dialect] = {}
 
 
-def create(name: DialectName, format: str, options: Any) -> Dialect:
-    """Make the dialect of one stream.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name not in _LAZY:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = globals()[name] = getattr(import_module(f".{_LAZY[name]}", __name__), name)
+        return found
+
+
+def find(dialect: str | Dialect) -> Dialect | None:
+    """Return the dialect of this name, importing its module, or the object itself; else None."""
+    if isinstance(dialect, str):
+        found = _found.get(dialect)
+        if found is None and dialect in NAMES:
+            found = _found[dialect] = import_module(f".{dialect}", __name__).dialect
+        return found
+    return dialect if isinstance(dialect, Dialect) else None
+
+
+def find_writable(dialect: str | Dialect, format: str) -> Dialect:
+    """Return a dialect that is written in this format; see `find`.
+
+    Raises:
+        FrameError: `dialect` is not one.
+    """
+    found = find(dialect)
+    if found is None or format not in found.writes:
+        names = _names(lambda each: format in each.writes)
+        raise FrameError(
+            f"dialect must be {names} or a Dialect that is written as {format}, not {dialect!r}"
+        )
+    return found
+
+
+def create_writer(
+    dialect: str | Dialect,
+    format: str,
+    retry: int | None = None,
+    compact: bool = True,
+    timestamps: bool = False,
+) -> DialectWriter:
+    """Make the writer of one stream.
 
     Args:
-        name: "gai", the default protocol; "json", where each item is one JSON payload; or "raw",
-            where each item is a frame.
+        dialect: a name or an object.
         format: "sse" or "ndjson".
-        options: SSEOptions or NDJSONOptions, as the format is.
+        retry, compact, timestamps: see `Dialect.writer`.
+
+    Raises:
+        FrameError: `dialect` is neither, or cannot be written in this format.
     """
-    known: dict[str, Callable[[Any], Dialect]] = _SSE if format == "sse" else _NDJSON
-    if not isinstance(name, str) or name not in known:
-        names = " or ".join(repr(each) for each in known)
-        raise FrameError(f"dialect must be {names}, not {name!r}")
-    return known[name](options)
+    found = _found.get(dialect) if type(dialect) is str else None  # the usual way is short
+    if found is None or format not in found.writes:
+        found = find_writable(dialect, format)
+    return found.writer(format, retry=retry, compact=compact, timestamps=timestamps)
 
 
-def create_reader(name: str, format: str) -> EventStream:
-    """Make what reads the events of one stream.
+def create_reader(dialect: str | Dialect, format: str) -> DialectReader:
+    """Make the reader of one stream.
 
     Args:
-        name: "gai", or "openai_chat" (OpenAI's Chat Completions, over SSE).
+        dialect: a name or an object.
         format: "sse" or "ndjson".
+
+    Raises:
+        FrameError: `dialect` is neither, or cannot be read from this format.
     """
-    known = _READERS[format]
-    if not isinstance(name, str) or name not in known:
-        names = " or ".join(repr(each) for each in known)
-        raise FrameError(f"a dialect that is read from {format} is {names}, not {name!r}")
-    return known[name]()
+    found = find(dialect)
+    if found is None or format not in found.reads:
+        names = _names(lambda each: format in each.reads)
+        raise FrameError(
+            f"a dialect that is read from {format} is {names} or a Dialect, not {dialect!r}"
+        )
+    return found.reader(format)
+
+
+def _names(fits: Callable[[Dialect], bool]) -> str:
+    dialects = [found for name in NAMES if (found := find(name)) is not None]
+    return " or ".join(repr(each.name) for each in dialects if fits(each))

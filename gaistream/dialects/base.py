@@ -1,140 +1,264 @@
-"""What a dialect is, writing and reading, and what those that write events share: the things that
-a source may yield."""
+"""The interface of a protocol: `Dialect`, and the writer and reader that it makes for each stream.
+
+A dialect is one object that serves every stream and thread. It declares the protocol's name and
+how its streams begin and end, and makes a `DialectWriter` (events to frames) or a
+`DialectReader` (frames to events) for each stream. Writers and readers are state machines without
+input or output, and belong to one task.
+"""
 
 from __future__ import annotations
 
-import json
-from typing import Any
+import json as stdlib_json
+from collections.abc import Mapping
+from typing import Any, Final, TypeAlias
 
-from ..core import FrameTemplate, ServerSentEvent, read_json
-from ..core import json as _json
-from ..errors import EventError
-from ..events import Done, Error, Event, ReasoningDelta, TextDelta
-from .items import OWN_JSON, event_of
+from ..core import FrameTemplate, ServerSentEvent, json, read_json
+from ..errors import EventError, StreamError, ungrouped
+from ..events import Error, Event, ReasoningDelta, TextDelta
+
+OWN_JSON: Final = 'for your own JSON objects pass dialect="json"'
+Path: TypeAlias = tuple[str | int, ...]
+"""Keys and indexes that lead to a value inside a JSON value."""
+
+
+class Frame:
+    """An SSE event or an NDJSON line, as a dialect looks at it to recognise its protocol.
+
+    Attributes:
+        name: the name of the SSE event, "message" if it has none; of a line its `type`.
+        data: the data, or the line, as text.
+        value: the value of the data's JSON; None if it is not JSON.
+        fields: the data's JSON object; empty if the data is anything else.
+        kind: `name`; for a nameless event the `type` in its data, if there is one.
+    """
+
+    __slots__ = ("data", "fields", "kind", "name", "value")
+
+    def __init__(self, name: str, data: str, value: Any = None) -> None:
+        self.name = name
+        self.data = data
+        self.value = value
+        self.fields: Mapping[str, Any] = value if isinstance(value, dict) else {}
+        inner = self.fields.get("type")
+        self.kind: str = inner if name == "message" and isinstance(inner, str) else name
+
+    @classmethod
+    def of_event(cls, event: ServerSentEvent) -> Frame:
+        """Return the frame of an SSE event."""
+        text = str(event.data)
+        try:
+            value = read_json(text, "replace")
+        except ValueError:
+            value = None
+        return cls(event.event or "message", text, value)
+
+    @classmethod
+    def of_line(cls, line: str, value: Any) -> Frame:
+        """Return the frame of a line of NDJSON that has this value."""
+        kind = value.get("type") if isinstance(value, dict) else None
+        return cls(kind if isinstance(kind, str) else "message", line, value)
 
 
 class Dialect:
-    """How one stream says its events. `frames` is the stream's SSEFrames or NDJSONFrames.
+    """A protocol. Subclass it, and pass an instance as `dialect=`.
+
+    The declarations have defaults: a protocol that is only written declares `name` and `writes`,
+    and makes a writer.
 
     Attributes:
-        text_template: the frame of a TextDelta or a str, or None: `write` is asked.
-        reasoning_template: the frame of a ReasoningDelta, or None: `write` is asked.
-        joins_text: True if a str is a text delta, so that one may begin in half of a surrogate pair
-            that ended the one before.
+        name: the dialect's name, which is its module's.
+        title: the protocol's name for people; "" if it is `name`.
+        writes: the formats that it can be written in: "sse", "ndjson".
+        reads: the formats that it can be read from.
+        media_type: the Content-Type of its responses; None: that of the format.
+        headers: more headers of its responses.
+        terminator: the last event of a stream, for people.
+        first_kinds: kinds of events that no other protocol has.
+        last_kinds: kinds of the last event.
+        end_mark: the data of the last event, if it is not JSON, such as `[DONE]`.
+        failure_kinds: kinds of events that report a failure of the server.
+        last_is_unmistakable: False if other protocols have such an event before their end. It
+            then ends only a stream that was recognised.
+        trailer: data of an event that may follow the last one; "" if nothing may.
+        text_paths: pairs of a kind of event and the place of a piece of the answer's text in it.
+    """
+
+    name: str
+    title: str = ""
+    writes: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+    media_type: str | None = None
+    headers: Mapping[str, str] = {}
+    terminator: str = ""
+    first_kinds: frozenset[str] = frozenset()
+    last_kinds: frozenset[str] = frozenset()
+    end_mark: str = ""
+    failure_kinds: frozenset[str] = frozenset({"error"})
+    last_is_unmistakable: bool = True
+    trailer: str = ""
+    text_paths: tuple[tuple[str, Path], ...] = ()
+
+    def sniff(self, first: Frame) -> bool:
+        """Return True if no other protocol has such a frame."""
+        return first.kind in self.first_kinds
+
+    def is_last(self, frame: Frame) -> bool:
+        """Return True if this frame is the last of a stream."""
+        if frame.kind in self.last_kinds:
+            return True
+        return bool(self.end_mark) and frame.data.strip() == self.end_mark
+
+    def writer(
+        self, format: str, *, retry: int | None = None, compact: bool = True,
+        timestamps: bool = False,
+    ) -> DialectWriter:  # fmt: skip
+        """Make the writer of one stream.
+
+        Take only the keywords that you need, and `**_`: later releases may pass more of them.
+
+        Args:
+            format: one of `writes`.
+            retry: milliseconds of the `retry:` hint that goes with an error (SSE); None: no hint.
+            compact: False: a space after each `:` and `,` of a line (NDJSON).
+            timestamps: each line has the time of its event (NDJSON).
+        """
+        raise NotImplementedError
+
+    def reader(self, format: str) -> DialectReader:
+        """Make the reader of one stream.
+
+        Args:
+            format: one of `reads`.
+        """
+        raise NotImplementedError
+
+
+class DialectWriter:
+    """Writes the items of one stream as frames, through the stream's encoder.
+
+    Attributes:
+        text_template: the frame of a TextDelta or a str; None: `write` is called for it.
+        reasoning_template: the frame of a ReasoningDelta; None: `write` is called for it.
+        joins_text: True if a str is a text delta, which may begin with the second half of a
+            surrogate pair whose first half ended the delta before.
     """
 
     text_template: FrameTemplate | None = None
     reasoning_template: FrameTemplate | None = None
     joins_text: bool = False
 
-    def write(self, frames: Any, item: Any) -> None:
-        """Write what a source has yielded."""
+    def write(self, encoder: Any, item: Any) -> None:
+        """Write an item of the source, by the encoder's `write_frame`, `write_line`, …
+
+        Set `encoder.failed` after an `Error`, and `encoder.ended` after a `Done`. Raise EventError
+        for an item that the dialect does not take.
+        """
         raise NotImplementedError
 
-    def fail(self, frames: Any, error: Error) -> None:
+    def fail(self, encoder: Any, error: Error) -> None:
         """Write the end of a stream that failed."""
         raise NotImplementedError
 
-    def finish(self, frames: Any) -> None:
+    def finish(self, encoder: Any) -> None:
         """Write the end of a stream that succeeded."""
         raise NotImplementedError
 
 
-class EventStream:
-    """How the events of one stream are read: frame by frame, then its end.
+class DialectReader:
+    """Reads the events of one stream, frame by frame.
 
     Attributes:
-        ended: True once nothing can follow; what is fed from then on is dropped.
+        ended: True once nothing can follow; frames that are fed afterwards are dropped.
     """
 
     ended: bool = False
-    _halves: _Halves | None = None  # once there was JSON that only a lenient reader reads
+    _halves: _Halves | None = None  # made by the first `read_leniently`
+
+    def feed(self, event: ServerSentEvent) -> list[Event]:
+        """Read an SSE event and return the events that it completes."""
+        raise NotImplementedError
+
+    def feed_value(self, value: Any) -> list[Event]:
+        """Read the value of an NDJSON line and return the events that it completes."""
+        raise NotImplementedError
+
+    def close(self) -> list[Event]:
+        """Read the end of the body and return the last events."""
+        raise NotImplementedError
 
     def read(self, data: Any) -> Any:
-        """Read the JSON of a frame; ValueError if it is none, even for a lenient reader."""
+        """Return the value of a frame's JSON, read leniently if need be. Raise ValueError."""
         try:
             return read_json(data)
         except ValueError:
             return self.read_leniently(data)
 
     def read_leniently(self, data: Any) -> Any:
-        """Read JSON that `read_json` refuses: with NaN, an infinity, or half a surrogate pair.
+        """Return the value of JSON with NaN, infinities or half surrogate pairs. Raise ValueError.
 
-        `mended` mends the events that are made of it. Raises ValueError.
+        The events that are made of it must pass `mended`.
         """
-        value = _json.lenient_loads(data)
+        value = json.lenient_loads(data)
         self._halves = self._halves or _Halves()
         return value
 
     def mended(self, events: list[Event]) -> list[Event]:
         """Return the events of `feed` and `close` with whole text.
 
-        A half at the end of a delta waits for the next delta, and is U+FFFD if the other half is
-        not there; elsewhere halves are U+FFFD at once.
+        A half surrogate pair at the end of a delta waits for the next delta, and becomes U+FFFD if
+        the other half does not come. Elsewhere halves become U+FFFD at once.
         """
         return events if self._halves is None else self._halves.join(events)
 
     @property
     def was_lenient(self) -> bool:
-        """True if anything was read by `read_leniently`."""
+        """True if `read_leniently` was used."""
         return self._halves is not None
 
     @property
     def halves_replaced(self) -> int:
-        """How many halves of surrogate pairs became U+FFFD."""
+        """The number of half surrogate pairs that became U+FFFD."""
         return 0 if self._halves is None else self._halves.replaced
-
-    def feed(self, event: ServerSentEvent) -> list[Event]:
-        """Take a frame of SSE, as `SSEDecoder` gives it, and give the events that it completes."""
-        raise NotImplementedError
-
-    def feed_value(self, value: Any) -> list[Event]:
-        """Take the value of a line of NDJSON, and give the events that it completes."""
-        raise NotImplementedError
-
-    def close(self) -> list[Event]:
-        """Say that the stream has ended, and give what was waiting for that."""
-        raise NotImplementedError
 
 
 class _Halves:
-    """Joins the halves of surrogate pairs that came in two deltas."""
+    """Joins surrogate pairs whose halves came in two deltas."""
 
     def __init__(self) -> None:
         self.replaced = 0
         self._half = ""
-        self._kind: type[Any] = TextDelta  # of the delta that it ended
+        self._kind: type[Any] = TextDelta  # of the delta that the half ended
 
     def join(self, events: list[Event]) -> list[Event]:
         joined: list[Event] = []
         for event in events:
             if isinstance(event, TextDelta | ReasoningDelta):
                 if type(event) is not self._kind:
-                    joined += self._left()
+                    joined += self._take_half()
                 self._kind = type(event)
                 text = self._half + event.text
                 self._half = text[-1:] if "\ud800" <= text[-1:] < "\udc00" else ""
                 if text := text[: len(text) - len(self._half)]:
                     joined.append(self._kind(self._whole(text), timestamp=event.timestamp))
             else:
-                joined += [*self._left(), self._whole(event)]
+                joined += [*self._take_half(), self._whole(event)]
         return joined
 
-    def _left(self) -> list[Event]:
+    def _take_half(self) -> list[Event]:
         half, self._half = self._half, ""
         return [self._kind(self._whole(half))] if half else []
 
     def _whole(self, value: Any) -> Any:
-        """Return a value or an event without halves of surrogate pairs."""
+        """Return a value or an event with U+FFFD for half surrogate pairs."""
         if isinstance(value, str):
-            whole = _json.whole_text(value)
+            whole = json.whole_text(value)
             self.replaced += whole.count("\ufffd") - value.count("\ufffd")
             return whole
         if isinstance(value, dict | list):
-            text = json.dumps(value)
-            whole = _json.whole_json(text)
+            text = stdlib_json.dumps(value)
+            whole = json.whole_json(text)
             self.replaced += whole.count("\\ufffd") - text.count("\\ufffd")
-            return json.loads(whole)
+            return stdlib_json.loads(whole)
         if isinstance(value, tuple):
             return tuple(map(self._whole, value))
         if hasattr(value, "__match_args__"):
@@ -145,67 +269,39 @@ class _Halves:
         return value
 
 
+# ---- what several writers share ----
+
+
+def error_event(error: BaseException) -> Error:
+    """Return the event that reports an exception; only a StreamError shows its text."""
+    error = ungrouped(error)
+    if isinstance(error, StreamError):
+        return Error(error.message, error.code, error.retry_after)
+    return Error("internal error", "internal")
+
+
+def error_object(code: str | None, message: str) -> dict[str, dict[str, str]]:
+    """Return the object that reports a failure in the `json` dialect and in HTTP bodies."""
+    return {"error": {"code": code or "error", "message": message}}
+
+
 def check_error(error: object) -> None:
-    """Refuse to end a stream as failed with anything but an Error."""
+    """Raise EventError unless a stream can fail with this value."""
     if type(error) is not Error:
         raise EventError(f"a stream fails with an Error, not {type(error).__name__}")
 
 
-def write_event_line(frames: Any, event: ServerSentEvent, unnamed: str | None = None) -> None:
-    """Write a ServerSentEvent to NDJSON, which has neither ids nor retries nor comments.
+def write_event_line(encoder: Any, event: ServerSentEvent, unnamed: str | None = None) -> None:
+    """Write a ServerSentEvent as a line; its id, retry and comment are left out.
 
     Args:
-        frames: the stream's NDJSONFrames.
-        event: with a name it is a line of that type; without, its data is the line.
-        unnamed: the type of a line without a name.
+        encoder: the stream's NDJSON encoder.
+        event: a named event becomes a line of that type; the data of a nameless one is the line.
+        unnamed: the type of the line for a nameless event.
     """
     name = unnamed if event.event in (None, "", "message") else event.event
     if name is None:
         if event.data is not None:
-            frames.write_text_line(event.data)
+            encoder.write_text_line(event.data)
     elif event.data is not None or event.event is not None:
-        frames.write_event(name, event.json() if event._is_json else event.data)
-
-
-class EventDialect(Dialect):
-    """A dialect whose sources yield events, or what stands for one."""
-
-    joins_text = True
-
-    def write(self, frames: Any, item: Any) -> None:
-        """Write an event, a str (a text delta), a dict with a known `type`, a ServerSentEvent,
-        or bytes that are frames already; None is no event."""
-        if isinstance(item, dict):
-            item = event_of(item)
-        elif isinstance(item, str):
-            item = TextDelta(item)
-        if isinstance(item, Event):
-            self.say(frames, item)
-            frames.failed = type(item) is Error
-            frames.ended = type(item) is Done
-        elif isinstance(item, bytes):
-            frames.write_ready(item)
-        elif isinstance(item, ServerSentEvent):
-            self.pass_on(frames, item)
-        elif item is not None:
-            raise EventError(
-                f"{type(item).__name__} is no event: a source yields events, str, dicts with a "
-                f"known 'type', ServerSentEvent or bytes; {OWN_JSON}"
-            )
-
-    def say(self, frames: Any, event: Event) -> None:
-        """Write one event."""
-        raise NotImplementedError
-
-    def pass_on(self, frames: Any, event: ServerSentEvent) -> None:
-        """Write a ServerSentEvent of somebody else."""
-        raise NotImplementedError
-
-    def fail(self, frames: Any, error: Error) -> None:
-        """Write the error event."""
-        check_error(error)
-        self.say(frames, error)
-
-    def finish(self, frames: Any) -> None:
-        """Write the done event."""
-        self.say(frames, Done())
+        encoder.write_event(name, event.json() if event._is_json else event.data)

@@ -1,8 +1,9 @@
-"""The `raw` dialect, for people who write their own frames.
+"""`raw`, for people who write their own frames.
 
-In SSE a str is data, a dict holds the fields of a frame, `ServerSentEvent` and bytes pass. In
-NDJSON a str, bytes and a `ServerSentEvent` are lines, and a dict is one JSON value. A stream that
-succeeds just ends; one that failed ends with the error frame of the default protocol.
+In SSE a str is data, a dict holds the fields of a frame, and `ServerSentEvent` and bytes pass
+unchanged. In NDJSON a str, bytes and a `ServerSentEvent` are lines, and a dict is one JSON value. A
+stream that succeeds has no last event. One that failed ends with the error frame of the default
+protocol.
 """
 
 from __future__ import annotations
@@ -12,10 +13,8 @@ from typing import Any, Final, NoReturn
 from ..core import ServerSentEvent
 from ..errors import EventError, FrameTypeError
 from ..events import Error
-from ..writing.options import NDJSONOptions, SSEOptions
-from .base import Dialect, write_event_line
-from .gai import GaiNDJSON, GaiSSE
-from .items import OWN_JSON
+from . import create_writer
+from .base import OWN_JSON, Dialect, DialectWriter, write_event_line
 
 _FIELDS: Final = ("data", "event", "id", "retry", "comment", "json")
 
@@ -40,56 +39,69 @@ def _check_fields(fields: dict[Any, Any]) -> None:
         raise FrameTypeError(f"data must be str or bytes, not {kind}: a payload is the field json")
 
 
-class RawSSE(Dialect):
-    """People's own frames over SSE."""
+class RawSSE(DialectWriter):
+    """Frames of SSE."""
 
-    def __init__(self, options: SSEOptions) -> None:
-        self._options = options
+    def __init__(self, retry: int | None) -> None:
+        self._retry = retry
 
-    def write(self, frames: Any, item: Any) -> None:
-        """Write one frame."""
+    def write(self, encoder: Any, item: Any) -> None:
         if isinstance(item, str):
-            frames.write_frame(item)
+            encoder.write_frame(item)
         elif isinstance(item, dict):
             _check_fields(item)
-            frames.write_frame(**item)
+            encoder.write_frame(**item)
         elif isinstance(item, ServerSentEvent):
-            frames.write_sse_event(item)
+            encoder.write_sse_event(item)
         elif isinstance(item, bytes):
-            frames.write_ready(item)
+            encoder.write_ready(item)
         elif item is not None:
             _refuse(item, "str, dicts of fields, ServerSentEvent or bytes")
 
-    def fail(self, frames: Any, error: Error) -> None:
-        """Write the error frame of the default protocol."""
-        GaiSSE(self._options).fail(frames, error)
+    def fail(self, encoder: Any, error: Error) -> None:
+        create_writer("gai", "sse", retry=self._retry).fail(encoder, error)
 
-    def finish(self, frames: Any) -> None:
-        """Write nothing: the frames are people's own."""
+    def finish(self, encoder: Any) -> None:
+        """Write nothing."""
 
 
-class RawNDJSON(Dialect):
-    """People's own lines."""
+class RawNDJSON(DialectWriter):
+    """Lines of NDJSON."""
 
-    def __init__(self, options: NDJSONOptions) -> None:
-        self._options = options
+    def __init__(self, compact: bool, timestamps: bool) -> None:
+        self._compact, self._timestamps = compact, timestamps
 
-    def write(self, frames: Any, item: Any) -> None:
-        """Write one line, or several that are bytes already."""
+    def write(self, encoder: Any, item: Any) -> None:
         if isinstance(item, str):
-            frames.write_text_line(item.removesuffix("\n").removesuffix("\r"))
+            encoder.write_text_line(item.removesuffix("\n").removesuffix("\r"))
         elif isinstance(item, dict):
-            frames.write_line(item)
+            encoder.write_line(item)
         elif isinstance(item, ServerSentEvent):
-            write_event_line(frames, item)
+            write_event_line(encoder, item)
         elif isinstance(item, bytes):
-            frames.write_ready(item if item.endswith(b"\n") or not item else item + b"\n")
+            encoder.write_ready(item if item.endswith(b"\n") or not item else item + b"\n")
         elif item is not None:
             _refuse(item, "str, dicts, ServerSentEvent or bytes")
 
-    def fail(self, frames: Any, error: Error) -> None:
-        """Write the error line of the default protocol."""
-        GaiNDJSON(self._options).fail(frames, error)
+    def fail(self, encoder: Any, error: Error) -> None:
+        gai = create_writer("gai", "ndjson", compact=self._compact, timestamps=self._timestamps)
+        gai.fail(encoder, error)
 
-    def finish(self, frames: Any) -> None:
-        """Write nothing: the lines are people's own."""
+    def finish(self, encoder: Any) -> None:
+        """Write nothing."""
+
+
+class RawDialect(Dialect):
+    """People's own frames; write only."""
+
+    name = "raw"
+    writes = ("sse", "ndjson")
+
+    def writer(
+        self, format: str, *, retry: int | None = None, compact: bool = True,
+        timestamps: bool = False, **_: Any,
+    ) -> DialectWriter:  # fmt: skip
+        return RawSSE(retry) if format == "sse" else RawNDJSON(compact, timestamps)
+
+
+dialect = RawDialect()

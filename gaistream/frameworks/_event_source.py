@@ -14,7 +14,7 @@ from typing import Any, Final
 from .._log import log
 from ..core import ServerSentEvent as _ServerSentEvent
 from ..core import SSEFrames, json
-from ..dialects.plain import PlainSSE
+from ..dialects.json import PayloadSSE
 from ..errors import FrameTypeError
 from ..loops.event_loop import Breakable, Task, Timer, event_loop
 from ..loops.sources import Owned, close_source
@@ -97,7 +97,7 @@ def _is_empty(event: _ServerSentEvent) -> bool:
     return all(field is None for field in fields)
 
 
-class _EventSource(PlainSSE):
+class _EventSource(PayloadSSE):
     """The dialect of sse-starlette's users. A stream that succeeds has no last event."""
 
     def write(self, frames: Any, item: Any) -> None:
@@ -122,7 +122,7 @@ class EventSourceEncoder(SSEFrames):
     """
 
     def __init__(self, options: SSEOptions, make_ping: Callable[[], Any] | None = None) -> None:
-        super().__init__(_EventSource(options), options.buffer_size, options.errors)
+        super().__init__(_EventSource(options.error_retry), options.buffer_size, options.errors)
         self.options = options
         self._make_ping = make_ping
 

@@ -34,7 +34,7 @@ from .. import asgi, http
 from ..asgi.response import StreamResponse
 from ..chat import Source
 from ..core import estimate_size
-from ..dialects import DialectName
+from ..dialects import AnyDialect
 from ..errors import FrameError, FrameTypeError
 from ..http.cors import CORSLike
 from ..http.headers import SERVERS_OWN, checked_headers, encode_headers, merge_headers
@@ -140,7 +140,7 @@ class _SourceResponse(_Streamed, Generic[_Options]):
         status_code: int = 200,
         headers: Mapping[str, str] | None = None,
         background: BackgroundTask | None = None,
-        dialect: DialectName = "gai",
+        dialect: AnyDialect = "gai",
         cors: CORSLike = None,
         send_timeout: float | None = 60,
         cleanup_timeout: float | None = CLEANUP_TIMEOUT,
@@ -177,7 +177,7 @@ class SSEResponse(_SourceResponse[SSEOptions]):
         status_code: the status, unless the source fails before its first event.
         headers: more headers; they replace those of the same name.
         background: runs after the stream, whatever its outcome.
-        dialect: "gai"; "json": each item is one payload; "raw": each item is a frame.
+        dialect: "gai"; "json": each item is a payload; "raw": each is a frame; or a Dialect.
         cors: None: the app's own policy; otherwise as in gaistream.asgi.
         send_timeout: seconds that one send may take before the stream ends as stalled; 0 or
             None: unlimited.

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any, Final, Literal, TypeAlias
 
 from ..core import encode_sse, json
-from ..dialects.items import error_object
+from ..dialects.base import error_object
 from ..errors import StreamError, is_http_error, is_public
 from ..writing.options import LONGEST_RETRY_MS
 from .headers import can_be_sent, merge_headers

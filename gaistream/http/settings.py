@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypedDict
 
-from ..dialects import DialectName
+from ..dialects import AnyDialect
 from ..errors import FrameError, FrameTypeError
 from ..streaming.stream import CLEANUP_TIMEOUT, Outcome
 from ..writing.options import (
@@ -25,7 +25,7 @@ _STATUSES_WITHOUT_BODY: Final = (204, 205, 304)
 class ResponseSettings(TypedDict, total=False):
     """The keywords that responses and handlers share; see SSEResponse."""
 
-    dialect: DialectName
+    dialect: AnyDialect
     headers: Mapping[str, str] | None
     cors: CORSLike
     cleanup_timeout: float | None

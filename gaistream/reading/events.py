@@ -14,7 +14,7 @@ from socket import socket
 from typing import IO, Any, overload
 
 from ..core import NDJSONDecoder, ServerSentEvent, SSEDecoder, read_json
-from ..dialects import EventStream, create_reader
+from ..dialects import Dialect, DialectReader, create_reader
 from ..errors import EventTooLarge, FrameError, NDJSONError
 from ..events import Error, Event
 from .chunks import Chunks
@@ -37,11 +37,15 @@ class EventDecoder:
     """
 
     def __init__(
-        self, format: str = "sse", dialect: str = "gai", *, max_event_bytes: int = MAX_BYTES
+        self,
+        format: str = "sse",
+        dialect: str | Dialect = "gai",
+        *,
+        max_event_bytes: int = MAX_BYTES,
     ) -> None:
         if format != "sse" and format != "ndjson":
             raise FrameError(f"format must be 'sse' or 'ndjson', not {format!r}")
-        self._reader: EventStream = create_reader(dialect, format)
+        self._reader: DialectReader = create_reader(dialect, format)
         self._sse: SSEDecoder | None = None
         self._ndjson: NDJSONDecoder | None = None
         if format == "sse":
@@ -126,7 +130,7 @@ class AsyncEventReader(AsyncReader[Event]):
 def read_events(
     source: AsyncIterable[Any],
     format: str = ...,
-    dialect: str = ...,
+    dialect: str | Dialect = ...,
     *,
     strict_content_type: bool = ...,
     max_event_bytes: int = ...,
@@ -137,7 +141,7 @@ def read_events(
 def read_events(
     source: Iterable[Any] | IO[bytes] | socket,
     format: str = ...,
-    dialect: str = ...,
+    dialect: str | Dialect = ...,
     *,
     strict_content_type: bool = ...,
     max_event_bytes: int = ...,
@@ -148,7 +152,7 @@ def read_events(
 def read_events(
     source: Any,
     format: str = ...,
-    dialect: str = ...,
+    dialect: str | Dialect = ...,
     *,
     strict_content_type: bool = ...,
     max_event_bytes: int = ...,
@@ -158,7 +162,7 @@ def read_events(
 def read_events(
     source: Any,
     format: str = "sse",
-    dialect: str = "gai",
+    dialect: str | Dialect = "gai",
     *,
     strict_content_type: bool = False,
     max_event_bytes: int = MAX_BYTES,
@@ -169,7 +173,8 @@ def read_events(
         source: bytes; a file, pipe or socket; a response of httpx, httpx2, aiohttp, requests or
             urllib3; an iterable or async iterable of bytes, or (for "sse") of ServerSentEvents.
         format: "sse" or "ndjson".
-        dialect: "gai", the default protocol, or "openai_chat" (over "sse").
+        dialect: "gai", the default protocol, "openai_chat" (over "sse"), or an object of your own
+            `gaistream.dialects.Dialect`.
         strict_content_type: accept a response only with a content type of the format.
         max_event_bytes: the limit of an SSE event or an NDJSON line, in bytes (16 MiB).
 

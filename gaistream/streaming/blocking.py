@@ -12,15 +12,17 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Generator, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ungrouped
 from ..loops.event_loop import EventLoop, event_loop
-from ..loops.greenlets import Runner
 from ..loops.sources import check_iterable, close_blocking, source_name
 from . import thread_streams
 from .open_streams import open_streams
 from .stream import Outcome, OutcomeKind, Route, Stream, log_failure, write_end, write_prelude
+
+if TYPE_CHECKING:
+    from ..loops.greenlets import Runner
 
 
 class BlockingStream:

@@ -16,7 +16,7 @@ from collections.abc import (
 )
 from typing import Any, overload
 
-from ..dialects import DialectName
+from ..dialects import AnyDialect
 from ..loops.helper_threads import NoThreadLeft
 from ..writing.options import (
     NDJSONOptions,
@@ -38,7 +38,7 @@ def sse(
     stream: AsyncIterable[Any],
     options: SSEOptions | None = None,
     *,
-    dialect: DialectName = "gai",
+    dialect: AnyDialect = "gai",
     cleanup_timeout: float | None = CLEANUP_TIMEOUT,
     source_timeout: float | None = None,
 ) -> AsyncGenerator[bytes, None]: ...
@@ -47,7 +47,7 @@ def sse(
     stream: Iterable[Any],
     options: SSEOptions | None = None,
     *,
-    dialect: DialectName = "gai",
+    dialect: AnyDialect = "gai",
     cleanup_timeout: float | None = CLEANUP_TIMEOUT,
     source_timeout: None = None,
 ) -> Generator[bytes, None, None]: ...
@@ -55,7 +55,7 @@ def sse(
     stream: Any,
     options: SSEOptions | None = None,
     *,
-    dialect: DialectName = "gai",
+    dialect: AnyDialect = "gai",
     cleanup_timeout: float | None = CLEANUP_TIMEOUT,
     source_timeout: float | None = None,
     **unknown: object,
@@ -65,7 +65,7 @@ def sse(
     Args:
         stream: an async or sync iterable of events (or str, dicts with a `type`, …).
         options: what is written and when; SSEOptions() if None.
-        dialect: "gai"; "json": each item is one payload; "raw": each is a frame.
+        dialect: "gai"; "json": each item is a payload; "raw": each is a frame; or a Dialect.
         cleanup_timeout: seconds that an async source may take to end once the iterator is closed,
             before it is cancelled again and left; None: any time.
         source_timeout: seconds that an async source may be silent before the stream ends with
@@ -90,7 +90,7 @@ def ndjson(
     stream: AsyncIterable[Any],
     options: NDJSONOptions | None = None,
     *,
-    dialect: DialectName = "gai",
+    dialect: AnyDialect = "gai",
     cleanup_timeout: float | None = CLEANUP_TIMEOUT,
     source_timeout: float | None = None,
 ) -> AsyncGenerator[bytes, None]: ...
@@ -99,7 +99,7 @@ def ndjson(
     stream: Iterable[Any],
     options: NDJSONOptions | None = None,
     *,
-    dialect: DialectName = "gai",
+    dialect: AnyDialect = "gai",
     cleanup_timeout: float | None = CLEANUP_TIMEOUT,
     source_timeout: None = None,
 ) -> Generator[bytes, None, None]: ...
@@ -107,7 +107,7 @@ def ndjson(
     stream: Any,
     options: NDJSONOptions | None = None,
     *,
-    dialect: DialectName = "gai",
+    dialect: AnyDialect = "gai",
     cleanup_timeout: float | None = CLEANUP_TIMEOUT,
     source_timeout: float | None = None,
     **unknown: object,

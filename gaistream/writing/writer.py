@@ -19,8 +19,8 @@ from typing import Any, Self
 from .._log import log
 from ..core import FrameWriter, NDJSONFrames, SSEFrames
 from ..core import json as _json
-from ..dialects import DialectName, create
-from ..dialects.items import error_event
+from ..dialects import AnyDialect, create_writer
+from ..dialects.base import error_event
 from ..errors import FrameError, FrameTypeError, SinkError
 from .flush_timer import flush_later
 from .options import NDJSONOptions, SSEOptions
@@ -50,17 +50,17 @@ class SSEEncoder(SSEFrames):
 
     Args:
         options: what is written; SSEOptions() if None.
-        dialect: "gai"; "json": each item is one payload; "raw": each is a frame.
+        dialect: "gai"; "json": each item is a payload; "raw": each is a frame; or a Dialect.
     """
 
     __slots__ = ("options",)
 
     options: SSEOptions
 
-    def __init__(self, options: SSEOptions | None = None, *, dialect: DialectName = "gai") -> None:
+    def __init__(self, options: SSEOptions | None = None, *, dialect: AnyDialect = "gai") -> None:
         made: SSEOptions = _options(SSEOptions, options)
         super().__init__(
-            create(dialect, "sse", made),
+            create_writer(dialect, "sse", made.error_retry),
             made.buffer_size,
             made.errors,
             made.include_id,
@@ -74,7 +74,7 @@ class NDJSONEncoder(NDJSONFrames):
 
     Args:
         options: what is written; NDJSONOptions() if None.
-        dialect: "gai"; "json": each item is one payload; "raw": each is a frame.
+        dialect: "gai"; "json": each item is a payload; "raw": each is a frame; or a Dialect.
     """
 
     __slots__ = ("options",)
@@ -82,12 +82,14 @@ class NDJSONEncoder(NDJSONFrames):
     options: NDJSONOptions
 
     def __init__(
-        self, options: NDJSONOptions | None = None, *, dialect: DialectName = "gai"
+        self, options: NDJSONOptions | None = None, *, dialect: AnyDialect = "gai"
     ) -> None:
         made: NDJSONOptions = _options(NDJSONOptions, options)
         compact = made.compact_json
         super().__init__(
-            create(dialect, "ndjson", made),
+            create_writer(
+                dialect, "ndjson", compact=compact, timestamps=made.include_timestamp
+            ),
             made.buffer_size,
             made.errors,
             None if compact and made.default is None else _own_dumps(made, compact),
@@ -149,14 +151,14 @@ class NDJSONEncoder(NDJSONFrames):
 
 
 def encode_events(
-    events: Iterable[Any], format: str = "sse", dialect: DialectName = "gai"
+    events: Iterable[Any], format: str = "sse", dialect: AnyDialect = "gai"
 ) -> bytes:
     """Encode many events in one call, with default options; what follows Done is left out.
 
     Args:
         events: what a source may yield: events, str, dicts with a `type`, …
         format: "sse" or "ndjson".
-        dialect: "gai"; "json": each item is one payload; "raw": each is a frame.
+        dialect: "gai"; "json": each item is a payload; "raw": each is a frame; or a Dialect.
 
     Returns:
         The frames, one behind the other. Done is written where it stands, not added.
@@ -268,7 +270,7 @@ class SSEWriter(_Writer):
             of the bytes it took (the rest is given to it again). It must not be async, nor use
             the writer.
         options: what is written and when; SSEOptions() if None.
-        dialect: "gai"; "json": each item is one payload; "raw": each is a frame.
+        dialect: "gai"; "json": each item is a payload; "raw": each is a frame; or a Dialect.
 
     One that is dropped without close() loses what still waits. As a context manager it closes at
     the end: with `done`, or after an exception with the error event instead, and the exception
@@ -276,7 +278,7 @@ class SSEWriter(_Writer):
     """
 
     def __init__(
-        self, sink: Any, options: SSEOptions | None = None, *, dialect: DialectName = "gai"
+        self, sink: Any, options: SSEOptions | None = None, *, dialect: AnyDialect = "gai"
     ) -> None:
         encoder = SSEEncoder(options, dialect=dialect)
         retry = encoder.options.first_retry
@@ -289,6 +291,6 @@ class NDJSONWriter(_Writer):
     """Lines of JSON to a sink; everything else as SSEWriter. Thread-safe."""
 
     def __init__(
-        self, sink: Any, options: NDJSONOptions | None = None, *, dialect: DialectName = "gai"
+        self, sink: Any, options: NDJSONOptions | None = None, *, dialect: AnyDialect = "gai"
     ) -> None:
         super().__init__(sink, NDJSONEncoder(options, dialect=dialect))

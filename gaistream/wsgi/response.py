@@ -9,7 +9,7 @@ from typing import Any, Final, Generic, Never, TypeVar
 
 from .._log import log
 from ..chat import Source
-from ..dialects import DialectName
+from ..dialects import AnyDialect
 from ..http.answer import PlainResponse, RaisedBy, answer_failure, drain_response
 from ..http.cors import CORSLike
 from ..http.headers import stream_headers
@@ -72,7 +72,7 @@ class SourceResponse(Generic[_Options]):
         *,
         status: int = 200,
         headers: Mapping[str, str] | None = None,
-        dialect: DialectName = "gai",
+        dialect: AnyDialect = "gai",
         cors: CORSLike = "*",
         cleanup_timeout: float | None = CLEANUP_TIMEOUT,
         source_timeout: float | None = None,
@@ -189,7 +189,7 @@ class SSEResponse(SourceResponse[SSEOptions]):
         options: SSEOptions, or None for the defaults.
         status: of the response, unless the source fails before its first event.
         headers: more headers; they replace those of the same name (Vary grows).
-        dialect: "gai"; "json": each item is one payload; "raw": each is a frame.
+        dialect: "gai"; "json": each item is a payload; "raw": each is a frame; or a Dialect.
         cors: "*", an origin, several origins, a gaistream.http.CORS, or None.
         cleanup_timeout: seconds that the source may take to end after its stream has ended, before
             it is cancelled again and abandoned; None: no limit. Not enforced for a sync source in

@@ -1,4 +1,4 @@
-"""What a command makes of a whole answer: its text, how fast it came, and whether it failed."""
+"""A whole answer in the commands: its text, its speed, and its failure."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ STREAMS = {
 
 
 @pytest.mark.parametrize("name", STREAMS)
-def test_the_text_of_an_answer_is_written_as_it_is(name: str) -> None:
+def test_the_text_of_an_answer_is_written_unchanged(name: str) -> None:
     with scripted(STREAMS[name]) as server:
         ran = run("tail", "--text", "-q", server.url)
     assert ran.out == "".join(PARTS)
@@ -78,7 +78,7 @@ def test_text_on_a_terminal_ends_its_line_and_controls_nothing() -> None:
     assert (ran.status, ran.out) == (0, "a\\x1b[31m\nb\\u202e\n")
 
 
-def test_a_stream_without_text_says_so_and_text_and_json_exclude_each_other() -> None:
+def test_a_stream_without_text_is_reported_and_text_and_json_exclude_each_other() -> None:
     with scripted(HEAD + b'data: {"x":1}\n\n') as server:
         ran = run("tail", "--text", server.url)
     assert (ran.status, ran.out) == (0, "")
@@ -102,15 +102,15 @@ def test_check_and_tail_agree_on_a_stream_that_ended_in_an_error(body: bytes, st
         checked = run("check", "--json", server.url)
         assert (checked.status, run("tail", "-q", server.url).status) == (status, status)
     findings = [json.loads(line) for line in checked.out.splitlines()]
-    told = [each for each in findings if each.get("rule") == "server-error"]
-    assert len(told) == status
+    errors = [each for each in findings if each.get("rule") == "server-error"]
+    assert len(errors) == status
     if status:
-        assert told[0]["level"] == "error"
-        assert "no room" in told[0]["message"]
+        assert errors[0]["level"] == "error"
+        assert "no room" in errors[0]["message"]
 
 
 @pytest.mark.parametrize(
-    ("count", "span", "told"),
+    ("count", "span", "expected"),
     [
         (8862, 1.0, "8,861 events/s"),
         (1_000_001, 0.5, "2,000,000 events/s"),
@@ -120,15 +120,15 @@ def test_check_and_tail_agree_on_a_stream_that_ended_in_an_error(body: bytes, st
         (2, 50_000.0, "under 0.01 events/s"),
     ],
 )
-def test_a_rate_is_a_plain_number(count: int, span: float, told: str) -> None:
+def test_a_rate_is_a_plain_number(count: int, span: float, expected: str) -> None:
     times = [0.0, *(span * number / (count - 1) for number in range(count)), span]
     timing = Timing(iter(times).__next__)
     for _ in range(count):
         timing.event()
-    assert told in timing.summary().split(", ", 2)[2]
+    assert expected in timing.summary().split(", ", 2)[2]
 
 
-def test_check_shows_on_a_terminal_how_far_it_is_and_leaves_the_report_only() -> None:
+def test_check_shows_progress_on_a_terminal_and_leaves_only_the_report() -> None:
     def step(connection: Any) -> None:
         connection.sendall(HEAD + b"data:1\n\n")
         time.sleep(0.5)  # in which the terminal shows the event
@@ -141,7 +141,7 @@ def test_check_shows_on_a_terminal_how_far_it_is_and_leaves_the_report_only() ->
     assert "2 events (message" in ran.out
 
 
-def test_in_a_pipe_check_shows_its_report_only() -> None:
+def test_in_a_pipe_check_shows_only_its_report() -> None:
     with scripted(HEAD + b"data: 1\n\n") as server:
         ran = run("check", server.url, FORCE_COLOR="1")
     assert ran.errors == ""
@@ -168,7 +168,7 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 @pytest.mark.parametrize("command", ["check", "tail"])
-def test_a_certificate_that_nobody_signed_is_taken_only_if_that_is_said(
+def test_an_unsigned_certificate_is_accepted_only_with_the_option(
     secure: str, command: str
 ) -> None:
     refused = run(command, secure)
@@ -177,5 +177,5 @@ def test_a_certificate_that_nobody_signed_is_taken_only_if_that_is_said(
     assert run(command, "--insecure", secure).status == 0
 
 
-def test_a_stream_that_is_resumed_takes_any_certificate_too(secure: str) -> None:
+def test_a_resumed_stream_accepts_any_certificate_too(secure: str) -> None:
     assert run("tail", "--reconnect", "-k", secure).status == 0

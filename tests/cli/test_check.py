@@ -1,4 +1,4 @@
-"""`gaistream check` of captures and URLs: what it reports, in text and JSON, and its statuses."""
+"""`gaistream check` of captures and URLs: its reports in text and JSON, and its statuses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from command_line import end, run, run_on_terminal, start
 from scripted_http import HEAD, cut, scripted, stalled
 
 from gaistream import encode_events
-from gaistream.cli._rules import RULES
+from gaistream.cli.check.rules import RULES
 from gaistream.events import Done, TextDelta
 
 GOOD = encode_events([TextDelta("a"), Done()], "sse")
@@ -20,7 +20,7 @@ GOOD_HEAD = HEAD.replace(
 )
 
 
-def test_a_good_capture_is_said_to_be_good(tmp_path):
+def test_a_good_capture_has_no_findings(tmp_path):
     capture = tmp_path / "good.sse"
     capture.write_bytes(GOOD)
     ran = run("check", str(capture))
@@ -32,27 +32,27 @@ def test_a_good_capture_is_said_to_be_good(tmp_path):
     )
 
 
-def test_a_fault_is_reported_with_its_line_its_rule_and_what_a_browser_makes_of_it():
-    ran = run("check", said=b"data: 1\n\nevent: x\nid: 7\n\n: beat\n\n")
+def test_a_fault_is_reported_with_its_line_its_rule_and_its_effect_on_a_browser():
+    ran = run("check", stdin=b"data: 1\n\nevent: x\nid: 7\n\n: beat\n\n")
     assert ran.status == 1
     assert ran.out == (
         "stdin:3: error: a block has an event name and no data [event-without-data]\n"
         "    no event is dispatched\n"
-        "stdin:6: note: a block of only comments; httpx-sse and the SDKs built like it make an "
-        "event of it [phantom-event]\n"
+        "stdin:6: note: a block of only comments; httpx-sse and SDKs like it make an "
+            "event of it [phantom-event]\n"
         "    no event is dispatched\n"
         "stdin: 1 error, 0 warnings, 1 note\n"
-        "A browser dispatches 1 event (message ×1), resumes behind the id '7'.\n"
+        "A browser dispatches 1 event (message ×1), resumes after the id '7'.\n"
     )
 
 
 def test_json_has_a_line_a_finding_and_a_summary():
-    ran = run("check", "--json", said=b"data:1\n\ndata:2\n\n")
+    ran = run("check", "--json", stdin=b"data:1\n\ndata:2\n\n")
     *findings, last = [json.loads(line) for line in ran.out.splitlines()]
     assert findings == [
         {
             "level": "warning", "rule": "missing-space", "line": line,
-            "message": "no space behind data:",
+            "message": "no space after data:",
             "effect": "read as it should be; Google's SDK for Python needs the space",
         }
         for line in (1, 3)
@@ -67,7 +67,7 @@ def test_json_has_a_line_a_finding_and_a_summary():
 
 
 @pytest.mark.parametrize(
-    ("said", "options", "status"),
+    ("body", "options", "status"),
     [
         (b"data:1\n\n", [], 0),
         (b"data:1\n\n", ["--strict"], 1),
@@ -77,12 +77,12 @@ def test_json_has_a_line_a_finding_and_a_summary():
         (b'{"a":1}\n', [], 0),
     ],
 )
-def test_the_status_tells_whether_anything_is_wrong(said, options, status):
-    assert run("check", *options, said=said).status == status
+def test_the_status_is_1_for_errors_and_strictly_for_warnings(body, options, status):
+    assert run("check", *options, stdin=body).status == status
 
 
 def test_findings_of_one_rule_are_shown_up_to_a_limit_and_all_are_counted():
-    ran = run("check", "--limit", "2", said=b"data:1\n\n" * 5)
+    ran = run("check", "--limit", "2", stdin=b"data:1\n\n" * 5)
     assert ran.out.count("[missing-space]") == 3
     assert "stdin: 3 more [missing-space]\n" in ran.out
     assert "stdin: 0 errors, 5 warnings, 0 notes\n" in ran.out
@@ -94,14 +94,14 @@ def test_the_rules_can_be_listed():
     assert [line.split()[1] for line in listed] == [level for level, _ in RULES.values()]
 
 
-def test_a_good_answer_of_a_server_is_said_to_be_good():
+def test_a_good_answer_of_a_server_has_no_findings():
     with scripted(GOOD_HEAD + GOOD) as server:
         ran = run("check", server.url)
     assert ran.status == 0, ran.out
     assert ran.out.startswith(f"{server.url}: 0 errors, 0 warnings, 0 notes\n")
 
 
-def test_what_is_wrong_with_an_answers_headers_and_its_end_is_reported():
+def test_faults_of_headers_and_of_the_end_are_reported():
     with scripted(cut(GOOD).replace(b"text/event-stream", b"text/plain")) as server:
         ran = run("check", "--json", server.url)
     *findings, last = [json.loads(line) for line in ran.out.splitlines()]
@@ -114,8 +114,8 @@ def test_what_is_wrong_with_an_answers_headers_and_its_end_is_reported():
 def test_a_stream_without_end_is_checked_for_a_time_and_not_at_its_end():
     event = b'data: {"object":"chat.completion.chunk"}\n\n'
     chunked = cut(event).replace(HEAD[: HEAD.index(b"Conn")], GOOD_HEAD[: GOOD_HEAD.index(b"Conn")])
-    for said in (GOOD_HEAD + event, chunked):
-        with scripted(stalled(said)) as server:
+    for body in (GOOD_HEAD + event, chunked):
+        with scripted(stalled(body)) as server:
             ran = run("check", "--for", "0.3", server.url)
         assert ran.status == 0, ran.out
         assert "1 event (message ×1)" in ran.out
@@ -133,14 +133,14 @@ def test_an_interrupt_shows_the_report_so_far():
     assert "its end was not checked" in ran.out
 
 
-def test_silence_is_worth_a_warning_and_a_long_one_a_cut():
+def test_silence_is_a_warning_and_beyond_the_timeout_a_cut():
     with scripted(stalled(GOOD_HEAD + b"data: 1\n\n")) as server:
         ran = run("check", "--timeout", "0.3", server.url)
     assert ran.status == 1
     assert "cut: nothing came for as long as --timeout allows [connection-cut]" in ran.out
 
 
-def test_a_gap_between_two_events_is_worth_a_warning():
+def test_a_gap_between_two_events_is_a_warning():
     def step(connection):
         connection.sendall(GOOD_HEAD + b"data: 1\n\n")
         time.sleep(0.3)  # what is tested
@@ -153,7 +153,7 @@ def test_a_gap_between_two_events_is_worth_a_warning():
     assert "[silent-gap]" in ran.out
 
 
-def test_what_may_be_secret_in_a_url_is_not_shown():
+def test_user_query_and_fragment_of_a_url_are_not_shown():
     with scripted(GOOD_HEAD + GOOD) as server:
         ran = run("check", server.url.replace("://", "://user:word@") + "?key=secret")
     assert ran.out.startswith(f"{server.url}: 0 errors")
@@ -171,7 +171,7 @@ def test_a_capture_cannot_control_the_terminal(tmp_path):
 
 
 def test_beyond_the_limit_the_end_is_not_checked_and_memory_is_bounded():
-    ran = run("check", "--json", said=b"data: " + b"x" * 17 * 2**20)
+    ran = run("check", "--json", stdin=b"data: " + b"x" * 17 * 2**20)
     finding, last = [json.loads(line) for line in ran.out.splitlines()]
     assert (finding["rule"], ran.status) == ("too-large", 1)
     assert last["summary"]["complete"] is False
@@ -184,14 +184,14 @@ def test_the_suffix_of_a_file_and_the_option_count_for_more_than_its_content(tmp
     assert run("check", "--format", "sse", str(capture)).status == 0
 
 
-def test_the_format_of_an_answer_may_be_said():
+def test_the_option_overrides_the_format_of_an_answer():
     with scripted(GOOD_HEAD + b'{"a":1}\n') as server:
         ran = run("check", "--format", "ndjson", server.url)
     assert "the content type is text/event-stream, not application/x-ndjson" in ran.out
     assert "A reader gets 1 event" in ran.out
 
 
-def test_an_answer_without_content_is_nothing_to_check():
+def test_an_answer_without_content_has_status_2():
     with scripted(b"HTTP/1.1 204 No Content\r\n\r\n") as server:
         ran = run("check", server.url)
     assert ran.status == 2
@@ -206,8 +206,8 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "told"), WRONG)
-def test_what_cannot_be_read_has_status_2_and_is_said(arguments, told):
+@pytest.mark.parametrize(("arguments", "message"), WRONG)
+def test_unreadable_input_has_status_2_and_a_message(arguments, message):
     ran = run("check", *arguments)
     assert (ran.status, ran.out) == (2, "")
-    assert told in ran.errors
+    assert message in ran.errors

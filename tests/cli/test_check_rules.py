@@ -12,11 +12,12 @@ import pytest
 
 import gaistream
 from gaistream import encode_events
-from gaistream.cli._http_rules import check_headers, format_of
-from gaistream.cli._lines import MAX_BYTES
-from gaistream.cli._ndjson_rules import NDJSONCheck
-from gaistream.cli._rules import LEVELS, RULES
-from gaistream.cli._sse_rules import SSECheck
+from gaistream.cli._sniff import format_of_type
+from gaistream.cli.check.headers import check_headers
+from gaistream.cli.check.lines import MAX_BYTES
+from gaistream.cli.check.ndjson import NDJSONCheck
+from gaistream.cli.check.rules import LEVELS, RULES
+from gaistream.cli.check.sse import SSECheck
 from gaistream.events import Done, Error, Start, TextDelta
 
 DATA = Path(__file__).parents[1] / "data"
@@ -121,16 +122,16 @@ def found(check, chunks):
     return [[finding.rule, finding.line] for finding in findings]
 
 
-def cuts(said):
+def cuts(body):
     """Cut it whole, byte by byte and at random; large ones whole and in halves."""
-    yield [said]
-    if len(said) > 5000:
-        yield [said[: len(said) // 2], said[len(said) // 2 :]]
+    yield [body]
+    if len(body) > 5000:
+        yield [body[: len(body) // 2], body[len(body) // 2 :]]
         return
-    yield [bytes([byte]) for byte in said]
+    yield [bytes([byte]) for byte in body]
     for seed in range(5):
         chance = random.Random(seed)
-        parts, rest = [], said
+        parts, rest = [], body
         while rest:
             size = chance.randint(0, 9)
             parts.append(rest[:size])
@@ -138,26 +139,26 @@ def cuts(said):
         yield parts
 
 
-@pytest.mark.parametrize(("said", "rules"), SSE)
-def test_what_is_wrong_with_server_sent_events_is_found_wherever_they_are_cut(said, rules):
-    for chunks in cuts(said):
+@pytest.mark.parametrize(("body", "rules"), SSE)
+def test_faults_of_sse_are_found_whatever_the_chunks(body, rules):
+    for chunks in cuts(body):
         assert found(SSECheck(), chunks) == rules
 
 
-@pytest.mark.parametrize(("said", "rules"), NDJSON)
-def test_what_is_wrong_with_ndjson_is_found_wherever_it_is_cut(said, rules):
-    for chunks in cuts(said):
+@pytest.mark.parametrize(("body", "rules"), NDJSON)
+def test_faults_of_ndjson_are_found_whatever_the_chunks(body, rules):
+    for chunks in cuts(body):
         assert found(NDJSONCheck(), chunks) == rules
 
 
 @pytest.mark.parametrize(("changed", "rules"), HEADERS)
-def test_what_is_wrong_with_headers_is_found(changed, rules):
+def test_faults_of_headers_are_found(changed, rules):
     findings = check_headers({**GOOD_HEADERS, **changed}, "sse")
     assert [finding.rule for finding in findings] == rules
     assert all(finding.line is None for finding in findings)
 
 
-def test_headers_that_are_missing_are_found():
+def test_missing_headers_are_found():
     findings = check_headers({}, "sse")
     assert {finding.rule for finding in findings} == {
         "content-type", "cacheable", "transformable", "buffering",
@@ -171,7 +172,7 @@ def test_every_rule_is_broken_by_a_test():
     assert {level for level, _ in RULES.values()} == set(LEVELS)
 
 
-def test_what_a_check_holds_is_bounded_however_long_the_stream():
+def test_the_memory_of_a_check_is_bounded():
     texts, objects = b"data: oops\n\n" * 30, GOOD * 31
     assert len(found(SSECheck(), [texts + objects])) == 10
     checked = SSECheck()
@@ -204,7 +205,7 @@ def test_the_original_streams_break_one_rule_which_ours_do_not(path):
     assert {rule for rule, _ in found(check, [path.read_bytes()])} == {"line-separator"}
 
 
-def test_what_is_said_of_a_browser_is_what_the_standard_demands():
+def test_the_events_of_a_browser_are_those_of_the_standard():
     for line in (DATA / "sse_cases.jsonl").read_text().splitlines():
         case = json.loads(line)
         checked = SSECheck()
@@ -226,8 +227,8 @@ def test_what_is_said_of_a_browser_is_what_the_standard_demands():
     ],
 )
 def test_the_format_of_an_answer_is_that_of_its_type(kind, format):
-    assert format_of({"content-type": kind}) == format
-    assert format_of({}) is None
+    assert format_of_type(kind) == format
+    assert format_of_type("") is None
 
 
 def test_the_handbook_lists_the_rules():

@@ -1,4 +1,4 @@
-"""The command: its help, its demo from first line to Ctrl-C, and what it needs."""
+"""The command: its help, its demo from first line to Ctrl-C, and its extras."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ OPTIONS = {
 
 
 def test_help_names_every_command_and_its_options():
-    said = run("--help").out
+    overview = run("--help").out
     assert COMMANDS.keys() == OPTIONS.keys()
     for name, (_, about) in COMMANDS.items():
-        assert f"{name}  " in said
-        assert about in said
-        told = run(name, "--help").out
-        assert about.removesuffix(".") in told
+        assert f"{name}  " in overview
+        assert about in overview
+        page = run(name, "--help").out
+        assert about.removesuffix(".") in page
         for option in OPTIONS[name]:
-            assert option in told
+            assert option in page
 
 
 def test_the_demo_prints_its_address_answers_and_ends_by_interrupt():
     process = start("demo", "--port", "0", "--rate", "500", text=True)
     try:
-        said = process.stdout.readline()
-        address = re.fullmatch(r"gaistream demo: (http://127\.0\.0\.1:\d+)\n", said)[1]
+        first_line = process.stdout.readline()
+        address = re.fullmatch(r"gaistream demo: (http://127\.0\.0\.1:\d+)\n", first_line)[1]
         assert httpx.get(f"{address}/healthz").json()["status"] == "ok"
         assert "gaistream" in httpx.get(address).text
         question = {"q": "How do I stream from FastAPI?"}
@@ -66,7 +66,7 @@ def test_the_demo_prints_its_address_answers_and_ends_by_interrupt():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["demo", "--provider", "openai"], "--provider openai needs --model"),
         (["demo", "--rate", "0"], "0.0 is not in the range x>0"),
@@ -74,14 +74,14 @@ def test_the_demo_prints_its_address_answers_and_ends_by_interrupt():
         (["nothing"], "No such command 'nothing'"),
     ],
 )
-def test_a_wrong_call_says_what_is_wrong(arguments, said):
+def test_a_wrong_call_has_an_exact_message(arguments, message):
     ran = run(*arguments)
     assert ran.status == 2
-    assert said in ran.errors
+    assert message in ran.errors
 
 
 @pytest.mark.parametrize(
-    ("missing", "arguments", "said"),
+    ("missing", "arguments", "message"),
     [
         ("click", [], "the command gaistream needs click: pip install 'gaistream[cli]'\n"),
         ("rich", ["tail", "x"], "gaistream tail needs rich: pip install 'gaistream[cli]'\n"),
@@ -90,9 +90,9 @@ def test_a_wrong_call_says_what_is_wrong(arguments, said):
         ("starlette", ["demo"], "gaistream demo needs starlette: pip install 'gaistream[demo]'\n"),
     ],
 )
-def test_without_an_extra_it_says_what_to_install(missing, arguments, said):
+def test_without_an_extra_it_names_the_extra_to_install(missing, arguments, message):
     ran = without(missing, *arguments)
-    assert (ran.returncode, ran.stdout, ran.stderr) == (2, "", said)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (2, "", message)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_a_command_needs_only_its_own_extra(missing, arguments):
     assert without(missing, *arguments).returncode == 0
 
 
-def test_a_fault_of_our_own_is_not_taken_for_a_missing_extra():
+def test_a_missing_module_of_gaistream_is_not_taken_for_a_missing_extra():
     assert "gaistream.chat" in without("gaistream.chat", "demo").stderr.splitlines()[-1]
 
 

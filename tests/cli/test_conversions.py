@@ -1,4 +1,4 @@
-"""Conversions between the formats: what comes back, what is lost and counted, what is refused."""
+"""Conversions between the formats: round trips, losses that are counted, refusals."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ ANSWER = [
 
 def convert(source, dialect, *chunks):
     conversion = Conversion(source, dialect)
-    said = b"".join([conversion.feed(chunk) for chunk in chunks] + [conversion.close()])
-    return said, conversion
+    body = b"".join([conversion.feed(chunk) for chunk in chunks] + [conversion.close()])
+    return body, conversion
 
 
-def there_and_back(source, dialect, said):
+def there_and_back(source, dialect, body):
     other = "ndjson" if source == "sse" else "sse"
-    there, first = convert(source, dialect, said)
+    there, first = convert(source, dialect, body)
     back, second = convert(other, dialect, there)
     for conversion in (first, second):
         assert (conversion.failure, conversion.wrong) == ("", "")
@@ -62,16 +62,16 @@ frames = st.builds(
 @given(st.lists(frames, max_size=6))
 @settings(max_examples=200, deadline=None)
 def test_every_event_of_sse_comes_back_from_envelopes(events):
-    said = b"".join(bytes(event) for event in events)
-    there, back, conversion = there_and_back("sse", "envelope", said)
-    assert SSEDecoder().feed(back) == SSEDecoder().feed(said)
-    assert conversion.count == len(there.splitlines()) == len(SSEDecoder().feed(said))
+    body = b"".join(bytes(event) for event in events)
+    there, back, conversion = there_and_back("sse", "envelope", body)
+    assert SSEDecoder().feed(back) == SSEDecoder().feed(body)
+    assert conversion.count == len(there.splitlines()) == len(SSEDecoder().feed(body))
     assert not conversion.lost
 
 
-def test_an_envelope_says_only_what_is_there():
-    said = b"data: a\n\nevent: e\nid: 1\nretry: 5\ndata: b\ndata: c\n\ndata: d\n\nid\ndata: e\n\n"
-    lines, conversion = convert("sse", "envelope", said)
+def test_an_envelope_has_only_the_fields_that_are_there():
+    body = b"data: a\n\nevent: e\nid: 1\nretry: 5\ndata: b\ndata: c\n\ndata: d\n\nid\ndata: e\n\n"
+    lines, conversion = convert("sse", "envelope", body)
     assert [json.loads(line) for line in lines.splitlines()] == [
         {"data": "a"},
         {"event": "e", "data": "b\nc", "id": "1", "retry": 5},
@@ -83,33 +83,33 @@ def test_an_envelope_says_only_what_is_there():
 
 @pytest.mark.parametrize("source", ["sse", "ndjson"])
 def test_an_answer_in_gaistreams_own_protocol_comes_back_byte_by_byte(source):
-    said = encode_events(ANSWER, source)
+    body = encode_events(ANSWER, source)
     other = "ndjson" if source == "sse" else "sse"
-    there, back, _ = there_and_back(source, "gai", said)
+    there, back, _ = there_and_back(source, "gai", body)
     assert there == encode_events(ANSWER, other)
-    assert back == said
-    chunks = [bytes([byte]) for byte in said]
+    assert back == body
+    chunks = [bytes([byte]) for byte in body]
     assert convert(source, "gai", *chunks)[0] == there
 
 
 def test_lines_come_back_from_events_whose_data_they_are():
-    said = b'{"a":1}\n[2,"\xc3\xa9"]\nnull\n'
-    there, back, conversion = there_and_back("ndjson", "json", said)
+    body = b'{"a":1}\n[2,"\xc3\xa9"]\nnull\n'
+    there, back, conversion = there_and_back("ndjson", "json", body)
     assert there == b'data: {"a":1}\n\ndata: [2,"\xc3\xa9"]\n\ndata: null\n\n'
-    assert back == said
+    assert back == body
     assert not conversion.lost
 
 
 def test_data_on_several_lines_becomes_one_line_of_json():
-    said, _ = convert("sse", "json", b'data: {"a":\ndata:  1}\n\ndata: [DONE]\n\n')
-    assert said == b'{"a":1}\n'
+    body, _ = convert("sse", "json", b'data: {"a":\ndata:  1}\n\ndata: [DONE]\n\n')
+    assert body == b'{"a":1}\n'
 
 
-def test_what_some_readers_take_for_line_ends_is_escaped():
-    said, _ = convert("sse", "json", 'data: "a\u2028b\u2029c\x85"\n\n'.encode())
-    assert said == b'"a\\u2028b\\u2029c\\u0085"\n'
-    said, _ = convert("ndjson", "json", '"a\u2028"\n'.encode())
-    assert said == b'data: "a\\u2028"\n\n'
+def test_characters_that_split_lines_in_some_readers_are_escaped():
+    body, _ = convert("sse", "json", 'data: "a\u2028b\u2029c\x85"\n\n'.encode())
+    assert body == b'"a\\u2028b\\u2029c\\u0085"\n'
+    body, _ = convert("ndjson", "json", '"a\u2028"\n'.encode())
+    assert body == b'data: "a\\u2028"\n\n'
 
 
 LOST = [
@@ -126,9 +126,9 @@ LOST = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("dialect", "said", "lost"), LOST)
-def test_what_is_lost_is_counted_wherever_it_is_cut(dialect, said, lost):
-    for chunks in ([said], [bytes([byte]) for byte in said]):
+@pytest.mark.parametrize(("dialect", "body", "lost"), LOST)
+def test_losses_are_counted_whatever_the_chunks(dialect, body, lost):
+    for chunks in ([body], [bytes([byte]) for byte in body]):
         _, conversion = convert("sse", dialect, *chunks)
         assert conversion.lost == lost
         assert (conversion.failure, conversion.wrong) == ("", "")
@@ -136,7 +136,7 @@ def test_what_is_lost_is_counted_wherever_it_is_cut(dialect, said, lost):
 
 REFUSED = [
     ("ndjson", "envelope", b'{"data":"a"}\n{"text":"b"}\n', b"data: a\n\n",
-     "value 2 is no envelope, which has event, data, id and retry alone"),
+     "value 2 is not an envelope, which has only event, data, id, retry"),
     ("ndjson", "envelope", b'{"data":1}\n', b"", "value 1: data must be str"),
     ("ndjson", "envelope", b'{"data":"","retry":true}\n', b"", "value 1: retry must be int"),
     ("ndjson", "envelope", b'{"data":"a","id":"b\\nc"}\n', b"", "value 1: id "),
@@ -150,27 +150,27 @@ REFUSED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("source", "dialect", "said", "before", "told"), REFUSED)
-def test_what_cannot_be_said_is_refused_and_what_came_before_it_is_kept(
-    source, dialect, said, before, told
+@pytest.mark.parametrize(("source", "dialect", "body", "before", "message"), REFUSED)
+def test_an_impossible_item_is_refused_and_the_output_before_it_is_kept(
+    source, dialect, body, before, message
 ):
-    for chunks in ([said], [bytes([byte]) for byte in said]):
-        given, conversion = convert(source, dialect, *chunks)
-        assert given == before
-        assert told in conversion.failure
+    for chunks in ([body], [bytes([byte]) for byte in body]):
+        output, conversion = convert(source, dialect, *chunks)
+        assert output == before
+        assert message in conversion.failure
 
 
 CUT = [
-    ("sse", "envelope", b"data: 1\n\ndata: 2\n", "has no blank line behind it"),
+    ("sse", "envelope", b"data: 1\n\ndata: 2\n", "has no blank line after it"),
     ("sse", "gai", encode_events([TextDelta("a")], "sse"), "without its done"),
     ("ndjson", "gai", encode_events([TextDelta("a")], "ndjson"), "without its done"),
-    ("ndjson", "gai", encode_events(ANSWER, "ndjson") * 2, "behind the end"),
+    ("ndjson", "gai", encode_events(ANSWER, "ndjson") * 2, "after the end"),
 ]
 
 
-@pytest.mark.parametrize(("source", "dialect", "said", "told"), CUT)
-def test_a_stream_that_was_cut_is_converted_and_said_to_be_wrong(source, dialect, said, told):
-    given, conversion = convert(source, dialect, said)
-    assert given
-    assert told in conversion.wrong
+@pytest.mark.parametrize(("source", "dialect", "body", "message"), CUT)
+def test_a_cut_stream_is_converted_and_reported_as_wrong(source, dialect, body, message):
+    output, conversion = convert(source, dialect, body)
+    assert output
+    assert message in conversion.wrong
     assert not conversion.failure

@@ -1,4 +1,4 @@
-"""`gaistream convert`: files and pipes, as they come, in bounded memory; statuses and words."""
+"""`gaistream convert`: files and pipes, in bounded memory; statuses and messages."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ SSE = b"id: 1\nevent: e\ndata: a\n\ndata: b\n\n"
 LINES = b'{"event":"e","data":"a","id":"1"}\n{"data":"b"}\n'
 
 
-@pytest.mark.parametrize(("said", "converted"), [(SSE, LINES), (LINES, SSE)])
-def test_the_format_of_stdin_is_known_by_its_first_bytes(said, converted):
-    ran = run("convert", said=said)
+@pytest.mark.parametrize(("body", "converted"), [(SSE, LINES), (LINES, SSE)])
+def test_the_format_of_stdin_is_known_by_its_first_bytes(body, converted):
+    ran = run("convert", stdin=body)
     assert (ran.status, ran.bytes) == (0, converted)
     assert ran.errors.endswith("; nothing was lost\n")
 
@@ -41,7 +41,7 @@ def test_files_are_known_by_their_suffix_or_the_options(tmp_path, source, target
     assert (tmp_path / target).read_bytes() == LINES
 
 
-def test_what_comes_through_a_pipe_is_written_before_more_comes():
+def test_the_output_of_a_pipe_does_not_wait_for_more_input():
     process = start("convert")
     for number in (1, 2):
         process.stdin.write(b"data: %d\n\n" % number)
@@ -53,31 +53,31 @@ def test_what_comes_through_a_pipe_is_written_before_more_comes():
 
 def test_the_dialects_and_what_they_lose():
     answer = encode_events([TextDelta("a"), Done()], "sse")
-    assert run("convert", "--dialect", "gai", said=answer).bytes == (
+    assert run("convert", "--dialect", "gai", stdin=answer).bytes == (
         encode_events([TextDelta("a"), Done()], "ndjson")
     )
-    ran = run("convert", "--dialect", "json", said=answer)
+    ran = run("convert", "--dialect", "json", stdin=answer)
     assert ran.bytes == b'{"text":"a"}\n{"finished":true}\n'
     assert ran.errors == "2 events from sse; lost: event names ×2\n"
 
 
 BROKEN = [
-    (b"data: 1\n\ndata: 2\n", [], b'{"data":"1"}\n', "has no blank line behind it"),
+    (b"data: 1\n\ndata: 2\n", [], b'{"data":"1"}\n', "has no blank line after it"),
     (b'{"data":"1"}\n{"data":\n', [], b"data: 1\n\n", "wrong: line 2"),
     (b"data: 1\n\ndata: x\n\n", ["--dialect", "json"], b"1\n", "the data of event 2 is not JSON"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("said", "options", "converted", "told"), BROKEN)
+@pytest.mark.parametrize(("body", "options", "converted", "message"), BROKEN)
 def test_broken_input_is_converted_as_far_as_it_goes_and_has_status_1(
-    said, options, converted, told
+    body, options, converted, message
 ):
-    ran = run("convert", *options, said=said)
+    ran = run("convert", *options, stdin=body)
     assert (ran.status, ran.bytes) == (1, converted)
-    assert told in ran.errors
+    assert message in ran.errors
 
 
-def test_input_that_cannot_be_converted_ends_it_though_more_may_come():
+def test_input_that_cannot_be_converted_ends_it_at_once():
     process = start("convert")
     process.stdin.write(b'{"data":\n')
     process.stdin.flush()
@@ -88,7 +88,7 @@ def test_input_that_cannot_be_converted_ends_it_though_more_may_come():
 def test_a_wrong_call_has_status_2_and_touches_no_file(tmp_path):
     capture = tmp_path / "a.sse"
     capture.write_bytes(SSE)
-    for arguments, told in [
+    for arguments, message in [
         ([str(capture), str(capture)], "input and output are the same file"),
         ([str(capture), str(tmp_path / "b.sse")], "input and output are both sse"),
         ([str(tmp_path / "none.sse")], "none.sse: No such file or directory"),
@@ -97,12 +97,12 @@ def test_a_wrong_call_has_status_2_and_touches_no_file(tmp_path):
     ]:
         ran = run("convert", *arguments)
         assert ran.status == 2, ran.errors
-        assert told in " ".join(ran.errors.split())
+        assert message in " ".join(ran.errors.split())
     assert list(tmp_path.iterdir()) == [capture]
     assert capture.read_bytes() == SSE
 
 
-def test_a_full_disk_is_said_and_has_status_2():
+def test_a_full_disk_has_status_2_and_a_message():
     device = Path("/dev/full")
     if not device.exists():
         pytest.skip("there is no /dev/full")
@@ -116,7 +116,7 @@ def test_a_full_disk_is_said_and_has_status_2():
     assert (ran.status, ran.errors) == (2, "Error: No space left on device\n")
 
 
-def test_a_reader_that_goes_early_ends_it_quietly():
+def test_a_reader_that_leaves_early_ends_it_quietly():
     process = start("convert")
     process.stdin.write(SSE)
     process.stdin.flush()
@@ -128,7 +128,7 @@ def test_a_reader_that_goes_early_ends_it_quietly():
     assert (ran.status, ran.errors) == (141, "")
 
 
-def test_an_interrupt_keeps_what_was_written_and_tells_of_it():
+def test_an_interrupt_keeps_the_output_and_reports_it():
     process = start("convert")
     process.stdin.write(SSE)
     process.stdin.flush()
@@ -149,7 +149,7 @@ def large(tmp_path):
     return path
 
 
-def test_a_large_file_has_a_progress_bar_on_a_terminal_alone(large, tmp_path):
+def test_a_large_file_has_a_progress_bar_only_on_a_terminal(large, tmp_path):
     out = str(tmp_path / "out.ndjson")
     ran = run_on_terminal("convert", str(large), out)
     assert ran.status == 0

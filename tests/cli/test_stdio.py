@@ -24,7 +24,7 @@ def run_in_shell(line: str) -> subprocess.CompletedProcess[bytes]:
 
 
 @pytest.mark.parametrize(
-    ("line", "status", "told"),
+    ("line", "status", "errors"),
     [
         ("check - >&-", 2, b"Error: stdout is closed\n"),
         ("convert - >&-", 2, b"Error: stdout is closed\n"),
@@ -42,10 +42,10 @@ def run_in_shell(line: str) -> subprocess.CompletedProcess[bytes]:
     ],
 )
 def test_without_stdin_or_stdout_there_is_one_line_and_status_2(
-    line: str, status: int, told: bytes
+    line: str, status: int, errors: bytes
 ) -> None:
     ran = run_in_shell(line)
-    assert (ran.returncode, ran.stdout, ran.stderr) == (status, b"", told)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (status, b"", errors)
 
 
 @pytest.mark.parametrize(
@@ -61,12 +61,12 @@ def test_without_stdin_or_stdout_there_is_one_line_and_status_2(
         ("convert - --to ndjson <&- 2>&-", 2, b""),
     ],
 )
-def test_a_stderr_that_takes_nothing_changes_no_result(line: str, status: int, out: bytes) -> None:
+def test_a_closed_or_full_stderr_changes_no_result(line: str, status: int, out: bytes) -> None:
     ran = run_in_shell(line)
     assert (ran.returncode, ran.stdout, ran.stderr) == (status, out, b"")
 
 
-def test_what_is_said_on_stderr_can_be_read_there() -> None:
+def test_a_message_is_on_stderr_whole() -> None:
     ran = run_in_shell("convert - --to ndjson")
     assert ran.stderr == b"1 event from sse; nothing was lost\n"
 

@@ -14,9 +14,10 @@ CONTROLS = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f{MARKS}]") 
 
 
 def answer(status: str, content_type: str, body: str = "") -> bytes:
-    said = body.encode()
-    head = f"HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {len(said)}\r\n"
-    return f"{head}Connection: close\r\n\r\n".encode() + said
+    content = body.encode()
+    head = f"HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\n"
+    head += f"Content-Length: {len(content)}\r\n"
+    return f"{head}Connection: close\r\n\r\n".encode() + content
 
 
 REFUSALS = {
@@ -44,7 +45,7 @@ def test_a_refusal_cannot_control_the_terminal(name: str, command: str) -> None:
     assert not CONTROLS.search(ran.out)
 
 
-def test_marks_that_turn_the_direction_of_text_are_written_out() -> None:
+def test_marks_that_change_the_direction_of_text_are_escaped() -> None:
     with scripted(HEAD + f"event: {MARKS}\ndata: {MARKS}\n\n".encode()) as server:
         ran = run_on_terminal("tail", "-q", server.url)
     assert not CONTROLS.search(ran.out)
@@ -62,7 +63,7 @@ def test_a_refusal_of_many_lines_is_one_line() -> None:
 def test_a_capture_cannot_forge_lines_of_a_report(tmp_path) -> None:
     forged = "x\\nstdin: 0 errors, 0 warnings, 0 notes\\nA browser dispatches 1 event."
     line = f'{{"type":"{forged}"'
-    ran = run("check", "--format", "ndjson", said=f"{line}}}\n{line}\n".encode())
+    ran = run("check", "--format", "ndjson", stdin=f"{line}}}\n{line}\n".encode())
     assert len(ran.out.splitlines()) == 4, ran.out  # a finding and its effect, two of the summary
     assert sum(line.startswith("stdin: ") for line in ran.out.splitlines()) == 1
     capture = tmp_path / "a\nb: 0 errors.sse"
@@ -72,8 +73,8 @@ def test_a_capture_cannot_forge_lines_of_a_report(tmp_path) -> None:
 
 
 def test_an_event_cannot_forge_a_line_of_another() -> None:
-    said = b'{"type":"a\\n    0.001s  done  {}","text":"x"}\n'
-    with scripted(HEAD.replace(b"text/event-stream", b"application/x-ndjson") + said) as server:
+    content = b'{"type":"a\\n    0.001s  done  {}","text":"x"}\n'
+    with scripted(HEAD.replace(b"text/event-stream", b"application/x-ndjson") + content) as server:
         ran = run("tail", "-q", server.url)
     assert len(ran.out.splitlines()) == 1
 

@@ -6,7 +6,7 @@ import pytest
 from openai_streams import DONE, END, START, STOP, STREAMS, body_of
 
 from gaistream import SSEDecoder, events
-from gaistream.dialects.openai_chat import ChatCompletionsReader
+from gaistream.dialects.openai_chat.reader import ChatCompletionsReader
 
 
 def read(body: bytes) -> list[events.Event]:

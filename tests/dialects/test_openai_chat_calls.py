@@ -97,25 +97,25 @@ BROKEN = {
 def test_fragments_are_joined_however_a_server_numbers_and_names_them(gs, name, reason):
     frames, wanted = WHOLE[name]
     body = b"".join(calls(*each) for each in frames) + frame(reason) + DONE
-    said = read(gs, body)
-    found = [event for event in said if isinstance(event, gs.events.ToolCall)]
+    events = read(gs, body)
+    found = [event for event in events if isinstance(event, gs.events.ToolCall)]
     assert [(call.name, call.input) for call in found] == wanted
     assert len({call.id for call in found}) == len(wanted)
-    assert said[-2:] == [gs.events.Finish(None, reason), gs.events.Done()]
+    assert events[-2:] == [gs.events.Finish(None, reason), gs.events.Done()]
 
 
 @pytest.mark.parametrize("name", BROKEN)
 @pytest.mark.parametrize("end", [frame("tool_calls"), frame("stop"), frame("length"), DONE, b""])
-def test_half_a_tool_call_is_never_given(gs, name, end):
+def test_half_a_tool_call_is_never_returned(gs, name, end):
     body = b"".join(calls(*each) for each in BROKEN[name]) + end + (end and DONE)
-    said = read(gs, frame(content="Hi") + body)
-    assert type(said[-1]) is gs.events.Error
-    assert said[-1].code == "truncated_tool_call"
+    events = read(gs, frame(content="Hi") + body)
+    assert type(events[-1]) is gs.events.Error
+    assert events[-1].code == "truncated_tool_call"
     whole = [gs.events.ToolCall("x", "f", {"city": "a"})]
-    assert said[2:-1] == (whole if "whole" in name else [])
+    assert events[2:-1] == (whole if "whole" in name else [])
 
 
-def test_a_call_is_given_once_another_begins(gs):
+def test_a_call_is_returned_once_another_begins(gs):
     body = calls((0, "x", "f", A)) + calls((1, "y", "g", ""))
     *_, call, end = read(gs, body)
     assert call == gs.events.ToolCall("x", "f", {"city": "a"})

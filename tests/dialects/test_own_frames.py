@@ -55,7 +55,7 @@ DICTS = {
 
 
 @pytest.mark.parametrize("case", RAW.values(), ids=RAW.keys())
-def test_what_a_source_yields_raw_is_the_frame(gs: ModuleType, case: Any) -> None:
+def test_an_item_of_a_raw_source_is_a_frame(gs: ModuleType, case: Any) -> None:
     make, sse, ndjson = case
     for kind, expected in ((gs.SSEEncoder, sse), (gs.NDJSONEncoder, ndjson)):
         encoder = kind(dialect="raw")
@@ -91,7 +91,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG.values(), ids=WRONG.keys())
-def test_what_is_no_frame_is_named_with_the_mend(gs: ModuleType, case: Any) -> None:
+def test_an_item_that_is_not_a_frame_is_named_with_the_mend(gs: ModuleType, case: Any) -> None:
     item, kind, message = case
     encoder = gs.SSEEncoder(dialect="raw")
     with pytest.raises(getattr(gs.errors, kind), match=f"{re.escape(message)}$"):
@@ -128,7 +128,7 @@ def test_a_payload_in_an_event_is_the_line_of_the_default_protocol_too(gs: Modul
 # ---- None ----
 
 
-def test_none_is_no_event_but_where_it_is_a_payload(gs: ModuleType) -> None:
+def test_none_is_a_payload_and_not_an_event(gs: ModuleType) -> None:
     for form in ("sse", "ndjson"):
         assert gs.encode_events([None, "a", None], form) == gs.encode_events(["a"], form)
         assert gs.encode_events([None], form, "raw") == b""

@@ -94,13 +94,13 @@ def test_a_command_names_an_encoding_that_is_not_utf8(tmp_path, command, name):
     ran = run(command, str(path))
     assert (ran.status, ran.out) == (2, "")
     assert problem in " ".join(ran.errors.split())
-    ran = run(command, "-", said=change(LINES))
+    ran = run(command, "-", stdin=change(LINES))
     assert ran.status == 2
     assert f"stdin is {problem}" in " ".join(ran.errors.split())
 
 
 def test_check_names_json_over_several_lines():
-    ran = run("check", said=json.dumps({"a": 1}, indent=2).encode())
+    ran = run("check", stdin=json.dumps({"a": 1}, indent=2).encode())
     assert ran.status == 1
     assert "JSON over several lines" in " ".join(ran.out.split())
 

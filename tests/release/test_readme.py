@@ -113,6 +113,6 @@ def test_every_file_that_readme_links_to_is_there():
 def test_the_check_at_a_terminal_says_what_readme_says():
     said = b"data: 1\n\nevent: x\n\n"
     assert f"printf {said.decode()!r} | gaistream check" in README
-    ran = run("check", said=said)
+    ran = run("check", stdin=said)
     assert ran.status == 1
     assert f"```\n{ran.out}```" in README

@@ -28,10 +28,10 @@ class Ran:
         assert "Traceback" not in self.errors, self.errors
 
 
-def run(*arguments: str, said: bytes = b"", **environment: str) -> Ran:
-    """Run it in pipes, with `said` on stdin."""
+def run(*arguments: str, stdin: bytes = b"", **environment: str) -> Ran:
+    """Run it in pipes, with these bytes on stdin."""
     ran = subprocess.run(
-        [*COMMAND, *arguments], input=said, capture_output=True, timeout=DEADLINE,
+        [*COMMAND, *arguments], input=stdin, capture_output=True, timeout=DEADLINE,
         env={**PLAIN, **environment}, check=False,
     )  # fmt: skip
     return Ran(ran.returncode, ran.stdout, ran.stderr)

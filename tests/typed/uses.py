@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from contextlib import aclosing, closing
-from typing import assert_type
+from typing import Any, assert_type
 
 from starlette.types import ASGIApp
 
 import gaistream
 from gaistream import NDJSONOptions, Outcome, Source, SourceItem, SSEOptions, asgi, wsgi
+from gaistream.dialects import Detector, Dialect, DialectReader, DialectWriter, EventWriter
 from gaistream.frameworks import starlette
 
 
@@ -55,6 +56,30 @@ def responses() -> None:
     asgi.SSEResponse(source(), heartbeat_interval=5)  # type: ignore[arg-type]
     starlette.SSEResponse(source(), media_type="text/event-stream")  # type: ignore[arg-type]
     asgi.SSEResponse(5)  # type: ignore[arg-type]
+
+
+class Own(Dialect):
+    name = "own"
+    writes = reads = ("sse",)
+    headers = {"X-Own": "1"}
+
+    def writer(self, format: str, **_: Any) -> DialectWriter:
+        return EventWriter()
+
+    def reader(self, format: str) -> DialectReader:
+        return DialectReader()
+
+
+def dialects(provider: gaistream.Provider) -> None:
+    gaistream.sse(source(), dialect=Own())
+    asgi.SSEResponse(source(), dialect=Own())
+    wsgi.SSEResponse(blocking(), dialect=Own())
+    starlette.SSEResponse(source(), dialect=Own())
+    asgi.sse_handler(provider, gaistream.ChatRequest.from_json, dialect=Own())
+    gaistream.SSEEncoder(dialect=Own())
+    gaistream.read_events(b"", dialect=Own())
+    gaistream.read_events(b"", dialect=Own)  # type: ignore[call-overload]
+    assert_type(Detector(Own()).dialect, Dialect | None)
 
 
 def applications(provider: gaistream.Provider) -> list[ASGIApp]:

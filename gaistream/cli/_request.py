@@ -1,4 +1,4 @@
-"""One request of a stream, for the commands: its options, and the open answer."""
+"""The request of a stream: its options on the command line, and the open answer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .. import __version__
 from ..client.http import Excerpt, check_url, http_library, refused_coding
 from ..errors import ClientError, ContentEncodingError
 from ..reading.chunks import body_of
-from ._http_rules import TYPES
+from ._sniff import TYPES
 from ._terminal import UnusableError, stdin
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ _EXCERPT = 300  # bytes of a refusal that are shown
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What is asked for, as the options say it."""
+class StreamRequest:
+    """A request, as the options describe it."""
 
     url: str
     headers: dict[str, str]
@@ -38,7 +38,7 @@ class Asked:
 
     @property
     def method(self) -> str:
-        """POST where there is a body."""
+        """POST if there is a body."""
         return "GET" if self.body is None else "POST"
 
 
@@ -47,52 +47,52 @@ def request_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option(
             "--timeout", default=60.0, show_default=True, type=click.FloatRange(min=0),
-            help="Seconds without a byte after which the stream counts as cut; 0: never.",
+            help="Seconds without a byte until the stream counts as cut; 0: never.",
         ),
-        click.option("--last-event-id", default="", metavar="ID", help="Resume behind this id."),
+        click.option("--last-event-id", default="", metavar="ID", help="Resume after this id."),
         click.option(
             "-d", "--data", metavar="BODY",
-            help="POST this, as JSON unless a header says otherwise; @FILE reads it, @- stdin.",
+            help="POST this, as JSON unless a header says otherwise; @FILE reads a file, @- stdin.",
         ),
         click.option(
             "-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'",
-            help="A header of the request; may be given several times.",
+            help="A header of the request; may be repeated.",
         ),
         click.option(
             "-k", "--insecure", is_flag=True,
-            help="Take any certificate: for a server of your own, on your machine.",
+            help="Accept any certificate: for your own server, on your own machine.",
         ),
     ):  # fmt: skip
         function = option(function)
     return function
 
 
-def asked(
+def stream_request(
     url: str, headers: tuple[str, ...], data: str | None, timeout: float, last_event_id: str,
     insecure: bool,
-) -> Asked:  # fmt: skip
-    """Check the options of a request.
+) -> StreamRequest:  # fmt: skip
+    """Check the options of a request, and return it.
 
     Raises:
-        click.UsageError: a header or the URL is none.
+        click.UsageError: a header or the URL is not valid.
         UnusableError: the file of the body cannot be read.
     """
-    given = {"User-Agent": f"gaistream/{__version__}", "Cache-Control": "no-store"}
+    fields = {"User-Agent": f"gaistream/{__version__}", "Cache-Control": "no-store"}
     for header in headers:
         name, colon, value = header.partition(":")
         if not colon or not name.strip():
             raise click.UsageError(f"--header needs NAME: VALUE, not {header!r}")
-        given[name.strip()] = value.strip()
+        fields[name.strip()] = value.strip()
     if last_event_id:
-        given["Last-Event-ID"] = last_event_id
+        fields["Last-Event-ID"] = last_event_id
     body = None if data is None else _body(data)
-    if body is not None and not any(name.lower() == "content-type" for name in given):
-        given["Content-Type"] = "application/json"
+    if body is not None and not any(name.lower() == "content-type" for name in fields):
+        fields["Content-Type"] = "application/json"
     try:
-        HTTP.Request("GET", check_url(HTTP, "the URL", url), headers=given)
+        HTTP.Request("GET", check_url(HTTP, "the URL", url), headers=fields)
     except ValueError as error:  # a UnicodeError too: of a header
         raise click.UsageError(f"the request cannot be made: {error}") from None
-    return Asked(url, given, body, timeout or None, last_event_id, insecure)
+    return StreamRequest(url, fields, body, timeout or None, last_event_id, insecure)
 
 
 def _body(data: str) -> bytes:
@@ -107,12 +107,12 @@ def _body(data: str) -> bytes:
 
 
 @contextlib.contextmanager
-def opened(request: Asked, format: str | None) -> Iterator[httpx.Response]:
-    """Ask, and give the answer, whose body is still to be read; its status is 200 or 204.
+def open_stream(request: StreamRequest, format: str | None) -> Iterator[httpx.Response]:
+    """Send a request, and yield the answer before its body is read; its status is 200 or 204.
 
     Raises:
-        UnusableError: there is no connection, or the server answers with another status, or with a
-            content coding that was not asked for.
+        UnusableError: there is no connection, or the answer has another status, or a content
+            coding that the request did not accept.
     """
     headers = {"Accept": _ACCEPT[format], "Accept-Encoding": "identity"}
     headers.update(request.headers)
@@ -128,7 +128,7 @@ def opened(request: Asked, format: str | None) -> Iterator[httpx.Response]:
             if coding := refused_coding(response):
                 raise UnusableError(f"{coding}, as by -H 'Accept-Encoding: gzip'")
         except (HTTP.RequestError, HTTP.InvalidURL, UnicodeError) as error:
-            raise UnusableError(f"cannot connect: {said(error)}") from None
+            raise UnusableError(f"cannot connect: {error_text(error)}") from None
         yield response
 
 
@@ -141,26 +141,26 @@ def chunks_of(response: httpx.Response) -> Iterator[bytes]:
     try:
         yield from body_of(response)
     except (HTTP.RequestError, ContentEncodingError) as error:
-        raise CutError(said(error)) from None
+        raise CutError(error_text(error)) from None
 
 
 class CutError(Exception):
-    """The body of an answer did not come to its end, for the reason that is the text."""
+    """The body of an answer was cut; the text is the reason."""
 
 
-def said(error: Exception) -> str:
-    """Give what an error says, or its name where it says nothing."""
+def error_text(error: Exception) -> str:
+    """Return the text of an error, or its type's name if it has none."""
     if isinstance(error, HTTP.ReadTimeout):
         return "nothing came for as long as --timeout allows"
-    words = str(error) if isinstance(error, ClientError) or str(error) else type(error).__name__
-    mend = "; --insecure takes any certificate" if "CERTIFICATE_VERIFY_FAILED" in words else ""
-    return words + mend
+    text = str(error) if isinstance(error, ClientError) or str(error) else type(error).__name__
+    mend = "; --insecure accepts any certificate" if "CERTIFICATE_VERIFY_FAILED" in text else ""
+    return text + mend
 
 
 def _refusal(response: httpx.Response) -> str:
-    told = f"HTTP {response.status_code} {response.reason_phrase}".rstrip()
+    status = f"HTTP {response.status_code} {response.reason_phrase}".rstrip()
     if response.has_redirect_location:
-        return f"{told}, to {response.headers['location']}, which is not followed"
+        return f"{status}, to {response.headers['location']}, which is not followed"
     text = Excerpt(response, _EXCERPT, _EXCERPT).read().body.decode(errors="replace")
     text = " ".join(text.split())
-    return f"{told}: {text}" if text else told
+    return f"{status}: {text}" if text else status

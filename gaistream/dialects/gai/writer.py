@@ -1,4 +1,4 @@
-"""The default protocol: the payloads of the Go original, with what it lost added.
+"""The writers of the default protocol.
 
 In SSE the event's name stands in `event:` and its fields in the data; in NDJSON the name stands
 in `type` and most fields in an object of that name. Error events carry a `retry:` hint in SSE.
@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ..core import FrameTemplate, ServerSentEvent
-from ..errors import EventError
-from ..events import (
+from ...core import FrameTemplate, ServerSentEvent
+from ...errors import EventError
+from ...events import (
     AudioDelta,
     AudioFormat,
     Citation,
@@ -32,14 +32,13 @@ from ..events import (
     ToolResult,
     Usage,
 )
-from ..writing.options import NDJSONOptions, SSEOptions
-from .base import EventDialect, write_event_line
+from ..base import write_event_line
+from ..event_writer import EventWriter
 
 _Payload = dict[str, Any]
 
 
-def _given(**fields: Any) -> _Payload:
-    """Give the fields that are not None."""
+def _without_none(**fields: Any) -> _Payload:
     return {name: value for name, value in fields.items() if value is not None}
 
 
@@ -47,20 +46,20 @@ def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 
 
-def _format(form: AudioFormat | None) -> _Payload | None:
-    if form is None:
+def _format(audio: AudioFormat | None) -> _Payload | None:
+    if audio is None:
         return None
     return {
-        "mime": form.mime,
-        "sample_rate": form.sample_rate,
-        "channels": form.channels,
-        "bit_depth": form.bit_depth,
+        "mime": audio.mime,
+        "sample_rate": audio.sample_rate,
+        "channels": audio.channels,
+        "bit_depth": audio.bit_depth,
     }
 
 
 def _citation(citation: Citation) -> _Payload:
-    said = {"uri": citation.uri, "start": citation.start, "end": citation.end}
-    return said | _given(title=citation.title)
+    fields = {"uri": citation.uri, "start": citation.start, "end": citation.end}
+    return fields | _without_none(title=citation.title)
 
 
 def _usage(usage: Usage | None) -> _Payload | None:
@@ -70,7 +69,7 @@ def _usage(usage: Usage | None) -> _Payload | None:
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,
         "total_tokens": usage.total_tokens,
-        **_given(
+        **_without_none(
             cached_input_tokens=usage.cached_input_tokens,
             cache_write_tokens=usage.cache_write_tokens,
             reasoning_tokens=usage.reasoning_tokens,
@@ -79,7 +78,7 @@ def _usage(usage: Usage | None) -> _Payload | None:
 
 
 def _start(event: Start) -> _Payload:
-    return {"started": True, **_given(id=event.id, model=event.model)}
+    return {"started": True, **_without_none(id=event.id, model=event.model)}
 
 
 def _text(event: TextDelta | ReasoningDelta) -> _Payload:
@@ -91,20 +90,21 @@ def _citations(event: Citations) -> _Payload:
 
 
 def _safety(event: Safety) -> _Payload:
-    said = {"category": event.category, "action": event.action, "score": event.score}
-    return {"safety": said | _given(note=event.note)}
+    fields = {"category": event.category, "action": event.action, "score": event.score}
+    return {"safety": fields | _without_none(note=event.note)}
 
 
 def _finish(event: Finish) -> _Payload:
-    return {"usage": _usage(event.usage), **_given(finish_reason=event.finish_reason)}
+    return {"usage": _usage(event.usage), **_without_none(finish_reason=event.finish_reason)}
 
 
 def _error(event: Error) -> _Payload:
-    return {"error": event.message, **_given(code=event.code, retry_after=event.retry_after)}
+    return {"error": event.message, **_without_none(code=event.code, retry_after=event.retry_after)}
 
 
-# What each kind is called, its SSE payload, and its NDJSON payload but for the type.
-_SAID: dict[type[Event], tuple[str, Callable[[Any], _Payload], Callable[[Any], _Payload]]] = {
+_Shape = tuple[str, Callable[[Any], _Payload], Callable[[Any], _Payload]]
+# The name of each event, its SSE payload, and its NDJSON payload without the type.
+_SHAPES: dict[type[Event], _Shape] = {
     Start: ("start", _start, _start),
     TextDelta: ("text_delta", _text, _text),
     ReasoningDelta: ("reasoning_delta", _text, _text),
@@ -121,9 +121,7 @@ _SAID: dict[type[Event], tuple[str, Callable[[Any], _Payload], Callable[[Any], _
     ToolResult: (
         "tool_result",
         lambda event: {"tool_name": event.name, "tool_id": event.id, "result": event.result},
-        lambda event: {
-            "tool_result": {"name": event.name, "id": event.id, "result": event.result}
-        },
+        lambda event: {"tool_result": {"name": event.name, "id": event.id, "result": event.result}},
     ),
     Citations: ("citations", _citations, _citations),
     Safety: ("safety", _safety, _safety),
@@ -135,12 +133,12 @@ _SAID: dict[type[Event], tuple[str, Callable[[Any], _Payload], Callable[[Any], _
     Finish: ("finish", _finish, lambda event: {**_finish(event), "finished": True}),
     Error: ("error", _error, _error),
     Done: ("done", lambda _: {"finished": True}, lambda _: {"finished": True}),
-    Raw: ("raw", lambda event: {"raw": event.raw}, lambda event: _given(raw=event.raw)),
+    Raw: ("raw", lambda event: {"raw": event.raw}, lambda event: _without_none(raw=event.raw)),
 }
 
 
 def _seconds(timestamp: float | None) -> int:
-    """Give a time in whole Unix seconds: an event's, or now."""
+    """Return a time, or now, in whole Unix seconds."""
     try:
         seconds = int(time.time() if timestamp is None else timestamp)
     except (ValueError, OverflowError):
@@ -150,53 +148,47 @@ def _seconds(timestamp: float | None) -> int:
     return seconds
 
 
-def _said(event: Event) -> tuple[str, Callable[[Any], _Payload], Callable[[Any], _Payload]]:
+def _shape_of(event: Event) -> _Shape:
     try:
-        return _SAID[type(event)]
+        return _SHAPES[type(event)]
     except KeyError:
         raise EventError(f"{type(event).__name__} is no event that can be written") from None
 
 
-class GaiSSE(EventDialect):
+class GaiSSE(EventWriter):
     """The default protocol over SSE."""
 
     text_template = FrameTemplate(b'event: text_delta\ndata: {"text":"', b'"}\n\n')
     reasoning_template = FrameTemplate(b'event: reasoning_delta\ndata: {"text":"', b'"}\n\n')
 
-    def __init__(self, options: SSEOptions) -> None:
-        self._error_retry = options.error_retry
+    def __init__(self, retry: int | None) -> None:
+        self._retry = retry
 
-    def say(self, frames: Any, event: Event) -> None:
-        """Write one event."""
-        name, payload, _ = _said(event)
-        retry = self._error_retry if type(event) is Error else None
-        frames.write_frame(None, name, retry=retry, json=payload(event))
-
-    def pass_on(self, frames: Any, event: ServerSentEvent) -> None:
-        """Write a ServerSentEvent as it is."""
-        frames.write_sse_event(event)
+    def write_event(self, encoder: Any, event: Event) -> None:
+        name, payload, _ = _shape_of(event)
+        retry = self._retry if type(event) is Error else None
+        encoder.write_frame(None, name, retry=retry, json=payload(event))
 
 
-class GaiNDJSON(EventDialect):
+class GaiNDJSON(EventWriter):
     """The default protocol over NDJSON."""
 
-    def __init__(self, options: NDJSONOptions) -> None:
-        self._timestamps = options.include_timestamp
-        if self._timestamps:
+    def __init__(self, compact: bool, timestamps: bool) -> None:
+        self._timestamps = timestamps
+        if timestamps:
             return  # such a line differs in two places
-        gap = b"" if options.compact_json else b" "
+        gap = b"" if compact else b" "
         for name in ("text", "reasoning"):
             start = b'{"type":%b"%b_delta",%b"text":%b"' % (gap, name.encode(), gap, gap)
             setattr(self, f"{name}_template", FrameTemplate(start, b'"}\n'))
 
-    def say(self, frames: Any, event: Event) -> None:
-        """Write one event."""
-        name, _, payload = _said(event)
+    def write_event(self, encoder: Any, event: Event) -> None:
+        name, _, payload = _shape_of(event)
         line: _Payload = {"type": name}
         if self._timestamps:
             line["timestamp"] = _seconds(event.timestamp)
-        frames.write_line(line | payload(event))
+        encoder.write_line(line | payload(event))
 
-    def pass_on(self, frames: Any, event: ServerSentEvent) -> None:
-        """Write a ServerSentEvent as a line of its name and data; a mere comment is left out."""
-        write_event_line(frames, event, "message")
+    def write_sse_event(self, encoder: Any, event: ServerSentEvent) -> None:
+        """Write a line of the event's name and data; a mere comment is left out."""
+        write_event_line(encoder, event, "message")

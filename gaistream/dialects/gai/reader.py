@@ -1,9 +1,9 @@
-"""How the default protocol is read: the inverse of gai.py, and of what the Go original wrote.
+"""The reader of the default protocol, as the writers here and the Go original write it.
 
-What it guarantees: nothing that comes is lost, and nothing stops it. A kind that is not known, or
-a known one whose fields are not as they must be, becomes a `Raw` of the whole, its name under
-`type`; a frame that should be JSON and is not is an `Error` that ends the stream; a stream that
-ends with neither `Done` nor `Error` was cut, which an `Error` says.
+Guaranteed: no frame is lost, and no frame raises. An unknown kind, or a known one with wrong
+fields, becomes a `Raw` of the whole payload, its name under `type`. A frame of a known kind that is
+not JSON becomes an `Error` that ends the stream. A stream that ends with neither `Done` nor `Error`
+was cut, and ends with an `Error` of code "truncated".
 """
 
 from __future__ import annotations
@@ -11,26 +11,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..core import ServerSentEvent, json, read_json
-from ..errors import EventError
-from ..events import Done, Error, Event, Raw, ReasoningDelta, TextDelta
-from .base import EventStream
-from .items import KINDS, event_of
+from ...core import ServerSentEvent, json, read_json
+from ...errors import EventError
+from ...events import Done, Error, Event, Raw, ReasoningDelta, TextDelta
+from ..base import DialectReader
+from .from_dict import KINDS, event_from_dict
 
 _DELTAS = {"text_delta": TextDelta, "reasoning_delta": ReasoningDelta}
-# What the fields of an SSE payload are called in an event.
-_NAMES = {"tool_name": "name", "tool_id": "id"}
+# The names of fields in an SSE payload, and in the event.
+_FIELD_NAMES = {"tool_name": "name", "tool_id": "id"}
 
 
-class GaiReader(EventStream):
-    """Reads the frames or lines of one stream of the default protocol. Belongs to one task."""
+class GaiReader(DialectReader):
+    """Reads the frames or lines of one stream of the default protocol."""
 
     def __init__(self) -> None:
         self.ended = False
         self._failed = False  # the last event was an Error
 
     def feed(self, event: ServerSentEvent) -> list[Event]:
-        """Take a frame, whose name is the event's kind."""
         name = event.event or "message"
         if self.ended or name == "ping":
             return []
@@ -44,7 +43,7 @@ class GaiReader(EventStream):
             if name in KINDS - {"done", "error"}:
                 self.ended = True
                 return [Error(f"the stream has a {name} that is not JSON", "invalid_frame")]
-        if name == "message":  # without a name: the kind may stand in the payload
+        if name == "message":  # the kind may be in the payload
             return self.feed_value(payload)
         if not isinstance(payload, dict):
             if name not in ("done", "error"):
@@ -57,11 +56,11 @@ class GaiReader(EventStream):
             return [delta(payload["text"])]
         if name in ("tool_call", "tool_result"):
             fields = {**payload, "type": name}
-            for field, own in _NAMES.items():
-                if field in fields:
-                    fields[own] = fields.pop(field)
-            return self._give(name, fields, payload)
-        return self._give(name, {**payload, "type": name}, payload)
+            for written, field in _FIELD_NAMES.items():
+                if written in fields:
+                    fields[field] = fields.pop(written)
+            return self._event(name, fields, payload)
+        return self._event(name, {**payload, "type": name}, payload)
 
     def _payload(self, event: ServerSentEvent) -> Any:
         if event.data_bytes is None:
@@ -72,7 +71,6 @@ class GaiReader(EventStream):
             return self.read_leniently(event.data)
 
     def feed_value(self, value: Any) -> list[Event]:
-        """Take the value of a line, whose kind stands under `type`."""
         if self.ended:
             return []
         kind = value.get("type") if isinstance(value, dict) else None
@@ -83,22 +81,21 @@ class GaiReader(EventStream):
         if delta is not None and type(text) is str and "timestamp" not in value:
             self._failed = False
             return [delta(text)]
-        return [] if kind == "ping" else self._give(kind, value)
+        return [] if kind == "ping" else self._event(kind, value)
 
     def close(self) -> list[Event]:
-        """Say that the stream has ended."""
         if self.ended:
             return []
         self.ended = True
         return [] if self._failed else [Error("the stream was cut", "truncated")]
 
-    def _give(self, kind: str, fields: dict[str, Any], payload: Any = None) -> list[Event]:
+    def _event(self, kind: str, fields: dict[str, Any], payload: Any = None) -> list[Event]:
         self._failed = kind == "error"
         if kind == "done":
             self.ended = True
             return [Done()]
         try:
-            return [event_of(fields)]
+            return [event_from_dict(fields)]
         except EventError:
             if kind == "error":
                 return [_error_of(fields)]
@@ -106,11 +103,11 @@ class GaiReader(EventStream):
 
 
 def _error_of(fields: Mapping[str, Any]) -> Error:
-    """Give an Error whatever shape it has: a stream that failed must not look as if it had not."""
+    """Return an Error from fields of any shape, for a failed stream must not look whole."""
     inner = fields.get("error")
     if isinstance(inner, Mapping):  # as in the bodies of HTTP errors
         fields = inner
-    said = [each for each in (fields.get("message"), fields.get("error")) if isinstance(each, str)]
+    texts = [each for each in (fields.get("message"), fields.get("error")) if isinstance(each, str)]
     code = fields.get("code")
-    message = said[0] if said else json.dumps(dict(fields), errors="replace").decode()
+    message = texts[0] if texts else json.dumps(dict(fields), errors="replace").decode()
     return Error(message, code if isinstance(code, str) else None)

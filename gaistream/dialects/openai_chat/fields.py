@@ -1,0 +1,20 @@
+"""Fields of untrusted JSON: a value of another type is as good as none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def text_of(value: object) -> str:
+    """Return a str, "" for any other value."""
+    return value if isinstance(value, str) else ""
+
+
+def object_of(value: object) -> dict[str, Any]:
+    """Return a dict, an empty one for any other value."""
+    return value if isinstance(value, dict) else {}
+
+
+def objects_of(value: object) -> list[dict[str, Any]]:
+    """Return the dicts of a list, none for any other value."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
