@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
+from ..dialects import Dialect, find_writable
 from ..errors import FrameError, FrameTypeError
 from .cors import CORS, HEADER_NAME, CORSLike
 
@@ -44,7 +45,7 @@ _HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
 def headers(
     format: str,
     cors: CORSLike = None,
-    dialect: str = "gai",  # noqa: ARG001  (later dialects have headers of their own)
+    dialect: str | Dialect = "gai",
     *,
     origin: str | None = None,
 ) -> dict[str, str]:
@@ -53,15 +54,16 @@ def headers(
     Args:
         format: "sse" or "ndjson".
         cors: None, "*", an origin, several origins, or a CORS.
-        dialect: the stream's dialect.
+        dialect: the stream's dialect, which may have its own Content-Type and more headers.
         origin: the request's `Origin` header, which several origins are compared with.
     """
     if format not in MEDIA_TYPES:
         raise FrameError(f"format must be 'sse' or 'ndjson', not {format!r}")
-    allowed = CORS.of(cors)
+    allowed, written = CORS.of(cors), find_writable(dialect, format)
     return {
-        "Content-Type": MEDIA_TYPES[format],
+        "Content-Type": written.media_type or MEDIA_TYPES[format],
         **_STREAM_HEADERS,
+        **written.headers,
         **(allowed.headers(origin) if allowed is not None else {}),
     }
 

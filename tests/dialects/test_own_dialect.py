@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from scripted_asgi import Connection
 
 
 def ticker(gs: ModuleType) -> Any:
@@ -145,3 +146,21 @@ def test_a_dialect_that_only_declares_makes_neither_writer_nor_reader(gs: Module
     for make in (bare.writer, bare.reader):
         with pytest.raises(NotImplementedError):
             make("sse")
+
+
+def test_its_content_type_and_headers_are_sent(gs: ModuleType) -> None:
+    own = ticker(gs)
+    own.media_type, own.headers = "text/plain", {"X-Ticker": "1"}
+    headers = gs.http.headers("sse", dialect=own)
+    assert (headers["Content-Type"], headers["X-Ticker"]) == ("text/plain", "1")
+    assert headers["Cache-Control"] == gs.http.headers("sse")["Cache-Control"]
+
+    served = asyncio.run(Connection().serve(gs.asgi.SSEResponse(["a"], dialect=own)))
+    sent = served.headers
+    assert (sent["content-type"], sent["x-ticker"]) == ("text/plain", "1")
+    assert served.body.endswith(b'data: {"t":"a"}\n\ndata: end\n\n')
+
+
+def test_headers_of_an_unknown_dialect_are_refused(gs: ModuleType) -> None:
+    with pytest.raises(gs.errors.FrameError, match="dialect must be 'gai' or "):
+        gs.http.headers("sse", dialect="ticker")
