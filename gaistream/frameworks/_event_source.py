@@ -22,6 +22,7 @@ from ..streaming.clock import Clock
 from ..streaming.open_streams import Drain, open_streams
 from ..streaming.stream import OutcomeKind, Stream
 from ..writing.options import SSEOptions
+from ..writing.writer import SSEEncoder
 
 _LINE_BREAKING: Final = re.compile(r"[\r\n\0]")
 
@@ -113,7 +114,7 @@ class _EventSource(PayloadSSE):
             frames.write_frame(str(item))
 
 
-class EventSourceEncoder(SSEFrames):
+class EventSourceEncoder(SSEEncoder):
     """An encoder of such items, with the caller's heartbeats. Belongs to one task.
 
     Args:
@@ -122,7 +123,9 @@ class EventSourceEncoder(SSEFrames):
     """
 
     def __init__(self, options: SSEOptions, make_ping: Callable[[], Any] | None = None) -> None:
-        super().__init__(_EventSource(options.error_retry), options.buffer_size, options.errors)
+        SSEFrames.__init__(
+            self, _EventSource(options.error_retry), options.buffer_size, options.errors
+        )
         self.options = options
         self._make_ping = make_ping
 

@@ -19,7 +19,7 @@ from ..loops.event_loop import EventLoop, event_loop
 from ..loops.sources import check_iterable, close_blocking, source_name
 from . import thread_streams
 from .open_streams import open_streams
-from .stream import Outcome, OutcomeKind, Route, Stream, log_failure, write_end, write_prelude
+from .stream import Outcome, OutcomeKind, Route, Stream, log_failure
 
 if TYPE_CHECKING:
     from ..loops.greenlets import Runner
@@ -70,7 +70,7 @@ class BlockingStream:
     def chunks(self) -> Iterator[bytes]:
         """Yield one chunk per item, then the end."""
         encoder = self._encoder
-        write_prelude(encoder)
+        encoder.begin()
         registry = thread_streams.in_threads
         registry.enter(self)
         try:
@@ -119,9 +119,9 @@ class BlockingStream:
     def _write_end(self, drained: bool) -> None:
         encoder = self._encoder
         if not drained:
-            write_end(encoder, self.failure)
-        elif self._retry_ms is not None and hasattr(encoder.options, "retry_ms"):
-            encoder.write_frame(retry=self._retry_ms)
+            encoder.end(self.failure)
+        elif self._retry_ms is not None:
+            encoder.write_reconnection_time(self._retry_ms)
 
     def _take(self) -> bytes:
         chunk: bytes = self._encoder.take()

@@ -24,7 +24,6 @@ from ..errors import EncodeError, GaistreamError, StreamError, is_http_error, un
 from ..loops.event_loop import Breakable, End, EventLoop, Future, Task
 from ..loops.handover import Rest, Send
 from ..loops.sources import close_source, is_left_running, open_source, source_name
-from ..writing.writer import write_failure
 from .clock import Clock, clock
 from .open_streams import LAST_SEND, open_streams, streams_of_source
 
@@ -80,16 +79,6 @@ class Connection(Protocol):
         """Send what tells that the stream is whole."""
 
 
-def write_end(frames: Any, failure: BaseException | None) -> None:
-    """Write how a stream ended: the dialect's error, once, or its end of success, never both."""
-    if frames.ended or frames.failed:  # an Error that the source yielded last is its error
-        return
-    if failure is not None:
-        write_failure(frames, failure)
-    else:
-        frames.finish()
-
-
 def log_failure(failure: BaseException, name: str, route: Route | None) -> None:
     """Log what a source raised, and its mend, unless its text is for the client.
 
@@ -127,15 +116,6 @@ def _mend(failure: BaseException) -> str:
             "and later errors for the client are gaistream.StreamError"
         )
     return ""
-
-
-def write_prelude(frames: Any) -> None:
-    """Write the first bytes of a stream, which make proxies and middleware let it through."""
-    retry = getattr(frames.options, "first_retry", None)
-    if retry is None:
-        frames.write_prelude()
-    else:
-        frames.write_prelude(retry)
 
 
 class Stream(FrameSender):
@@ -239,7 +219,7 @@ class Stream(FrameSender):
         loop = self._loop = self._clock.loop
         self._time = loop.time
         self._started = self._idle_since = self._silent_at_heartbeat = loop.time()
-        write_prelude(self._frames)
+        self._frames.begin()
         open_streams(loop).enter(self)
         if self._over:
             await loop.sleep(0)
@@ -363,8 +343,8 @@ class Stream(FrameSender):
         if self._interrupted or self._finished or self._frames.ended:
             return  # it ends by itself
         self._drained = self._finished = self._due = True
-        if retry_ms is not None and hasattr(self._frames.options, "retry_ms"):
-            self._frames.write_frame(retry=retry_ms)
+        if retry_ms is not None:
+            self._frames.write_reconnection_time(retry_ms)
         self._cancel()
         self._wake()
 
@@ -611,7 +591,7 @@ class Stream(FrameSender):
         if not self._finished:
             if self.failure is not None and not (self.answerable and self.failed_unsaid):
                 self.log_failure(self.failure)
-            write_end(self._frames, self.failure)
+            self._frames.end(self.failure)
             self._finished = self._due = True
             self._wake()
 

@@ -45,7 +45,34 @@ def _own_dumps(options: SSEOptions | NDJSONOptions, compact: bool) -> Callable[[
     return partial(_json.dumps, errors=options.errors, compact=compact, default=options.default)
 
 
-class SSEEncoder(SSEFrames):
+class _Ending:
+    """Mixin: how a stream of events ends."""
+
+    __slots__ = ()
+
+    def end(self: Any, failure: BaseException | None = None) -> None:
+        """Write the end of the stream: the dialect's error for a failure, else its success.
+
+        Write nothing if the stream has an end already, or if the last event was an Error: that is
+        the stream's error, and `failure` is not written after it.
+
+        Args:
+            failure: the exception that ended the stream, or None. Only a StreamError's text is
+                written; any other failure is an "internal error".
+        """
+        if self.ended or self.failed:
+            return
+        if failure is None:
+            self.finish()
+            return
+        try:
+            self.fail(error_event(failure))
+        except Exception:
+            log.exception("the text of an error could not be written: %r", failure)
+            self.fail(error_event(Exception()))  # in general words
+
+
+class SSEEncoder(_Ending, SSEFrames):
     """Events in, Server-Sent Events out: `write…`, then `take`. Belongs to one task.
 
     Args:
@@ -68,8 +95,19 @@ class SSEEncoder(SSEFrames):
         )
         self.options = made
 
+    def begin(self) -> None:
+        """Write the beginning of a stream: a comment, and `retry_ms` if that option is set.
 
-class NDJSONEncoder(NDJSONFrames):
+        The bytes make proxies and middleware forward the response before the first event.
+        """
+        self.write_prelude(self.options.first_retry)
+
+    def write_reconnection_time(self, milliseconds: int) -> None:
+        """Write after how many milliseconds a client whose connection ends should reconnect."""
+        self.write_frame(retry=milliseconds)
+
+
+class NDJSONEncoder(_Ending, NDJSONFrames):
     """Events in, lines of JSON out: `write…`, then `take`. Belongs to one task.
 
     Args:
@@ -146,8 +184,11 @@ class NDJSONEncoder(NDJSONFrames):
         """Raise FrameError: NDJSON has no comments."""
         raise FrameError("NDJSON has no comments")
 
-    def write_prelude(self) -> None:
-        """Write nothing: NDJSON has no bytes that a reader would not take for a value."""
+    def begin(self) -> None:
+        """Write nothing: a reader would take any first bytes for a value."""
+
+    def write_reconnection_time(self, milliseconds: int) -> None:
+        """Write nothing: NDJSON has no reconnection time."""
 
 
 def encode_events(
@@ -168,15 +209,6 @@ def encode_events(
     encoder = (SSEEncoder if format == "sse" else NDJSONEncoder)(dialect=dialect)
     encoder.write_many(events)
     return encoder.take()
-
-
-def write_failure(frames: Any, error: BaseException) -> None:
-    """Write the error event; where the error's own text cannot be written, one without it."""
-    try:
-        frames.fail(error_event(error))
-    except Exception:
-        log.exception("the text of an error could not be written: %r", error)
-        frames.fail(error_event(Exception()))  # in general words
 
 
 class _Writer(FrameWriter):
@@ -222,13 +254,9 @@ class _Writer(FrameWriter):
         if self._closed:
             return
         self._closed = True
-        frames = self._encoder
-        if not frames.ended:
-            if error is None:
-                if not frames.failed:
-                    frames.finish()
-            elif isinstance(error, Exception):
-                write_failure(frames, error)
+        if error is None or isinstance(error, Exception):
+            encoder: Any = self._encoder
+            encoder.end(error)
         self._send()
 
     def _flush_soon(self) -> None:
@@ -283,7 +311,7 @@ class SSEWriter(_Writer):
         encoder = SSEEncoder(options, dialect=dialect)
         retry = encoder.options.first_retry
         if retry is not None:
-            encoder.write_frame(retry=retry)  # goes out with the first event
+            encoder.write_reconnection_time(retry)  # sent with the first event
         super().__init__(sink, encoder)
 
 

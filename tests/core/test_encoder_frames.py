@@ -139,7 +139,7 @@ LINES = {
     "line": (lambda e: e.write_line({"a": "\ud800"}), '{"a":"\ufffd"}\n'),
     "heartbeat": (lambda e: e.write_heartbeat(), '{"type":"ping"}\n'),
     "ready": (lambda e: e.write_ready(b"[1]\n"), "[1]\n"),
-    "prelude": (lambda e: e.write_prelude(), ""),
+    "the beginning": (lambda e: e.begin(), ""),
 }
 
 

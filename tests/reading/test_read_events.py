@@ -91,7 +91,7 @@ def test_a_response_of_ours_is_read_back_with_its_prelude_ids_and_heartbeats(gs,
     events = [gs.events.Start("i"), gs.events.TextDelta("a"), gs.events.Error("e", "c", 2.5)]
     if format == "sse":
         encoder = gs.SSEEncoder(gs.SSEOptions(include_id=True))
-        encoder.write_prelude()
+        encoder.begin()
     else:
         encoder = gs.NDJSONEncoder(gs.NDJSONOptions(include_timestamp=True, compact_json=False))
     for event in events:
