@@ -31,7 +31,6 @@ from gaistream.errors import (
 
 cdef extern from "Python.h":
     const Py_ssize_t PY_SSIZE_T_MAX
-    long long PyLong_AsLongLongAndOverflow(object number, int* overflow) except? -1
 
 cdef extern from *:
     """

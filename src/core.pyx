@@ -8,6 +8,7 @@ One extension from parts, in the order in which they need each other; each part 
 it does. Public names are documented in full in the file of the same name in gaistream/core/pure.
 """
 
+include "checks.pxi"
 include "buffer.pxi"
 include "text.pxi"
 include "events.pxi"
@@ -51,6 +52,7 @@ __all__ = [
     "ToolCall",
     "ToolResult",
     "Usage",
+    "checked_int",
     "encode_comment",
     "encode_ndjson",
     "encode_ndjson_lines",

@@ -62,6 +62,15 @@ def test_estimate_size(twins, item, most):
     same(twins, lambda gs, item: gs.core.estimate_size(item, most), item)
 
 
+@given(
+    value=anything, least=st.integers(-(2**63), 2**63 - 1), most=st.integers(-(2**63), 2**63 - 1),
+    unit=st.sampled_from(["", "bytes"]),
+)  # fmt: skip
+@examples(200)
+def test_checked_int(twins, value, least, most, unit):
+    same(twins, lambda gs, value: gs.core.checked_int("it", value, least, most, unit), value)
+
+
 @given(room=rooms, offset=offsets, named=frames)
 @examples(400)
 def test_encode_sse_into(twins, room, offset, named):
@@ -262,8 +271,8 @@ def test_what_has_a_state_is_not_copied(twins, name):
                 again(thing)
 
 
-FUNCTIONS = ["encode_comment", "encode_ndjson", "encode_sse", "encode_sse_into", "escape_json",
-             "read_json"]  # fmt: skip
+FUNCTIONS = ["checked_int", "encode_comment", "encode_ndjson", "encode_sse", "encode_sse_into",
+             "escape_json", "read_json"]  # fmt: skip
 METHODS = {
     "Buffer": ["append", "take", "take_into", "truncate", "view"],
     "FrameTemplate": ["of", "render", "render_into", "render_many"],

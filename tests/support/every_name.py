@@ -138,6 +138,11 @@ def estimate_size(gs: ModuleType) -> Any:
     return [gs.core.estimate_size(item, most) for item in items for most in (500, 9**6)]
 
 
+def checked_int(gs: ModuleType) -> Any:
+    check = gs.core.checked_int
+    return [check("size", 5, 1, 9, "bytes"), refused(check, "size", 2**70, 1, 9, "bytes")]
+
+
 def nests_deeper(gs: ModuleType) -> Any:
     deeper = gs.core.nests_deeper
     return [deeper([[{"a": ()}]], 3), deeper([[{"a": ()}]], 4), deeper({}, 0)]
@@ -413,6 +418,7 @@ CORE: dict[str, Use] = {
     "SSEFrames": sse_frames,
     "ServerSentEvent": server_sent_event,
     "SourceReader": source_reader,
+    "checked_int": checked_int,
     "encode_comment": encode_comment,
     "encode_ndjson": encode_ndjson,
     "encode_ndjson_lines": encode_ndjson_lines,

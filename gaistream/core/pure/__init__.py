@@ -5,6 +5,7 @@ does; the compiled core (gaistream.core._core) is the same, faster.
 """
 
 from .buffer import Buffer
+from .checks import checked_int
 from .decoder import SSEDecoder
 from .encoder import NDJSONFrames, SSEFrames
 from .events import (
@@ -65,6 +66,7 @@ __all__ = [
     "ToolCall",
     "ToolResult",
     "Usage",
+    "checked_int",
     "encode_comment",
     "encode_ndjson",
     "encode_ndjson_lines",
