@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from . import asgi, events, http, wsgi
     from .chat import ChatRequest, Provider, Source, SourceItem
     from .core.json import json_library
-    from .loops.helper_threads import blocking_threads
     from .reading.events import read_events
     from .reading.ndjson import NDJSONReader
     from .streaming.drain import drain, drain_on_signals, draining
     from .streaming.iterators import ndjson, sse
     from .streaming.server_signals import automatic_drain
     from .streaming.stream import Outcome
+    from .streaming.threads import blocking_threads
     from .writing.options import NDJSONOptions, SSEOptions
     from .writing.writer import NDJSONEncoder, NDJSONWriter, SSEEncoder, SSEWriter, encode_events
 
@@ -96,7 +96,7 @@ _MODULES = {  # of the names that are imported when they are first used; a modul
     "SourceItem": "chat",
     "asgi": "asgi",
     "automatic_drain": "streaming.server_signals",
-    "blocking_threads": "loops.helper_threads",
+    "blocking_threads": "streaming.threads",
     "drain": "streaming.drain",
     "drain_on_signals": "streaming.drain",
     "draining": "streaming.drain",

@@ -18,9 +18,6 @@ from typing import Any, Final, Protocol
 
 from .._log import log
 from ..errors import StreamError
-from ..writing.options import check_whole
-
-__all__ = ["blocking_threads"]
 
 LONGEST_END: Final = 1.0  # seconds that an abandoned source gets to end
 _RETRY_AFTER: Final = 5  # seconds
@@ -124,24 +121,3 @@ helper_threads = _HelperThreads()
 atexit.register(helper_threads.end_all)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=helper_threads.forget_all)
-
-
-def blocking_threads(abandoned: int = 64, total: int = 1000) -> None:
-    """Set how many helper threads blocking sources may hold in this process.
-
-    A sync source under ASGI, and one with `helper_thread=True` under WSGI, runs in a helper thread.
-    A source whose client has gone keeps its thread until it yields the next time. A new source
-    beyond either bound is refused with a StreamError: its response is a 503 with the code
-    "too_many_streams" and `Retry-After`. Threads that are running already go on.
-
-    Args:
-        abandoned: how many threads may be running for streams that are over, at least 1.
-        total: how many helper threads may be running, at least 1.
-
-    Raises:
-        FrameError: a bound is less than 1 (FrameTypeError if it is no int).
-    """
-    check_whole("abandoned", abandoned, 1, 2**31)
-    check_whole("total", total, 1, 2**31)
-    helper_threads.abandoned_limit = abandoned
-    helper_threads.limit = total
