@@ -16,7 +16,7 @@ cdef struct Mark:
     bint failed
 
 
-cdef class Frames:
+cdef class BaseEncoder:
     """What both framings share.
 
     `ended`: the end was written, nothing may follow. `failed`: the last event was an Error.
@@ -126,13 +126,13 @@ cdef class Frames:
         write_end(self, False, None)
 
 
-cdef inline int check_open(Frames self) except -1:
+cdef inline int check_open(BaseEncoder self) except -1:
     if self.ended:
         raise ClosedError("the stream has ended: nothing may follow")
     return 0
 
 
-cdef inline int write_item(Frames self, object item) except -1:
+cdef inline int write_item(BaseEncoder self, object item) except -1:
     check_open(self)
     if self.joins and is_parted(self, item):
         return write_joined(self, item)
@@ -148,7 +148,7 @@ cdef inline int write_item(Frames self, object item) except -1:
     return ask_dialect(self, item)
 
 
-cdef inline int write_text(Frames self, FrameTemplate template, object text) except -1:
+cdef inline int write_text(BaseEncoder self, FrameTemplate template, object text) except -1:
     append_template(self.buffer, template, text, self.replace, self.next_id)
     self.failed = False
     self.hint_open = False
@@ -180,7 +180,7 @@ cdef str text_in(object item):
     return None
 
 
-cdef bint is_parted(Frames self, object item) noexcept:
+cdef bint is_parted(BaseEncoder self, object item) noexcept:
     """Tell whether an item comes after half of a surrogate pair, or ends in one."""
     cdef str text
     if self.half is not None:
@@ -189,7 +189,7 @@ cdef bint is_parted(Frames self, object item) noexcept:
     return text is not None and ends_in_half(text)
 
 
-cdef int write_joined(Frames self, object item) except -1:
+cdef int write_joined(BaseEncoder self, object item) except -1:
     cdef Mark mark = mark_of(self)
     cdef str text = text_in(item)
     held = self.half
@@ -217,7 +217,7 @@ cdef int write_joined(Frames self, object item) except -1:
     return 0
 
 
-cdef int write_half(Frames self) except -1:
+cdef int write_half(BaseEncoder self) except -1:
     """Write a half of which the other half did not come."""
     if self.half is not None:
         self.half = None
@@ -225,7 +225,7 @@ cdef int write_half(Frames self) except -1:
     return 0
 
 
-cdef int ask_dialect(Frames self, object item) except -1:
+cdef int ask_dialect(BaseEncoder self, object item) except -1:
     cdef Mark mark = mark_of(self)
     if item is not None:  # which no dialect but "json" writes
         self.failed = False
@@ -237,7 +237,7 @@ cdef int ask_dialect(Frames self, object item) except -1:
     return 0
 
 
-cdef int write_end(Frames self, bint failed, object error) except -1:
+cdef int write_end(BaseEncoder self, bint failed, object error) except -1:
     cdef Mark mark
     check_open(self)
     mark = mark_of(self)
@@ -258,7 +258,7 @@ cdef int write_end(Frames self, bint failed, object error) except -1:
     return 0
 
 
-cdef inline Mark mark_of(Frames self) noexcept:
+cdef inline Mark mark_of(BaseEncoder self) noexcept:
     cdef Mark mark
     mark.length = self.buffer.length
     mark.takes = self.takes
@@ -269,7 +269,7 @@ cdef inline Mark mark_of(Frames self) noexcept:
     return mark
 
 
-cdef void restore(Frames self, Mark mark) noexcept:
+cdef void restore(BaseEncoder self, Mark mark) noexcept:
     # what was there at the mark is gone where a take came between; a write around this one that
     # failed first, in another thread, has left less
     cut(self.buffer, min(mark.length, self.buffer.length) if mark.takes == self.takes else 0)
@@ -280,7 +280,7 @@ cdef void restore(Frames self, Mark mark) noexcept:
     self.ended = False
 
 
-cdef class SSEFrames(Frames):
+cdef class BaseSSEEncoder(BaseEncoder):
     """Server-Sent Events into a buffer; with `include_id` its frames are numbered from 1.
 
     `dumps` makes JSON of payloads, if the installed library is not to do it.
@@ -291,7 +291,7 @@ cdef class SSEFrames(Frames):
     def __init__(
         self, dialect, size=4096, errors="replace", include_id=False, dumps=None
     ):
-        Frames.__init__(self, dialect, size, errors)
+        BaseEncoder.__init__(self, dialect, size, errors)
         with cython.critical_section(self):
             self.dumps = dumps
         self.next_id = 1 if include_id else 0
@@ -364,7 +364,8 @@ cdef class SSEFrames(Frames):
 
 
 cdef int write_fields(
-    SSEFrames self, object data, object event, object id, object retry, object comment, object json
+    BaseSSEEncoder self,
+    object data, object event, object id, object retry, object comment, object json,
 ) except -1:
     cdef bint content = data is not None or event is not None or json is not Ellipsis
     check_open(self)
@@ -392,13 +393,13 @@ cdef int write_fields(
     return 0
 
 
-cdef class NDJSONFrames(Frames):
+cdef class BaseNDJSONEncoder(BaseEncoder):
     """Newline-delimited JSON into a buffer; `dumps` where it is not to be the compact form."""
 
     cdef object dumps
 
     def __init__(self, dialect, size=8192, errors="replace", dumps=None):
-        Frames.__init__(self, dialect, size, errors)
+        BaseEncoder.__init__(self, dialect, size, errors)
         with cython.critical_section(self):
             self.dumps = dumps
 
@@ -436,7 +437,7 @@ cdef class NDJSONFrames(Frames):
         self.failed = failed
 
 
-cdef int write_payload(NDJSONFrames self, object payload) except -1:
+cdef int write_payload(BaseNDJSONEncoder self, object payload) except -1:
     check_open(self)
     if self.dumps is None:
         line = json_bytes(payload, True, self.replace)

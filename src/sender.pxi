@@ -31,7 +31,7 @@ cdef enum:
 cdef class FrameSender:
     """Frames on their way from a source to a connection. Belongs to one event loop."""
 
-    cdef readonly Frames _frames
+    cdef readonly BaseEncoder _frames
     cdef public bint _due, _held, _finished
     cdef public Py_ssize_t events, bytes
     cdef public object _interrupted, _time, _idle_since, _sending_since
@@ -42,10 +42,12 @@ cdef class FrameSender:
     cdef double turn, turn_seconds
 
     def __cinit__(self, *_, **__):
-        self._frames = Frames.__new__(Frames)  # there, even if a subclass forgets __init__
+        # there, even if a subclass forgets __init__
+        self._frames = BaseEncoder.__new__(BaseEncoder)
 
     def __init__(
-        self, Frames frames not None, at_once, flush_size, turn_bytes, turn_seconds, most_pending
+        self, BaseEncoder frames not None, at_once, flush_size, turn_bytes, turn_seconds,
+        most_pending
     ):
         self._frames = frames
         self.at_once = at_once
@@ -76,7 +78,7 @@ cdef class FrameSender:
         has been asked yet to say when what waits is due, the loop is to be given a turn, or the
         source has to wait for room.
         """
-        cdef Frames frames = self._frames
+        cdef BaseEncoder frames = self._frames
         cdef Py_ssize_t before, pending
         if self._finished or self._interrupted is not None:
             return True
@@ -150,7 +152,7 @@ cdef bint turn_is_over(FrameSender self) except -1:
 
 
 cdef bytes take_due(FrameSender self):
-    cdef Frames frames = self._frames
+    cdef BaseEncoder frames = self._frames
     cdef bytes chunk
     if self._interrupted is not None or not self._due:
         return b""

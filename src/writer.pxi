@@ -53,7 +53,7 @@ cdef class FrameWriter:
 
     cdef public bint _closed
     cdef public object _broken, _unreported
-    cdef public Frames _encoder
+    cdef public BaseEncoder _encoder
     cdef object sink
     cdef bint flush_each, none_is_refusal, sent_first
     cdef Py_ssize_t most
@@ -71,7 +71,7 @@ cdef class FrameWriter:
         if type(lock).__module__ != "_thread":
             self.green_lock = lock
 
-    def __init__(self, sink, Frames encoder not None, flush_each, most, none_is_refusal):
+    def __init__(self, sink, BaseEncoder encoder not None, flush_each, most, none_is_refusal):
         acquire(self)
         try:
             self._encoder = encoder
@@ -116,17 +116,17 @@ cdef class FrameWriter:
 
     def write_event(self, event, data):
         """Write a frame with this name; `data` is text, or any payload, which becomes JSON."""
-        cdef Frames frames
+        cdef BaseEncoder encoder
         enter(self)
         try:
-            frames = self._encoder
-            if self.flush_each and writes_plainly(frames, event, data):
-                frames.hint_open = False
-                frames.failed = False
+            encoder = self._encoder
+            if self.flush_each and writes_plainly(encoder, event, data):
+                encoder.hint_open = False
+                encoder.failed = False
                 give(self, plain_frame(data, event))
                 return
             try:
-                frames.write_event(event, data)
+                encoder.write_event(event, data)
             finally:
                 after_write(self)
         finally:
@@ -198,11 +198,11 @@ cdef class FrameWriter:
         send(self)
 
 
-cdef inline bint writes_plainly(Frames frames, object event, object data) noexcept:
+cdef inline bint writes_plainly(BaseEncoder encoder, object event, object data) noexcept:
     """Tell whether this is a small frame that can go out without passing the buffer."""
     return (
-        isinstance(frames, SSEFrames) and not frames.ended and not frames.next_id
-        and not frames.buffer.length and plain(data, False) and event is not None
+        isinstance(encoder, BaseSSEEncoder) and not encoder.ended and not encoder.next_id
+        and not encoder.buffer.length and plain(data, False) and event is not None
         and plain(event, True)
     )
 
@@ -314,13 +314,13 @@ cdef int report(FrameWriter self) except -1:
 
 
 cdef inline int after_write(FrameWriter self) except -1:
-    cdef Frames frames = self._encoder
+    cdef BaseEncoder encoder = self._encoder
     if (
-        self.flush_each or not self.sent_first or frames.ended
-        or frames.buffer.length >= self.most
+        self.flush_each or not self.sent_first or encoder.ended
+        or encoder.buffer.length >= self.most
     ):
         return send(self)
-    if frames.buffer.length:
+    if encoder.buffer.length:
         self._flush_soon()
     return 0
 

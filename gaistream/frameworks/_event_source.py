@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from .._log import log
+from ..core import BaseSSEEncoder, json
 from ..core import ServerSentEvent as _ServerSentEvent
-from ..core import SSEFrames, json
 from ..dialects.json import PayloadSSE
 from ..errors import FrameTypeError
 from ..loops.event_loop import Breakable, Task, Timer, event_loop
@@ -123,7 +123,7 @@ class EventSourceEncoder(SSEEncoder):
     """
 
     def __init__(self, options: SSEOptions, make_ping: Callable[[], Any] | None = None) -> None:
-        SSEFrames.__init__(
+        BaseSSEEncoder.__init__(
             self, _EventSource(options.error_retry), options.buffer_size, options.errors
         )
         self.options = options

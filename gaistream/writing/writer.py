@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any, Self
 
 from .._log import log
-from ..core import FrameWriter, NDJSONFrames, SSEFrames
+from ..core import BaseNDJSONEncoder, BaseSSEEncoder, FrameWriter
 from ..core import json as _json
 from ..dialects import AnyDialect, create_writer
 from ..dialects.base import error_event
@@ -72,7 +72,7 @@ class _Ending:
             self.fail(error_event(Exception()))  # in general words
 
 
-class SSEEncoder(_Ending, SSEFrames):
+class SSEEncoder(_Ending, BaseSSEEncoder):
     """Events in, Server-Sent Events out: `write…`, then `take`. Belongs to one task.
 
     Args:
@@ -107,7 +107,7 @@ class SSEEncoder(_Ending, SSEFrames):
         self.write_frame(retry=milliseconds)
 
 
-class NDJSONEncoder(_Ending, NDJSONFrames):
+class NDJSONEncoder(_Ending, BaseNDJSONEncoder):
     """Events in, lines of JSON out: `write…`, then `take`. Belongs to one task.
 
     Args:

@@ -173,7 +173,7 @@ class Halfway:
 
 
 def test_a_dialect_that_fails_halfway_leaves_nothing_behind(gs):
-    frames = gs.core.SSEFrames(Halfway(), include_id=True)
+    frames = gs.core.BaseSSEEncoder(Halfway(), include_id=True)
     for use in (frames.write, frames.fail, lambda _: frames.finish(), lambda _: frames.write("a")):
         with pytest.raises(LookupError):
             use(["b"])

@@ -210,7 +210,7 @@ def test_a_decoder_whose_loads_is_slow_refuses_the_others(gs: ModuleType) -> Non
     assert decoder.feed(b"3\n") == [b"3"]
 
 
-@pytest.mark.parametrize("kind", ["SSEFrames", "NDJSONFrames"])
+@pytest.mark.parametrize("kind", ["BaseSSEEncoder", "BaseNDJSONEncoder"])
 def test_frames_that_many_write_and_take_stay_whole_memory(native: ModuleType, kind: str) -> None:
     frames = getattr(native.core, kind)(Scripted(native), 16)
 
@@ -251,7 +251,7 @@ class Stalling:
 
 def test_writes_that_fail_out_of_order_leave_nothing_that_was_never_written(gs: ModuleType) -> None:
     dialect = Stalling()
-    frames = gs.core.SSEFrames(dialect)
+    frames = gs.core.BaseSSEEncoder(dialect)
 
     def first() -> None:
         with pytest.raises(LookupError, match="a"):

@@ -279,8 +279,8 @@ METHODS = {
     "LineSplitter": ["close", "feed"],
     "NDJSONDecoder": ["close", "feed"],
     "SSEDecoder": ["close", "feed"],
-    "SSEFrames": ["take", "take_into", "write", "write_event", "write_frame", "write_ready"],
-    "NDJSONFrames": ["write_line", "write_many", "write_text_line", "fail", "finish"],
+    "BaseSSEEncoder": ["take", "take_into", "write", "write_event", "write_frame", "write_ready"],
+    "BaseNDJSONEncoder": ["write_line", "write_many", "write_text_line", "fail", "finish"],
 }
 
 

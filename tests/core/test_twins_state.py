@@ -311,9 +311,9 @@ SCRIPTED_STEPS = st.one_of(
     end=st.one_of(st.just([]), st.tuples(step("fail", scripts)), st.tuples(step("finish"))),
 )
 @examples(250)
-@pytest.mark.parametrize("kind", ["SSEFrames", "NDJSONFrames"])
+@pytest.mark.parametrize("kind", ["BaseSSEEncoder", "BaseNDJSONEncoder"])
 def test_frames_with_any_dialect(twins, kind, sizes, named, text, reasoning, steps, end):
-    if kind == "NDJSONFrames":
+    if kind == "BaseNDJSONEncoder":
         named = {"errors": named["errors"]} if "errors" in named else {}
 
     def use(gs, text, reasoning, steps):

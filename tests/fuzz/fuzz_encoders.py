@@ -64,9 +64,9 @@ def stream(core, draw):
     dialect, size, errors = Dialect(core, draw), draw.one((1, 16, 8192)), draw.one(
         ("strict", "replace"))  # fmt: skip
     if draw.whole(2):
-        frames = core.SSEFrames(dialect, size, errors, bool(draw.whole(1)))
+        frames = core.BaseSSEEncoder(dialect, size, errors, bool(draw.whole(1)))
     else:
-        frames = core.NDJSONFrames(dialect, size, errors)
+        frames = core.BaseNDJSONEncoder(dialect, size, errors)
     seen = []
     while draw.more() and len(seen) < 80:
         seen.append(written(core, draw, frames))

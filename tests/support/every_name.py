@@ -288,7 +288,7 @@ def common(gs: ModuleType, frames: Any) -> list[Any]:
 
 
 def sse_frames(gs: ModuleType) -> Any:
-    frames = gs.core.SSEFrames(Scripted(gs), 16, "replace", True)
+    frames = gs.core.BaseSSEEncoder(Scripted(gs), 16, "replace", True)
     frames.write_prelude(5000)
     frames.write_comment("a\nb")
     frames.write_frame(WIDE, "event", retry=5)
@@ -297,16 +297,16 @@ def sse_frames(gs: ModuleType) -> Any:
     frames.write_event("name", "text")
     frames.write_sse_event(gs.ServerSentEvent("data", id="1"))
     seen = [refused(frames.write_frame, "x", "a\nb"), frames.last_id]
-    other = gs.core.SSEFrames(Scripted(gs), 16, "strict", False, lambda _: b"dumped")
+    other = gs.core.BaseSSEEncoder(Scripted(gs), 16, "strict", False, lambda _: b"dumped")
     other.write_frame(json=object())
     return [*seen, other.take(), *common(gs, frames)]
 
 
 def ndjson_frames(gs: ModuleType) -> Any:
-    frames = gs.core.NDJSONFrames(Scripted(gs))
+    frames = gs.core.BaseNDJSONEncoder(Scripted(gs))
     frames.write_line({"a": WIDE})
     frames.write_text_line('{"ready":1}')
-    other = gs.core.NDJSONFrames(Scripted(gs), 8, "strict", lambda _: b"dumped")
+    other = gs.core.BaseNDJSONEncoder(Scripted(gs), 8, "strict", lambda _: b"dumped")
     other.write_line(1)
     return [refused(frames.write_text_line, "a\nb"), refused(frames.write_line, object()),
             common(gs, frames), other.take(), refused(other.write, "\ud800")]
@@ -345,7 +345,7 @@ class Suspended:
 
 
 def frame_sender(gs: ModuleType) -> Any:
-    frames, log = gs.core.SSEFrames(Scripted(gs), 16), []
+    frames, log = gs.core.BaseSSEEncoder(Scripted(gs), 16), []
     sender = gs.core.FrameSender(frames, True, 64, 200, 3600.0, 400)
 
     def send(chunk: bytes) -> Any:
@@ -378,7 +378,7 @@ def frame_sender(gs: ModuleType) -> Any:
 
 
 def source_reader(gs: ModuleType) -> Any:
-    frames = gs.core.SSEFrames(Scripted(gs), 16)
+    frames = gs.core.BaseSSEEncoder(Scripted(gs), 16)
     sender = gs.core.FrameSender(frames, True, 64, 200, 3600.0, 400)
 
     async def reading() -> str:
@@ -413,9 +413,9 @@ CORE: dict[str, Use] = {
     "FrameWriter": frame_writer,
     "LineSplitter": line_splitter,
     "NDJSONDecoder": ndjson_decoder,
-    "NDJSONFrames": ndjson_frames,
+    "BaseNDJSONEncoder": ndjson_frames,
     "SSEDecoder": sse_decoder,
-    "SSEFrames": sse_frames,
+    "BaseSSEEncoder": sse_frames,
     "ServerSentEvent": server_sent_event,
     "SourceReader": source_reader,
     "checked_int": checked_int,

@@ -7,7 +7,7 @@ does; the compiled core (gaistream.core._core) is the same, faster.
 from .buffer import Buffer
 from .checks import checked_int
 from .decoder import SSEDecoder
-from .encoder import NDJSONFrames, SSEFrames
+from .encoder import BaseNDJSONEncoder, BaseSSEEncoder
 from .events import (
     AudioDelta,
     AudioFormat,
@@ -40,6 +40,8 @@ from .writer import FrameWriter
 __all__ = [
     "AudioDelta",
     "AudioFormat",
+    "BaseNDJSONEncoder",
+    "BaseSSEEncoder",
     "Buffer",
     "Citation",
     "Citations",
@@ -53,11 +55,9 @@ __all__ = [
     "FrameWriter",
     "LineSplitter",
     "NDJSONDecoder",
-    "NDJSONFrames",
     "Raw",
     "ReasoningDelta",
     "SSEDecoder",
-    "SSEFrames",
     "Safety",
     "ServerSentEvent",
     "SourceReader",

@@ -68,7 +68,7 @@ def shown(number: int) -> str:
     return str(number) if number.bit_length() <= 64 else f"an int of {number.bit_length()} bits"
 
 
-class Stateful:
+class NotCopyable:
     """What has a state that is not to be had twice: it is neither copied nor pickled."""
 
     __slots__ = ()
@@ -77,7 +77,7 @@ class Stateful:
         raise TypeError(f"cannot pickle '{type(self).__name__}' object")
 
 
-class Buffer(Stateful):
+class Buffer(NotCopyable):
     """A growable byte buffer.
 
     Args:

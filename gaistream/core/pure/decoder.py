@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from gaistream.errors import ClosedError, EventTooLarge, FrameTypeError
 
-from .buffer import MAX_INT, Stateful
+from .buffer import MAX_INT, NotCopyable
 from .lines import LineSplitter, check_limit
 from .sse import ServerSentEvent, read_event
 
@@ -25,7 +25,7 @@ def checked_id(value: object) -> str:
     return str.__str__(value)
 
 
-class SSEDecoder(Stateful):
+class SSEDecoder(NotCopyable):
     """An incremental decoder of Server-Sent Events. Belongs to one task.
 
     Args:

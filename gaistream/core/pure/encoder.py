@@ -13,14 +13,14 @@ from typing import Any
 
 from gaistream.errors import ClosedError, FrameError
 
-from .buffer import Buffer, Stateful
+from .buffer import Buffer, NotCopyable
 from .events import ReasoningDelta, TextDelta
 from .sse import ServerSentEvent, sse_frame, written_fields
 from .template import FrameTemplate, rendered
 from .text import check_errors, json_bytes, text_bytes
 
 
-class Frames(Stateful):
+class BaseEncoder(NotCopyable):
     """What both framings share.
 
     Attributes:
@@ -201,7 +201,7 @@ class Frames(Stateful):
         self._buffer.append(frame)
 
 
-class SSEFrames(Frames):
+class BaseSSEEncoder(BaseEncoder):
     """Server-Sent Events into a buffer.
 
     Args:
@@ -328,7 +328,7 @@ class SSEFrames(Frames):
         self._buffer.append(frame)
 
 
-class NDJSONFrames(Frames):
+class BaseNDJSONEncoder(BaseEncoder):
     """Newline-delimited JSON into a buffer.
 
     Args:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from gaistream.errors import ClosedError, EventTooLarge, FrameError, FrameTypeError
 
-from .buffer import Stateful, readable, shown
+from .buffer import NotCopyable, readable, shown
 from .text import lines_of
 
 MAX_LINE_BYTES = 16 * 2**20
@@ -25,7 +25,7 @@ def check_limit(name: str, limit: object) -> int:
     return limit
 
 
-class LineSplitter(Stateful):
+class LineSplitter(NotCopyable):
     """An incremental line splitter over bytes. Belongs to one task.
 
     Args:

@@ -21,7 +21,7 @@ from gaistream.errors import (
     NDJSONError,
 )
 
-from .buffer import Stateful, readable
+from .buffer import NotCopyable, readable
 from .lines import MAX_LINE_BYTES, check_limit
 from .text import json_value
 
@@ -29,7 +29,7 @@ _BOM = b"\xef\xbb\xbf"
 _BLANK = b" \t\r"
 
 
-class NDJSONDecoder(Stateful):
+class NDJSONDecoder(NotCopyable):
     """An incremental decoder of newline-delimited JSON. Belongs to one task.
 
     Args:

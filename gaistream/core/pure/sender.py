@@ -13,14 +13,14 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context
 from typing import Any, Final, Self
 
-from .buffer import Stateful
+from .buffer import NotCopyable
 
 _Rest = tuple[Any, Any, BaseException | None]  # of a send: steps, what they wait for, or raise
 _SENT: Final = object()
 TURN_EVENTS: Final = 8  # after so many events of a turn it is looked how long it has lasted
 
 
-class FrameSender(Stateful):
+class FrameSender(NotCopyable):
     """Frames on their way from a source to a connection. Belongs to one event loop.
 
     Args:
@@ -253,7 +253,7 @@ def _first_step(send: Callable[[bytes], Awaitable[None]], chunk: bytes) -> _Rest
     return None if waits_for is _SENT else (steps, waits_for, None)
 
 
-class SourceReader(Stateful):
+class SourceReader(NotCopyable):
     """A coroutine that reads a source; whenever it suspends, its sender sends what is due.
 
     Args:

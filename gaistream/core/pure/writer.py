@@ -17,8 +17,8 @@ from typing import Any
 
 from gaistream.errors import ClosedError, SinkError
 
-from .buffer import Stateful
-from .encoder import Frames
+from .buffer import NotCopyable
+from .encoder import BaseEncoder
 
 _forks = 0  # between this process and the one in which the module was imported
 
@@ -32,12 +32,12 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_count_fork)
 
 
-class FrameWriter(Stateful):
+class FrameWriter(NotCopyable):
     """An encoder, its sink and a lock. Thread-safe.
 
     Args:
         sink: a callable that takes bytes.
-        encoder: what writes the frames.
+        encoder: the encoder that the frames come from.
         flush_each: send after each write; else when `most` bytes wait, or `_flush_soon` says so.
         none_is_refusal: that None from the sink does not mean that it took everything.
     """
@@ -50,7 +50,7 @@ class FrameWriter(Stateful):
         most: int,
         none_is_refusal: bool,
     ) -> None:
-        self._encoder: Frames = encoder
+        self._encoder: BaseEncoder = encoder
         self._sink = sink
         self._flush_each = flush_each
         self._most = most
@@ -159,15 +159,15 @@ class FrameWriter(Stateful):
             raise error
 
     def _after_write(self) -> None:
-        frames = self._encoder
+        encoder = self._encoder
         if (
             self._flush_each
             or not self._sent_first
-            or frames.ended
-            or frames.pending >= self._most
+            or encoder.ended
+            or encoder.pending >= self._most
         ):
             self._send()
-        elif frames.pending:
+        elif encoder.pending:
             self._flush_soon()
 
     def _send(self) -> None:
