@@ -76,17 +76,6 @@ cdef object shown(object number):
     return str(number) if number.bit_length() <= 64 else f"an int of {number.bit_length()} bits"
 
 
-cdef Py_ssize_t check_offset(object offset, Py_ssize_t size) except -1:
-    cdef int overflow = 0
-    cdef long long start
-    if not isinstance(offset, int) or isinstance(offset, bool):
-        raise FrameTypeError(f"offset must be int, not {type(offset).__name__}")
-    start = PyLong_AsLongLongAndOverflow(offset, &overflow)  # runs no code of a subclass
-    if overflow or not 0 <= start <= size:
-        raise FrameError(f"offset must be from 0 to {size}, not {shown(int.__pos__(offset))}")
-    return start
-
-
 cdef object readable(str field, object data, str expected="bytes, bytearray or memoryview"):
     """Give an object that keeps the bytes of a bytes-like object in place while it lives."""
     if type(data) is bytes:
@@ -150,7 +139,7 @@ cdef int writable(object buffer, Py_buffer* view) except -1:
 
 cdef char* place(Py_buffer* view, object offset, Py_ssize_t needed) except NULL:
     """Give where `needed` bytes go, or say why they do not fit."""
-    cdef Py_ssize_t start = check_offset(offset, view.len)
+    cdef Py_ssize_t start = checked_int("offset", offset, 0, view.len, "")
     if needed > view.len - start:
         raise BufferTooSmall(needed, view.len - start)
     return <char*> view.buf + start
@@ -171,13 +160,7 @@ cdef class Buffer:
         self.most = PY_SSIZE_T_MAX
 
     def __init__(self, size=4096):
-        cdef int overflow = 0
-        cdef long long number
-        if not isinstance(size, int) or isinstance(size, bool):
-            raise FrameTypeError(f"size must be int, not {type(size).__name__}")
-        number = PyLong_AsLongLongAndOverflow(size, &overflow)  # of a subclass too
-        if overflow or not 1 <= number <= 2**30:
-            raise FrameError(f"size must be from 1 to {2**30} bytes, not {shown(int.__pos__(size))}")
+        cdef Py_ssize_t number = checked_int("size", size, 1, 2**30, "bytes")
         with cython.critical_section(self):
             check_exports(self)
             cut(self, 0)
@@ -209,7 +192,7 @@ cdef class Buffer:
     @cython.critical_section
     def truncate(self, length):
         """Keep the first `length` bytes (from 0 to the length now)."""
-        cdef Py_ssize_t kept = check_offset(length, self.length)
+        cdef Py_ssize_t kept = checked_int("offset", length, 0, self.length, "")
         if kept < self.length:
             check_exports(self)
             cut(self, kept)

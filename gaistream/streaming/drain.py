@@ -11,7 +11,8 @@ import contextlib
 import threading
 from collections.abc import Iterator
 
-from ..writing.options import LONGEST_RETRY_MS, check_seconds, check_whole
+from ..core import checked_int
+from ..writing.options import LONGEST_RETRY_MS, check_seconds
 from . import server_signals, thread_streams
 from .open_streams import Drain, LoopStreams, OpenStreams, open_streams, streams_of_source
 from .server_signals import DEFAULT_GRACE
@@ -54,7 +55,7 @@ def check_drain(grace: object, retry_ms: object) -> None:
     """Raise FrameError for arguments that `drain` does not take."""
     check_seconds("grace", grace, optional=grace is not None)
     if retry_ms is not None:
-        check_whole("retry_ms", retry_ms, 0, LONGEST_RETRY_MS)
+        checked_int("retry_ms", retry_ms, 0, LONGEST_RETRY_MS, "milliseconds")
 
 
 def draining() -> bool:

@@ -1,7 +1,8 @@
-"""What is written and when it is flushed: SSEOptions and NDJSONOptions.
+"""Options of encoders and writers: SSEOptions and NDJSONOptions, and checks of arguments.
 
-Frozen dataclasses, checked when made. What concerns the connection (`cors`, `send_timeout`,
-`hold_headers`, `on_close`) is a keyword of responses and handlers instead.
+Options are frozen dataclasses, checked when they are made. They say what is written and when it is
+flushed; settings of the connection (`cors`, `send_timeout`, `hold_headers`, `on_close`) are
+keywords of responses and handlers.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
+from ..core import checked_int
 from ..errors import FrameError, FrameTypeError
 
 __all__ = ["NDJSONOptions", "SSEOptions"]
 
 
 class _Default(int):
-    """A value that nobody has set: equal to its value, known by its type."""
+    """A default that was not set by the user: equal to its value, recognised by its type."""
 
     def __repr__(self) -> str:
         return repr(bool(self)) if self < 2 else int.__repr__(self)
@@ -27,21 +29,29 @@ class _Default(int):
 _RETRY_MS: Final = _Default(5000)
 _NO_IDS: Final[Any] = _Default(False)
 
-
 LONGEST_RETRY_MS: Final = 2**63 - 1
-
-_LONGEST_SECONDS: Final = 1e9  # beyond any timer, and "for ever" is None
+_LONGEST_SECONDS: Final = 1e9  # longer than any timer runs
 
 
 def _shown(value: float) -> str:
-    """Say a number in a message, where it is not so long that it would fill pages."""
+    """Return a number for a message; one of thousands of digits is only described."""
     if isinstance(value, int) and value.bit_length() > 64:
         return f"an int of {value.bit_length()} bits"
     return repr(value)
 
 
 def check_seconds(name: str, value: object, *, optional: bool) -> None:
-    """Refuse what is no time in seconds, or None where that is one."""
+    """Raise FrameError unless `value` is a time in seconds.
+
+    Args:
+        name: the argument's name, for the message.
+        value: a finite int or float.
+        optional: True: 0 and None are allowed, for no time at all.
+
+    Raises:
+        FrameTypeError: `value` has another type.
+        FrameError: `value` is out of range.
+    """
     if value is None and optional:
         return
     if not isinstance(value, int | float) or isinstance(value, bool):
@@ -56,13 +66,13 @@ def check_seconds(name: str, value: object, *, optional: bool) -> None:
 
 
 def check_source_times(cleanup_timeout: object, source_timeout: object) -> None:
-    """Refuse bounds of a source that are no times in seconds."""
+    """Raise FrameError unless both are times in seconds, 0 or None."""
     check_seconds("cleanup_timeout", cleanup_timeout, optional=True)
     check_seconds("source_timeout", source_timeout, optional=True)
 
 
 def refuse_source_timeout(source_timeout: object, mend: str) -> None:
-    """Raise FrameError if a sync source in the caller's thread is to have a time-out."""
+    """Raise FrameError for the timeout of a sync source, which runs in the caller's thread."""
     if source_timeout:
         raise FrameError(
             f"source_timeout needs {mend}: a sync source runs in the thread that asks for its"
@@ -76,9 +86,9 @@ def refuse_unknown(
     """Raise TypeError for keywords that a public class or function does not take.
 
     Args:
-        name: what was called.
-        unknown: the keywords.
-        known: those that it takes.
+        name: of the class or function.
+        unknown: the keywords that it does not take.
+        known: the keywords that it takes.
         options: the classes of its options.
     """
     for keyword in unknown:
@@ -91,17 +101,9 @@ def refuse_unknown(
 
 
 def keywords_of(function: Callable[..., Any]) -> list[str]:
-    """Return the names that a function takes as keywords only."""
+    """Return the names of a function's keyword-only arguments."""
     parameters = inspect.signature(function).parameters.values()
     return [each.name for each in parameters if each.kind is each.KEYWORD_ONLY]
-
-
-def check_whole(name: str, value: object, least: int, most: int) -> None:
-    """Refuse what is no int from `least` to `most`."""
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise FrameTypeError(f"{name} must be int, not {type(value).__name__}")
-    if not least <= value <= most:
-        raise FrameError(f"{name} must be from {least} to {most}, not {_shown(value)}")
 
 
 def _check_switch(name: str, value: object) -> None:
@@ -117,7 +119,7 @@ def _check_common(options: SSEOptions | NDJSONOptions) -> None:
     _check_switch("flush_after_write", options.flush_after_write)
     if options.errors not in ("replace", "strict"):
         raise FrameError(f"errors must be 'strict' or 'replace', not {options.errors!r}")
-    check_whole("buffer_size", options.buffer_size, 1, 2**30)
+    checked_int("buffer_size", options.buffer_size, 1, 2**30, "bytes")
     check_seconds("flush_interval", options.flush_interval, optional=False)
 
 
@@ -126,22 +128,23 @@ class SSEOptions:
     """How Server-Sent Events are written.
 
     Attributes:
-        heartbeat_interval: seconds of idleness before a keep-alive comment; 0 or None: none.
-        flush_after_write: True: nothing waits longer than the producer does. False: bytes wait
-            until `buffer_size` is reached or `flush_interval` has passed since the oldest of
-            them, the first event of a stream undelayed.
-        max_retries: while more than 0, error events carry a `retry:` hint (a switch; the name
-            is the original's).
-        retry_ms: that hint in milliseconds; where it was set, it is sent once at the start too.
-        errors: lone surrogates and bytes that are not UTF-8: "replace" them by U+FFFD, or
-            "strict": the write raises.
-        buffer_size: bytes that the buffer starts with, and with flush_after_write False the size
+        heartbeat_interval: seconds of silence before a keep-alive comment; 0 or None: no comments.
+        flush_after_write: True: bytes are sent as soon as the source waits. False: bytes are held
+            until there are `buffer_size` of them or the oldest is `flush_interval` old. The first
+            event of a stream is never held.
+        max_retries: 0: error events have no `retry:` field. (A switch, with the name that the
+            original gave it.)
+        retry_ms: milliseconds in the `retry:` field of error events. If you set it, it is sent at
+            the start of the stream too.
+        errors: "replace" lone surrogates and bytes that are not UTF-8 by U+FFFD, or "strict": the
+            write raises.
+        buffer_size: bytes that the buffer starts with; with flush_after_write=False also the size
             at which it is flushed.
-        include_id: write `id:` on every frame, from 1. Where it was not set, handlers do, for a
-            reconnect is known by its id.
-        flush_interval: seconds, the longest that anything waits when flush_after_write is False.
-        default: called with a value in a payload that JSON cannot say (a Decimal, bytes, a set),
-            returns what stands for it; None: such a value raises EncodeError.
+        include_id: write an `id:` field in every frame, from 1. Handlers do so unless you set it
+            to False, because they recognise a reconnect by its id.
+        flush_interval: seconds, the longest that bytes are held with flush_after_write=False.
+        default: called with each value in a payload that JSON does not know (a Decimal, bytes, a
+            set); it returns the value to encode instead. None: such a value raises EncodeError.
     """
 
     heartbeat_interval: float | None = 15.0
@@ -156,8 +159,8 @@ class SSEOptions:
 
     def __post_init__(self) -> None:
         _check_common(self)
-        check_whole("max_retries", self.max_retries, 0, 2**31)
-        check_whole("retry_ms", self.retry_ms, 0, LONGEST_RETRY_MS)
+        checked_int("max_retries", self.max_retries, 0, 2**31, "")
+        checked_int("retry_ms", self.retry_ms, 0, LONGEST_RETRY_MS, "milliseconds")
         if not isinstance(self.include_id, _Default):
             _check_switch("include_id", self.include_id)
 
@@ -168,7 +171,7 @@ class SSEOptions:
 
     @property
     def first_retry(self) -> int | None:
-        """The reconnection time to send at the start: `retry_ms`, where it was set."""
+        """The reconnection time to send at the start: `retry_ms` if it was set, else None."""
         return None if type(self.retry_ms) is _Default else self.retry_ms
 
     @property
@@ -182,13 +185,14 @@ class NDJSONOptions:
     """How newline-delimited JSON is written.
 
     Attributes:
-        heartbeat_interval: seconds of idleness before a `{"type":"ping"}` line; 0 or None: none.
+        heartbeat_interval: seconds of silence before a `{"type":"ping"}` line; 0 or None: no
+            such lines.
         flush_after_write: as in SSEOptions.
         errors: as in SSEOptions.
         buffer_size: as in SSEOptions.
         flush_interval: as in SSEOptions.
-        compact_json: False: one space after each `:` and `,`; still one line.
-        include_timestamp: add `"timestamp"`, the event's time in whole Unix seconds.
+        compact_json: False: write one space after each `:` and `,`; still one line.
+        include_timestamp: write `"timestamp"`, the event's time in whole Unix seconds.
         default: as in SSEOptions.
     """
 

@@ -102,12 +102,12 @@ BAD = {
     "huge interval": (
         "flush_interval", 10**400, "must be at most 1000000000 seconds, not an int of 1329 bits"
     ),
-    "size 0": ("buffer_size", 0, "must be from 1 to 1073741824, not 0"),
+    "size 0": ("buffer_size", 0, "must be from 1 to 1073741824 bytes, not 0"),
     "size of float": ("buffer_size", 1.0, "must be int, not float"),
     "size of bool": ("buffer_size", True, "must be int, not bool"),
-    "large size": ("buffer_size", 2**30 + 1, "must be from 1 to 1073741824, not 1073741825"),
+    "large size": ("buffer_size", 2**30 + 1, "must be from 1 to 1073741824 bytes, not 1073741825"),
     "huge size": (
-        "buffer_size", 10**5000, "must be from 1 to 1073741824, not an int of 16610 bits"
+        "buffer_size", 10**5000, "must be from 1 to 1073741824 bytes, not an int of 16610 bits"
     ),
     "errors": ("errors", "ignore", "must be 'strict' or 'replace', not 'ignore'"),
     "no errors": ("errors", None, "must be 'strict' or 'replace', not None"),
@@ -115,7 +115,7 @@ BAD = {
     "flush": ("flush_after_write", 1, "must be bool, not int"),
     "retries": ("max_retries", -1, "must be from 0 to 2147483648, not -1"),
     "retries of text": ("max_retries", "3", "must be int, not str"),
-    "retry": ("retry_ms", 2**63, f"must be from 0 to {2**63 - 1}, not {2**63}"),
+    "retry": ("retry_ms", 2**63, f"must be from 0 to {2**63 - 1} milliseconds, not {2**63}"),
     "no retry": ("retry_ms", None, "must be int, not NoneType"),
     "id": ("include_id", None, "must be bool, not NoneType"),
     "compact": ("compact_json", "yes", "must be bool, not str"),

@@ -11,6 +11,8 @@ from typing import NoReturn
 
 from gaistream.errors import BufferTooSmall, FrameError, FrameTypeError
 
+from .checks import checked_int
+
 MAX_INT = 2**63 - 1
 
 
@@ -47,20 +49,10 @@ def place(buffer: object, offset: object, needed: int) -> memoryview:
             f"not {type(buffer).__name__}"
         )
     with view, _flat(view) as flat:  # released here whatever happens: a traceback would hold it
-        start = check_offset(offset, len(flat))
+        start = checked_int("offset", offset, 0, len(flat), "")
         if needed > len(flat) - start:
             raise BufferTooSmall(needed, len(flat) - start)
         return flat[start : start + needed]
-
-
-def check_offset(offset: object, size: int) -> int:
-    """Give the offset, an int within the buffer."""
-    if not isinstance(offset, int) or isinstance(offset, bool):
-        raise FrameTypeError(f"offset must be int, not {type(offset).__name__}")
-    offset = int.__pos__(offset)  # a subclass may compare as it likes
-    if not 0 <= offset <= size:
-        raise FrameError(f"offset must be from 0 to {size}, not {shown(offset)}")
-    return offset
 
 
 def shown(number: int) -> str:
@@ -87,7 +79,7 @@ class Buffer(NotCopyable):
     __slots__ = ("_data",)
 
     def __init__(self, size: int = 4096) -> None:
-        check_size(size)
+        checked_int("size", size, 1, 2**30, "bytes")
         self._data = bytearray()
 
     def __len__(self) -> int:
@@ -100,9 +92,10 @@ class Buffer(NotCopyable):
 
     def truncate(self, length: int) -> None:
         """Keep the first `length` bytes (from 0 to the length now)."""
-        if check_offset(length, len(self._data)) < len(self._data):
+        kept = checked_int("offset", length, 0, len(self._data), "")
+        if kept < len(self._data):
             with _unviewed():
-                del self._data[length:]
+                del self._data[kept:]
 
     def view(self) -> memoryview:
         """Give a read-only view; while it lives every change raises BufferError."""
@@ -125,16 +118,6 @@ class Buffer(NotCopyable):
             return self.take_into(buffer, offset)
         target[:] = self.take()
         return offset + size
-
-
-def check_size(size: object) -> None:
-    """Refuse a buffer size that is none."""
-    if not isinstance(size, int) or isinstance(size, bool):
-        raise FrameTypeError(f"size must be int, not {type(size).__name__}")
-    size = int.__pos__(size)  # a subclass may compare as it likes
-    size = int.__pos__(size)  # a subclass may compare as it likes
-    if not 1 <= size <= 2**30:
-        raise FrameError(f"size must be from 1 to {2**30} bytes, not {shown(size)}")
 
 
 class _unviewed:  # noqa: N801  (reads as a statement)
