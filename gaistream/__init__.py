@@ -35,8 +35,10 @@ if TYPE_CHECKING:
     from .streaming.server_signals import automatic_drain
     from .streaming.stream import Outcome
     from .streaming.threads import blocking_threads
+    from .writing.encoder import NDJSONEncoder, SSEEncoder
+    from .writing.formats import encode_events
     from .writing.options import NDJSONOptions, SSEOptions
-    from .writing.writer import NDJSONEncoder, NDJSONWriter, SSEEncoder, SSEWriter, encode_events
+    from .writing.writer import NDJSONWriter, SSEWriter
 
 __all__ = [
     "ChatRequest",
@@ -83,13 +85,13 @@ __all__ = [
 
 _MODULES = {  # of the names that are imported when they are first used; a module is its own
     "ChatRequest": "chat",
-    "NDJSONEncoder": "writing.writer",
+    "NDJSONEncoder": "writing.encoder",
     "NDJSONOptions": "writing.options",
     "NDJSONReader": "reading.ndjson",
     "NDJSONWriter": "writing.writer",
     "Outcome": "streaming.stream",
     "Provider": "chat",
-    "SSEEncoder": "writing.writer",
+    "SSEEncoder": "writing.encoder",
     "SSEOptions": "writing.options",
     "SSEWriter": "writing.writer",
     "Source": "chat",
@@ -100,7 +102,7 @@ _MODULES = {  # of the names that are imported when they are first used; a modul
     "drain": "streaming.drain",
     "drain_on_signals": "streaming.drain",
     "draining": "streaming.drain",
-    "encode_events": "writing.writer",
+    "encode_events": "writing.formats",
     "events": "events",
     "http": "http",
     "json_library": "core.json",

@@ -20,8 +20,8 @@ from ..http.settings import check_keywords, check_on_close, check_status, check_
 from ..loops.event_loop import event_loop
 from ..streaming.open_streams import open_streams
 from ..streaming.stream import CLEANUP_TIMEOUT, Outcome, Stream
+from ..writing.encoder import NDJSONEncoder, SSEEncoder
 from ..writing.options import NDJSONOptions, SSEOptions
-from ..writing.writer import NDJSONEncoder, SSEEncoder
 from .client import Client, log_unread_body
 from .messages import (
     Receive,

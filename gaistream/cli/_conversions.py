@@ -21,7 +21,7 @@ from ..dialects import create_reader
 from ..dialects.detect import END_MARKS
 from ..errors import EventTooLarge, FrameError, NDJSONError
 from ..events import Error, Event
-from ..writing.writer import encode_events
+from ..writing.formats import encode_events
 from ._watch import Watch
 
 _ENVELOPE = {"event": str, "data": str, "id": str, "retry": int}

@@ -21,8 +21,8 @@ from ..loops.sources import Owned, close_source
 from ..streaming.clock import Clock
 from ..streaming.open_streams import Drain, open_streams
 from ..streaming.stream import OutcomeKind, Stream
+from ..writing.encoder import SSEEncoder
 from ..writing.options import SSEOptions
-from ..writing.writer import SSEEncoder
 
 _LINE_BREAKING: Final = re.compile(r"[\r\n\0]")
 

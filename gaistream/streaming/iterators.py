@@ -18,6 +18,7 @@ from typing import Any, overload
 
 from ..dialects import AnyDialect
 from ..loops.helper_threads import NoThreadLeft
+from ..writing.encoder import NDJSONEncoder, SSEEncoder
 from ..writing.options import (
     NDJSONOptions,
     SSEOptions,
@@ -26,7 +27,6 @@ from ..writing.options import (
     refuse_source_timeout,
     refuse_unknown,
 )
-from ..writing.writer import NDJSONEncoder, SSEEncoder
 from .blocking import BlockingStream
 from .stream import CLEANUP_TIMEOUT, Stream
 

@@ -18,8 +18,8 @@ from ..loops.greenlets import Runner, close_runner, new_runner
 from ..streaming import thread_streams
 from ..streaming.blocking import BlockingStream, LoopStream
 from ..streaming.stream import CLEANUP_TIMEOUT, Outcome, Stream
+from ..writing.encoder import NDJSONEncoder, SSEEncoder
 from ..writing.options import NDJSONOptions, SSEOptions, refuse_source_timeout
-from ..writing.writer import NDJSONEncoder, SSEEncoder
 from .environ import Environ, StartResponse, request_path, send_response, start
 
 _Options = TypeVar("_Options", SSEOptions, NDJSONOptions)

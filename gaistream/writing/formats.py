@@ -1,0 +1,82 @@
+"""The two formats that streams are written in: Server-Sent Events and newline-delimited JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias
+
+from ..dialects import AnyDialect
+from ..errors import FrameError
+from .encoder import NDJSONEncoder, SSEEncoder
+from .options import NDJSONOptions, SSEOptions
+
+__all__ = ["FORMATS", "NDJSON", "SSE", "Format", "FormatName", "encode_events", "format_named"]
+
+FormatName: TypeAlias = Literal["sse", "ndjson"]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A format and everything that depends on it.
+
+    Attributes:
+        name: "sse" or "ndjson".
+        media_types: that of a response first, then others by which it is known.
+        encoder: the class of its encoders.
+        options: the class of their options.
+        reconnects: its clients (EventSource) reconnect by themselves.
+    """
+
+    name: FormatName
+    media_types: tuple[str, ...]
+    encoder: type[SSEEncoder | NDJSONEncoder]
+    options: type[SSEOptions | NDJSONOptions]
+    reconnects: bool
+
+    @property
+    def media_type(self) -> str:
+        """The `Content-Type` of a response."""
+        return self.media_types[0]
+
+
+SSE: Final = Format("sse", ("text/event-stream",), SSEEncoder, SSEOptions, reconnects=True)
+NDJSON: Final = Format(
+    "ndjson",
+    (
+        "application/x-ndjson",
+        "application/ndjson",
+        "application/jsonl",
+        "application/x-jsonlines",
+        "application/stream+json",
+    ),
+    NDJSONEncoder,
+    NDJSONOptions,
+    reconnects=False,
+)
+FORMATS: Final[dict[str, Format]] = {each.name: each for each in (SSE, NDJSON)}
+
+
+def format_named(name: str) -> Format:
+    """Return the format of this name; raise FrameError for any other name."""
+    if not isinstance(name, str) or name not in FORMATS:
+        raise FrameError(f"format must be 'sse' or 'ndjson', not {name!r}")
+    return FORMATS[name]
+
+
+def encode_events(
+    events: Iterable[Any], format: str = "sse", dialect: AnyDialect = "gai"
+) -> bytes:
+    """Encode many events in one call, with default options; what follows Done is left out.
+
+    Args:
+        events: what a source may yield: events, str, dicts with a `type`, …
+        format: "sse" or "ndjson".
+        dialect: "gai"; "json": each item is a payload; "raw": each is a frame; or a Dialect.
+
+    Returns:
+        The frames, one behind the other. Done is written where it stands, not added.
+    """
+    encoder = format_named(format).encoder(dialect=dialect)
+    encoder.write_many(events)
+    return encoder.take()
