@@ -11,6 +11,7 @@ it does. Public names are documented in full in the file of the same name in gai
 include "checks.pxi"
 include "buffer.pxi"
 include "text.pxi"
+include "values.pxi"
 include "events.pxi"
 include "sse.pxi"
 include "sizes.pxi"
@@ -23,35 +24,19 @@ include "sender.pxi"
 include "decoder.pxi"
 include "ndjson_decoder.pxi"
 
-__all__ = [
-    "AudioDelta",
-    "AudioFormat",
+__all__ = sorted([
+    *RECORD_NAMES,
     "BaseNDJSONEncoder",
     "BaseSSEEncoder",
     "Buffer",
-    "Citation",
-    "Citations",
-    "Done",
-    "Error",
-    "Event",
-    "Finish",
-    "FinishStep",
     "FrameSender",
     "FrameTemplate",
     "FrameWriter",
     "LineSplitter",
     "NDJSONDecoder",
-    "Raw",
-    "ReasoningDelta",
     "SSEDecoder",
-    "Safety",
     "ServerSentEvent",
     "SourceReader",
-    "Start",
-    "TextDelta",
-    "ToolCall",
-    "ToolResult",
-    "Usage",
     "checked_int",
     "encode_comment",
     "encode_ndjson",
@@ -63,4 +48,4 @@ __all__ = [
     "install_json",
     "nests_deeper",
     "read_json",
-]
+])

@@ -1,116 +1,7 @@
-# What a stream says: thirteen kinds of event, and the three values that stand in them.
+# The thirteen kinds of event in a stream.
 #
-# Immutable, checked when made (in __cinit__, so that calling __init__ again changes nothing),
-# compared by kind and fields but not by timestamp. Those that hold nothing which could refer back
-# to them are left out of garbage collection, which makes them cheaper to make.
+# An event is an immutable record (see values.pxi). Its `timestamp` takes no part in comparison.
 # Twin of gaistream/core/pure/events.py.
-
-from functools import partial
-
-from cpython.object cimport PyTypeObject
-
-cdef enum:
-    LONGEST_BYTES_IN_REPR = 32
-
-
-cdef int fail(str owner, str field, str expected, object value) except -1:
-    raise EventError(f"{owner}.{field} must be {expected}, not {type(value).__name__}")
-
-
-cdef inline object as_text(str owner, str field, object value):
-    if not isinstance(value, str):
-        fail(owner, field, "str", value)
-    return PyUnicode_FromObject(value)
-
-
-cdef inline object as_optional_text(str owner, str field, object value):
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        fail(owner, field, "str or None", value)
-    return PyUnicode_FromObject(value)
-
-
-cdef inline object exact_number(object value):
-    """Give the number itself, not a subclass's: it must not refer back to its event."""
-    if value is None or type(value) is int or type(value) is float:
-        return value
-    return int.__pos__(value) if isinstance(value, int) else float.__pos__(value)
-
-
-cdef inline object as_integer(str owner, str field, object value):
-    if not isinstance(value, int) or isinstance(value, bool):
-        fail(owner, field, "int", value)
-    return exact_number(value)
-
-
-cdef inline object as_optional_integer(str owner, str field, object value):
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
-        fail(owner, field, "int or None", value)
-    return exact_number(value)
-
-
-cdef inline object as_number(str owner, str field, object value):
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
-        fail(owner, field, "int or float", value)
-    return exact_number(value)
-
-
-cdef inline object as_optional_number(str owner, str field, object value):
-    if value is not None and (not isinstance(value, (int, float)) or isinstance(value, bool)):
-        fail(owner, field, "int, float or None", value)
-    return exact_number(value)
-
-
-cdef int name_type(object kind, const char* name) except -1:
-    """Name a class by the module where a pickle finds it, on the twin that runs then."""
-    (<PyTypeObject*> kind).tp_name = name
-    return 0
-
-
-@cython.no_gc
-cdef class Value:
-    """An immutable record; its fields are its `__match_args__`."""
-
-    __match_args__ = ()
-
-    def __setattr__(self, name, value):
-        raise AttributeError(f"{type(self).__name__} is immutable: cannot set {name!r}")
-
-    def __delattr__(self, name):
-        raise AttributeError(f"{type(self).__name__} is immutable: cannot delete {name!r}")
-
-    def _values(self):
-        return tuple([getattr(self, name) for name in self.__match_args__])
-
-    def __eq__(self, other):
-        if type(other) is not type(self):
-            return NotImplemented
-        return self._values() == other._values()
-
-    def __hash__(self):
-        Py_EnterRecursiveCall(b" while hashing an event")  # which may stand in another
-        try:
-            return hash((type(self).__name__, self._values()))
-        finally:
-            Py_LeaveRecursiveCall()
-
-    def __repr__(self):
-        said = []
-        for name in (*self.__match_args__, "timestamp"):
-            value = getattr(self, name, None)
-            if value is None:
-                continue
-            if isinstance(value, bytes) and len(value) > LONGEST_BYTES_IN_REPR:
-                said.append(f"{name}=<{len(value)} bytes>")
-            else:
-                said.append(f"{name}={value!r}")
-        return f"{type(self).__name__}({', '.join(said)})"
-
-    def __reduce__(self):
-        timestamp = getattr(self, "timestamp", None)
-        make = type(self) if timestamp is None else partial(type(self), timestamp=timestamp)
-        return make, self._values()
 
 
 @cython.no_gc
@@ -256,9 +147,9 @@ cdef class AudioDelta(Event):
     def __cinit__(self, audio, format=None, *, timestamp=None):
         self.timestamp = as_optional_number("AudioDelta", "timestamp", timestamp)
         if not isinstance(audio, (bytes, bytearray, memoryview)):
-            fail("AudioDelta", "audio", "bytes, bytearray or memoryview", audio)
+            refuse_type("AudioDelta", "audio", "bytes, bytearray or memoryview", audio)
         if format is not None and type(format) is not AudioFormat:
-            fail("AudioDelta", "format", "AudioFormat or None", format)
+            refuse_type("AudioDelta", "format", "AudioFormat or None", format)
         self.audio = bytes(audio)
         self.format = format
 
@@ -310,7 +201,7 @@ cdef class Citations(Event):
         self.citations = tuple(citations)
         for citation in self.citations:
             if type(citation) is not Citation:
-                fail("Citations", "citations", "an iterable of Citation", citation)
+                refuse_type("Citations", "citations", "an iterable of Citation", citation)
 
 
 @cython.no_gc
@@ -357,7 +248,7 @@ cdef class Finish(Event):
     def __cinit__(self, usage=None, finish_reason=None, *, timestamp=None):
         self.timestamp = as_optional_number("Finish", "timestamp", timestamp)
         if usage is not None and type(usage) is not Usage:
-            fail("Finish", "usage", "Usage or None", usage)
+            refuse_type("Finish", "usage", "Usage or None", usage)
         self.usage = usage
         self.finish_reason = as_optional_text("Finish", "finish_reason", finish_reason)
 
@@ -403,20 +294,12 @@ cdef class Raw(Event):
         self.raw = raw
 
 
-name_type(AudioFormat, b"gaistream.events.AudioFormat")
-name_type(Citation, b"gaistream.events.Citation")
-name_type(Usage, b"gaistream.events.Usage")
-name_type(Event, b"gaistream.events.Event")
-name_type(Start, b"gaistream.events.Start")
-name_type(TextDelta, b"gaistream.events.TextDelta")
-name_type(ReasoningDelta, b"gaistream.events.ReasoningDelta")
-name_type(AudioDelta, b"gaistream.events.AudioDelta")
-name_type(ToolCall, b"gaistream.events.ToolCall")
-name_type(ToolResult, b"gaistream.events.ToolResult")
-name_type(Citations, b"gaistream.events.Citations")
-name_type(Safety, b"gaistream.events.Safety")
-name_type(FinishStep, b"gaistream.events.FinishStep")
-name_type(Finish, b"gaistream.events.Finish")
-name_type(Error, b"gaistream.events.Error")
-name_type(Done, b"gaistream.events.Done")
-name_type(Raw, b"gaistream.events.Raw")
+cdef tuple RECORDS = (
+    AudioDelta, AudioFormat, Citation, Citations, Done, Error, Event, Finish, FinishStep, Raw,
+    ReasoningDelta, Safety, Start, TextDelta, ToolCall, ToolResult, Usage,
+)
+cdef list RECORD_NAMES = [record.__name__ for record in RECORDS]
+cdef list QUALIFIED_NAMES = [f"gaistream.events.{name}".encode() for name in RECORD_NAMES]
+cdef Py_ssize_t record_index
+for record_index in range(len(RECORDS)):
+    name_type(RECORDS[record_index], QUALIFIED_NAMES[record_index])

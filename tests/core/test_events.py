@@ -96,6 +96,24 @@ def importable(gs, monkeypatch):
     return gs
 
 
+def test_every_list_of_events_names_the_same_classes(gs):
+    kinds = KINDS.keys() - VALUES
+    assert set(gs.events.__all__) == kinds | VALUES | {"Event"}
+    assert {each.__name__ for each in gs.events.Event.__subclasses__()} == kinds
+    twin = gs.core._core if gs.backend == "native" else gs.core.pure
+    assert set(gs.events.__all__) < set(twin.__all__)
+    assert FIELDS.keys() == KINDS.keys()
+
+
+@EVERY
+def test_every_event_is_written_by_the_default_dialect(gs, name):
+    if name not in VALUES:
+        for make in (gs.SSEEncoder, gs.NDJSONEncoder):
+            encoder = make()
+            encoder.write(most(gs, name))
+            assert encoder.pending
+
+
 @EVERY
 def test_fields_have_their_defaults_and_their_order(gs, name):
     event, fields = fewest(gs, name), KINDS[name][1]

@@ -10,8 +10,6 @@ from .decoder import SSEDecoder
 from .encoder import BaseNDJSONEncoder, BaseSSEEncoder
 from .events import (
     AudioDelta,
-    AudioFormat,
-    Citation,
     Citations,
     Done,
     Error,
@@ -25,7 +23,6 @@ from .events import (
     TextDelta,
     ToolCall,
     ToolResult,
-    Usage,
 )
 from .lines import LineSplitter
 from .ndjson import encode_ndjson, encode_ndjson_lines
@@ -35,6 +32,7 @@ from .sizes import estimate_size
 from .sse import ServerSentEvent, encode_comment, encode_sse, encode_sse_into
 from .template import FrameTemplate
 from .text import escape_json, install_json, nests_deeper, read_json
+from .values import AudioFormat, Citation, Usage
 from .writer import FrameWriter
 
 __all__ = [

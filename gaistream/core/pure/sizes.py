@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from .events import TextDelta, _Value
+from .events import TextDelta
 from .sse import ServerSentEvent
+from .values import Value
 
 _OBJECT: Final = 64  # bytes: an object, and its place in its container
 _OPAQUE: Final = 16 * 1024
@@ -68,7 +69,7 @@ def _parts(value: Any) -> Iterable[Any] | None:
         if isinstance(value, kind):
             values: Iterable[Any] = kind.__iter__(value)
             return values
-    if isinstance(value, _Value):
+    if isinstance(value, Value):
         return value._values()
     if isinstance(value, ServerSentEvent):
         return [getattr(value, name, None) for name in _SSE_FIELDS]
