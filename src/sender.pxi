@@ -84,7 +84,7 @@ cdef class FrameSender:
             return True
         with cython.critical_section(frames):
             before = frames.buffer.length
-            write_item(frames, item)
+            frames.write_item(item)
             pending = frames.buffer.length
         if item is None and pending == before:  # no event
             return False

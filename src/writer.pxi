@@ -97,7 +97,7 @@ cdef class FrameWriter:
         enter(self)
         try:
             try:
-                write_item(self._encoder, event)
+                self._encoder.write_item(event)
             finally:
                 after_write(self)
         finally:

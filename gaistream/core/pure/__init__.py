@@ -7,7 +7,6 @@ does; the compiled core (gaistream.core._core) is the same, faster.
 from .buffer import Buffer
 from .checks import checked_int
 from .decoder import SSEDecoder
-from .encoder import BaseNDJSONEncoder, BaseSSEEncoder
 from .events import (
     AudioDelta,
     Citations,
@@ -27,9 +26,11 @@ from .events import (
 from .lines import LineSplitter
 from .ndjson import encode_ndjson, encode_ndjson_lines
 from .ndjson_decoder import NDJSONDecoder
+from .ndjson_encoder import BaseNDJSONEncoder
 from .sender import FrameSender, SourceReader
 from .sizes import estimate_size
 from .sse import ServerSentEvent, encode_comment, encode_sse, encode_sse_into
+from .sse_encoder import BaseSSEEncoder
 from .template import FrameTemplate
 from .text import escape_json, install_json, nests_deeper, read_json
 from .values import AudioFormat, Citation, Usage
