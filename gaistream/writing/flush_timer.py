@@ -1,8 +1,8 @@
 """The periodic flush of writers: one daemon thread for all writers of a process.
 
-It sleeps until the next writer is due, holds writers weakly (a writer that is dropped is not
-kept alive, nor flushed), and ends when nothing has been due for a while. A sink that blocks makes
-the flushes of the others wait; a writer that is busy is tried again.
+The thread sleeps until the next writer is due, and ends if there was none for a few seconds. It
+holds weak references: a writer that is dropped is neither kept alive nor flushed. While a sink
+blocks, other writers are not flushed; a writer that is busy is tried again.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class _Flushable(Protocol):
 
 class _FlushTimer:
     def __init__(self) -> None:
-        # `with` takes the lock itself: a Condition would take it in Python code, in which an
-        # exception out of a signal's handler can leave it taken.
+        # For `with`: a Condition acquires its lock in Python code, where an exception of a
+        # signal's handler can leave it acquired.
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._due: list[tuple[float, int, weakref.ref[_Flushable], float]] = []
@@ -38,7 +38,7 @@ class _FlushTimer:
             heapq.heappush(self._due, (when, next(self._order), weakref.ref(writer), interval))
             if not self._running:
                 threading.Thread(target=self._run, name="gaistream-flush", daemon=True).start()
-                self._running = True  # which it looks at only once we have let go
+                self._running = True  # the new thread reads it after the lock is released
             elif self._due[0][0] == when:
                 self._changed.notify()
 
@@ -53,10 +53,10 @@ class _FlushTimer:
             writer = reference()
             if writer is not None and not writer.flush_if_due():
                 self.schedule(writer, interval / 8, interval)
-            del writer  # not to be held while waiting
+            del writer  # a strong reference, not to be held while waiting
 
     def _wait(self) -> tuple[weakref.ref[_Flushable], float] | None:
-        """Wait for the next that is due; None when nothing was for a while."""
+        """Return the next writer when it is due, with its interval; None after idle seconds."""
         while True:
             if not self._due:
                 if not self._changed.wait(_LINGER) and not self._due:
@@ -73,14 +73,14 @@ _timer = _FlushTimer()
 
 
 def flush_later(writer: _Flushable, delay: float) -> None:
-    """Have `writer.flush_if_due()` called after `delay` seconds, if it still lives then."""
+    """Call `writer.flush_if_due()` in `delay` seconds, unless the writer is gone by then."""
     _timer.schedule(writer, delay, delay)
 
 
-def _start_anew() -> None:
+def _replace_timer() -> None:
     global _timer
     _timer = _FlushTimer()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_start_anew)  # the thread stays in the parent
+    os.register_at_fork(after_in_child=_replace_timer)  # the thread runs only in the parent

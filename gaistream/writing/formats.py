@@ -67,15 +67,15 @@ def format_named(name: str) -> Format:
 def encode_events(
     events: Iterable[Any], format: str = "sse", dialect: AnyDialect = "gai"
 ) -> bytes:
-    """Encode many events in one call, with default options; what follows Done is left out.
+    """Encode many events in one call, with default options, up to the first Done.
 
     Args:
-        events: what a source may yield: events, str, dicts with a `type`, …
+        events: items that a source may yield: events, str, dicts with a `type`, …
         format: "sse" or "ndjson".
         dialect: "gai"; "json": each item is a payload; "raw": each is a frame; or a Dialect.
 
     Returns:
-        The frames, one behind the other. Done is written where it stands, not added.
+        The frames, one after the other. No Done is added at the end.
     """
     encoder = format_named(format).encoder(dialect=dialect)
     encoder.write_many(events)

@@ -35,12 +35,12 @@ class _Writer(FrameWriter):
             write, encoder, options.flush_after_write, options.buffer_size, none_is_refusal
         )
         self._flush_interval: float = options.flush_interval
-        self._flush_scheduled = 0  # in which process: timers stay behind at a fork
+        self._flush_scheduled = 0  # the process that has a timer: a fork does not take it along
 
     def close(self) -> None:
-        """End the stream: write `done` unless it failed, send what waits. The sink stays open.
+        """End the stream: write `done` unless it failed, and send all pending bytes.
 
-        A second call does nothing. Raises what the sink raises, once.
+        The sink stays open. A second call does nothing. An exception of the sink is raised once.
         """
         self._end(None)
 
@@ -60,7 +60,7 @@ class _Writer(FrameWriter):
         self._locked(self._end_once, error)
 
     def _end_once(self, error: BaseException | None) -> None:
-        """Close; an Exception is told to the client, any other error just cuts the stream."""
+        """Close; an Exception is written as an error event, another error cuts the stream."""
         self._report()
         if self._closed:
             return
@@ -76,7 +76,7 @@ class _Writer(FrameWriter):
             self._flush_scheduled = os.getpid()
 
     def flush_if_due(self) -> bool:
-        """Send what has waited; called by the timer. False: the writer was busy, try again."""
+        """Send the pending bytes, for the timer. False: the writer was busy, call again."""
         if not self._try_acquire():
             return False
         try:
@@ -102,18 +102,18 @@ class _Writer(FrameWriter):
 
 
 class SSEWriter(_Writer):
-    """Server-Sent Events to a sink. Thread-safe.
+    """Write Server-Sent Events to a sink. Thread-safe.
+
+    As a context manager it closes at the end of the block: with `done`, or after an exception with
+    an error event, unless an Error was the last event; the exception is not suppressed. A writer
+    that is dropped without close() loses its pending bytes.
 
     Args:
         sink: a callable that takes bytes, or an object with `write`. It returns None, or how many
-            of the bytes it took (the rest is given to it again). It must not be async, nor use
-            the writer.
-        options: what is written and when; SSEOptions() if None.
+            of the bytes it took (it is called again with the rest). It must not be async, and must
+            not use the writer.
+        options: what is written and when it is flushed; SSEOptions() if None.
         dialect: "gai"; "json": each item is a payload; "raw": each is a frame; or a Dialect.
-
-    One that is dropped without close() loses what still waits. As a context manager it closes at
-    the end: with `done`, or after an exception with the error event instead, and the exception
-    goes on.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class SSEWriter(_Writer):
 
 
 class NDJSONWriter(_Writer):
-    """Lines of JSON to a sink; everything else as SSEWriter. Thread-safe."""
+    """Write lines of JSON to a sink; everything else as SSEWriter. Thread-safe."""
 
     def __init__(
         self, sink: Any, options: NDJSONOptions | None = None, *, dialect: AnyDialect = "gai"

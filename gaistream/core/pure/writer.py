@@ -1,10 +1,9 @@
-"""Frames to a sink, from any thread: what every writer does for each event.
+"""The hot path of every writer: an encoder's frames to a sink, from any thread.
 
-A write holds the lock until its frames are with the sink, so frames are whole and in order
-whatever the number of threads, and an encoder's state is one thread's at a time. A sink that
-raises ends the writer. An exception out of a signal's handler never leaves the lock taken, and
-neither does a fork while another thread holds it. What is seldom asked, such as how a writer ends
-and what a sink may answer, is in gaistream/writing/writer.py, for both.
+A write holds the lock until the sink has its frames, so that frames are whole and in order with
+any number of threads, and the encoder is used by one thread at a time. A sink that raises ends the
+writer. Neither an exception of a signal's handler nor a fork leaves the lock taken. The rest of a
+writer (its end, a sink's answers) is in gaistream/writing/writer.py, for both twins.
 Twin of src/writer.pxi.
 """
 
@@ -20,7 +19,7 @@ from gaistream.errors import ClosedError, SinkError
 from .buffer import NotCopyable
 from .encoder import BaseEncoder
 
-_forks = 0  # between this process and the one in which the module was imported
+_forks = 0  # since the module was imported
 
 
 def _count_fork() -> None:
@@ -37,9 +36,10 @@ class FrameWriter(NotCopyable):
 
     Args:
         sink: a callable that takes bytes.
-        encoder: the encoder that the frames come from.
-        flush_each: send after each write; else when `most` bytes wait, or `_flush_soon` says so.
-        none_is_refusal: that None from the sink does not mean that it took everything.
+        encoder: the encoder that makes the frames.
+        flush_each: send after each write; else at `most` bytes, or when `flush_if_due` is called.
+        most: bytes at which a writer that does not flush each write sends.
+        none_is_refusal: the sink returns None if it took nothing, not if it took everything.
     """
 
     def __init__(
@@ -64,21 +64,21 @@ class FrameWriter(NotCopyable):
         self._unreported: BaseException | None = None
 
     def write(self, event: Any) -> None:
-        """Write an event, or what a source may yield in its place.
+        """Write an event, or another item that a source may yield.
 
         Raises:
             ClosedError: after close(), after Done, or after the sink failed.
             EventError, FrameError, EncodeError, UnicodeError: nothing was written.
-            SinkError, or what the sink raised: the writer has ended.
+            SinkError, or the sink's own exception: the sink failed, which ends the writer.
         """
         self._run(self._encoder.write, event)
 
     def write_many(self, events: Iterable[Any]) -> None:
-        """Write many events as one block that no other thread's frames come into."""
+        """Write many events as one block, without frames of other threads between them."""
         self._run(self._encoder.write_many, events)
 
     def write_event(self, event: str | None, data: Any) -> None:
-        """Write a frame with this name; `data` is text, or any payload, which becomes JSON."""
+        """Write a frame with this name; `data` is text, or a payload that is encoded as JSON."""
         self._run(self._encoder.write_event, event, data)  # type: ignore[attr-defined]
 
     def write_frame(self, data: Any = None, event: str | None = None, **fields: Any) -> None:
@@ -90,13 +90,13 @@ class FrameWriter(NotCopyable):
         self._run(self._encoder.write_comment, text)  # type: ignore[attr-defined]
 
     def flush(self) -> None:
-        """Send what waits to the sink (whose own buffer, if any, is its own business)."""
+        """Send the pending bytes to the sink, which may have a buffer of its own."""
         self._run(self._send)
 
     def _run(self, method: Callable[..., None], *args: Any, **fields: Any) -> None:
-        """Do one thing under the lock, then send or let wait."""
+        """Call a method while the lock is held, then send the bytes or hold them."""
         me = self._enter()
-        with self._lock:  # as acquire() and try would not, it leaves no room for a signal
+        with self._lock:  # unlike acquire() and try, no signal can come between
             try:
                 self._owner = me
                 if self._closed or self._unreported is not None:
@@ -110,7 +110,7 @@ class FrameWriter(NotCopyable):
                 self._owner = 0
 
     def _locked(self, call: Callable[..., None], *args: Any) -> None:
-        """Call under the lock."""
+        """Call a function while the lock is held."""
         me = self._enter()
         with self._lock:
             try:
@@ -120,7 +120,7 @@ class FrameWriter(NotCopyable):
                 self._owner = 0
 
     def _enter(self) -> int:
-        """Return who is to own the lock, which is to be taken now."""
+        """Return this thread's id, as the owner of the lock that the caller takes next."""
         me = threading.get_ident()
         if self._forks != _forks:
             self._after_fork(me)
@@ -129,9 +129,9 @@ class FrameWriter(NotCopyable):
         return me
 
     def _after_fork(self, me: int) -> None:
-        """In a forked child, let go of the lock of a thread that has stayed in the parent.
+        """In a forked child, release the lock of a thread that runs only in the parent.
 
-        What that thread was writing is the parent's to send.
+        The parent sends the frames that it was writing.
         """
         self._forks = _forks
         if self._owner != me and self._lock.locked():
@@ -140,7 +140,7 @@ class FrameWriter(NotCopyable):
             self._encoder.take()
 
     def _try_acquire(self) -> bool:
-        """Acquire if nobody else has; True if so."""
+        """Acquire the lock if it is free; return True if so."""
         if self._forks != _forks:
             self._after_fork(threading.get_ident())
         if not self._lock.acquire(blocking=False):
@@ -153,7 +153,7 @@ class FrameWriter(NotCopyable):
         self._lock.release()
 
     def _report(self) -> None:
-        """Raise, once, what the sink raised while nobody was there to be told."""
+        """Raise the error of a flush that had no caller, once."""
         if self._unreported is not None:
             error, self._unreported = self._unreported, None
             raise error
@@ -171,7 +171,7 @@ class FrameWriter(NotCopyable):
             self._flush_soon()
 
     def _send(self) -> None:
-        """Send what waits; whatever goes wrong ends the writer."""
+        """Send the pending bytes; an error ends the writer."""
         data = self._encoder.take()
         if data:
             self._give(data)
@@ -190,9 +190,9 @@ class FrameWriter(NotCopyable):
             raise
 
     def _accepted(self, answer: Any, size: int) -> int:
-        """Give how many bytes the sink took, from what it returned."""
+        """Return how many bytes the sink took, by its return value."""
         raise NotImplementedError
 
     def _flush_soon(self) -> None:
-        """Have what waits sent by and by."""
+        """Schedule a flush of the pending bytes."""
         raise NotImplementedError
