@@ -38,43 +38,35 @@ def _checked(kind: type[_Options], options: _Options | None) -> _Options:
     return options
 
 
-def _custom_dumps(
-    options: SSEOptions | NDJSONOptions, *, compact: bool
-) -> Callable[[Any], bytes] | None:
-    """Return the function that encodes payloads, or None if the core's own does it."""
-    if compact and options.default is None:
-        return None
+def _dumps(options: SSEOptions | NDJSONOptions, *, compact: bool) -> Callable[[Any], bytes]:
+    """Return a function that encodes payloads in the place of the core's own."""
     return partial(_json.dumps, errors=options.errors, compact=compact, default=options.default)
 
 
-class _Ending:
-    """Mixin: how a stream of events ends."""
+def _end(encoder: Any, failure: BaseException | None = None) -> None:
+    """Write the end of the stream: the dialect's error for a failure, else its success.
 
-    __slots__ = ()
+    Write nothing if the stream has an end already, or if the last event was an Error: that is
+    the stream's error, and `failure` is not written after it.
 
-    def end(self: Any, failure: BaseException | None = None) -> None:
-        """Write the end of the stream: the dialect's error for a failure, else its success.
-
-        Write nothing if the stream has an end already, or if the last event was an Error: that is
-        the stream's error, and `failure` is not written after it.
-
-        Args:
-            failure: the exception that ended the stream, or None. Only a StreamError's text is
-                written; any other failure is an "internal error".
-        """
-        if self.ended or self.failed:
-            return
-        if failure is None:
-            self.finish()
-            return
-        try:
-            self.fail(error_event(failure))
-        except Exception:
-            log.exception("the text of an error could not be written: %r", failure)
-            self.fail(error_event(Exception()))  # in general words
+    Args:
+        encoder: this encoder.
+        failure: the exception that ended the stream, or None. Only a StreamError's text is
+            written; any other failure is an "internal error".
+    """
+    if encoder.ended or encoder.failed:
+        return
+    if failure is None:
+        encoder.finish()
+        return
+    try:
+        encoder.fail(error_event(failure))
+    except Exception:
+        log.exception("the text of an error could not be written: %r", failure)
+        encoder.fail(error_event(Exception()))  # in general words
 
 
-class SSEEncoder(_Ending, BaseSSEEncoder):
+class SSEEncoder(BaseSSEEncoder):
     """Encode events as Server-Sent Events: `write…`, then `take`. Belongs to one task.
 
     Args:
@@ -93,9 +85,11 @@ class SSEEncoder(_Ending, BaseSSEEncoder):
             options.buffer_size,
             options.errors,
             options.include_id,
-            _custom_dumps(options, compact=True),
+            None if options.default is None else _dumps(options, compact=True),
         )
         self.options = options
+
+    end = _end
 
     def begin(self) -> None:
         """Write the beginning of a stream: a comment, and `retry_ms` if that option is set.
@@ -109,7 +103,7 @@ class SSEEncoder(_Ending, BaseSSEEncoder):
         self.write_frame(retry=milliseconds)
 
 
-class NDJSONEncoder(_Ending, BaseNDJSONEncoder):
+class NDJSONEncoder(BaseNDJSONEncoder):
     """Encode events as lines of JSON: `write…`, then `take`. Belongs to one task.
 
     Args:
@@ -125,13 +119,14 @@ class NDJSONEncoder(_Ending, BaseNDJSONEncoder):
         self, options: NDJSONOptions | None = None, *, dialect: AnyDialect = "gai"
     ) -> None:
         options = _checked(NDJSONOptions, options)
+        compact = options.compact_json
         super().__init__(
             create_writer(
                 dialect, "ndjson", compact=compact, timestamps=options.include_timestamp
             ),
             options.buffer_size,
             options.errors,
-            _custom_dumps(options, compact=options.compact_json),
+            None if compact and options.default is None else _dumps(options, compact=compact),
         )
         self.options = options
 
@@ -186,6 +181,8 @@ class NDJSONEncoder(_Ending, BaseNDJSONEncoder):
     def write_comment(self, text: str = "") -> None:  # noqa: ARG002
         """Raise FrameError: NDJSON has no comments."""
         raise FrameError("NDJSON has no comments")
+
+    end = _end
 
     def begin(self) -> None:
         """Write nothing: a reader would take any first bytes for a value."""

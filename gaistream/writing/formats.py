@@ -77,6 +77,7 @@ def encode_events(
     Returns:
         The frames, one after the other. No Done is added at the end.
     """
-    encoder = format_named(format).encoder(dialect=dialect)
+    encoder_class = SSEEncoder if format == "sse" else format_named(format).encoder
+    encoder = encoder_class(dialect=dialect)
     encoder.write_many(events)
     return encoder.take()
