@@ -20,7 +20,7 @@ from ..http.settings import check_keywords, check_on_close, check_status, check_
 from ..loops.event_loop import event_loop
 from ..streaming.open_streams import open_streams
 from ..streaming.stream import CLEANUP_TIMEOUT, Outcome, Stream
-from ..writing.encoder import NDJSONEncoder, SSEEncoder
+from ..writing.formats import FORMATS, FormatName
 from ..writing.options import NDJSONOptions, SSEOptions
 from .client import Client, log_unread_body
 from .messages import (
@@ -35,8 +35,6 @@ from .messages import (
 )
 
 _Options = TypeVar("_Options", SSEOptions, NDJSONOptions)
-
-_ENCODERS: Final[dict[str, Any]] = {"sse": SSEEncoder, "ndjson": NDJSONEncoder}
 
 
 class StreamResponse:
@@ -178,7 +176,7 @@ class StreamResponse:
 class _SourceResponse(StreamResponse, Generic[_Options]):
     """A source as an ASGI app, for one request."""
 
-    _format: str
+    _format: FormatName
 
     def __init__(
         self,
@@ -198,7 +196,7 @@ class _SourceResponse(StreamResponse, Generic[_Options]):
     ) -> None:
         if unknown:
             check_keywords(type(self), unknown, [self._format])
-        encoder = _ENCODERS[self._format](options, dialect=dialect)
+        encoder = FORMATS[self._format].encoder(options, dialect=dialect)
         check_timeouts(cleanup_timeout, source_timeout, send_timeout)
         super().__init__(
             Stream(

@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from ..http.received import NDJSON_TYPES, media_type
+from ..http.received import MEDIA_TYPES, media_type
 from ..reading.chunks import START_BYTES, not_text
 from ._terminal import UnusableError
 
-TYPES = {"text/event-stream": "sse", **dict.fromkeys(NDJSON_TYPES, "ndjson")}
+TYPES = {kind: format for format, kinds in MEDIA_TYPES.items() for kind in kinds}
 _SUFFIXES = {".ndjson": "ndjson", ".jsonl": "ndjson", ".sse": "sse"}
 _SIZE = 65536
 

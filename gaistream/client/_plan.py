@@ -32,8 +32,7 @@ from ..errors import (
     StatusError,
 )
 from ..http.content_coding import unasked_coding
-from ..http.headers import MEDIA_TYPES
-from ..http.received import error_message, is_event_stream, retry_after
+from ..http.received import MEDIA_TYPES, error_message, is_event_stream, retry_after
 from ..reading.reader import MAX_BYTES
 from ..reading.responses import type_mismatch
 from ._policy import Reconnecting, ReconnectPolicy
@@ -42,7 +41,7 @@ State = Literal["connecting", "open", "waiting", "closed"]
 Verdict = Literal["open", "over", "redirect", "refused"]
 _MakeError = Callable[[str], ClientError]  # of its message
 
-_MEDIA_TYPE = MEDIA_TYPES["sse"]
+_MEDIA_TYPE = MEDIA_TYPES["sse"][0]
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5

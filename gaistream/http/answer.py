@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, TypeAlias
 from ..core import encode_sse, json
 from ..dialects.base import error_object
 from ..errors import StreamError, is_http_error, is_public
+from ..writing.formats import FORMATS
 from ..writing.options import LONGEST_RETRY_MS
 from .headers import can_be_sent, merge_headers
 from .negotiation import accepts_event_stream_by_name
@@ -154,8 +155,8 @@ def drain_response(
         headers: of the stream that the request asks for.
         method, format, accept: of the request.
     """
-    reconnects = format == "sse" and method == "GET" and accepts_event_stream_by_name(accept)
-    if reconnects and reason.retry_after is not None:
+    by_itself = FORMATS[format].reconnects and accepts_event_stream_by_name(accept)
+    if by_itself and method == "GET" and reason.retry_after is not None:
         retry_ms = min(round(reason.retry_after * 1000), LONGEST_RETRY_MS)
         return PlainResponse(200, dict(headers), encode_sse(retry=retry_ms))
     extra = kept_for_errors(headers)

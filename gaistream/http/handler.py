@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 
 from .._log import log
 from ..errors import FrameTypeError, StreamError, ungrouped
+from ..writing.formats import FORMATS, SSE
 from ..writing.options import SSEOptions, refuse_unknown
 from .answer import (
     NO_APPLICATION,
@@ -29,7 +30,6 @@ from .cors import ALLOWED_METHODS
 from .headers import merge_headers, stream_headers
 from .negotiation import negotiate
 from .request import IncomingRequest
-from .settings import OPTIONS
 
 OnReconnect: TypeAlias = Literal["end", "rerun"]
 PrepareRequest: TypeAlias = Callable[[Any], Any]
@@ -73,8 +73,9 @@ class HandlerPolicy:
         self._prepare = prepare_request
         self._ends_reconnects = on_reconnect == "end"
         self.options = dict(options)
-        if "sse" in options and isinstance(options["sse"], SSEOptions | None):
-            self.options["sse"] = (options["sse"] or SSEOptions()).with_ids
+        sse_options = options.get(SSE.name, ...)
+        if isinstance(sse_options, SSEOptions | None):
+            self.options[SSE.name] = (sse_options or SSEOptions()).with_ids
         self._check_keywords(settings, known_settings)
         more = settings.get("headers") or {}
         if len(options) > 1:
@@ -89,13 +90,13 @@ class HandlerPolicy:
     def _check_keywords(self, settings: Mapping[str, Any], known_settings: type[Any]) -> None:
         if len(self.options) > 1:
             name, own = "event_handler", ["sse_options", "ndjson_options", "on_reconnect"]
-        elif "sse" in self.options:
+        elif SSE.name in self.options:
             name, own = "sse_handler", ["options", "on_reconnect"]
         else:
             name, own = "ndjson_handler", ["options"]
         known = [*own, *known_settings.__annotations__]
         unknown = {key: value for key, value in settings.items() if key not in known}
-        refuse_unknown(name, unknown, known, [OPTIONS[each] for each in self.options])
+        refuse_unknown(name, unknown, known, [FORMATS[each].options for each in self.options])
 
     def decide(
         self, method: str, path: str, headers: Mapping[str, str], draining: StreamError | None
@@ -171,7 +172,8 @@ class HandlerPolicy:
     ) -> PlainResponse | None:
         """Return the response to a reconnect or HEAD, which `prepare_request` has let in."""
         origin = request.headers.get("origin")
-        if self._ends_reconnects and format == "sse" and request.last_event_id is not None:
+        reconnects = FORMATS[format].reconnects and request.last_event_id is not None
+        if self._ends_reconnects and reconnects:
             return PlainResponse(204, {"Cache-Control": "no-store", **self._cors_headers(origin)})
         if request.method == "HEAD":
             return PlainResponse(200, self.stream_headers[format].for_origin(origin))

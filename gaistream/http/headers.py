@@ -14,12 +14,12 @@ from typing import Any, Final, TypeAlias
 
 from ..dialects import Dialect, find_writable
 from ..errors import FrameError, FrameTypeError
+from ..writing.formats import format_named
 from .cors import CORS, HEADER_NAME, CORSLike
 
 HeaderLines: TypeAlias = list[tuple[bytes, bytes]]
 """Headers as ASGI takes them: names in lower case, encoded."""
 
-MEDIA_TYPES: Final = {"sse": "text/event-stream", "ndjson": "application/x-ndjson"}
 _STREAM_HEADERS: Final = {
     "Cache-Control": "no-cache, no-store, must-revalidate, no-transform",
     "X-Accel-Buffering": "no",
@@ -57,11 +57,10 @@ def headers(
         dialect: the stream's dialect, which may have its own Content-Type and more headers.
         origin: the request's `Origin` header, which several origins are compared with.
     """
-    if format not in MEDIA_TYPES:
-        raise FrameError(f"format must be 'sse' or 'ndjson', not {format!r}")
+    media_type = format_named(format).media_type
     allowed, written = CORS.of(cors), find_writable(dialect, format)
     return {
-        "Content-Type": written.media_type or MEDIA_TYPES[format],
+        "Content-Type": written.media_type or media_type,
         **_STREAM_HEADERS,
         **written.headers,
         **(allowed.headers(origin) if allowed is not None else {}),

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from .headers import MEDIA_TYPES
+from ..writing.formats import FORMATS, NDJSON, SSE
 
-_SSE: Final = (MEDIA_TYPES["sse"],)
-_NDJSON: Final = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 _BY_NAME: Final = 2  # how specific a range of `Accept` is that names a media type
 
 
@@ -19,14 +17,15 @@ def negotiate(path: str, accept: str | None) -> str:
     SSE wins ties, and serves clients that accept neither.
     """
     last = path.rstrip("/").rpartition("/")[2].rpartition(".")[2].lower()
-    if last in MEDIA_TYPES:
+    if last in FORMATS:
         return last
-    return "ndjson" if _quality(accept, _NDJSON) > _quality(accept, _SSE) else "sse"
+    ndjson, sse = _quality(accept, NDJSON.media_types), _quality(accept, SSE.media_types)
+    return NDJSON.name if ndjson > sse else SSE.name
 
 
 def accepts_event_stream_by_name(accept: str | None) -> bool:
     """Return True if `Accept` names text/event-stream, as an EventSource's does."""
-    quality, precision = _quality(accept, _SSE)
+    quality, precision = _quality(accept, SSE.media_types)
     return quality > 0 and precision == _BY_NAME
 
 

@@ -6,16 +6,12 @@ from datetime import UTC
 from typing import Final
 
 from ..core import read_json
-from .headers import MEDIA_TYPES
+from ..writing.formats import FORMATS
 
-NDJSON_TYPES: Final = (
-    "application/x-ndjson",
-    "application/ndjson",
-    "application/jsonl",
-    "application/x-jsonlines",
-    "application/stream+json",
-)
-_LENIENT_SSE_TYPES: Final = (MEDIA_TYPES["sse"], "text/plain", "")  # as some servers label streams
+MEDIA_TYPES: Final[dict[str, tuple[str, ...]]] = {
+    each.name: each.media_types for each in FORMATS.values()
+}
+_LENIENT_SSE_TYPES: Final = (*MEDIA_TYPES["sse"], "text/plain", "")  # as some servers label streams
 LONGEST_WAIT: Final = 1e9  # seconds of a Retry-After, in numbers that every clock takes
 
 
@@ -36,13 +32,15 @@ def is_event_stream(content_type: str, strict: bool = False) -> bool:
         strict: accept only text/event-stream, and not text/plain or a missing type.
     """
     kind = media_type(content_type)
-    return kind == MEDIA_TYPES["sse"] if strict else kind in _LENIENT_SSE_TYPES
+    return kind in MEDIA_TYPES["sse"] if strict else kind in _LENIENT_SSE_TYPES
 
 
 def is_json(content_type: str) -> bool:
     """Return True if a type is JSON, which is never read as a stream of events."""
     kind = media_type(content_type)
-    return kind == "application/json" or (kind.endswith("+json") and kind not in NDJSON_TYPES)
+    if kind in MEDIA_TYPES["ndjson"]:
+        return False
+    return kind == "application/json" or kind.endswith("+json")
 
 
 def error_message(body: bytes | bytearray) -> str:

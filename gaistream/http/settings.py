@@ -8,16 +8,10 @@ from typing import Any, Final, TypedDict
 from ..dialects import AnyDialect
 from ..errors import FrameError, FrameTypeError
 from ..streaming.stream import CLEANUP_TIMEOUT, Outcome
-from ..writing.options import (
-    NDJSONOptions,
-    SSEOptions,
-    check_seconds,
-    keywords_of,
-    refuse_unknown,
-)
+from ..writing.formats import FORMATS
+from ..writing.options import check_seconds, keywords_of, refuse_unknown
 from .cors import CORSLike
 
-OPTIONS: Final[dict[str, type[Any]]] = {"sse": SSEOptions, "ndjson": NDJSONOptions}
 SEND_TIMEOUT: Final = 60  # seconds
 _STATUSES_WITHOUT_BODY: Final = (204, 205, 304)
 
@@ -67,4 +61,4 @@ def check_keywords(
 ) -> None:
     """Raise TypeError for keywords that a response does not take, and name those that it takes."""
     known = [name for name in keywords_of(response.__init__) if name[0] != "_"]
-    refuse_unknown(response.__name__, unknown, known, [OPTIONS[each] for each in formats])
+    refuse_unknown(response.__name__, unknown, known, [FORMATS[each].options for each in formats])

@@ -12,9 +12,8 @@ from typing import Any
 
 from ..core import ServerSentEvent, SSEDecoder
 from ..errors import ContentTypeError, FrameTypeError, StatusError
-from ..http.headers import MEDIA_TYPES
 from ..http.received import (
-    NDJSON_TYPES,
+    MEDIA_TYPES,
     error_message,
     is_event_stream,
     is_json,
@@ -122,7 +121,7 @@ class RefusingDecoder:
 
 def type_mismatch(content_type: str, format: str = "sse") -> str:
     """Return the message for a response whose type is not that of the format."""
-    return f"the answer is {content_type or 'of no type'}, not {MEDIA_TYPES[format]}"
+    return f"the answer is {content_type or 'of no type'}, not {MEDIA_TYPES[format][0]}"
 
 
 def _wrong_type(
@@ -157,7 +156,7 @@ def refusing_decoder(source: Any, format: str, strict: bool) -> RefusingDecoder 
     status, content_type = head
     if format == "sse" and is_json(content_type):
         return RefusingDecoder(status, content_type)
-    types = NDJSON_TYPES if format == "ndjson" else (MEDIA_TYPES["sse"],)
+    types = MEDIA_TYPES[format]
     if strict and media_type(content_type) not in types:
         raise _wrong_type(status, content_type, format=format)
     return None

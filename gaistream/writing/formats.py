@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
@@ -30,7 +30,7 @@ class Format:
 
     name: FormatName
     media_types: tuple[str, ...]
-    encoder: type[SSEEncoder | NDJSONEncoder]
+    encoder: Callable[..., SSEEncoder | NDJSONEncoder]
     options: type[SSEOptions | NDJSONOptions]
     reconnects: bool
 
@@ -77,7 +77,7 @@ def encode_events(
     Returns:
         The frames, one after the other. No Done is added at the end.
     """
-    encoder_class = SSEEncoder if format == "sse" else format_named(format).encoder
-    encoder = encoder_class(dialect=dialect)
+    make_encoder = SSEEncoder if format == "sse" else format_named(format).encoder
+    encoder = make_encoder(dialect=dialect)
     encoder.write_many(events)
     return encoder.take()

@@ -18,13 +18,11 @@ from ..loops.greenlets import Runner, close_runner, new_runner
 from ..streaming import thread_streams
 from ..streaming.blocking import BlockingStream, LoopStream
 from ..streaming.stream import CLEANUP_TIMEOUT, Outcome, Stream
-from ..writing.encoder import NDJSONEncoder, SSEEncoder
+from ..writing.formats import FORMATS, FormatName
 from ..writing.options import NDJSONOptions, SSEOptions, refuse_source_timeout
 from .environ import Environ, StartResponse, request_path, send_response, start
 
 _Options = TypeVar("_Options", SSEOptions, NDJSONOptions)
-
-_ENCODERS: Final[dict[str, Any]] = {"sse": SSEEncoder, "ndjson": NDJSONEncoder}
 
 
 class _Body:
@@ -63,7 +61,7 @@ class SourceResponse(Generic[_Options]):
         raised_by: the code that a failure of the stream is charged to.
     """
 
-    _format: str
+    _format: FormatName
 
     def __init__(
         self,
@@ -86,7 +84,7 @@ class SourceResponse(Generic[_Options]):
             check_keywords(type(self), unknown, [self._format])
         check_timeouts(cleanup_timeout, source_timeout)
         self._runner = _runner or new_runner()
-        encoder = _ENCODERS[self._format](options, dialect=dialect)
+        encoder = FORMATS[self._format].encoder(options, dialect=dialect)
         self._life: BlockingStream | Stream
         self._stream: BlockingStream | LoopStream
         if helper_thread or isinstance(stream, AsyncIterable):

@@ -69,6 +69,8 @@ def test_any_other_path_leaves_it_to_accept(path: str) -> None:
         (f"{NDJSON};q=x", "sse"),
         (f"{NDJSON};q=", "sse"),
         (",;,;q=1,/,", "sse"),
+        ("application/x-jsonlines", "ndjson"),
+        ("application/stream+json", "ndjson"),
     ],
 )
 def test_the_greater_quality_is_chosen_and_sse_wins_ties(accept: str | None, chosen: str) -> None:
