@@ -1,7 +1,7 @@
-"""What a stream says: Start, TextDelta, … Done, and the values that stand in them.
+"""The events of a stream (Start, TextDelta, … Done), and the values that they hold.
 
-Immutable, checked when made, comparable; `timestamp` (Unix seconds) is optional and takes no part
-in comparison. The classes come from the backend; gaistream/core/pure/events.py documents each.
+Events are immutable, checked when they are made, and compared by their fields; `timestamp` (Unix
+seconds) is optional and takes no part in comparison. The classes are those of the twin that runs.
 """
 
 from .core import (

@@ -1,15 +1,15 @@
-# The reusable buffer that a stream is built in, and the two places where the memory of frames is
-# got: `new_bytes` and `grow`.
+# The reusable buffer of a stream, and the two functions that allocate the memory of frames:
+# `new_bytes` and `grow`.
 #
-# Guarantees: bytes are written once, at the end; memory is held only while there is something in
-# the buffer (blocks of the usual size wait in a small pool, so that a steady stream allocates
-# nothing); while a view that was handed out lives, every change raises BufferError.
+# Bytes are written once, at the end. An empty buffer holds no memory: blocks of the usual size go
+# back to a small pool, so that a steady stream allocates nothing. While a view of the buffer
+# exists, every change raises BufferError.
 #
-# Threads, here and in all parts: what has a state belongs to one task, but misuse by many threads
-# must not corrupt memory. Without the GIL a critical section holds a public object while its
-# pointers and references are used. It lasts, as the GIL does, until something is called that may
-# run Python code; so whoever does that looks anew at what it goes on with. The functions of cdef
-# lock nothing: their caller holds the object, and a buffer that nobody else sees is held with it.
+# Threads, here and in all parts: an object with a state belongs to one task, but its use by many
+# threads must not corrupt memory. Without the GIL a critical section holds a public object while
+# its pointers and references are used. Like the GIL it may be released by any call that can run
+# Python code, so state is read again after such a call. cdef functions lock nothing: their caller
+# holds the object, and with it the buffers that only the object refers to.
 # Twin of gaistream/core/pure/buffer.py.
 
 cimport cython
@@ -49,7 +49,7 @@ cdef enum:
 
 MAX_INT = 2**63 - 1
 
-# Shared by all threads without a lock: used only where there is a GIL.
+# Shared by all threads without a lock, so used only with the GIL.
 cdef char* pool_blocks[POOL]
 cdef int pool_count = 0
 cdef long long memory_calls = 0
@@ -57,15 +57,15 @@ cdef long long bytes_calls = 0
 
 
 def allocations():
-    """Count the calls of the core's allocator so far: (memory blocks, bytes objects).
+    """Return how often the core has allocated so far: (memory blocks, bytes objects).
 
-    Without a GIL nothing is counted.
+    Without the GIL nothing is counted.
     """
     return memory_calls, bytes_calls
 
 
 cdef inline bytes new_bytes(Py_ssize_t size):
-    """Get bytes of exactly this size, to be filled before anybody sees them."""
+    """Return uninitialised bytes of this size, which the caller must fill."""
     global bytes_calls
     if GAISTREAM_GIL:
         bytes_calls += 1
@@ -77,7 +77,7 @@ cdef object shown(object number):
 
 
 cdef object readable(str field, object data, str expected="bytes, bytearray or memoryview"):
-    """Give an object that keeps the bytes of a bytes-like object in place while it lives."""
+    """Return an object whose bytes `span_of` gives; it keeps them in place while it exists."""
     if type(data) is bytes:
         return data
     if not isinstance(data, (bytes, bytearray, memoryview)):
@@ -86,7 +86,7 @@ cdef object readable(str field, object data, str expected="bytes, bytearray or m
     if not PyBuffer_IsContiguous(PyMemoryView_GET_BUFFER(view), b"C"):
         raise FrameError(f"{field} must be contiguous, not a memoryview with gaps")
     if not GAISTREAM_GIL:
-        # another thread may write to it meanwhile: what was measured must be what is written
+        # Another thread may change the bytes between measuring and writing.
         return bytes_of(span_of(view))
     return view
 
@@ -97,7 +97,7 @@ cdef struct Span:
 
 
 cdef inline Span span_of(object held) noexcept:
-    """Give the bytes of what `readable` or an encoder gave; valid while `held` lives."""
+    """Return the bytes of an object of `readable` or `hold_text`, valid while it exists."""
     cdef Span span
     if type(held) is bytes:
         span.data = PyBytes_AS_STRING(held)
@@ -117,14 +117,14 @@ cdef bint released(object view):
 
 
 cdef inline bytes bytes_of(Span span):
-    """Copy bytes into an object of their own."""
+    """Return a copy of the bytes."""
     cdef bytes copy = new_bytes(span.size)
     memcpy(PyBytes_AS_STRING(copy), span.data, span.size)
     return copy
 
 
 cdef int writable(object buffer, Py_buffer* view) except -1:
-    """Hold a writable buffer; the caller releases it."""
+    """Get the Py_buffer of a writable buffer, which the caller must release."""
     try:
         PyObject_GetBuffer(buffer, view, PyBUF_WRITABLE)
     except (TypeError, BufferError, ValueError):
@@ -138,7 +138,7 @@ cdef int writable(object buffer, Py_buffer* view) except -1:
 
 
 cdef char* place(Py_buffer* view, object offset, Py_ssize_t needed) except NULL:
-    """Give where `needed` bytes go, or say why they do not fit."""
+    """Return a pointer to `needed` bytes from `offset` on; raise if they do not fit."""
     cdef Py_ssize_t start = checked_int("offset", offset, 0, view.len, "")
     if needed > view.len - start:
         raise BufferTooSmall(needed, view.len - start)
@@ -146,13 +146,13 @@ cdef char* place(Py_buffer* view, object offset, Py_ssize_t needed) except NULL:
 
 
 cdef class Buffer:
-    """A growable byte buffer; `size` is what it starts with once something is appended."""
+    """A growable byte buffer; `size` is its first allocation in bytes."""
 
     cdef char* data
     cdef Py_ssize_t length
     cdef Py_ssize_t capacity
     cdef Py_ssize_t size
-    cdef Py_ssize_t most  # bytes that it does not grow beyond unless they are needed
+    cdef Py_ssize_t most  # bytes that it grows beyond only if they are needed
     cdef Py_ssize_t exports
 
     def __cinit__(self, *_, **__):
@@ -184,52 +184,52 @@ cdef class Buffer:
             self.exports -= 1
 
     def append(self, data):
-        """Add bytes at the end; BufferError while a view lives."""
+        """Append bytes; BufferError while a view exists."""
         held = readable("data", data)
         with cython.critical_section(self):
             append_span(self, span_of(held))
 
     @cython.critical_section
     def truncate(self, length):
-        """Keep the first `length` bytes (from 0 to the length now)."""
+        """Keep the first `length` bytes, from 0 to the present length."""
         cdef Py_ssize_t kept = checked_int("offset", length, 0, self.length, "")
         if kept < self.length:
             check_exports(self)
             cut(self, kept)
 
     def view(self):
-        """Give a read-only view; while it lives every change raises BufferError."""
+        """Return a read-only view; while it exists every change raises BufferError."""
         return PyMemoryView_FromObject(self)
 
     @cython.critical_section
     def take(self):
-        """Give everything as bytes and become empty; BufferError while a view lives."""
+        """Return all bytes and empty the buffer; BufferError while a view exists."""
         return take(self)
 
     @cython.critical_section
     def take_into(self, buffer, offset=0):
-        """Move everything into a writable buffer and give the offset behind it.
+        """Move all bytes into a writable buffer and return the offset after them.
 
-        Raises BufferTooSmall, and moves nothing, where it does not fit.
+        Raises BufferTooSmall, and moves nothing, if they do not fit.
         """
         return take_into(self, buffer, offset)
 
 
 cdef int check_exports(Buffer self) except -1:
     if self.exports:
-        raise BufferError("a view of the buffer lives: it cannot be changed")
+        raise BufferError("the buffer cannot be changed while a view of it exists")
     return 0
 
 
 cdef inline char* reserve(Buffer self, Py_ssize_t extra) except NULL:
-    """Give room for `extra` bytes behind what is there."""
+    """Return a pointer to room for `extra` bytes at the end."""
     if extra <= self.capacity - self.length and not self.exports:
         return self.data + self.length
     return grow(self, extra)
 
 
 cdef char* grow(Buffer self, Py_ssize_t extra) except NULL:
-    """Make room: the only place where memory is got."""
+    """Make room for `extra` bytes and return a pointer to it."""
     global memory_calls, pool_count
     cdef Py_ssize_t capacity
     cdef char* data
@@ -244,7 +244,7 @@ cdef char* grow(Buffer self, Py_ssize_t extra) except NULL:
             self.capacity = capacity
             return self.data
     else:
-        # by four while that is cheap: growing copies what is there
+        # Growing copies the bytes; while there are few of them it is by four.
         capacity = self.capacity * (4 if self.capacity < QUICK_GROWTH else 2)
         capacity = max(min(capacity, self.most), self.size, self.length + extra)
     data = <char*> PyMem_Realloc(self.data, capacity)
@@ -258,7 +258,7 @@ cdef char* grow(Buffer self, Py_ssize_t extra) except NULL:
 
 
 cdef void give_back(Buffer self) noexcept:
-    """Let go of the memory of an empty buffer."""
+    """Return the memory of an empty buffer to the pool, or free it."""
     global pool_count
     if self.data == NULL:
         return
@@ -272,7 +272,7 @@ cdef void give_back(Buffer self) noexcept:
 
 
 cdef void cut(Buffer self, Py_ssize_t length) noexcept:
-    """Forget what was written behind `length`, where no view can have been handed out since."""
+    """Drop the bytes after `length`; the caller knows that there is no view of them."""
     self.length = length
     if not length:
         give_back(self)
@@ -305,7 +305,7 @@ cdef object take_into(Buffer self, object buffer, object offset):
     cdef Py_buffer view
     cdef Py_ssize_t taken
     cdef char* target
-    writable(buffer, &view)  # may run code that writes or takes
+    writable(buffer, &view)  # may run code that writes to or takes from this buffer
     try:
         taken = self.length
         target = place(&view, offset, taken)

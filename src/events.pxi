@@ -6,98 +6,15 @@
 
 @cython.no_gc
 cdef class Event(Value):
-    """The base of the thirteen kinds; `timestamp` is in Unix seconds, or None."""
+    """The base of the thirteen events; `timestamp` is in Unix seconds, or None."""
 
     cdef readonly object timestamp
 
 
 @cython.no_gc
 @cython.final
-cdef class AudioFormat(Value):
-    """How the bytes of an `AudioDelta` are to be heard."""
-
-    cdef readonly str mime
-    cdef readonly object sample_rate
-    cdef readonly object channels
-    cdef readonly object bit_depth
-    __match_args__ = ("mime", "sample_rate", "channels", "bit_depth")
-
-    def __cinit__(self, mime, sample_rate=0, channels=0, bit_depth=0):
-        self.mime = as_text("AudioFormat", "mime", mime)
-        self.sample_rate = as_integer("AudioFormat", "sample_rate", sample_rate)
-        self.channels = as_integer("AudioFormat", "channels", channels)
-        self.bit_depth = as_integer("AudioFormat", "bit_depth", bit_depth)
-
-
-@cython.no_gc
-@cython.final
-cdef class Citation(Value):
-    """A place that a stretch of the answer rests on; `start` and `end` are offsets in the text."""
-
-    cdef readonly str uri
-    cdef readonly object start
-    cdef readonly object end
-    cdef readonly str title
-    __match_args__ = ("uri", "start", "end", "title")
-
-    def __cinit__(self, uri, start=0, end=0, title=None):
-        self.uri = as_text("Citation", "uri", uri)
-        self.start = as_integer("Citation", "start", start)
-        self.end = as_integer("Citation", "end", end)
-        self.title = as_optional_text("Citation", "title", title)
-
-
-@cython.no_gc
-@cython.final
-cdef class Usage(Value):
-    """Tokens that an answer took; `total_tokens` is their sum unless it is given.
-
-    The last three are None if they are not known: the tokens of the input that were read from a
-    cache and written to one, and the tokens of the output that are reasoning.
-    """
-
-    cdef readonly object input_tokens
-    cdef readonly object output_tokens
-    cdef readonly object total_tokens
-    cdef readonly object cached_input_tokens
-    cdef readonly object cache_write_tokens
-    cdef readonly object reasoning_tokens
-    __match_args__ = (
-        "input_tokens",
-        "output_tokens",
-        "total_tokens",
-        "cached_input_tokens",
-        "cache_write_tokens",
-        "reasoning_tokens",
-    )
-
-    def __cinit__(
-        self,
-        input_tokens=0,
-        output_tokens=0,
-        total_tokens=None,
-        cached_input_tokens=None,
-        cache_write_tokens=None,
-        reasoning_tokens=None,
-    ):
-        self.input_tokens = as_integer("Usage", "input_tokens", input_tokens)
-        self.output_tokens = as_integer("Usage", "output_tokens", output_tokens)
-        if total_tokens is None:
-            total_tokens = input_tokens + output_tokens
-        self.total_tokens = as_integer("Usage", "total_tokens", total_tokens)
-        self.cached_input_tokens = as_optional_integer(
-            "Usage", "cached_input_tokens", cached_input_tokens
-        )
-        self.cache_write_tokens = as_optional_integer(
-            "Usage", "cache_write_tokens", cache_write_tokens
-        )
-        self.reasoning_tokens = as_optional_integer("Usage", "reasoning_tokens", reasoning_tokens)
-
-
-@cython.no_gc
-@cython.final
 cdef class Start(Event):
-    """The answer begins; `id` and `model` name it where the provider told them."""
+    """The answer begins; `id` and `model` are None if the provider did not send them."""
 
     cdef readonly str id
     cdef readonly str model
@@ -125,7 +42,7 @@ cdef class TextDelta(Event):
 @cython.no_gc
 @cython.final
 cdef class ReasoningDelta(Event):
-    """The next piece of the text in which a model reasons before it answers."""
+    """The next piece of the model's reasoning before its answer."""
 
     cdef readonly str text
     __match_args__ = ("text",)
@@ -138,7 +55,7 @@ cdef class ReasoningDelta(Event):
 @cython.no_gc
 @cython.final
 cdef class AudioDelta(Event):
-    """The next bytes of spoken answer; a `bytearray` or `memoryview` is copied into `bytes`."""
+    """The next bytes of a spoken answer; a `bytearray` or `memoryview` is copied to `bytes`."""
 
     cdef readonly bytes audio
     cdef readonly object format
@@ -157,7 +74,7 @@ cdef class AudioDelta(Event):
 @cython.trashcan(True)
 @cython.final
 cdef class ToolCall(Event):
-    """The model asks for a tool; `input` is any JSON value, None when there is none."""
+    """The model calls a tool; `input` is any JSON value, or None."""
 
     cdef readonly str id
     cdef readonly str name
@@ -174,7 +91,7 @@ cdef class ToolCall(Event):
 @cython.trashcan(True)
 @cython.final
 cdef class ToolResult(Event):
-    """What the tool answered to the call with the same `id`; `result` is any JSON value."""
+    """The result of the tool call with the same `id`; `result` is any JSON value."""
 
     cdef readonly str id
     cdef readonly str name
@@ -191,7 +108,7 @@ cdef class ToolResult(Event):
 @cython.no_gc
 @cython.final
 cdef class Citations(Event):
-    """The places that the answer rests on."""
+    """The sources of the answer."""
 
     cdef readonly tuple citations
     __match_args__ = ("citations",)
@@ -207,7 +124,7 @@ cdef class Citations(Event):
 @cython.no_gc
 @cython.final
 cdef class Safety(Event):
-    """A judgement of the content: which category, what was done (`action`), how sure."""
+    """A judgement of the content: its category, the action that was taken, and a score."""
 
     cdef readonly str category
     cdef readonly str action
@@ -226,7 +143,7 @@ cdef class Safety(Event):
 @cython.no_gc
 @cython.final
 cdef class FinishStep(Event):
-    """One step of the answer (a model call with its tools) is over; steps count from 1."""
+    """A step of the answer (a call of the model with its tools) is over; steps count from 1."""
 
     cdef readonly object step_number
     __match_args__ = ("step_number",)
@@ -239,7 +156,7 @@ cdef class FinishStep(Event):
 @cython.no_gc
 @cython.final
 cdef class Finish(Event):
-    """The answer is complete: what it took, and why it ended (`stop`, `length`, …)."""
+    """The answer is complete: its usage, and why it ended (`stop`, `length`, …)."""
 
     cdef readonly object usage
     cdef readonly str finish_reason
@@ -256,7 +173,7 @@ cdef class Finish(Event):
 @cython.no_gc
 @cython.final
 cdef class Error(Event):
-    """Something failed; the text is for the client. Last in a stream, it ends it as failed."""
+    """Something failed; the message is for the client. A stream whose last event it is failed."""
 
     cdef readonly str message
     cdef readonly str code
@@ -273,7 +190,7 @@ cdef class Error(Event):
 @cython.no_gc
 @cython.final
 cdef class Done(Event):
-    """The stream is over and succeeded. The engine writes it; a source may."""
+    """The stream has succeeded and is over. A source need not yield it: streams write it."""
 
     __match_args__ = ()
 
@@ -284,7 +201,7 @@ cdef class Done(Event):
 @cython.trashcan(True)
 @cython.final
 cdef class Raw(Event):
-    """Anything else: a JSON value that passes through as it is."""
+    """Any other JSON value, which is passed on as it is."""
 
     cdef readonly object raw
     __match_args__ = ("raw",)

@@ -111,3 +111,86 @@ cdef class Value:
         timestamp = getattr(self, "timestamp", None)
         make = type(self) if timestamp is None else partial(type(self), timestamp=timestamp)
         return make, self._values()
+
+
+@cython.no_gc
+@cython.final
+cdef class AudioFormat(Value):
+    """The format of the bytes of an `AudioDelta`."""
+
+    cdef readonly str mime
+    cdef readonly object sample_rate
+    cdef readonly object channels
+    cdef readonly object bit_depth
+    __match_args__ = ("mime", "sample_rate", "channels", "bit_depth")
+
+    def __cinit__(self, mime, sample_rate=0, channels=0, bit_depth=0):
+        self.mime = as_text("AudioFormat", "mime", mime)
+        self.sample_rate = as_integer("AudioFormat", "sample_rate", sample_rate)
+        self.channels = as_integer("AudioFormat", "channels", channels)
+        self.bit_depth = as_integer("AudioFormat", "bit_depth", bit_depth)
+
+
+@cython.no_gc
+@cython.final
+cdef class Citation(Value):
+    """A source of a part of the answer; `start` and `end` are offsets in the answer's text."""
+
+    cdef readonly str uri
+    cdef readonly object start
+    cdef readonly object end
+    cdef readonly str title
+    __match_args__ = ("uri", "start", "end", "title")
+
+    def __cinit__(self, uri, start=0, end=0, title=None):
+        self.uri = as_text("Citation", "uri", uri)
+        self.start = as_integer("Citation", "start", start)
+        self.end = as_integer("Citation", "end", end)
+        self.title = as_optional_text("Citation", "title", title)
+
+
+@cython.no_gc
+@cython.final
+cdef class Usage(Value):
+    """The tokens of an answer; `total_tokens` is the sum of both kinds unless it is set.
+
+    The last three are None if they are unknown: input tokens that were read from a cache, input
+    tokens that were written to one, and output tokens of reasoning.
+    """
+
+    cdef readonly object input_tokens
+    cdef readonly object output_tokens
+    cdef readonly object total_tokens
+    cdef readonly object cached_input_tokens
+    cdef readonly object cache_write_tokens
+    cdef readonly object reasoning_tokens
+    __match_args__ = (
+        "input_tokens",
+        "output_tokens",
+        "total_tokens",
+        "cached_input_tokens",
+        "cache_write_tokens",
+        "reasoning_tokens",
+    )
+
+    def __cinit__(
+        self,
+        input_tokens=0,
+        output_tokens=0,
+        total_tokens=None,
+        cached_input_tokens=None,
+        cache_write_tokens=None,
+        reasoning_tokens=None,
+    ):
+        self.input_tokens = as_integer("Usage", "input_tokens", input_tokens)
+        self.output_tokens = as_integer("Usage", "output_tokens", output_tokens)
+        if total_tokens is None:
+            total_tokens = input_tokens + output_tokens
+        self.total_tokens = as_integer("Usage", "total_tokens", total_tokens)
+        self.cached_input_tokens = as_optional_integer(
+            "Usage", "cached_input_tokens", cached_input_tokens
+        )
+        self.cache_write_tokens = as_optional_integer(
+            "Usage", "cache_write_tokens", cache_write_tokens
+        )
+        self.reasoning_tokens = as_optional_integer("Usage", "reasoning_tokens", reasoning_tokens)

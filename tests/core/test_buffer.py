@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-VIEWED = "^a view of the buffer lives: it cannot be changed$"
+VIEWED = "^the buffer cannot be changed while a view of it exists$"
 
 
 class Size(enum.IntEnum):

@@ -1,8 +1,8 @@
-"""The reusable buffer that a stream is built in.
+"""The reusable buffer of a stream.
 
-Bytes are appended at the end and taken from the front, all at once. Memory is held only while
-there is something in it. While a view that was handed out lives, nothing may move beneath it:
-every change raises BufferError. Belongs to one task. Twin of src/buffer.pxi.
+Bytes are appended at the end, and all of them are taken at once. An empty buffer holds no memory.
+While a view of the buffer exists, every change raises BufferError. A buffer belongs to one task.
+Twin of src/buffer.pxi.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MAX_INT = 2**63 - 1
 def readable(
     field: str, data: object, expected: str = "bytes, bytearray or memoryview"
 ) -> memoryview:
-    """Give the bytes of a bytes-like object in place, refusing what has gaps."""
+    """Return a view of a bytes-like object's bytes; FrameError if it has gaps."""
     if not isinstance(data, bytes | bytearray | memoryview):
         raise FrameTypeError(f"{field} must be {expected}, not {type(data).__name__}")
     view = memoryview(data)
@@ -30,13 +30,13 @@ def readable(
 
 
 def _flat(view: memoryview) -> memoryview:
-    """Give a contiguous view as one of single bytes."""
-    # Python does not cast every view of nothing
+    """Return a contiguous view as a view of single bytes."""
+    # Python does not cast every empty view
     return view.cast("B") if view.nbytes else memoryview(bytearray())
 
 
 def place(buffer: object, offset: object, needed: int) -> memoryview:
-    """Give the `needed` bytes of a writable buffer from `offset` on, or say why not."""
+    """Return `needed` bytes of a writable buffer from `offset` on; raise if they do not fit."""
     try:
         view = memoryview(buffer)  # type: ignore[arg-type]
     except TypeError:
@@ -48,7 +48,7 @@ def place(buffer: object, offset: object, needed: int) -> memoryview:
             "buffer must be a writable, contiguous bytes-like object, "
             f"not {type(buffer).__name__}"
         )
-    with view, _flat(view) as flat:  # released here whatever happens: a traceback would hold it
+    with view, _flat(view) as flat:  # a traceback would hold them
         start = checked_int("offset", offset, 0, len(flat), "")
         if needed > len(flat) - start:
             raise BufferTooSmall(needed, len(flat) - start)
@@ -61,7 +61,7 @@ def shown(number: int) -> str:
 
 
 class NotCopyable:
-    """What has a state that is not to be had twice: it is neither copied nor pickled."""
+    """Mixin: instances can be neither copied nor pickled."""
 
     __slots__ = ()
 
@@ -73,7 +73,7 @@ class Buffer(NotCopyable):
     """A growable byte buffer.
 
     Args:
-        size: bytes that it starts with once something is appended, from 1 to 1 GiB.
+        size: the first allocation in bytes, from 1 to 1 GiB.
     """
 
     __slots__ = ("_data",)
@@ -86,46 +86,46 @@ class Buffer(NotCopyable):
         return len(self._data)
 
     def append(self, data: bytes | bytearray | memoryview) -> None:
-        """Add bytes at the end; BufferError while a view lives."""
+        """Append bytes; BufferError while a view exists."""
         with readable("data", data) as view, _unviewed():
             self._data += view
 
     def truncate(self, length: int) -> None:
-        """Keep the first `length` bytes (from 0 to the length now)."""
+        """Keep the first `length` bytes, from 0 to the present length."""
         kept = checked_int("offset", length, 0, len(self._data), "")
         if kept < len(self._data):
             with _unviewed():
                 del self._data[kept:]
 
     def view(self) -> memoryview:
-        """Give a read-only view; while it lives every change raises BufferError."""
+        """Return a read-only view; while it exists every change raises BufferError."""
         return memoryview(self._data).toreadonly()
 
     def take(self) -> bytes:
-        """Give everything as bytes and become empty; BufferError while a view lives."""
+        """Return all bytes and empty the buffer; BufferError while a view exists."""
         taken = bytes(self._data)
         self.truncate(0)
         return taken
 
     def take_into(self, buffer: bytearray | memoryview, offset: int = 0) -> int:
-        """Move everything into a writable buffer and give the offset behind it.
+        """Move all bytes into a writable buffer and return the offset after them.
 
-        Raises BufferTooSmall, and moves nothing, where it does not fit.
+        Raises BufferTooSmall, and moves nothing, if they do not fit.
         """
         size = len(self._data)
         target = place(buffer, offset, size)
-        if len(self._data) != size:  # getting the buffer has run code that wrote or took
+        if len(self._data) != size:  # `buffer` has run code that wrote or took
             return self.take_into(buffer, offset)
         target[:] = self.take()
         return offset + size
 
 
 class _unviewed:  # noqa: N801  (reads as a statement)
-    """Say a bytearray's refusal to change in our words, which the compiled twin uses too."""
+    """Replace the message of a bytearray's BufferError by that of the compiled twin."""
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, BufferError):
-            raise BufferError("a view of the buffer lives: it cannot be changed") from None
+            raise BufferError("the buffer cannot be changed while a view of it exists") from None

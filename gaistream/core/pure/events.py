@@ -26,7 +26,7 @@ from .values import (
 
 
 class Event(Value):
-    """The base of the thirteen kinds; `timestamp` is in Unix seconds, or None."""
+    """The base of the thirteen events; `timestamp` is in Unix seconds, or None."""
 
     __slots__ = ("timestamp",)
 
@@ -46,7 +46,7 @@ def _event(cls: type[Any], timestamp: float | None) -> Any:
 
 
 class Start(Event):
-    """The answer begins; `id` and `model` name it where the provider told them."""
+    """The answer begins; `id` and `model` are None if the provider did not send them."""
 
     __slots__ = ("id", "model")
     __match_args__ = ("id", "model")
@@ -82,7 +82,7 @@ class TextDelta(Event):
 
 
 class ReasoningDelta(Event):
-    """The next piece of the text in which a model reasons before it answers."""
+    """The next piece of the model's reasoning before its answer."""
 
     __slots__ = ("text",)
     __match_args__ = ("text",)
@@ -96,7 +96,7 @@ class ReasoningDelta(Event):
 
 
 class AudioDelta(Event):
-    """The next bytes of spoken answer; a `bytearray` or `memoryview` is copied into `bytes`."""
+    """The next bytes of a spoken answer; a `bytearray` or `memoryview` is copied to `bytes`."""
 
     __slots__ = ("audio", "format")
     __match_args__ = ("audio", "format")
@@ -122,7 +122,7 @@ class AudioDelta(Event):
 
 
 class ToolCall(Event):
-    """The model asks for a tool; `input` is any JSON value, None when there is none."""
+    """The model calls a tool; `input` is any JSON value, or None."""
 
     __slots__ = ("id", "input", "name")
     __match_args__ = ("id", "name", "input")
@@ -147,7 +147,7 @@ class ToolCall(Event):
 
 
 class ToolResult(Event):
-    """What the tool answered to the call with the same `id`; `result` is any JSON value."""
+    """The result of the tool call with the same `id`; `result` is any JSON value."""
 
     __slots__ = ("id", "name", "result")
     __match_args__ = ("id", "name", "result")
@@ -172,7 +172,7 @@ class ToolResult(Event):
 
 
 class Citations(Event):
-    """The places that the answer rests on."""
+    """The sources of the answer."""
 
     __slots__ = ("citations",)
     __match_args__ = ("citations",)
@@ -190,7 +190,7 @@ class Citations(Event):
 
 
 class Safety(Event):
-    """A judgement of the content: which category, what was done (`action`), how sure."""
+    """A judgement of the content: its category, the action that was taken, and a score."""
 
     __slots__ = ("action", "category", "note", "score")
     __match_args__ = ("category", "action", "score", "note")
@@ -218,7 +218,7 @@ class Safety(Event):
 
 
 class FinishStep(Event):
-    """One step of the answer (a model call with its tools) is over; steps count from 1."""
+    """A step of the answer (a call of the model with its tools) is over; steps count from 1."""
 
     __slots__ = ("step_number",)
     __match_args__ = ("step_number",)
@@ -232,7 +232,7 @@ class FinishStep(Event):
 
 
 class Finish(Event):
-    """The answer is complete: what it took, and why it ended (`stop`, `length`, …)."""
+    """The answer is complete: its usage, and why it ended (`stop`, `length`, …)."""
 
     __slots__ = ("finish_reason", "usage")
     __match_args__ = ("usage", "finish_reason")
@@ -256,7 +256,7 @@ class Finish(Event):
 
 
 class Error(Event):
-    """Something failed; the text is for the client. Last in a stream, it ends it as failed."""
+    """Something failed; the message is for the client. A stream whose last event it is failed."""
 
     __slots__ = ("code", "message", "retry_after")
     __match_args__ = ("message", "code", "retry_after")
@@ -281,7 +281,7 @@ class Error(Event):
 
 
 class Done(Event):
-    """The stream is over and succeeded. The engine writes it; a source may."""
+    """The stream has succeeded and is over. A source need not yield it: streams write it."""
 
     __slots__ = ()
 
@@ -291,7 +291,7 @@ class Done(Event):
 
 
 class Raw(Event):
-    """Anything else: a JSON value that passes through as it is."""
+    """Any other JSON value, which is passed on as it is."""
 
     __slots__ = ("raw",)
     __match_args__ = ("raw",)

@@ -126,7 +126,7 @@ BASES: list[type[Any]] = [Value]  # the classes that may have subclasses
 
 
 class AudioFormat(Value):
-    """How the bytes of an `AudioDelta` are to be heard."""
+    """The format of the bytes of an `AudioDelta`."""
 
     __slots__ = ("bit_depth", "channels", "mime", "sample_rate")
     __match_args__ = ("mime", "sample_rate", "channels", "bit_depth")
@@ -148,7 +148,7 @@ class AudioFormat(Value):
 
 
 class Citation(Value):
-    """A place that a stretch of the answer rests on; `start` and `end` are offsets in the text."""
+    """A source of a part of the answer; `start` and `end` are offsets in the answer's text."""
 
     __slots__ = ("end", "start", "title", "uri")
     __match_args__ = ("uri", "start", "end", "title")
@@ -168,10 +168,10 @@ class Citation(Value):
 
 
 class Usage(Value):
-    """Tokens that an answer took; `total_tokens` is their sum unless it is given.
+    """The tokens of an answer; `total_tokens` is the sum of both kinds unless it is set.
 
-    The last three are None if they are not known: the tokens of the input that were read from a
-    cache and written to one, and the tokens of the output that are reasoning.
+    The last three are None if they are unknown: input tokens that were read from a cache, input
+    tokens that were written to one, and output tokens of reasoning.
     """
 
     __slots__ = (
