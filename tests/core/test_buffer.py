@@ -1,4 +1,4 @@
-"""The reusable buffer: bytes in at the end, all out at once, and nothing moved beneath a view."""
+"""The reusable buffer: bytes are appended and taken, and never move while a view exists."""
 
 import enum
 import re
@@ -18,7 +18,7 @@ def make(gs):
 
 
 @pytest.mark.parametrize("size", [1, Size.EIGHT, 4096, 8191, 8192, 8193, 2**20])
-def test_what_goes_in_comes_out_whatever_the_size_at_the_start(make, size):
+def test_appended_bytes_are_taken_whatever_the_first_size(make, size):
     buffer = make(size)
     for total in (0, 1, 8, 100, 8191, 8192, 8193, 70_000):
         expected = bytearray()
@@ -33,7 +33,7 @@ def test_what_goes_in_comes_out_whatever_the_size_at_the_start(make, size):
         assert buffer.take() == b""
 
 
-def test_bytes_likes_are_appended_whatever_their_shape(make):
+def test_bytes_like_objects_of_any_shape_are_appended(make):
     buffer = make()
     parts = [b"ab", bytearray(b"cd"), memoryview(b"xefx")[1:3], memoryview(b"ghij").cast("H")]
     for part in [*parts, b"", memoryview(b"klmn").cast("B", [2, 2]), memoryview(b"")[::2]]:
@@ -74,21 +74,21 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
-def test_while_a_view_lives_every_change_is_refused(make, change):
+def test_while_a_view_exists_every_change_is_refused(make, change):
     buffer = make()
     buffer.append(b"abc")
     view = buffer.view()
     part = view[1:]
-    for held in (view, part):
+    for existing in (view, part):
         with pytest.raises(BufferError, match=VIEWED):
             change(buffer)
         assert (len(buffer), bytes(part)) == (3, b"bc")
-        held.release()
+        existing.release()
     if change is not CHANGES["append its own view"]:
-        change(buffer)  # all are released
+        change(buffer)  # all views are released
 
 
-def test_while_a_view_lives_what_changes_nothing_is_allowed(make):
+def test_while_a_view_exists_calls_that_change_nothing_are_allowed(make):
     buffer = make()
     with buffer.view():
         assert (buffer.take(), buffer.take_into(bytearray(3), 2)) == (b"", 2)
@@ -101,7 +101,7 @@ def test_while_a_view_lives_what_changes_nothing_is_allowed(make):
         assert bytes(view) == b"abc"
 
 
-def test_a_target_is_left_alone_while_a_view_lives(make):
+def test_take_into_leaves_its_target_alone_while_a_view_exists(make):
     buffer = make()
     buffer.append(b"abc")
     room = bytearray(b"####")
@@ -142,20 +142,20 @@ def test_take_into_moves_all_or_nothing(gs, make):
             assert (room, buffer.take()) == (b"#" * size, b"abcd")
 
 
-def test_the_views_that_an_error_saw_are_released(gs, make):
+def test_a_traceback_holds_no_views(gs, make):
     buffer = make()
     buffer.append(b"abc")
     room = bytearray(2)
-    given = bytearray(b"d")
+    data = bytearray(b"d")
     try:
         buffer.take_into(room)
     except gs.errors.BufferTooSmall as error:
         room.extend(bytes(error.needed))
     with buffer.view():
         try:
-            buffer.append(given)
+            buffer.append(data)
         except BufferError:
-            given.append(0)
+            data.append(0)
 
 
 DATA = "data must be bytes, bytearray or memoryview, not"
@@ -192,7 +192,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG.values(), ids=WRONG.keys())
-def test_what_is_wrong_is_named_and_changes_nothing(gs, make, case):
+def test_a_wrong_argument_is_named_and_changes_nothing(gs, make, case):
     use, kind, message = case
     buffer = make()
     buffer.append(b"abc")

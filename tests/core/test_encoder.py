@@ -1,4 +1,4 @@
-"""Encoders: events in, bytes out; what a failed write leaves behind, ids, the end, memory."""
+"""Encoders: items and their bytes, failed writes, ids, the end of a stream, memory."""
 
 import re
 
@@ -23,7 +23,7 @@ def make(gs, kind, **options):
     return getattr(gs, kind)(form(**options))
 
 
-# What a source may yield, and what is written of it in each framing.
+# The items that a source may yield, and their bytes in each format.
 ITEMS = {
     "str": (
         lambda gs: 'a"\n',
@@ -66,7 +66,7 @@ ITEMS = {
 
 
 @pytest.mark.parametrize("case", ITEMS.values(), ids=ITEMS.keys())
-def test_what_a_source_may_yield_is_written(gs, kind, case):
+def test_every_item_that_a_source_may_yield_is_written(gs, kind, case):
     item, *expected = case
     encoder = make(gs, kind)
     encoder.write(item(gs))
@@ -94,7 +94,7 @@ NO_EVENT = {
 
 
 @pytest.mark.parametrize("case", NO_EVENT.values(), ids=NO_EVENT.keys())
-def test_what_is_no_event_is_refused(gs, kind, case):
+def test_an_item_that_is_not_an_event_is_refused(gs, kind, case):
     item, message = case
     encoder = make(gs, kind)
     encoder.write("a")
@@ -143,7 +143,7 @@ def test_a_write_that_fails_leaves_nothing_behind(gs, kind, case):
     assert encoder.take() == clean.take()
 
 
-def test_an_id_that_was_not_written_leaves_the_heartbeat_its_blank_line(gs):
+def test_after_an_id_that_was_not_written_a_heartbeat_keeps_its_blank_line(gs):
     encoder = make(gs, "SSEEncoder", errors="strict", include_id=True)
     for bad in ("\ud800", gs.events.Raw(object())):
         with pytest.raises((ValueError, TypeError)):
@@ -156,7 +156,7 @@ def test_an_id_that_was_not_written_leaves_the_heartbeat_its_blank_line(gs):
 
 
 class Halfway:
-    """A dialect that has written frames when it fails."""
+    """A dialect that fails after it has written frames."""
 
     text_template = reasoning_template = None
 
@@ -205,7 +205,7 @@ def test_ids_are_contiguous_whatever_is_written(gs):
     assert encoder.last_id == 8
 
 
-def test_without_include_id_there_is_none(gs):
+def test_without_include_id_no_id_is_written(gs):
     encoder = make(gs, "SSEEncoder")
     encoder.write_many(["a", gs.events.Done()])
     assert (b"id:" in encoder.take(), encoder.last_id) == (False, 0)
@@ -230,7 +230,7 @@ ENDS = {
 
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS.keys())
-def test_after_the_end_nothing_is_written_but_what_waits_is_taken(gs, kind, end):
+def test_after_the_end_nothing_can_be_written_and_pending_bytes_are_taken(gs, kind, end):
     encoder = make(gs, kind)
     end(encoder, gs)
     assert encoder.ended is True
@@ -245,7 +245,7 @@ def test_after_the_end_nothing_is_written_but_what_waits_is_taken(gs, kind, end)
     assert encoder.take() == b""
 
 
-def test_many_stop_at_done_and_at_an_error(gs, kind):
+def test_write_many_stops_at_done_and_at_an_error(gs, kind):
     encoder = make(gs, kind)
     rest = iter(["a", gs.events.Done(), "b", "c"])
     encoder.write_many(rest)
@@ -262,7 +262,7 @@ def test_many_stop_at_done_and_at_an_error(gs, kind):
         encoder.write_many(5)
 
 
-def test_a_stream_failed_when_an_error_was_last(gs, kind):
+def test_a_stream_has_failed_if_its_last_event_is_an_error(gs, kind):
     encoder = make(gs, kind)
     assert (encoder.failed, encoder.ended) == (False, False)
     encoder.write(gs.events.Error("m"))
@@ -295,7 +295,7 @@ def test_take_into_moves_all_or_nothing(gs, kind):
 
 
 @pytest.mark.parametrize("text", ["token ", "\n" * 40], ids=["plain", "escaped"])
-def test_a_steady_stream_takes_no_memory_but_the_bytes_that_it_gives(gs, kind, text):
+def test_a_steady_stream_allocates_only_the_bytes_that_are_taken(gs, kind, text):
     if gs.backend != "native":
         pytest.skip("the pure twin does not count")
     for options in ({}, {"include_id": True}) if kind == "SSEEncoder" else ({},):
@@ -311,7 +311,7 @@ def test_a_steady_stream_takes_no_memory_but_the_bytes_that_it_gives(gs, kind, t
         assert gs.core._core.allocations() == (blocks, objects + 500)
 
 
-def test_encoders_refuse_options_and_dialects_that_are_none(gs):
+def test_encoders_refuse_other_types_of_options_and_unknown_dialects(gs):
     for kind, other in zip(ENCODERS, (gs.NDJSONOptions, gs.SSEOptions), strict=True):
         name = f"^options must be {kind[:-7]}Options or None, not "
         for options in (other(), {"include_id": True}, 5):
@@ -337,7 +337,7 @@ def test_many_events_are_encoded_in_one_call(gs):
 
 @pytest.mark.parametrize("kind", ["SSEEncoder", "NDJSONEncoder"])
 @pytest.mark.parametrize("dialect", ["gai", "json"])
-def test_a_stream_fails_with_an_error_and_nothing_else(gs, kind, dialect):
+def test_fail_takes_only_an_error(gs, kind, dialect):
     encoder = getattr(gs, kind)(dialect=dialect)
     with pytest.raises(gs.errors.EventError, match=r"an Error, not TextDelta$"):
         encoder.fail(gs.events.TextDelta("x"))

@@ -1,7 +1,7 @@
-"""Comments never make a decoder emit an event that is none: not behind an id, not behind a retry.
+"""Comments never make a decoder emit an extra event, after an id or after a retry.
 
-The rule that is looked at is the one of httpx-sse and of the openai and anthropic decoders: at a
-blank line an event is emitted if anything was set since the last one, and an id stays set.
+The decoders of httpx-sse, openai and anthropic emit an event at a blank line if any field was set
+since the last one, and an id stays set.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pytest
 
 
 def emitted(stream: bytes) -> list[str]:
-    """Give the data of what such a decoder emits."""
+    """Return the data of the events that such a decoder emits."""
     data: list[str] = []
     name = last_id = ""
     retry = None
@@ -64,7 +64,7 @@ def test_only_events_are_emitted(
     assert [each.data for each in gs.SSEDecoder().feed(stream)] == emitted(stream)
 
 
-def test_before_any_id_a_heartbeat_ends_in_a_blank_line(gs: ModuleType) -> None:
+def test_before_the_first_id_a_heartbeat_ends_in_a_blank_line(gs: ModuleType) -> None:
     frames = gs.SSEEncoder()
     frames.write("a")
     frames.take()
@@ -76,7 +76,7 @@ def test_before_any_id_a_heartbeat_ends_in_a_blank_line(gs: ModuleType) -> None:
     assert frames.take() == b": keep-alive\n"
 
 
-def test_a_stream_with_a_hint_and_heartbeats_emits_its_events_alone(gs: ModuleType) -> None:
+def test_a_stream_with_a_retry_and_heartbeats_emits_only_its_events(gs: ModuleType) -> None:
     async def slow() -> object:
         for word in ("a", "b"):
             await asyncio.sleep(0.12)

@@ -1,4 +1,4 @@
-"""Encoders frame by frame: what each way of writing gives in each framing, and each option."""
+"""Encoders: the bytes of every way of writing, in each format and with each option."""
 
 import builtins
 import json
@@ -57,12 +57,12 @@ FRAMES = {
 
 
 @pytest.mark.parametrize("fields", FRAMES.values(), ids=FRAMES.keys())
-def test_write_frame_writes_what_encode_sse_gives(gs, fields):
-    given = {name: value for name, value in fields.items() if name != "errors"}
-    assert written(sse(gs), lambda e: e.write_frame(**given)) == gs.encode_sse(**fields)
+def test_write_frame_writes_the_frame_of_encode_sse(gs, fields):
+    arguments = {name: value for name, value in fields.items() if name != "errors"}
+    assert written(sse(gs), lambda e: e.write_frame(**arguments)) == gs.encode_sse(**fields)
     content = {"data", "event", "json"} & fields.keys() and "id" not in fields
     expected = gs.encode_sse(**fields, **({"id": 1} if content else {}))
-    assert written(sse(gs, include_id=True), lambda e: e.write_frame(**given)) == expected
+    assert written(sse(gs, include_id=True), lambda e: e.write_frame(**arguments)) == expected
 
 
 def test_comments_and_the_prelude(gs):
@@ -113,7 +113,7 @@ def test_an_sse_frame_that_cannot_be_written_leaves_nothing(gs, case):
         (lambda e, gs: e.write_comment("id: 5"), False),
     ],
 )
-def test_after_any_id_the_heartbeat_has_no_blank_line(gs, use, written):
+def test_after_an_id_a_heartbeat_has_no_blank_line(gs, use, written):
     encoder = sse(gs)
     use(encoder, gs)
     encoder.take()
@@ -144,7 +144,7 @@ LINES = {
 
 
 @pytest.mark.parametrize("case", LINES.values(), ids=LINES.keys())
-def test_a_line_is_written_as_it_was_given(gs, case):
+def test_every_way_of_writing_a_line(gs, case):
     use, expected = case
     assert written(ndjson(gs), use) == expected.encode()
 
@@ -199,7 +199,7 @@ def test_a_line_that_cannot_be_written_leaves_nothing(gs, case):
 
 
 @pytest.mark.parametrize("compact", [True, False])
-def test_strict_lines_raise_the_error_of_python(gs, compact):
+def test_strict_lines_raise_a_unicode_error(gs, compact):
     encoder = ndjson(gs, errors="strict", compact_json=compact)
     for use in (
         lambda: encoder.write("\ud800"),
@@ -233,7 +233,7 @@ def test_without_compact_json_a_space_follows_each_colon_and_comma(gs):
     ]
 
 
-def test_the_clock_is_read_where_an_event_has_no_time(gs):
+def test_an_event_without_a_timestamp_gets_the_time_of_the_clock(gs):
     encoder = ndjson(gs, include_timestamp=True)
     before = int(time.time())
     encoder.write_many(["a", gs.events.ReasoningDelta("r"), {"type": "start"}, gs.events.Raw()])
@@ -242,15 +242,15 @@ def test_the_clock_is_read_where_an_event_has_no_time(gs):
     lines = [json.loads(line) for line in encoder.take().splitlines()]
     assert all(before <= line["timestamp"] <= time.time() for line in lines)
     assert len(lines) == 6
-    for given, written in ((5, 5), (1.9, 1), (-1.5, -1), (2**40, 2**40), (0, 0)):
+    for timestamp, written in ((5, 5), (1.9, 1), (-1.5, -1), (2**40, 2**40), (0, 0)):
         encoder = ndjson(gs, include_timestamp=True)
-        encoder.write(gs.events.TextDelta("é", timestamp=given))
+        encoder.write(gs.events.TextDelta("é", timestamp=timestamp))
         line = f'{{"type":"text_delta","timestamp":{written},"text":"é"}}\n'
         assert encoder.take() == line.encode()
 
 
 @pytest.mark.parametrize("when", [float("nan"), float("inf"), 10**30], ids=str)
-def test_a_time_that_is_none_is_our_error(gs, when):
+def test_an_impossible_timestamp_is_a_frame_error(gs, when):
     encoder = ndjson(gs, include_timestamp=True)
     with pytest.raises(gs.errors.GaistreamError):
         encoder.write(gs.events.Raw(timestamp=when))

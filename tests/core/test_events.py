@@ -1,4 +1,4 @@
-"""The thirteen kinds of event and their three values: what they take, and that they stay so."""
+"""The thirteen events and their three values: their fields, equality, copies and errors."""
 
 import copy
 import enum
@@ -28,7 +28,7 @@ def cited(gs):
     return gs.events.Citation("u", 1, 2, "t")
 
 
-# name -> (the fewest arguments, the fields that they give, the most arguments)
+# name -> (the fewest arguments, the fields of that event, the most arguments)
 KINDS = {
     "AudioFormat": (
         ("m",), {"mime": "m", "sample_rate": 0, "channels": 0, "bit_depth": 0}, ("m", 8000, 2, 16)
@@ -78,13 +78,13 @@ def most(gs, name, **timestamp):
     return getattr(gs.events, name)(*filled(gs, KINDS[name][2]), **timestamp)
 
 
-def when(name):
+def timestamp(name):
     return {} if name in VALUES else {"timestamp": 1700000000.5}
 
 
 @pytest.fixture
 def importable(gs, monkeypatch):
-    """Let pickle find the classes of this copy of the package."""
+    """Return this copy of the package, in which pickle finds its classes."""
 
     def add(module: ModuleType):
         monkeypatch.setitem(sys.modules, module.__name__, module)
@@ -125,11 +125,11 @@ def test_fields_have_their_defaults_and_their_order(gs, name):
 
 
 @EVERY
-def test_fields_are_given_by_place_and_by_name(gs, name):
+def test_fields_are_positional_or_keyword_arguments(gs, name):
     values = filled(gs, KINDS[name][2])
-    event = most(gs, name, **when(name))
+    event = most(gs, name, **timestamp(name))
     named = getattr(gs.events, name)(
-        **dict(zip(event.__match_args__, values, strict=True)), **when(name)
+        **dict(zip(event.__match_args__, values, strict=True)), **timestamp(name)
     )
     assert (event, named) == (named, event)
     for field, value in zip(event.__match_args__, values, strict=True):
@@ -138,8 +138,8 @@ def test_fields_are_given_by_place_and_by_name(gs, name):
 
 
 @EVERY
-def test_nothing_changes_it(gs, name):
-    event = most(gs, name, **when(name))
+def test_events_are_immutable(gs, name):
+    event = most(gs, name, **timestamp(name))
     for field in (*event.__match_args__, "timestamp", "other"):
         message = f"^{name} is immutable: cannot set '{field}'$"
         with pytest.raises(AttributeError, match=message):
@@ -149,16 +149,16 @@ def test_nothing_changes_it(gs, name):
             delattr(event, field)
     event.__init__(*KINDS[name][0])
     assert event == most(gs, name)
-    assert getattr(event, "timestamp", None) == when(name).get("timestamp")
+    assert getattr(event, "timestamp", None) == timestamp(name).get("timestamp")
     with pytest.raises(TypeError):
         vars(event)
 
 
 @EVERY
-def test_it_is_equal_by_kind_and_fields_but_not_by_time(gs, name):
+def test_events_are_equal_by_class_and_fields_but_not_by_timestamp(gs, name):
     event = most(gs, name)
-    assert event == most(gs, name, **when(name))
-    assert hash(event) == hash(most(gs, name, **when(name)))
+    assert event == most(gs, name, **timestamp(name))
+    assert hash(event) == hash(most(gs, name, **timestamp(name)))
     if name != "Done":
         assert event != fewest(gs, name)
     assert event != KINDS[name][2]
@@ -168,46 +168,46 @@ def test_it_is_equal_by_kind_and_fields_but_not_by_time(gs, name):
 
 
 @EVERY
-def test_it_is_pickled_and_copied_with_its_time(importable, name):
-    event = most(importable, name, **when(name))
+def test_events_are_pickled_and_copied_with_their_timestamp(importable, name):
+    event = most(importable, name, **timestamp(name))
     again = [pickle.loads(pickle.dumps(event, way)) for way in range(pickle.HIGHEST_PROTOCOL + 1)]
     for other in (*again, copy.copy(event), copy.deepcopy(event)):
         assert (other, type(other), repr(other)) == (event, type(event), repr(event))
 
 
 @EVERY
-def test_it_is_shown_as_it_is_made(gs, name):
-    for event in (fewest(gs, name), most(gs, name), most(gs, name, **when(name))):
+def test_the_repr_of_an_event_evaluates_to_it(gs, name):
+    for event in (fewest(gs, name), most(gs, name), most(gs, name, **timestamp(name))):
         again = eval(repr(event), vars(gs.events) | {"__builtins__": {}})
         assert (again, repr(again)) == (event, repr(event))
         assert getattr(again, "timestamp", None) == getattr(event, "timestamp", None)
 
 
-def test_long_bytes_are_shown_by_their_length(gs):
+def test_the_repr_of_long_bytes_is_their_length(gs):
     make = gs.events.AudioDelta
     assert repr(make(b"x" * 32)) == f"AudioDelta(audio={b'x' * 32!r})"
     assert repr(make(b"x" * 33, timestamp=0)) == "AudioDelta(audio=<33 bytes>, timestamp=0)"
     assert repr(gs.events.Safety("c", "a")) == "Safety(category='c', action='a', score=0.0)"
 
 
-def test_events_are_matched_by_place(gs):
-    said = []
+def test_events_are_matched_by_position(gs):
+    matched = []
     for name in KINDS:
         match most(gs, name):
             case gs.events.TextDelta(text) | gs.events.ReasoningDelta(text):
-                said.append(text)
+                matched.append(text)
             case gs.events.ToolCall(id, name, input):
-                said.append((id, name, input))
+                matched.append((id, name, input))
             case gs.events.Finish(gs.events.Usage(took, gave, total), reason):
-                said.append((took, gave, total, reason))
+                matched.append((took, gave, total, reason))
             case gs.events.Error(message, code, retry_after=seconds):
-                said.append((message, code, seconds))
+                matched.append((message, code, seconds))
             case gs.events.Done():
-                said.append("done")
+                matched.append("done")
             case gs.events.Raw(value):
-                said.append(value)
+                matched.append(value)
     call, finish, error = ("i", "n", (1, "x")), (1, 2, 3, "stop"), ("m", "c", 1.5)
-    assert said == ["é", "é", call, finish, error, "done", (1, "x")]
+    assert matched == ["é", "é", call, finish, error, "done", (1, "x")]
 
 
 def test_a_subclass_of_str_becomes_an_exact_str(gs):
@@ -232,7 +232,7 @@ class Bound(float):
     """A number that may refer back to its event."""
 
 
-def test_numbers_are_kept_but_not_their_subclasses(gs):
+def test_a_subclass_of_int_or_float_becomes_an_exact_number(gs):
     events = gs.events
     for number in (events.FinishStep(Number.TWO).step_number,
                    events.TextDelta("", timestamp=Number.TWO).timestamp):
@@ -247,13 +247,13 @@ def test_numbers_are_kept_but_not_their_subclasses(gs):
 
 
 def test_audio_is_copied_into_bytes(gs):
-    held = bytearray(b"abcd")
-    for given in (held, memoryview(held), memoryview(held).cast("H"), memoryview(held)[::1]):
-        audio = gs.events.AudioDelta(given).audio
+    data = bytearray(b"abcd")
+    for audio_like in (data, memoryview(data), memoryview(data).cast("H"), memoryview(data)[::1]):
+        audio = gs.events.AudioDelta(audio_like).audio
         assert (type(audio), audio) == (bytes, b"abcd")
-    assert gs.events.AudioDelta(memoryview(held)[::-2]).audio == b"db"
-    event = gs.events.AudioDelta(held)
-    held[:] = b"gone"
+    assert gs.events.AudioDelta(memoryview(data)[::-2]).audio == b"db"
+    event = gs.events.AudioDelta(data)
+    data[:] = b"gone"
     assert event.audio == b"abcd"
 
 
@@ -264,7 +264,7 @@ def test_citations_may_come_from_any_iterable(gs):
         gs.events.Citations(5)
 
 
-def test_what_cannot_be_hashed_makes_an_event_that_cannot(gs):
+def test_an_event_with_an_unhashable_field_is_unhashable(gs):
     events = gs.events
     for event in (events.Raw([]), events.ToolCall("i", "n", {}), events.ToolResult("i", "n", {})):
         assert event == copy.deepcopy(event)
@@ -273,12 +273,12 @@ def test_what_cannot_be_hashed_makes_an_event_that_cannot(gs):
 
 
 @EVERY
-def test_a_kind_has_no_subclasses(gs, name):
+def test_an_event_class_cannot_be_subclassed(gs, name):
     with pytest.raises(TypeError):
         type("Sub", (getattr(gs.events, name),), {})
 
 
-def test_the_base_is_an_event_of_no_kind(gs):
+def test_the_base_class_and_its_subclasses_are_events_without_fields(gs):
     for base in (gs.events.Event, type("Mine", (gs.events.Event,), {})):
         event = base()
         assert (event.timestamp, event.__match_args__) == (None, ())
@@ -323,18 +323,18 @@ def test_a_wrong_type_is_named(gs, name):
     fields = dict(zip(make.__match_args__, FIELDS[name], strict=True))
     if name not in VALUES:
         fields["timestamp"] = "int, float or None"
-    given = dict(zip(make.__match_args__, filled(gs, KINDS[name][2]), strict=True))
+    arguments = dict(zip(make.__match_args__, filled(gs, KINDS[name][2]), strict=True))
     for field, expected in fields.items():
         for wrong in WRONG_TYPES.get(expected, ()):
             with pytest.raises(gs.errors.EventError) as caught:
-                make(**given | {field: wrong})
+                make(**arguments | {field: wrong})
             inner = wrong[0] if expected.startswith("an iterable") else wrong
-            said = f"{name}.{field} must be {expected}, not {type(inner).__name__}"
-            assert str(caught.value) == said
+            message = f"{name}.{field} must be {expected}, not {type(inner).__name__}"
+            assert str(caught.value) == message
             assert isinstance(caught.value, TypeError)
 
 
-def test_a_format_or_usage_must_be_the_very_kind(gs):
+def test_a_format_or_usage_must_be_of_its_exact_class(gs):
     with pytest.raises(gs.errors.EventError, match=r"not Usage$"):
         gs.events.AudioDelta(b"", gs.events.Usage())
     with pytest.raises(gs.errors.EventError, match=r"not AudioFormat$"):

@@ -1,8 +1,8 @@
-"""The default protocol against what the Go original really wrote for the same events.
+"""The default protocol beside the recorded bytes of the Go original for the same events.
 
 Equal means: the same frames in the same order, the same `event:`, `retry:` and `id:` lines, and
-data whose JSON value contains the original's. Its event of an unknown type is left out by ours,
-so ids behind it differ by one; its last timestamp is a wall clock.
+data whose JSON value contains the original's. The original's event of an unknown type is left
+out here, so that later ids differ by one; its last timestamp is the time of the recording.
 """
 
 import json
@@ -86,7 +86,7 @@ def test_ndjson_is_what_the_original_wrote(gs, name, compact):
         assert line.keys() - {"timestamp"} - other.keys() <= {"code", "retry_after"}
 
 
-def test_what_the_original_lost_is_said(gs):
+def test_fields_that_the_original_dropped_are_written(gs):
     text = encoded(gs, gs.SSEEncoder())
     assert '{"tool_name":"get_weather","tool_id":"call_1","result":{' in text
     assert '"code":"rate_limited","retry_after":1.5}' in text

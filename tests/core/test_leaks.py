@@ -1,8 +1,7 @@
-"""Nothing is kept: after many uses a process holds as many blocks and bytes as after few.
+"""No leaks: after many uses a process holds as many blocks and bytes as after a few.
 
-Every public name is used, one after the other, in one process a twin: blocks of Python's allocator
-count the references that are not given back, the resident set the memory that the core takes
-elsewhere.
+One process for each twin uses every public name in turn. The blocks of Python's allocator count
+the references that are kept, and the resident set counts the core's other memory.
 """
 
 import functools
@@ -59,7 +58,7 @@ print(json.dumps([gs.backend, found]))
 
 @functools.cache
 def grown(twin, what="all"):
-    """Give by how many blocks and bytes a process has grown in TIMES uses of each name."""
+    """Return by how many blocks and bytes a process has grown in TIMES uses of each name."""
     path = [str(SUPPORT), *filter(None, [os.environ.get("PYTHONPATH")])]
     ran = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(TIMES), what], capture_output=True, text=True,
@@ -75,14 +74,14 @@ def grown(twin, what="all"):
 
 @pytest.mark.parametrize("twin", TWINS)
 @pytest.mark.parametrize("name", [*CORE, *PACKAGE])
-def test_many_uses_hold_no_more_than_few(name, twin):
+def test_many_uses_hold_no_more_memory_than_a_few(name, twin):
     blocks, size = grown(twin)[name]
     assert blocks < TIMES / 2  # one block a use would be TIMES
     assert size < 2**20  # a few KB a use would be more
 
 
 @pytest.mark.parametrize("leak", LEAKS)
-def test_a_leak_would_be_seen(leak):
+def test_a_leak_is_noticed(leak):
     blocks, size = grown(TWINS[0], LEAKS[leak])[""]
     assert blocks >= TIMES
     assert (size > 2**20) is (leak == "memory")

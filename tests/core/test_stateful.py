@@ -1,7 +1,7 @@
 """Buffer and writer as machines: both twins do the same steps.
 
 Hypothesis looks for a sequence of steps after which one twin differs from the other, or a buffer
-from its model, the bytes that went in. The sink takes as much as it is told to, or fails.
+from its model, the bytes that were appended. The sink takes a chosen portion, or fails.
 """
 
 from contextvars import copy_context
@@ -25,7 +25,7 @@ large = st.integers(0, 20_000).map(lambda size: b"\xc3\xa9x" * size)
 
 
 class TwinMachine(RuleBasedStateMachine):
-    """What both machines are given: the twins of this run."""
+    """Machine with the twins of this run."""
 
     def __init__(self, twins):
         super().__init__()
@@ -38,11 +38,11 @@ class BufferMachine(TwinMachine):
     @initialize(size=st.sampled_from([1, 7, 4096, 8192, 100_000]))
     def make(self, size):
         self.buffers = [gs.core.Buffer(size) for gs in self.twins]
-        self.held = bytearray()
+        self.model = bytearray()
         self.views = []
 
     def do(self, step):
-        """Do a change; while a view lives all refuse it alike, or have nothing to change."""
+        """Make a change; while a view exists all buffers refuse it, or have nothing to change."""
         if not self.views:
             return [step(buffer) for buffer in self.buffers]
         seen = []
@@ -52,43 +52,43 @@ class BufferMachine(TwinMachine):
             except BufferError as error:
                 seen.append(str(error))
         assert all(each == seen[0] for each in seen), seen
-        assert all(len(buffer) == len(self.held) for buffer in self.buffers)
+        assert all(len(buffer) == len(self.model) for buffer in self.buffers)
         return None
 
     @rule(data=st.one_of(small, large), kind=st.sampled_from([bytes, bytearray, memoryview]))
     def append(self, data, kind):
         if self.do(lambda buffer: buffer.append(kind(data))) is not None:
-            self.held += data
+            self.model += data
 
     @rule(share=st.floats(0, 1))
     def truncate(self, share):
-        length = int(share * len(self.held))
+        length = int(share * len(self.model))
         if self.do(lambda buffer: buffer.truncate(length)) is not None:
-            del self.held[length:]
+            del self.model[length:]
 
     @rule()
     def take(self):
         taken = self.do(lambda buffer: buffer.take())
         if taken is not None:
-            assert taken == [bytes(self.held)] * len(self.twins)
-            self.held.clear()
+            assert taken == [bytes(self.model)] * len(self.twins)
+            self.model.clear()
 
     @rule(offset=st.integers(0, 9), room=st.integers(-3, 3))
     def take_into(self, offset, room):
         if self.views:
             return
-        needed, fits = len(self.held), room >= 0
+        needed, fits = len(self.model), room >= 0
         for buffer in self.buffers:
             target = bytearray(max(offset, offset + needed + room))
             if fits or not needed:
                 assert buffer.take_into(target, offset) == offset + needed
-                assert target[offset : offset + needed] == self.held
+                assert target[offset : offset + needed] == self.model
             elif len(target) - offset < needed:
                 with pytest.raises(BufferError, match=str(needed)):
                     buffer.take_into(target, offset)
                 assert not any(target)
         if fits or not needed:
-            self.held.clear()
+            self.model.clear()
 
     @rule()
     def view(self):
@@ -98,13 +98,13 @@ class BufferMachine(TwinMachine):
     @rule(which=st.integers(0, 1000))
     def release(self, which):
         for view in self.views.pop(which % len(self.views)):
-            assert view == self.held
+            assert view == self.model
             view.release()
 
     @invariant()
     def each_holds_what_went_in(self):
         for buffer in getattr(self, "buffers", ()):
-            assert len(buffer) == len(self.held)
+            assert len(buffer) == len(self.model)
 
     def teardown(self):
         for views in getattr(self, "views", ()):
@@ -113,7 +113,7 @@ class BufferMachine(TwinMachine):
 
 
 class Sink:
-    """Takes at most so many bytes a call, and fails when it is told to."""
+    """A sink that takes at most `portion` bytes a call, or fails."""
 
     def __init__(self):
         self.taken, self.most, self.fails = bytearray(), None, False
@@ -336,5 +336,5 @@ class SenderMachine(TwinMachine):
 
 
 @pytest.mark.parametrize("machine", [BufferMachine, WriterMachine, SenderMachine])
-def test_no_sequence_of_steps_tells_a_twin_from_the_other_or_from_the_model(both, machine):
+def test_no_sequence_of_steps_distinguishes_the_twins_and_their_model(both, machine):
     run_state_machine_as_test(lambda: machine(both), settings=examples(80))

@@ -1,8 +1,8 @@
-"""Many threads at once: functions give what they always give, and misuse corrupts nothing.
+"""Many threads at once: functions return the same results, and misuse corrupts nothing.
 
-What has a state belongs to one task, and where several threads share it the order is anybody's.
-Its memory is not: each thread gets a whole result or one of our errors, nothing is lost twice,
-and the thing works on. Run under sanitizers too (tests/memory/).
+An object with a state belongs to one task. If several threads share it, the order of their calls
+is undefined, but each thread gets a whole result or one of gaistream's errors, no bytes are
+returned twice, and the object stays usable. These tests run under sanitizers too (tests/memory/).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def native(both: list[ModuleType]) -> ModuleType:
 
 
 def at_once(*works: Callable[[], Any]) -> list[Any]:
-    """Run each in a thread of its own, all from the same moment; give what each gave."""
+    """Run each in its own thread, all at once; return their results."""
     results: list[Any] = [None] * len(works)
     gate = threading.Barrier(len(works))
 
@@ -60,7 +60,7 @@ def at_once(*works: Callable[[], Any]) -> list[Any]:
 
 
 def hammer(gs: ModuleType, work: Callable[[int], Any], rounds: int = ROUNDS) -> list[Any]:
-    """Do a work in eight threads many times; our own refusals may come, nothing else."""
+    """Call `work` in eight threads many times; only gaistream's own errors may be raised."""
     refusals = (gs.errors.GaistreamError, BufferError)
     given: list[Any] = []
 
@@ -78,24 +78,24 @@ def hammer(gs: ModuleType, work: Callable[[int], Any], rounds: int = ROUNDS) -> 
 
 
 @pytest.mark.skipif(not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="Python has the GIL")
-def test_the_import_does_not_turn_the_gil_on(native: ModuleType) -> None:
+def test_importing_does_not_enable_the_gil(native: ModuleType) -> None:
     ask = "import gaistream.core._core, sys; print(sys._is_gil_enabled())"
     ran = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
     assert ran.stdout == "False\n"
 
 
-# ---- each thread with its own ----
+# ---- each thread uses its own objects ----
 
 
 @pytest.mark.parametrize("name", CORE)
-def test_a_use_gives_in_many_threads_what_it_gives_in_one(gs: ModuleType, name: str) -> None:
+def test_every_name_gives_the_same_in_many_threads_as_in_one(gs: ModuleType, name: str) -> None:
     use = CORE[name]
     expected = use(gs)
     for given in at_once(*[lambda: [use(gs) for _ in range(3)]] * THREADS):
         assert given == [expected] * 3
 
 
-# ---- what does not change is shared ----
+# ---- immutable objects are shared ----
 
 
 def test_templates_and_events_may_be_shared(gs: ModuleType) -> None:
@@ -111,7 +111,7 @@ def test_templates_and_events_may_be_shared(gs: ModuleType) -> None:
     hammer(gs, work)
 
 
-def test_a_payload_that_changes_meanwhile_is_encoded_as_it_was_at_some_time(gs: ModuleType) -> None:
+def test_a_payload_that_changes_meanwhile_is_encoded_in_one_of_its_states(gs: ModuleType) -> None:
     payload: dict[str, Any] = {"a": {"b": [1]}}
 
     def work(number: int) -> Any:
@@ -140,10 +140,10 @@ def test_bytes_that_change_while_they_are_written_stay_within_their_frame(gs: Mo
     hammer(gs, work)
 
 
-# ---- what has a state is misused ----
+# ---- objects with a state are misused ----
 
 
-def test_a_buffer_loses_nothing_and_doubles_nothing(native: ModuleType) -> None:
+def test_a_buffer_neither_loses_nor_duplicates_bytes(native: ModuleType) -> None:
     buffer = native.core.Buffer(64)
     entered = itertools.count()
 
@@ -169,7 +169,7 @@ def test_a_buffer_loses_nothing_and_doubles_nothing(native: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("name", ["LineSplitter", "NDJSONDecoder", "SSEDecoder"])
-def test_a_decoder_that_is_fed_by_many_gives_whole_things(native: ModuleType, name: str) -> None:
+def test_a_decoder_that_threads_share_gives_whole_results(native: ModuleType, name: str) -> None:
     named: dict[str, Any] = {"NDJSONDecoder": {"on_error": "skip"}}.get(name, {})
     decoder = getattr(native, name)(**named)
     text = b'\xef\xbb\xbfid: 7\r\ndata: 5\n\n[1]\r\n"\xc3\xa9"\nretry: 12\n' + b"x" * 3000 + b"\n\n"
@@ -187,7 +187,7 @@ def test_a_decoder_that_is_fed_by_many_gives_whole_things(native: ModuleType, na
     decoder.close()
 
 
-def test_a_decoder_whose_loads_is_slow_refuses_the_others(gs: ModuleType) -> None:
+def test_a_decoder_refuses_other_threads_while_its_loads_runs(gs: ModuleType) -> None:
     entered, go_on = threading.Event(), threading.Event()
 
     def loads(line: bytes) -> bytes:
@@ -211,7 +211,7 @@ def test_a_decoder_whose_loads_is_slow_refuses_the_others(gs: ModuleType) -> Non
 
 
 @pytest.mark.parametrize("kind", ["BaseSSEEncoder", "BaseNDJSONEncoder"])
-def test_frames_that_many_write_and_take_stay_whole_memory(native: ModuleType, kind: str) -> None:
+def test_an_encoder_that_threads_share_keeps_its_memory_whole(native: ModuleType, kind: str) -> None:
     frames = getattr(native.core, kind)(Scripted(native), 16)
 
     def work(number: int) -> Any:
@@ -234,7 +234,7 @@ def test_frames_that_many_write_and_take_stay_whole_memory(native: ModuleType, k
 
 
 class Stalling:
-    """A dialect whose writes wait until they are told to fail."""
+    """A dialect whose writes wait for an event, and then fail."""
 
     text_template = reasoning_template = None
 
@@ -249,7 +249,7 @@ class Stalling:
         raise LookupError(item)
 
 
-def test_writes_that_fail_out_of_order_leave_nothing_that_was_never_written(gs: ModuleType) -> None:
+def test_writes_that_fail_out_of_order_leave_no_foreign_bytes(gs: ModuleType) -> None:
     dialect = Stalling()
     frames = gs.core.BaseSSEEncoder(dialect)
 

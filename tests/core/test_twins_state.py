@@ -37,7 +37,7 @@ def twins(both):
 
 
 def run(thing, steps, look):
-    """Do the steps, each a method's name and its arguments, and tell what each gave and left."""
+    """Take the steps (a method and its arguments); return the result and state after each."""
     return [
         [outcome(getattr(thing, name), *args, **named), outcome(look, thing)]
         for name, args, named in steps
@@ -49,7 +49,7 @@ def step(name, *args, **named):
 
 
 class ViewedBuffer:
-    """A buffer and the views that are held of it."""
+    """A buffer and the existing views of it."""
 
     def __init__(self, buffer):
         self.buffer = buffer
@@ -261,7 +261,7 @@ def test_lines_with_timestamps(twins, times, compact, monkeypatch):
 
 
 class Scripted:
-    """A dialect that does what an item, a list of steps, tells it."""
+    """A dialect whose items are lists of steps to take."""
 
     def __init__(self, text, reasoning):
         self.text_template = text

@@ -1,4 +1,4 @@
-"""The periodic flush of writers that may let bytes wait: `flush_after_write=False`."""
+"""The periodic flush of writers that hold bytes: `flush_after_write=False`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAME = "gaistream-flush"
 
 
 class Sink:
-    """Keeps what it takes, and lets a test wait for the next of it."""
+    """A sink that keeps the bytes that it takes, and for which a test can wait."""
 
     def __init__(self) -> None:
         self.taken: list[bytes] = []
@@ -32,7 +32,7 @@ class Sink:
             self._came.notify_all()
 
     def wait_for(self, count: int) -> list[bytes]:
-        """Wait for so many writes."""
+        """Wait for `count` writes."""
         with self._came:
             assert self._came.wait_for(lambda: len(self.taken) >= count, 10), self.taken
         return self.taken
@@ -46,7 +46,7 @@ def flush_threads() -> set[threading.Thread]:
     return {thread for thread in threading.enumerate() if thread.name == NAME}
 
 
-def test_the_first_event_goes_at_once_and_the_next_waits(gs: ModuleType) -> None:
+def test_the_first_event_is_sent_at_once_and_the_next_is_held(gs: ModuleType) -> None:
     sink = Sink()
     writer = gs.SSEWriter(sink, late(gs))
     writer.write("a")
@@ -59,7 +59,7 @@ def test_the_first_event_goes_at_once_and_the_next_waits(gs: ModuleType) -> None
     writer.close()
 
 
-def test_what_waits_goes_when_the_buffer_size_is_reached(gs: ModuleType) -> None:
+def test_held_bytes_are_sent_at_the_buffer_size(gs: ModuleType) -> None:
     sink = Sink()
     frame = said("b")
     writer = gs.SSEWriter(sink, late(gs, buffer_size=3 * len(frame)))
@@ -72,7 +72,7 @@ def test_what_waits_goes_when_the_buffer_size_is_reached(gs: ModuleType) -> None
     writer.close()
 
 
-def test_done_and_close_send_what_waits(gs: ModuleType) -> None:
+def test_done_and_close_send_held_bytes(gs: ModuleType) -> None:
     for end in (lambda writer: writer.write(gs.events.Done()), lambda writer: writer.close()):
         sink = Sink()
         writer = gs.SSEWriter(sink, late(gs))
@@ -82,7 +82,7 @@ def test_done_and_close_send_what_waits(gs: ModuleType) -> None:
         assert b"".join(sink.taken) == said("a") + said("b") + DONE
 
 
-def test_what_waits_goes_after_the_interval_though_nothing_is_written(gs: ModuleType) -> None:
+def test_held_bytes_are_sent_after_the_interval(gs: ModuleType) -> None:
     sink = Sink()
     interval = 0.05
     writer = gs.SSEWriter(sink, late(gs, interval))
@@ -95,7 +95,7 @@ def test_what_waits_goes_after_the_interval_though_nothing_is_written(gs: Module
     writer.close()
 
 
-def test_a_short_interval_is_kept_beside_a_long_one(gs: ModuleType) -> None:
+def test_a_short_interval_is_kept_to_beside_a_long_one(gs: ModuleType) -> None:
     slow, fast = Sink(), Sink()
     writers = [gs.SSEWriter(slow, late(gs)), gs.SSEWriter(fast, late(gs, 0.02))]
     for writer in writers:
@@ -131,7 +131,7 @@ def test_a_writer_that_always_flushes_needs_no_thread(gs: ModuleType) -> None:
     assert flush_threads() <= before
 
 
-def test_the_thread_ends_when_nothing_has_been_due_for_a_while_and_another_starts(
+def test_an_idle_thread_ends_and_another_starts(
     gs: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gs.writing.flush_timer, "_LINGER", 0.01)
@@ -159,7 +159,7 @@ def test_a_writer_that_is_dropped_is_not_kept_alive(gs: ModuleType) -> None:
     assert known() is None
 
 
-def test_the_timer_passes_over_a_writer_that_is_gone(gs: ModuleType) -> None:
+def test_the_timer_skips_a_writer_that_is_gone(gs: ModuleType) -> None:
     dropped, kept = gs.SSEWriter(Sink(), late(gs, 0.01)), Sink()
     writer = gs.SSEWriter(kept, late(gs, 0.02))
     for each in (dropped, writer):
@@ -196,7 +196,7 @@ def test_a_sink_that_fails_at_the_periodic_flush_is_reported_once_at_the_next_ca
     assert taken == [said("a")]
 
 
-def test_such_a_failure_is_reported_by_close_too(gs: ModuleType) -> None:
+def test_a_failure_at_the_periodic_flush_is_reported_by_close_too(gs: ModuleType) -> None:
     failed = threading.Event()
     taken: list[bytes] = []
 
@@ -213,7 +213,7 @@ def test_such_a_failure_is_reported_by_close_too(gs: ModuleType) -> None:
     writer.close()
 
 
-def test_a_sink_that_uses_its_writer_within_the_periodic_flush_is_told_so(
+def test_a_sink_that_uses_its_writer_in_the_periodic_flush_is_refused(
     gs: ModuleType,
 ) -> None:
     inner: list[BaseException] = []
@@ -235,7 +235,7 @@ def test_a_sink_that_uses_its_writer_within_the_periodic_flush_is_told_so(
     writer.close()
 
 
-def test_a_writer_that_is_busy_is_tried_again_soon_but_not_all_the_time(gs: ModuleType) -> None:
+def test_a_busy_writer_is_tried_again_soon_but_not_all_the_time(gs: ModuleType) -> None:
     done = threading.Event()
     tries: list[float] = []
     interval = 0.08
@@ -255,7 +255,7 @@ def test_a_writer_that_is_busy_is_tried_again_soon_but_not_all_the_time(gs: Modu
         assert after - before >= interval / 8 * 0.9
 
 
-def test_a_blocked_writer_is_not_waited_for_by_its_own_flush(gs: ModuleType) -> None:
+def test_the_timer_does_not_wait_for_a_blocked_writer(gs: ModuleType) -> None:
     blocked, go_on = threading.Event(), threading.Event()
     other = Sink()
 
@@ -312,7 +312,7 @@ def test_a_forked_child_flushes_too_and_also_the_writers_it_inherits(gs: ModuleT
 
     inherited = gs.SSEWriter(sink, late(gs, 0.5))
     inherited.write("parent")
-    inherited.write("parent, late")  # the timer of this process knows it, that of the child not
+    inherited.write("parent, late")  # scheduled in this process, and not in the child
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # a process with threads forks
         child = os.fork()
@@ -321,7 +321,7 @@ def test_a_forked_child_flushes_too_and_also_the_writers_it_inherits(gs: ModuleT
         try:
             os.close(read_end)
             while came.acquire(blocking=False):
-                pass  # what came before is the parent's
+                pass  # the parent sends the earlier ones
             own = gs.SSEWriter(sink, late(gs, 0.01))
             own.write("child")
             own.write("child, late")

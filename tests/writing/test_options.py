@@ -1,4 +1,4 @@
-"""Options: the original's defaults, what is refused, and what the user has set."""
+"""Options: the defaults of the original, refused values, and values that the user has set."""
 
 import copy
 import dataclasses
@@ -39,7 +39,7 @@ def test_the_defaults_are_those_of_the_original(gs, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_options_are_frozen_compared_and_given_by_name(gs, kind):
+def test_options_are_frozen_comparable_and_keyword_only(gs, kind):
     make = getattr(gs, kind)
     options = make(buffer_size=9)
     assert options == make(buffer_size=9) != make()
@@ -69,7 +69,7 @@ GOOD = [
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("fields", GOOD, ids=str)
-def test_what_both_take(gs, kind, fields):
+def test_values_that_both_kinds_take(gs, kind, fields):
     options = getattr(gs, kind)(**fields)
     assert dataclasses.asdict(options) == DEFAULTS[kind] | fields
 
@@ -124,7 +124,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD.values(), ids=BAD.keys())
-def test_what_is_refused_is_named(gs, case):
+def test_a_refused_value_is_named(gs, case):
     field, value, message = case
     kinds = [kind for kind in KINDS if field in DEFAULTS[kind]]
     assert kinds
@@ -135,7 +135,7 @@ def test_what_is_refused_is_named(gs, case):
             getattr(gs, kind)(**{field: value})
 
 
-def test_a_retry_is_sent_first_only_where_it_was_set(gs):
+def test_a_retry_is_sent_first_only_if_it_was_set(gs):
     make = gs.SSEOptions
     assert (make().first_retry, make().error_retry) == (None, 5000)
     assert (make(retry_ms=5000).first_retry, make(retry_ms=5000).error_retry) == (5000, 5000)
@@ -146,7 +146,7 @@ def test_a_retry_is_sent_first_only_where_it_was_set(gs):
     assert type(make().error_retry) is int
 
 
-def test_ids_are_written_by_handlers_unless_they_were_switched_off(gs):
+def test_handlers_write_ids_unless_they_are_switched_off(gs):
     make = gs.SSEOptions
     assert (make().include_id, make().with_ids.include_id) == (False, True)
     for given in (False, True):

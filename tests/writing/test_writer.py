@@ -1,4 +1,4 @@
-"""Writers: what reaches the sink, what a sink may answer, and how a writer ends."""
+"""Writers: the bytes that reach a sink, the answers of a sink, and failures."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from frames import DONE, said
 
 
 class Broken(Exception):
-    """What the sinks of these tests raise."""
+    """The exception of the sinks in these tests."""
 
 
 class BrokenSink:
-    """Takes so many calls, then raises."""
+    """A sink that takes a number of calls, then raises."""
 
     def __init__(self, good: int = 0, error: type[BaseException] = Broken) -> None:
         self.taken: list[bytes] = []
@@ -71,7 +71,7 @@ def test_ndjson_goes_to_a_sink_as_well(gs: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("sink", [None, 5, "file", pytest.param(object(), id="object")], ids=repr)
-def test_what_is_neither_callable_nor_writable_is_refused(gs: ModuleType, sink: Any) -> None:
+def test_a_sink_that_is_neither_callable_nor_writable_is_refused(gs: ModuleType, sink: Any) -> None:
     with pytest.raises(gs.errors.SinkError, match=type(sink).__name__):
         gs.SSEWriter(sink)
 
@@ -146,7 +146,7 @@ def test_an_async_sink_is_refused_and_its_coroutine_closed(gs: ModuleType) -> No
     writer.close()
 
 
-def test_a_sink_that_gives_a_future_is_refused(gs: ModuleType) -> None:
+def test_a_sink_that_returns_a_future_is_refused(gs: ModuleType) -> None:
     loop = asyncio.new_event_loop()
     try:
         writer = gs.SSEWriter(lambda _: loop.create_future())
@@ -178,7 +178,7 @@ def test_none_from_a_non_blocking_file_means_that_it_would_block(
 
 
 @pytest.mark.skipif(not hasattr(os, "set_blocking"), reason="needs non-blocking pipes")
-def test_a_full_pipe_is_no_silent_loss(gs: ModuleType) -> None:
+def test_a_full_pipe_loses_nothing_silently(gs: ModuleType) -> None:
     read_end, write_end = os.pipe()
     os.set_blocking(write_end, False)
     with open(read_end, "rb"), open(write_end, "wb", buffering=0) as pipe:  # noqa: PTH123
@@ -191,7 +191,7 @@ def test_a_full_pipe_is_no_silent_loss(gs: ModuleType) -> None:
 # ---- sinks that fail ----
 
 
-def test_what_the_sink_raises_reaches_the_caller_once(gs: ModuleType) -> None:
+def test_an_exception_of_the_sink_reaches_the_caller_once(gs: ModuleType) -> None:
     sink = BrokenSink(good=1)
     writer = gs.SSEWriter(sink)
     writer.write("a")
@@ -236,7 +236,7 @@ def test_a_sink_that_fails_at_the_close_is_reported_by_it_once(gs: ModuleType) -
     ],
     ids=["write", "write_many", "flush", "close"],
 )
-def test_a_sink_that_uses_its_own_writer_is_told_so(
+def test_a_sink_that_uses_its_own_writer_is_refused(
     gs: ModuleType, use: Callable[[Any], None]
 ) -> None:
     inner: list[BaseException] = []
@@ -250,11 +250,11 @@ def test_a_sink_that_uses_its_own_writer_is_told_so(
     writer = gs.SSEWriter(sink)
     writer.write("a")
     assert [type(error) for error in inner] == [gs.errors.SinkError]
-    writer.write("c")  # the sink itself raised nothing, so the writer lives
+    writer.write("c")  # the sink raised nothing, so the writer is open
     assert len(inner) == 2
 
 
-def test_a_sink_that_lets_that_error_through_ends_the_writer(gs: ModuleType) -> None:
+def test_a_sink_that_raises_that_refusal_ends_the_writer(gs: ModuleType) -> None:
     writer = gs.SSEWriter(lambda _: writer.write("b"))
     with pytest.raises(gs.errors.SinkError):
         writer.write("a")
@@ -277,7 +277,7 @@ def test_a_sink_that_lets_that_error_through_ends_the_writer(gs: ModuleType) -> 
     ],
     ids=["no event", "unknown type", "not JSON", "bad name", "empty frame", "bad id"],
 )
-def test_what_cannot_be_written_leaves_nothing_and_the_writer_goes_on(
+def test_an_event_that_cannot_be_written_leaves_nothing_and_does_not_end_the_writer(
     gs: ModuleType, use: Callable[[Any, ModuleType], None], error: str
 ) -> None:
     sink = io.BytesIO()
@@ -290,7 +290,7 @@ def test_what_cannot_be_written_leaves_nothing_and_the_writer_goes_on(
     assert sink.getvalue() == b"id: 1\n" + said("a") + b"id: 2\n" + said("b") + b"id: 3\n" + DONE
 
 
-def test_a_lone_surrogate_is_replaced_or_with_strict_refused(gs: ModuleType) -> None:
+def test_a_lone_surrogate_is_replaced_or_refused_if_strict(gs: ModuleType) -> None:
     sink = io.BytesIO()
     gs.SSEWriter(sink).write("\ud800")
     strict = gs.SSEWriter(sink, gs.SSEOptions(errors="strict"))
@@ -300,7 +300,7 @@ def test_a_lone_surrogate_is_replaced_or_with_strict_refused(gs: ModuleType) -> 
     assert sink.getvalue() == said("\ufffd") + said("ok")
 
 
-def test_of_many_those_before_the_one_that_failed_are_written(gs: ModuleType) -> None:
+def test_write_many_writes_the_events_before_the_one_that_failed(gs: ModuleType) -> None:
     taken: list[bytes] = []
     writer = gs.SSEWriter(taken.append)
     with pytest.raises(gs.errors.EventError):

@@ -1,4 +1,4 @@
-"""How a writer ends: with `done`, with the error instead, or recognisably cut."""
+"""The end of a writer: `done`, an error in its place, or a recognisable cut."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from frames import DONE, INTERNAL, said
 
 
 def ended_by(gs: ModuleType, error: BaseException, options: Any = None) -> bytes:
-    """Give what a writer wrote whose block raised this, once it came through unchanged."""
+    """Return the bytes that a writer wrote after its block raised `error`, which it re-raised."""
     sink = io.BytesIO()
     with (
         pytest.raises(type(error)) as raised,
@@ -33,20 +33,20 @@ def test_a_block_that_ends_well_ends_with_done(gs: ModuleType) -> None:
     assert sink.getvalue() == said("a") + DONE
 
 
-def test_a_block_that_raises_ends_with_the_error_and_does_not_tell_its_text(
+def test_a_block_that_raises_ends_with_an_error_without_its_text(
     gs: ModuleType,
 ) -> None:
     assert ended_by(gs, ValueError("the password is 1234")) == INTERNAL
 
 
-def test_the_text_of_a_stream_error_is_told(gs: ModuleType) -> None:
+def test_the_text_of_a_stream_error_is_written(gs: ModuleType) -> None:
     error = gs.StreamError("try later", code="busy", retry_after=3)
     assert ended_by(gs, error) == (
         b'event: error\nretry: 5000\ndata: {"error":"try later","code":"busy","retry_after":3}\n\n'
     )
 
 
-def test_an_error_whose_text_cannot_be_written_is_told_in_general_words(
+def test_an_error_whose_text_cannot_be_written_is_an_internal_error(
     gs: ModuleType, caplog: pytest.LogCaptureFixture
 ) -> None:
     strict = gs.SSEOptions(errors="strict", flush_after_write=False)
@@ -75,7 +75,7 @@ def test_a_closed_generator_cuts_the_stream_without_a_frame(gs: ModuleType) -> N
     assert sink.getvalue() == said("a")
 
 
-def test_what_waited_is_sent_before_a_cut(gs: ModuleType) -> None:
+def test_held_bytes_are_sent_before_a_cut(gs: ModuleType) -> None:
     sink = io.BytesIO()
     late = gs.SSEOptions(flush_after_write=False, flush_interval=60)
     with pytest.raises(KeyboardInterrupt), gs.SSEWriter(sink, late) as writer:
@@ -181,14 +181,14 @@ def test_nothing_can_be_written_after_close(gs: ModuleType) -> None:
             use()
 
 
-def test_of_many_what_follows_done_is_left_out(gs: ModuleType) -> None:
+def test_write_many_stops_at_done(gs: ModuleType) -> None:
     sink = io.BytesIO()
     with gs.SSEWriter(sink) as writer:
         writer.write_many(["a", gs.events.Done(), "b"])
     assert sink.getvalue() == said("a") + DONE
 
 
-def test_a_writer_of_peoples_own_payloads_just_ends(gs: ModuleType) -> None:
+def test_a_writer_of_the_json_dialect_adds_no_end(gs: ModuleType) -> None:
     sink = io.BytesIO()
     with gs.SSEWriter(sink, dialect="json") as writer:
         writer.write({"a": 1})

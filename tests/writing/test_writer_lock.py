@@ -1,4 +1,4 @@
-"""The lock of a writer, what each event takes, and the quick way of a named frame."""
+"""The lock of a writer, its allocations, and the fast path of a named frame."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TEXTS = st.one_of(st.text(max_size=30), st.sampled_from(["", "a\nb", "a\rb", "\u
 
 
 @pytest.mark.parametrize("kind", ["SSEWriter", "NDJSONWriter"])
-def test_a_steady_writer_takes_no_memory_but_the_bytes_that_it_gives(gs, kind):
+def test_a_steady_writer_allocates_only_the_bytes_that_it_sends(gs, kind):
     if gs.backend != "native":
         pytest.skip("the pure twin does not count")
     sent = []
@@ -47,7 +47,7 @@ def test_a_steady_writer_takes_no_memory_but_the_bytes_that_it_gives(gs, kind):
 
 @given(event=st.one_of(st.none(), TEXTS), data=TEXTS)
 @examples(200)
-def test_a_frame_is_the_encoders_whichever_way_it_went(both, event, data):
+def test_a_frame_is_that_of_the_encoder_on_the_fast_path_too(both, event, data):
     for gs in both:
         sent, encoder = [], gs.SSEEncoder()
         writer = gs.SSEWriter(sent.append)
@@ -56,12 +56,12 @@ def test_a_frame_is_the_encoders_whichever_way_it_went(both, event, data):
         assert b"".join(sent) == encoder.take()
 
 
-def test_a_named_frame_is_a_success_and_ends_a_hint_as_every_write(gs):
+def test_a_named_frame_ends_a_failure_and_a_retry_block_like_every_write(gs):
     for use in (lambda writer: writer.write_event("name", "x"), lambda writer: writer.write("x")):
         sent = []
         writer = gs.SSEWriter(sent.append)
         writer.write(gs.events.Error("it broke"))
-        use(writer)  # so that the error was a report
+        use(writer)  # an event after the Error, which was a report then
         writer.write_frame(retry=5)
         use(writer)
         writer.write_comment("behind content")
@@ -81,21 +81,21 @@ def test_a_sink_that_fails_at_a_named_frame_ends_the_writer(gs):
     assert refused.value.__cause__ is raised.value
 
 
-def test_a_named_frame_goes_behind_what_waits_and_is_continued_when_short(gs):
+def test_a_named_frame_follows_held_bytes_and_is_continued_after_a_short_write(gs):
     taken = bytearray()
 
     def sink(data):
         taken.extend(data[:5])
         return min(5, len(data))
 
-    with gs.SSEWriter(sink, gs.SSEOptions(retry_ms=7)) as writer:  # whose hint waits
+    with gs.SSEWriter(sink, gs.SSEOptions(retry_ms=7)) as writer:  # the retry field is held
         writer.write_event("name", "x")
         writer.write_event("name", "y")
     assert taken == b"retry: 7\nevent: name\ndata: x\n\nevent: name\ndata: y\n\n" + DONE
 
 
 class Signal(BaseException):
-    """What a signal's handler raises."""
+    """The exception of a signal handler."""
 
 
 def interrupted(call, number):
@@ -133,10 +133,10 @@ CALLS = {
 
 @pytest.mark.parametrize("delayed", [False, True])
 @pytest.mark.parametrize("name", CALLS)
-def test_an_exception_out_of_a_signals_handler_never_leaves_a_lock_taken(gs, name, delayed):
+def test_an_exception_of_a_signal_handler_never_leaves_the_lock_taken(gs, name, delayed):
     options = gs.SSEOptions(flush_after_write=not delayed, flush_interval=30)
     other = gs.SSEWriter(lambda _: None, options)
-    other.write_many(["first", "later"])  # so that the timer runs
+    other.write_many(["first", "later"])  # which starts the timer
     for number in range(1, 1000):
         writer = gs.SSEWriter(lambda _: None, options)
         writer.write("first")
@@ -151,7 +151,7 @@ def test_an_exception_out_of_a_signals_handler_never_leaves_a_lock_taken(gs, nam
         thread.start()
         thread.join(SECONDS)
         assert not thread.is_alive(), number
-        use()  # nor does the writer take this thread for its sink
+        use()  # the writer does not mistake this thread for its sink
         if not struck:
             break
     assert 2 < number < 999
@@ -159,7 +159,7 @@ def test_an_exception_out_of_a_signals_handler_never_leaves_a_lock_taken(gs, nam
 
 
 def status_of_child(call):
-    """Fork, make the call in the child, and return its status: -SIGALRM where it hangs."""
+    """Fork, make the call in the child, and return its status: -SIGALRM if it hangs."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # a process with threads forks
         child = os.fork()
@@ -229,7 +229,7 @@ def test_a_sink_may_fork(gs):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals to a thread that waits")
-def test_an_interrupt_breaks_off_the_wait_for_another_threads_sink(gs):
+def test_an_interrupt_ends_the_wait_for_the_sink_of_another_thread(gs):
     within, done = threading.Event(), threading.Event()
     sent = []
 
@@ -253,7 +253,7 @@ def test_an_interrupt_breaks_off_the_wait_for_another_threads_sink(gs):
     finally:
         done.set()
         slow.join(SECONDS)
-    writer.write("c")  # nobody holds the lock
+    writer.write("c")  # the lock is free
     assert len(sent) == 2
 
 

@@ -18,7 +18,7 @@ END = re.compile(rb'id: (\d+)\nevent: done\ndata: \{"finished":true\}\n\n')
 
 
 class Sink:
-    """Keeps what it takes, in portions, and knows whether it was called by two at once."""
+    """A sink that takes portions, and records if two threads called it at once."""
 
     def __init__(self, portion: int | None = None) -> None:
         self.taken = bytearray()
@@ -39,7 +39,7 @@ class Sink:
 
 
 def frames(taken: bytearray) -> Iterator[tuple[int, int, int]]:
-    """Give id, thread and number of every frame; fail where a frame is not whole."""
+    """Yield id, thread and number of every frame; fail if a frame is not whole."""
     place, count = 0, 0
     while found := FRAME.match(taken, place):
         place, count = found.end(), count + 1
@@ -103,7 +103,7 @@ def test_frames_are_whole_and_ids_contiguous_in_the_order_written(
         assert [count for _, by, count in written if by == number] == list(range(EVENTS))
 
 
-def test_write_many_is_one_block_that_no_other_thread_comes_into(gs: ModuleType) -> None:
+def test_write_many_is_one_block_without_frames_of_other_threads(gs: ModuleType) -> None:
     block, blocks = 50, 40
     sink = Sink(portion=500)
     writer = gs.SSEWriter(sink, gs.SSEOptions(include_id=True))
@@ -125,7 +125,7 @@ def test_write_many_is_one_block_that_no_other_thread_comes_into(gs: ModuleType)
         ]
 
 
-def test_a_failure_reaches_one_thread_and_the_others_are_told_that_it_is_over(
+def test_a_failure_reaches_one_thread_and_the_others_get_a_closed_error(
     gs: ModuleType,
 ) -> None:
     left = [1000]
