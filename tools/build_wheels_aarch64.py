@@ -28,8 +28,8 @@ from local import (
 )
 
 PACKAGES = ["python3.11", "libpython3.11-dev"]
-PARTS = ["buffer", "encoder*", "events", "golden", "imports", "lines", "ndjson_decoder", "sse",
-         "template", "writer"]
+PARTS = ["core/buffer", "core/encoder*", "core/events", "core/golden", "core/lines",
+         "core/ndjson_decoder", "core/sse", "core/template", "imports", "writing/writer"]
 FOLDER = WORK / "aarch64"
 TARGET = "aarch64-linux-gnu"
 # Children of the tests are run by `sys.executable`, and the kernel knows no such program.

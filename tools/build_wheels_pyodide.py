@@ -13,11 +13,12 @@ import sys
 
 from debian_root import need
 from local import ROOT, WORK, build_sdist, check, run, run_tests, say, table
-from test_wheel import tests_alone
+from test_wheel import files_of, tests_alone
 
 FOLDER = WORK / "pyodide"
-PARTS = ["buffer", "decoder*", "dialects", "encoder", "encoder_frames", "events", "golden", "lines",
-         "ndjson_decoder", "options", "sse", "template"]
+PARTS = ["core/buffer", "core/decoder*", "core/encoder", "core/encoder_frames", "core/events",
+         "core/golden", "core/lines", "core/ndjson_decoder", "core/sse", "core/template",
+         "dialects/gai", "writing/options"]
 
 
 def main() -> None:
@@ -42,7 +43,7 @@ def main() -> None:
     (FOLDER / "alone").mkdir()
     tests = tests_alone(FOLDER / "alone")
     files = sorted({f"tests/{file.relative_to(tests)}" for part in chosen.parts or PARTS
-                    for file in tests.rglob(f"test_{part}.py")})
+                    for file in files_of(tests, part)})
     shutil.copy(ROOT / "tools" / "pyodide.mjs", FOLDER)
     say(f"testing {wheel.name} on Pyodide")
     table([(wheel, run_tests(node, FOLDER / "pyodide.mjs", FOLDER, *files, cwd=FOLDER))])
