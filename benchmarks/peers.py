@@ -1,9 +1,10 @@
-"""gaistream and every peer that is installed, in one run: `make peers`, the README's numbers.
+"""gaistream and every peer that is installed, in one run: `make peers`.
 
 Prints, as Markdown, the versions, the machine, each case's table (the least nanoseconds an event,
 the ratio to the first row, and what a peer gets wrong), then what was aimed at and whether it was
 met. What every peer made or read was checked before its figure counts. `--write` puts the tables
-into benchmarks/peers.md, the plot into benchmarks/peers.svg and the summary into the README.
+into benchmarks/peers.md, the plot into benchmarks/peers.svg, the summary into docs/performance.md,
+and the README's rows anew.
 
 Timings are noisy where others work on the machine: compare within a table only. What is written in
 Go or JavaScript runs in a process of its own, behind the rest.
@@ -32,6 +33,7 @@ import gaistream
 
 HERE = Path(__file__).resolve().parent
 README = HERE.parent / "README.md"
+PERFORMANCE = HERE.parent / "docs" / "performance.md"
 LINES = "77-byte lines of NDJSON read, to dicts of two fields"
 SMALL = "f-string and encode of the small frame"  # beside which rows of other groups are set
 # that a row costs at most so many times what another of its group does, or the small frame
@@ -233,23 +235,42 @@ def is_peer(row: Row) -> bool:
 
 
 def summary(groups: list[Group]) -> Iterator[str]:
-    """Give one line a group for the README: its first row, gaistream's, the fastest peer's."""
+    """Yield one line a group: its first row, gaistream's, the fastest peer's."""
     yield "| | beside | gaistream | the pure twin | fastest other |"
     yield "|---|---|---|---|---|"
     for group in groups:
-        rows = [row for row in group.rows if row.ns]
-        ours = [row for row in rows if is_ours(row) and "data_bytes" not in row.name]
-        others = [row for row in rows[1:] if is_peer(row)]
-        if not ours or is_ours(rows[0]):
+        first, ours, other = compared(group)
+        if first is None or ours is None:
             continue
-        first = rows[0]
-        cells = [f"{first.name} {figure(first.ns or 0)}"]
-        cells.append(said(min(ours, key=lambda row: row.ns or 0), first))
-        twin = [row for row in rows if "pure twin" in row.name]
+        cells = [f"{first.name} {figure(first.ns or 0)}", said(ours, first)]
+        twin = [row for row in group.rows if row.ns and "pure twin" in row.name]
         cells.append(ratio((twin[0].ns or 0) / (first.ns or 1)) if twin else "")
-        cells.append(said(min(others, key=lambda row: row.ns or 0), first) if others else "")
+        cells.append(said(other, first) if other else "")
         yield f"| {group.title} | {' | '.join(cells)} |"
     yield ""
+
+
+def compared(group: Group) -> tuple[Row | None, Row | None, Row | None]:
+    """Return the first row, gaistream's cheapest and the fastest peer; None if the first is ours."""
+    rows = [row for row in group.rows if row.ns]
+    ours = [row for row in rows if is_ours(row) and "data_bytes" not in row.name]
+    others = [row for row in rows[1:] if is_peer(row)]
+    if not ours or is_ours(rows[0]):
+        return None, None, None
+    return rows[0], cheapest(ours), cheapest(others) if others else None
+
+
+def cheapest(rows: list[Row]) -> Row:
+    return min(rows, key=lambda row: row.ns or 0)
+
+
+def readme_row(group: Group) -> str:
+    """Return a group as a row of the README's table."""
+    first, ours, other = compared(group)
+    assert first is not None
+    assert ours is not None
+    beside = [f"{row.name} {figure(row.ns or 0)}" for row in (first, other) if row is not None]
+    return f"| {group.title} | {figure(ours.ns or 0)} ns | {'; '.join(beside)} | `make peers` |"
 
 
 def said(row: Row, first: Row) -> str:
@@ -263,12 +284,18 @@ def write(groups: list[Group], text: str) -> None:
 
     (HERE / "peers.md").write_text(f"# What `make peers` printed\n\n{text}\n")
     peers_plot.plot(groups, HERE / "peers.svg")
-    readme = README.read_text()
+    page = PERFORMANCE.read_text()
     lines = "\n".join([*summary(groups), missed(groups), ""])
-    readme, count = re.subn(r"(?s)(<!-- peers -->\n).*?(<!-- /peers -->)",
-                            lambda found: f"{found[1]}{lines}{found[2]}", readme)  # fmt: skip
+    page, count = re.subn(r"(?s)(<!-- peers -->\n).*?(<!-- /peers -->)",
+                          lambda found: f"{found[1]}{lines}{found[2]}", page)  # fmt: skip
     if count != 1:
-        sys.exit("README.md has no place between <!-- peers --> and <!-- /peers -->")
+        sys.exit("docs/performance.md has no place between <!-- peers --> and <!-- /peers -->")
+    PERFORMANCE.write_text(page)
+    readme = README.read_text()
+    for group in groups:
+        row = re.search(rf"(?m)^\| {re.escape(group.title)} \|.*$", readme)
+        if row is not None:
+            readme = readme.replace(row[0], readme_row(group))
     README.write_text(readme)
 
 
@@ -276,7 +303,7 @@ def main() -> None:
     """Measure, print, and write where asked."""
     parser = argparse.ArgumentParser(description="gaistream and its peers in one run.")
     parser.add_argument("--quick", action="store_true", help="few rounds: figures say nothing")
-    parser.add_argument("--write", action="store_true", help="into benchmarks/ and the README")
+    parser.add_argument("--write", action="store_true", help="into benchmarks/, docs/, the README")
     given = parser.parse_args()
     groups = measure(given.quick)
     text = "\n".join([f"{versions()}; {machine()}.", "", *(

@@ -5,35 +5,42 @@ from collections.abc import AsyncIterator, Iterator
 
 from django.conf import settings
 from django.core import asgi, wsgi
-from django.http import HttpRequest, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.urls import path
 
-from gaistream import http, sse
+from gaistream import Source, SSEOptions, http, sse
 
 settings.configure(ALLOWED_HOSTS=["localhost", "127.0.0.1"], ROOT_URLCONF=__name__)
 
 
 async def answer(question: str) -> AsyncIterator[str]:
-    """Stand for a model that writes word by word."""
+    """Yield word by word, like a model."""
     for word in f"You asked: {question}".split():
         yield f"{word} "
         await asyncio.sleep(0.05)
 
 
 def blocking_answer(question: str) -> Iterator[str]:
-    """Be the same for a WSGI server; under ASGI Django would read all of it before it sends."""
+    """Yield the same for WSGI; under ASGI Django would read it whole before it sends."""
     yield from (f"{word} " for word in f"You asked: {question}".split())
 
 
-async def chat(request: HttpRequest) -> StreamingHttpResponse:
-    """Stream the answer under ASGI."""
-    return StreamingHttpResponse(sse(answer(request.GET["q"])), headers=http.headers("sse"))
+def streamed(request: HttpRequest, source: Source) -> HttpResponseBase:
+    """Stream a source, but not twice to an EventSource that reconnects."""
+    if http.last_event_id(request.META):
+        return HttpResponse(status=204)
+    stream = sse(source, SSEOptions(include_id=True))
+    return StreamingHttpResponse(stream, headers=http.headers("sse"))
 
 
-def blocking(request: HttpRequest) -> StreamingHttpResponse:
-    """Stream the answer under WSGI."""
-    source = blocking_answer(request.GET["q"])
-    return StreamingHttpResponse(sse(source), headers=http.headers("sse"))
+async def chat(request: HttpRequest) -> HttpResponseBase:
+    """Answer under ASGI."""
+    return streamed(request, answer(request.GET["q"]))
+
+
+def blocking(request: HttpRequest) -> HttpResponseBase:
+    """Answer under WSGI."""
+    return streamed(request, blocking_answer(request.GET["q"]))
 
 
 urlpatterns = [path("chat", chat), path("blocking", blocking)]

@@ -4,31 +4,33 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import Body, FastAPI
+from fastapi import Body, FastAPI, Request, Response
 
+from gaistream import SSEOptions, http
 from gaistream.frameworks.starlette import NDJSONResponse, SSEResponse
 
 app = FastAPI()
 
 
 async def answer(question: str) -> AsyncIterator[str]:
-    """Stand for a model that writes word by word."""
+    """Yield word by word, like a model."""
     for word in f"You asked: {question}".split():
         yield f"{word} "
         await asyncio.sleep(0.05)
 
 
 @app.get("/chat")
-async def chat(q: str) -> SSEResponse:
-    """Return a response."""
-    return SSEResponse(answer(q))
+async def chat(q: str, request: Request) -> Response:
+    """Stream the answer as Server-Sent Events."""
+    if http.last_event_id(request.scope):  # a reconnect: do not answer twice
+        return Response(status_code=204)
+    return SSEResponse(answer(q), SSEOptions(include_id=True))
 
 
-@app.post("/lines", response_class=NDJSONResponse)
-async def lines(question: Annotated[str, Body(embed=True)]) -> AsyncIterator[str]:
-    """Be the source: an endpoint may yield."""
-    async for word in answer(question):
-        yield word
+@app.post("/lines")
+async def lines(question: Annotated[str, Body(embed=True)]) -> NDJSONResponse:
+    """Stream it as lines of JSON; `fetch` does not reconnect."""
+    return NDJSONResponse(answer(question))
 
 
 if __name__ == "__main__":

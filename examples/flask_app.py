@@ -5,13 +5,13 @@ from collections.abc import Iterator
 
 from flask import Flask, Response, request, stream_with_context
 
-from gaistream import http, sse
+from gaistream import SSEOptions, http, sse
 
 app = Flask(__name__)
 
 
 def answer() -> Iterator[str]:
-    """Stand for a model that writes word by word."""
+    """Yield word by word, like a model."""
     for word in f"You asked: {request.args['q']}".split():  # the request is still there
         yield f"{word} "
         time.sleep(0.05)
@@ -20,7 +20,10 @@ def answer() -> Iterator[str]:
 @app.get("/chat")
 def chat() -> Response:
     """Stream the answer."""
-    return Response(stream_with_context(sse(answer())), headers=http.headers("sse"))
+    if http.last_event_id(request.environ):  # a reconnect: do not answer twice
+        return Response(status=204)
+    stream = sse(answer(), SSEOptions(include_id=True))
+    return Response(stream_with_context(stream), headers=http.headers("sse"))
 
 
 if __name__ == "__main__":

@@ -2,25 +2,30 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
-from litestar import Litestar, get
+from litestar import Litestar, Request, get
 from litestar.params import FromQuery
+from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp
 
+from gaistream import SSEOptions, http
 from gaistream.asgi import SSEResponse
 
 
 async def answer(question: str) -> AsyncIterator[str]:
-    """Stand for a model that writes word by word."""
+    """Yield word by word, like a model."""
     for word in f"You asked: {question}".split():
         yield f"{word} "
         await asyncio.sleep(0.05)
 
 
 @get("/chat", media_type="text/event-stream")
-async def chat(q: FromQuery[str]) -> ASGIApp:
-    """Answer by an ASGI app, which Litestar takes."""
-    return SSEResponse(answer(q), cors=None)  # Litestar's own CORS policy stands
+async def chat(q: FromQuery[str], request: Request[Any, Any, Any]) -> ASGIApp:
+    """Return an ASGI application, which Litestar serves; its own CORS policy stands."""
+    if http.last_event_id(request.scope):  # a reconnect: do not answer twice
+        return ASGIResponse(status_code=204)
+    return SSEResponse(answer(q), SSEOptions(include_id=True), cors=None)
 
 
 app = Litestar([chat])

@@ -4,16 +4,16 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from starlette.applications import Starlette
-from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from gaistream import SSEOptions, http
 from gaistream.frameworks.starlette import EventSourceResponse, NDJSONResponse, SSEResponse
 
 
 async def answer(question: str) -> AsyncIterator[str]:
-    """Stand for a model that writes word by word."""
+    """Yield word by word, like a model."""
     for word in f"You asked: {question}".split():
         yield f"{word} "
         await asyncio.sleep(0.05)
@@ -21,14 +21,16 @@ async def answer(question: str) -> AsyncIterator[str]:
 
 async def chat(request: Request) -> Response:
     """Stream the answer in the format that the client accepts."""
-    source, after = answer(request.query_params["q"]), BackgroundTask(print, "over")
+    if http.last_event_id(request.scope):  # a reconnect: do not answer twice
+        return Response(status_code=204)
+    source = answer(request.query_params["q"])
     if "ndjson" in request.headers.get("accept", ""):
-        return NDJSONResponse(source, background=after)
-    return SSEResponse(source, background=after)  # which runs when the client has gone, too
+        return NDJSONResponse(source)
+    return SSEResponse(source, SSEOptions(include_id=True))
 
 
 async def ticks(_: Request) -> Response:
-    """What was written for sse-starlette stays as it is, but for the import."""
+    """Code for sse-starlette stays as it is, except for the import."""
     return EventSourceResponse({"event": "tick", "id": str(n), "data": n} for n in range(3))
 
 

@@ -18,7 +18,7 @@ from gaistream.events import Error
 
 once_a_check()
 SCRIPTS = [b.code for b in pages.blocks_of("gaistream/handbook/browser.md") if b.language == "js"]
-BY_EVENT_SOURCE, EVENTS, BY_FETCH, STOP = SCRIPTS
+BY_EVENT_SOURCE, BY_POST, SHOW, STOP = SCRIPTS
 HTML = b"<!doctype html><meta charset=utf-8><title>test</title><button id=stop>Stop</button>"
 
 
@@ -71,14 +71,13 @@ def serve(app: Any) -> Any:
 
 ASK_BY_EVENT_SOURCE = """(question) => new Promise((resolve) => {
   const seen = [];
-  ask(question, (text) => seen.push(text), () => resolve([seen, null]),
-    (why) => resolve([seen, why]));
+  ask(question, (text) => seen.push(text), (why) => resolve([seen, why]));
 })"""
 
 ASK_BY_FETCH = """async (question) => {
   const seen = [];
   try {
-    await ask(question, (text) => seen.push(text));
+    await showAnswer(question, (text) => seen.push(text));
   } catch (error) {
     return [seen, error.message];
   }
@@ -98,7 +97,7 @@ def test_event_source_shows_a_whole_answer_and_tells_why_there_is_none(page: Pag
 def test_fetch_shows_a_whole_answer_and_tells_why_there_is_none(page: Page) -> None:
     with serve(Answering()) as server:
         page.goto(server.url)
-        add_scripts(page, EVENTS, BY_FETCH)
+        add_scripts(page, BY_POST, SHOW)
         assert page.run(ASK_BY_FETCH, "What?") == [["Hello, ", "wörld"], None]
         assert page.run(ASK_BY_FETCH, "Fail") == [["Hello, "], "out of words"]
         assert page.run(ASK_BY_FETCH, "Refuse") == [[], "no room"]
@@ -108,10 +107,10 @@ def test_leaving_the_loop_stops_the_answer(page: Page) -> None:
     answering = Answering()
     with serve(answering) as server:
         page.goto(server.url)
-        add_scripts(page, EVENTS)
+        add_scripts(page, BY_POST)
         page.run("""async () => {
           const messages = [{ role: "user", content: "?" }];
-          for await (const event of events("/chat", { messages })) break;
+          for await (const event of askByPost("/chat", { messages })) break;
         }""")
         assert answering.closed.wait(SECONDS)
 
@@ -120,7 +119,7 @@ def test_an_answer_is_stopped_by_the_button(page: Page) -> None:
     answering = Answering()
     with serve(answering) as server:
         page.goto(server.url)
-        add_scripts(page, EVENTS, BY_FETCH)
+        add_scripts(page, BY_POST, SHOW)
         page.run("""() => { console.log = (text) => { document.title = text; }; }""")
         add_scripts(page, STOP)
         page.run("""async () => {

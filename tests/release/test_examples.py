@@ -26,7 +26,8 @@ HEADERS = {
     "x-accel-buffering": "no",
     "x-content-type-options": "nosniff",
 }
-ANSWER = b"".join(text(f"{word} ") for word in ("You", "asked:", "why")) + DONE
+FRAMES = [*(text(f"{word} ") for word in ("You", "asked:", "why")), DONE]
+ANSWER = b"".join(b"id: %d\n%b" % numbered for numbered in enumerate(FRAMES, start=1))
 
 
 # ---- servers ----
@@ -202,6 +203,12 @@ def test_an_example_streams_its_answer_under_the_right_headers(example: Example)
         client.close()
 
 
+def test_a_reconnect_is_ended_and_not_answered_again(example: Example) -> None:
+    with example as server:
+        again = httpx.get(f"{server.url}{example.path}?q=why", headers={"Last-Event-ID": "2"})
+        assert (again.status_code, again.content) == (204, b"")
+
+
 def test_events_arrive_when_they_are_yielded_and_who_goes_closes_the_source(
     example: Example, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -230,7 +237,7 @@ def test_starlettes_example_speaks_ndjson_and_sse_starlettes_dicts() -> None:
         assert ticks.endswith("id: 2\nevent: tick\ndata: 2\n\n")
 
 
-def test_fastapis_example_has_an_endpoint_that_yields() -> None:
+def test_fastapis_example_speaks_ndjson_and_validates() -> None:
     with CASES["fastapi"] as server:
         answer = httpx.post(f"{server.url}/lines", json={"question": "why"})
         assert answer.headers["content-type"] == "application/x-ndjson"
@@ -240,4 +247,4 @@ def test_fastapis_example_has_an_endpoint_that_yields() -> None:
 
 @pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.py")), ids=lambda file: file.stem)
 def test_an_example_is_short(file: Path) -> None:
-    assert len(file.read_text().splitlines()) <= 40
+    assert len(file.read_text().splitlines()) <= 45

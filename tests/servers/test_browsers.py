@@ -1,4 +1,4 @@
-"""Browsers read the streams: by EventSource and by fetch, with the README's own JavaScript.
+"""Browsers read the streams: by EventSource and by fetch, with the handbook's own JavaScript.
 
 Real browsers (Chromium, Firefox, WebKitGTK), a real server. The producer yields its next event
 only when the page has said that it saw the one before, so an answer that arrives at all has arrived
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
-from pathlib import Path
+from importlib import resources
 from typing import Any
 
 import pytest
@@ -24,8 +24,8 @@ from gaistream.events import Error, Finish, TextDelta, Usage
 from gaistream.http import CORS
 
 once_a_check()
-README = (Path(__file__).parents[2] / "README.md").read_text()
-SNIPPETS = re.findall(r"^```js\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+PAGE = resources.files("gaistream").joinpath("handbook/browser.md").read_text()
+SNIPPETS = re.findall(r"^```js\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)[:2]
 WORDS = ["Hel", "lo, ", "wörld ", "😀\n", "\u2028</script>"]
 HTML = b"""<!doctype html><meta charset=utf-8><link rel=icon href=data:,><title>test</title>
 <script>
@@ -137,8 +137,7 @@ BY_FETCH = """async (leave) => {
 }"""
 
 
-def test_the_readme_has_a_client_for_each_format() -> None:
-    assert len(SNIPPETS) == 2
+def test_the_handbook_has_a_client_for_each_format() -> None:
     assert "new EventSource" in SNIPPETS[0]
     assert "await fetch(" in SNIPPETS[1]
 
@@ -292,6 +291,27 @@ def test_a_refusal_that_is_no_json_is_told_by_its_status(page: Page) -> None:
         load(page, server.url)
         answer = page.run(BY_FETCH)
     assert answer["error"] == "HTTP 502"
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (b'{"detail":"sign in first"}', "sign in first"),
+        (b'{"detail":[{"loc":["body","q"],"msg":"Field required"}]}', "Field required"),
+        (b'{"detail":{"code":7}}', "HTTP 422"),
+        (b"null", "HTTP 422"),
+    ],
+)
+def test_a_refusal_of_fastapis_own_is_told(page: Page, answer: bytes, error: str) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == "/api/chat":
+            await _send(send, 422, b"application/json", answer)
+        else:
+            await _send(send, 200, b"text/html", HTML)
+
+    with serve(app) as server:
+        load(page, server.url)
+        assert page.run(BY_FETCH)["error"] == error
 
 
 def test_a_page_of_another_site_sends_its_own_header_and_reads_retry_after(page: Page) -> None:
