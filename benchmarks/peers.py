@@ -251,7 +251,7 @@ def summary(groups: list[Group]) -> Iterator[str]:
 
 
 def compared(group: Group) -> tuple[Row | None, Row | None, Row | None]:
-    """Return the first row, gaistream's cheapest and the fastest peer; None if the first is ours."""
+    """Return the first row, ours and the fastest peer; None if the first is ours."""
     rows = [row for row in group.rows if row.ns]
     ours = [row for row in rows if is_ours(row) and "data_bytes" not in row.name]
     others = [row for row in rows[1:] if is_peer(row)]

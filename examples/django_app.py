@@ -34,7 +34,7 @@ def streamed(request: HttpRequest, source: Source) -> HttpResponseBase:
 
 
 async def chat(request: HttpRequest) -> HttpResponseBase:
-    """Answer under ASGI."""
+    """Answer under ASGI; `blocking` is the same view for WSGI."""
     return streamed(request, answer(request.GET["q"]))
 
 

@@ -1,8 +1,7 @@
 """The documentation: every code block is run or checked, every page and public name is in it.
 
-tests/support/block_checks.py tells what is done with a block. Chromium runs the scripts of README
-and browser.md in tests/servers/test_browsers.py and test_browser_handbook.py; here scripts are
-parsed.
+tests/support/block_checks.py says how a block is checked. Three browsers run the scripts of
+browser.md in tests/servers/test_browsers.py and test_browser_handbook.py; here they are parsed.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ def test_a_block_does_what_its_page_says(block: Block) -> None:
         assert block.code == (ROOT / file).read_text()
         assert re.search(rf'"{Path(file).stem.removesuffix("_app")}', tests_of("test_examples.py"))
     elif mark == "played":
-        assert f'"{block.title}"' in tests_of("test_tutorial.py")
+        assert f'"{block.title}"' in tests_of("test_tutorial.py") + tests_of("test_readme.py")
     else:
         block_checks.CHECKS[block.language](block)
 
@@ -78,9 +77,9 @@ def test_every_program_of_the_readme_is_run_by_its_own_test() -> None:
         assert f"PROGRAMS[{number}]" in tests_of("test_readme.py")
 
 
-def test_scripts_stand_where_chromium_runs_them() -> None:
+def test_scripts_stand_where_browsers_run_them() -> None:
     scripts = {block.page for block in BLOCKS if block.language == "js"}
-    assert scripts == {"README.md", "gaistream/handbook/browser.md"}
+    assert scripts == {"gaistream/handbook/browser.md"}
 
 
 BROKEN = {

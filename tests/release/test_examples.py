@@ -247,4 +247,4 @@ def test_fastapis_example_speaks_ndjson_and_validates() -> None:
 
 @pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.py")), ids=lambda file: file.stem)
 def test_an_example_is_short(file: Path) -> None:
-    assert len(file.read_text().splitlines()) <= 45
+    assert len(file.read_text().splitlines()) < 50

@@ -5,9 +5,10 @@ A mark is an HTML comment on the line before the block (docs/pages.py reads it):
 - `<!-- asked: /path -> "text" -->`: the block's `app` is served on a free port and asked for the
   path; the text is what the stream says, and it must end with `done`; `*` is any text, and
   `body "text"` stands somewhere in the answer, whatever it is. Before the path may stand pairs of a
-  header's name and value.
+  header's name and value (%20 is a space).
 - `<!-- file: examples/name.py -->`: the block shows this file, which test_examples.py serves.
-- `<!-- played -->`: tests/release/test_tutorial.py does with the block what its page says.
+- `<!-- played -->`: test_tutorial.py or test_readme.py in tests/release does with the block what
+  its page says.
 - `<!-- not run: reason -->`: the block is only there to be read.
 
 A check raises where the block is broken.
@@ -32,6 +33,7 @@ import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import yaml
@@ -56,7 +58,8 @@ def check_python(block: Block) -> None:
     if asked:
         question, _, expected = str(block.mark).removeprefix("asked: ").partition(" -> ")
         *pairs, target = question.split()
-        _ask(namespace["app"], target, dict(zip(pairs[::2], pairs[1::2], strict=True)), expected)
+        values = map(unquote, pairs[1::2])
+        _ask(namespace["app"], target, dict(zip(pairs[::2], values, strict=True)), expected)
 
 
 def _ask(app: Any, target: str, headers: dict[str, str], expected: str) -> None:
