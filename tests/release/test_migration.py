@@ -166,6 +166,54 @@ def test_frames_of_ones_own_pass_unchanged_as_bytes() -> None:
     assert with_end.events == [*theirs.events, ("done", '{"finished":true}', None)]
 
 
+def of_starlette(source: Any) -> Any:
+    return sse_starlette.EventSourceResponse(source())
+
+
+def of_fastapi(source: Any) -> Any:
+    app = fastapi.FastAPI()
+    app.get("/", response_class=fastapi.sse.EventSourceResponse)(source)
+    return app
+
+
+async def failing() -> AsyncIterator[Any]:
+    yield {"data": "a"}
+    for _ in range(50):  # until the first event has been sent
+        await asyncio.sleep(0)
+    raise RuntimeError("no room")
+
+
+async def failing_at_once() -> AsyncIterator[Any]:
+    raise RuntimeError("no room")
+    yield
+
+
+@pytest.mark.parametrize("source", [failing, failing_at_once])
+def test_a_failure_breaks_their_connection_and_is_an_answer_here(source: Any) -> None:
+    for adapt in (of_starlette, of_fastapi):
+        served = Answer()
+        with pytest.raises(Exception):  # RuntimeError, or a group with it
+            asyncio.run(served.ask(adapt(source)))
+        assert served.sent[0]["status"] == 200
+        looks_whole = served.sent[-1].get("more_body") is False
+        assert looks_whole is (source is failing and adapt is of_fastapi)
+    ours = answer(faces.SSEResponse(source(), dialect="raw"))
+    if source is failing:
+        assert [name for name, *_ in ours.events] == ["message", "error"]
+    else:
+        assert ours.sent[0]["status"] == 500
+
+
+def test_onmessage_gets_json_and_no_event_of_the_default_protocol() -> None:
+    async def source() -> AsyncIterator[Any]:
+        yield {"type": "text_delta", "text": "a"}
+
+    named = answer(faces.SSEResponse(source())).events
+    assert [name for name, *_ in named] == ["text_delta", "done"]
+    plain = answer(faces.SSEResponse(source(), dialect="json")).events
+    assert [name for name, *_ in plain] == ["message"]
+
+
 def test_the_guide_names_every_argument_of_sse_starlettes_response() -> None:
     import inspect
 

@@ -133,7 +133,7 @@ def test_the_check_at_a_terminal_says_what_the_handbook_says():
 
 def test_readmes_figures_are_those_of_the_page_on_performance():
     page = (ROOT / "docs/performance.md").read_text()
-    rows = re.findall(r"^\| (.+?) \| ([\d.,]+) (?:ns|× raw) \| (.+?) \| `make ", README, re.MULTILINE)
+    rows = re.findall(r"^\| (.+?) \| ([\d.,]+) (?:ns|× raw) \| (.+?) \| `make ", README, re.M)
     assert len(rows) == 4
     for title, ours, beside in rows:
         line = re.search(rf"^\| {re.escape(title.partition(', under')[0])} \|.*$", page, re.M)

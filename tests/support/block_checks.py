@@ -129,7 +129,7 @@ def _make(arguments: list[str]) -> None:
 def _pip(arguments: list[str]) -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     for argument in arguments:
-        for extra in re.findall(r"^gaistream\[(.+)\]$", argument):
+        for extra in re.findall(r"^(?:gaistream|\.|/path/to/clone)\[(.+)\]$", argument):
             assert set(extra.split(",")) <= extras["optional-dependencies"].keys(), argument
 
 
