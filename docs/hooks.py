@@ -1,4 +1,4 @@
-"""How MkDocs gets the pages: where they are, what they include, and what is made beside them.
+"""How MkDocs finds the pages, what they include, and what is made beside them.
 
 Pages keep the paths that they have in the repository, so that a link which works there works in
 the site; only where they are published differs.
@@ -7,6 +7,7 @@ the site; only where they are published differs.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,37 @@ def on_files(files: Files, config: Any) -> Files:
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Put in what a page includes."""
     return pages.expand(markdown, page.file.src_uri)
+
+
+def on_post_page(output: str, page: Any, **_: Any) -> str:
+    """Link the names of types in signatures to the page that explains them."""
+    if not page.file.src_uri.startswith("docs/reference/"):
+        return output
+    types = (pages.ROOT / "docs/reference/types.md").read_text("utf-8")
+    explained = set(re.findall(r"^## (\w+)$", types, re.MULTILINE))
+
+    def linked(span: re.Match[str]) -> str:
+        name = span[1]
+        return f'<a href="types.html#{name.lower()}">{name}</a>' if name in explained else name
+
+    output = re.sub(r'<span title="gaistream[\w.]*\.(\w+)">\1</span>', linked, output)
+    return re.sub(
+        r'(?s)(?<=<div class="doc-signature highlight">).*?(?=</div>)', _one_argument_a_line, output
+    )
+
+
+def _one_argument_a_line(signature: re.Match[str]) -> str:
+    """Break the line after each argument, where the formatter has put several into one."""
+    if re.match(r"(?s)(<[^>]+>|[\w.])*\((<[^>]+>)*\n", signature[0]) is None:
+        return signature[0]  # all of it is in one line
+    depth, last, made = 0, "", []
+    for part in re.findall(r"(?s)<[^>]+>|.", signature[0]):
+        if len(part) == 1:  # or it is a tag
+            depth += (part in "([{") - (part in ")]}")
+            breaks = part == " " and last == "," and depth == 1
+            last = part
+        made.append("\n    " if len(part) == 1 and breaks else part)
+    return "".join(made)
 
 
 def on_post_build(config: Any) -> None:

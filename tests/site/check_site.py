@@ -55,6 +55,23 @@ def test_every_name_of_the_reference_can_be_linked_to() -> None:
             assert f'id="{anchor.replace("$", name)}"' in (SITE / place).read_text()
 
 
+def test_signatures_show_nothing_internal_and_link_the_types_that_they_name() -> None:
+    explained = re.findall(r"^## (\w+)$", (ROOT / "docs/reference/types.md").read_text(), re.M)
+    linked = set()
+    for place in PAGES.values():
+        if not place.startswith("reference/"):
+            continue
+        page = (SITE / place).read_text()
+        linked |= set(re.findall(r'<a href="types.html#(\w+)">', page))
+        for code in re.findall(r'<div class="doc-signature highlight">(.*?)</div>', page, re.S):
+            signature = re.sub(r"<[^>]+>", "", code)
+            assert not re.search(r"\b_[A-Za-z]|\b[A-Z]+_[A-Z]+|Unpack|unknown", signature), signature
+            if "\n" in signature.strip():
+                for line in signature.splitlines():
+                    assert line.count(": ") <= 1, signature
+    assert linked >= {name.lower() for name in explained} - {"source"}
+
+
 def test_the_text_for_machines_is_there() -> None:
     links = re.findall(r"^- \[.+?\]\((.+?)\): ", (SITE / "llms.txt").read_text(), re.MULTILINE)
     assert sorted(links) == sorted(f"{place}.md" for place in PAGES.values())
