@@ -119,10 +119,10 @@ def test_the_reader_goes_on_after_a_restart_of_the_server(play: Play) -> None:
         play.start()
         read += reader.stdout.read()
         assert reader.wait(SECONDS) == 0
-    notices = re.findall(r"\n\[behind event (\d+): .+\]\n", read)
+    notices = re.findall(r"\n\[after event (\d+): .+\]\n", read)
     assert notices
     assert all(int(number) > 0 for number in notices)
-    assert re.sub(r"\n\[behind event \d+: .+\]\n", "", read).strip() == words_of(server)
+    assert re.sub(r"\n\[after event \d+: .+\]\n", "", read).strip() == words_of(server)
 
 
 def test_the_page_goes_on_after_a_restart_of_the_server(play: Play) -> None:
