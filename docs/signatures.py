@@ -91,9 +91,11 @@ def _parameters(function: griffe.Function) -> Iterator[griffe.Parameter]:
 
 
 def _keywords(name: str, module: griffe.Module) -> Iterator[griffe.Parameter]:
-    """Yield the keywords of a TypedDict; its module's SSEResponse has their defaults."""
+    """Yield the keywords of a TypedDict; the SSEResponse beside it has their defaults."""
     loaded = importlib.import_module(module.path)
-    defaults = inspect.signature(loaded.SSEResponse).parameters
+    package = importlib.import_module(module.path.rpartition(".")[0])
+    response = getattr(loaded, "SSEResponse", None) or package.SSEResponse
+    defaults = inspect.signature(response).parameters
     for keyword, annotation in getattr(loaded, name).__annotations__.items():
         text = getattr(annotation, "__forward_arg__", annotation)
         yield griffe.Parameter(
