@@ -179,7 +179,7 @@ def ratio(value: float) -> str:
 
 
 def table(group: Group) -> Iterator[str]:
-    """Give a group as Markdown."""
+    """Yield the lines of a group's table."""
     first = next((row.ns for row in group.rows if row.ns), None)
     yield f"| **{group.title}** | ns | × the first | |"
     yield "|---|---|---|---|"
@@ -192,7 +192,7 @@ def table(group: Group) -> Iterator[str]:
 
 
 def outcomes(groups: list[Group]) -> Iterator[tuple[str, str, str, float, float]]:
-    """Give each aim that can be judged: group, row, beside, most and what it is."""
+    """Yield each aim that can be judged: group, row, compared row, limit and result."""
     costs = {(group.title, row.name): row.ns for group in groups for row in group.rows if row.ns}
     for group in groups:
         costs[group.title, SMALL] = costs.get(("a small frame", "f-string and encode"), 0)
@@ -203,7 +203,7 @@ def outcomes(groups: list[Group]) -> Iterator[tuple[str, str, str, float, float]
 
 
 def aims(groups: list[Group]) -> Iterator[str]:
-    """Give what was aimed at, and what came of it."""
+    """Yield the table of the aims and their results."""
     yield "| aimed at | at most | is | |"
     yield "|---|---|---|---|"
     for title, name, beside, most, found in outcomes(groups):
@@ -229,7 +229,7 @@ def is_ours(row: Row) -> bool:
 
 
 def is_peer(row: Row) -> bool:
-    """Tell whether a row stands for another way to the same: not ours, nor a floor, nor more."""
+    """Return True if a row is another way to the same result: not ours, not a floor, not more."""
     more = ("the floor", "the pure twin", "the Go original, a token")
     return not is_ours(row) and not row.name.startswith(more)
 

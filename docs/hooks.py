@@ -15,17 +15,17 @@ import llms
 import pages
 from mkdocs.structure.files import File, Files
 
-os.environ["GAISTREAM_BACKEND"] = "pure"  # whose signatures llms.py shows
+os.environ["GAISTREAM_BACKEND"] = "pure"  # llms.py shows its signatures
 from gaistream import __version__
 
 
 def on_config(config: Any) -> None:
-    """Say at the foot of each page which version it is about."""
+    """Write the version at the foot of each page."""
     config.copyright = f"gaistream {__version__}. Apache-2.0."
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Take the pages from where they are; leave the theme's files and the assets alone."""
+    """Add the pages from their places; leave the theme's files and the assets alone."""
     for picture in sorted(pages.ROOT.glob("benchmarks/*.svg")):
         path = picture.relative_to(pages.ROOT).as_posix()
         files.append(File(path, str(pages.ROOT), config.site_dir, config.use_directory_urls))
@@ -42,9 +42,9 @@ def on_files(files: Files, config: Any) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Put in what a page includes."""
-    return pages.expand(markdown, page.file.src_uri)
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Put in the files that a page includes."""
+    return pages.expand(markdown)
 
 
 def on_post_page(output: str, page: Any, **_: Any) -> str:

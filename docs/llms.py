@@ -26,7 +26,7 @@ _ENTRY = re.compile(r"^::: ([\w.]+)\n(?:(?:    .*)?\n)*", re.MULTILINE)
 
 
 def files(nav: list[Any]) -> dict[str, str]:
-    """Give the files: name to text."""
+    """Return the files: name to text."""
     published = pages.site_pages()
     text = {path: _plain(pages.read_page(path)) for path in published}
     made = {published[path].replace(".md", ".html.md"): text[path] for path in published}
@@ -43,7 +43,7 @@ def files(nav: list[Any]) -> dict[str, str]:
 
 
 def names_on(path: str) -> list[str]:
-    """Give the public names that a reference page shows."""
+    """Return the public names that a reference page shows."""
     return _ENTRY.findall(pages.read_page(path))
 
 
@@ -54,7 +54,7 @@ def _note(path: str, markdown: str) -> str:
 
 
 def sections(nav: list[Any]) -> Iterator[tuple[str, list[str]]]:
-    """Give the sections of the navigation, and the pages in each."""
+    """Yield the sections of the navigation, and the pages in each."""
     for entry in nav:
         [(name, below)] = entry.items()
         yield name, [below] if isinstance(below, str) else list(_paths(below))
@@ -70,7 +70,7 @@ def _paths(nav: list[Any]) -> Iterator[str]:
 
 
 def _plain(markdown: str) -> str:
-    """Give a page with the names that it shows described."""
+    """Return a page with the docstrings of the names that it shows."""
     return _ENTRY.sub(lambda entry: _described(entry[1]), markdown)
 
 
@@ -79,8 +79,8 @@ def _described(name: str) -> str:
     thing = getattr(importlib.import_module(module), attribute)
     if isinstance(thing, str):
         return f"### {name}\n\n"
-    told = inspect.getdoc(thing) or ""
-    lines = [f"### {name}", "", f"`{attribute}{_signature(thing)}`", "", told]
+    docstring = inspect.getdoc(thing) or ""
+    lines = [f"### {name}", "", f"`{attribute}{_signature(thing)}`", "", docstring]
     for each in _members(thing) if inspect.isclass(thing) else ():
         member = getattr(thing, each)
         shown = each if isinstance(member, property) else f"{each}{_signature(member)}"
@@ -90,7 +90,7 @@ def _described(name: str) -> str:
 
 
 def _members(kind: type) -> list[str]:
-    """Give a class's public methods and properties, but for what it has of Python's own."""
+    """Return the names of a class's public methods and properties, without Python's own."""
     found = [
         name
         for base in kind.__mro__
@@ -121,7 +121,9 @@ def _signature(thing: Any) -> str:
     except (TypeError, ValueError):
         return "(…)"
     parameters = [
-        each.replace(annotation=_bare(each.annotation)) for each in signature.parameters.values()
+        each.replace(annotation=_bare(each.annotation))
+        for each in signature.parameters.values()
+        if each.name != "unknown" and not each.name.startswith("_")
     ]
     returned = _bare(signature.return_annotation)
     return str(signature.replace(parameters=parameters, return_annotation=returned))

@@ -213,7 +213,7 @@ MODULES = [
 
 
 def public_names() -> dict[str, Any]:
-    """Give the public names, and what they stand for; the modules among them have pages."""
+    """Return the public names and their values, without modules, which have pages."""
     names = {}
     for name in MODULES:
         module = importlib.import_module(name)
@@ -225,7 +225,7 @@ def public_names() -> dict[str, Any]:
 
 
 def shown() -> dict[str, Any]:
-    """Give the names that the reference shows, and what they stand for."""
+    """Return the names that the reference shows, and their values."""
     found = {}
     for page in pages.site_pages():
         for name in llms.names_on(page):

@@ -1,4 +1,4 @@
-"""What the migration guide says of the wire: both sides are run, and compared."""
+"""The migration guide's claims about the wire: both sides run, and are compared."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The tutorial is played as it is written: its files, its server, its page and its client.
+"""The tutorial runs as it is written: its files, its server, its page and its client.
 
-Only the port is another. The server is stopped in the middle of an answer and started again, as the
-page tells the reader to do.
+Only the port differs. The server is stopped in the middle of an answer and started again, as the
+page says.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Play:
         return f"http://127.0.0.1:{self.port}"
 
     def write(self, title: str, version: int = 0) -> str:
-        """Write a file of the tutorial, and give its text."""
+        """Write a file of the tutorial, and return its text."""
         block = [each for each in FILES if each.title == title][version]
         text = block.code.replace("http://127.0.0.1:8000", self.url)
         (self.folder / title).write_text(text)
@@ -88,7 +88,7 @@ def play(tmp_path: Path) -> Iterator[Play]:
 
 
 def words_of(server: str) -> str:
-    """Give what the server says."""
+    """Return the words of the server's answer."""
     return " ".join(re.search(r'^WORDS = "(.+)"\.split\(\)$', server, re.MULTILINE)[1].split())
 
 

@@ -1,10 +1,10 @@
-"""What is done with a code block of the documentation, by its language and its mark.
+"""How each code block of the documentation is checked, by its language and its mark.
 
 A mark is an HTML comment on the line before the block (docs/pages.py reads it):
 
 - `<!-- asked: /path -> "text" -->`: the block's `app` is served on a free port and asked for the
-  path; the text is what the stream says, and it must end with `done`; `*` is any text, and
-  `body "text"` stands somewhere in the answer, whatever it is. Before the path may stand pairs of a
+  path. The stream must have this text (`*` is any) and end with `done`; with `body "text"` the
+  answer, of any kind, must contain it. Before the path may stand pairs of a
   header's name and value (%20 is a space).
 - `<!-- file: examples/name.py -->`: the block shows this file, which test_examples.py serves.
 - `<!-- played -->`: test_tutorial.py or test_readme.py in tests/release does with the block what
@@ -106,7 +106,7 @@ def check_session(block: Block) -> None:
 
 
 def check_shell(block: Block) -> None:
-    """Parse it, and see that its commands, targets, options, files and extras exist."""
+    """Parse it, and check that its commands, targets, options, files and extras exist."""
     subprocess.run(["bash", "-n"], input=block.code, text=True, check=True, timeout=SECONDS)
     bare = re.search(r"(?<!['\"])\bhttps?://[^\s'\"]*[?&]", block.code)
     assert bare is None, f"{block}: zsh takes the ? of {bare and bare[0]} for a pattern: quote it"
@@ -203,7 +203,7 @@ class _HTML(html.parser.HTMLParser):
 
 
 def check_html(block: Block) -> None:
-    """See that each tag is closed."""
+    """Check that each tag is closed."""
     parser = _HTML()
     parser.feed(block.code)
     assert parser.open == [], parser.open
@@ -235,12 +235,12 @@ CHECKS: dict[str, Callable[[Block], None]] = {
 
 
 def proxy_blocks(blocks: list[Block]) -> Iterator[Block]:
-    """Give those that are settings of a proxy which can be run."""
+    """Yield the blocks that are settings of nginx or Caddy."""
     return (block for block in blocks if block.language in ("nginx", "caddyfile"))
 
 
 def settings_of(block: Block, upstream: str, port: int, home: Path) -> str:
-    """Give whole settings: the block's, with its addresses replaced, in the least around it."""
+    """Return complete settings around a block, with its addresses replaced."""
     assert "127.0.0.1:8000" in block.code
     code = block.code.replace("127.0.0.1:8000", upstream)
     if block.language == "caddyfile":
