@@ -211,7 +211,7 @@ def test_a_decoder_refuses_other_threads_while_its_loads_runs(gs: ModuleType) ->
 
 
 @pytest.mark.parametrize("kind", ["BaseSSEEncoder", "BaseNDJSONEncoder"])
-def test_an_encoder_that_threads_share_keeps_its_memory_whole(native: ModuleType, kind: str) -> None:
+def test_an_encoder_that_threads_share_stays_whole(native: ModuleType, kind: str) -> None:
     frames = getattr(native.core, kind)(Scripted(native), 16)
 
     def work(number: int) -> Any:
