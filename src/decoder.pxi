@@ -47,7 +47,7 @@ cdef class SSEDecoder:
         self.data = Buffer.__new__(Buffer)
 
     def __init__(self, *, max_event_bytes=16777216, last_event_id=""):
-        cdef Py_ssize_t limit = check_limit("max_event_bytes", max_event_bytes)
+        cdef Py_ssize_t limit = checked_int("max_event_bytes", max_event_bytes, 1, 2**62, "bytes")
         cdef str id = checked_id(last_event_id)
         with cython.critical_section(self):
             self.limit = limit

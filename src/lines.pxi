@@ -51,16 +51,6 @@ cdef inline bint next_line(Scanner* scanner, Span* line) noexcept nogil:
     return True
 
 
-cdef Py_ssize_t check_limit(str name, object limit) except -1:
-    if not isinstance(limit, int) or isinstance(limit, bool):
-        raise FrameTypeError(f"{name} must be int, not {type(limit).__name__}")
-    cdef int overflow = 0
-    cdef long long size = PyLong_AsLongLongAndOverflow(limit, &overflow)  # of a subclass too
-    if overflow or not 1 <= size <= 2**62:
-        raise FrameError(f"{name} must be from 1 to {2**62} bytes, not {shown(int.__pos__(limit))}")
-    return size
-
-
 cdef class LineSplitter:
     """An incremental line splitter over bytes. Belongs to one task.
 
@@ -76,7 +66,7 @@ cdef class LineSplitter:
         self.pending = Buffer.__new__(Buffer)  # there, even if a subclass forgets __init__
 
     def __init__(self, *, max_line_bytes=16777216):
-        cdef Py_ssize_t limit = check_limit("max_line_bytes", max_line_bytes)
+        cdef Py_ssize_t limit = checked_int("max_line_bytes", max_line_bytes, 1, 2**62, "bytes")
         with cython.critical_section(self):
             self.limit = limit
             self.pending.most = limit

@@ -50,7 +50,7 @@ cdef class NDJSONDecoder:
     def __init__(self, *, max_line_bytes=16777216, strict=False, loads=..., on_error="raise"):
         cdef Py_ssize_t limit
         self.enter()
-        limit = check_limit("max_line_bytes", max_line_bytes)
+        limit = checked_int("max_line_bytes", max_line_bytes, 1, 2**62, "bytes")
         if not (loads is Ellipsis or loads is None or callable(loads)):
             raise FrameTypeError(f"loads must be callable or None, not {type(loads).__name__}")
         if not (on_error == "raise" or on_error == "skip" or callable(on_error)):

@@ -140,25 +140,6 @@ cdef bytes comment_block(object comment, bint replace):
     return b"".join([b": " + line + b"\n" if line else b":\n" for line in lines])
 
 
-cdef long long check_retry(object retry) except -1:
-    if not isinstance(retry, int) or isinstance(retry, bool):
-        raise FrameTypeError(f"retry must be int, not {type(retry).__name__}")
-    cdef int overflow = 0
-    cdef long long number = PyLong_AsLongLongAndOverflow(retry, &overflow)
-    if overflow or number < 0:
-        said = shown(int.__pos__(retry))
-        raise FrameError(f"retry must be from 0 to {MAX_INT} milliseconds, not {said}")
-    return number
-
-
-cdef long long check_id_number(object id) except? -1:
-    cdef int overflow = 0
-    cdef long long number = PyLong_AsLongLongAndOverflow(id, &overflow)  # of a subclass too
-    if overflow or number < -LLONG_MAX:
-        raise FrameError(f"id must be within 64 bits, not {shown(int.__pos__(id))}")
-    return number
-
-
 cdef struct Frame:
     Span comment, id, event, data
     bint has_id, has_event, has_data, has_retry, is_json
@@ -262,7 +243,9 @@ cdef object emit(
     frame.has_id = id is not None
     if frame.has_id:
         if isinstance(id, int) and not isinstance(id, bool):
-            frame.id.size = write_number(frame.id_digits, check_id_number(id))
+            frame.id.size = write_number(
+                frame.id_digits, checked_int("id", id, -LLONG_MAX, LLONG_MAX, "")
+            )
             frame.id.data = frame.id_digits
         else:
             held_id = hold_name("id", id, replace, &frame.id)
@@ -272,7 +255,9 @@ cdef object emit(
     frame.has_retry = retry is not None
     frame.retry_size = 0
     if frame.has_retry:
-        frame.retry_size = write_number(frame.retry_digits, check_retry(retry))
+        frame.retry_size = write_number(
+            frame.retry_digits, checked_int("retry", retry, 0, LLONG_MAX, "milliseconds")
+        )
     frame.is_json = json is not Ellipsis
     frame.has_data = frame.is_json or data is not None
     if frame.is_json:

@@ -8,6 +8,7 @@ import pytest
 
 SMILE = "😀"
 BIG = 10**30
+ID_RANGE = f"id must be from {1 - 2**63} to {2**63 - 1}"
 
 
 class Text(str):
@@ -109,9 +110,9 @@ REFUSED = {
     "event of bytes": ({"event": b"x"}, "FrameTypeError", "event must be str, not bytes"),
     "id of float": ({"id": 1.0}, "FrameTypeError", "id must be str or int, not float"),
     "id of bool": ({"id": True}, "FrameTypeError", "id must be str or int, not bool"),
-    "a wide id": ({"id": 2**63}, "FrameError", f"id must be within 64 bits, not {2**63}"),
-    "a low id": ({"id": -(2**63)}, "FrameError", f"id must be within 64 bits, not {-(2**63)}"),
-    "a huge id": ({"id": BIG}, "FrameError", "id must be within 64 bits, not an int of 100 bits"),
+    "a wide id": ({"id": 2**63}, "FrameError", f"{ID_RANGE}, not {2**63}"),
+    "a low id": ({"id": -(2**63)}, "FrameError", f"{ID_RANGE}, not {-(2**63)}"),
+    "a huge id": ({"id": BIG}, "FrameError", f"{ID_RANGE}, not an int of 100 bits"),
     "retry of bool": ({"retry": True}, "FrameTypeError", "retry must be int, not bool"),
     "retry of str": ({"retry": "5"}, "FrameTypeError", "retry must be int, not str"),
     "negative retry": (

@@ -10,7 +10,8 @@ from __future__ import annotations
 from gaistream.errors import ClosedError, EventTooLarge, FrameTypeError
 
 from .buffer import MAX_INT, NotCopyable
-from .lines import LineSplitter, check_limit
+from .checks import checked_int
+from .lines import LineSplitter
 from .sse import ServerSentEvent, read_event
 
 MAX_EVENT_BYTES = 16 * 2**20
@@ -57,7 +58,8 @@ class SSEDecoder(NotCopyable):
     def __init__(
         self, *, max_event_bytes: int = MAX_EVENT_BYTES, last_event_id: str = ""
     ) -> None:
-        limit, own_id = check_limit("max_event_bytes", max_event_bytes), checked_id(last_event_id)
+        limit = checked_int("max_event_bytes", max_event_bytes, 1, 2**62, "bytes")
+        own_id = checked_id(last_event_id)
         self._limit = limit
         self._splitter = LineSplitter(max_line_bytes=2**62)  # the limit is checked here
         self._first = True

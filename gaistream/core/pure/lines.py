@@ -7,22 +7,13 @@ linear in the bytes whatever the chunking. Twin of src/lines.pxi.
 
 from __future__ import annotations
 
-from gaistream.errors import ClosedError, EventTooLarge, FrameError, FrameTypeError
+from gaistream.errors import ClosedError, EventTooLarge
 
-from .buffer import NotCopyable, readable, shown
+from .buffer import NotCopyable, readable
+from .checks import checked_int
 from .text import lines_of
 
 MAX_LINE_BYTES = 16 * 2**20
-
-
-def check_limit(name: str, limit: object) -> int:
-    """Refuse a limit that is none."""
-    if not isinstance(limit, int) or isinstance(limit, bool):
-        raise FrameTypeError(f"{name} must be int, not {type(limit).__name__}")
-    limit = int.__pos__(limit)  # a subclass may compare as it likes
-    if not 1 <= limit <= 2**62:
-        raise FrameError(f"{name} must be from 1 to {2**62} bytes, not {shown(limit)}")
-    return limit
 
 
 class LineSplitter(NotCopyable):
@@ -35,7 +26,7 @@ class LineSplitter(NotCopyable):
     __slots__ = ("_after_cr", "_closed", "_limit", "_pending")
 
     def __init__(self, *, max_line_bytes: int = MAX_LINE_BYTES) -> None:
-        self._limit = check_limit("max_line_bytes", max_line_bytes)
+        self._limit = checked_int("max_line_bytes", max_line_bytes, 1, 2**62, "bytes")
         self._pending = bytearray()
         self._after_cr = False
         self._closed = False

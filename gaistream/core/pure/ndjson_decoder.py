@@ -22,7 +22,8 @@ from gaistream.errors import (
 )
 
 from .buffer import NotCopyable, readable
-from .lines import MAX_LINE_BYTES, check_limit
+from .checks import checked_int
+from .lines import MAX_LINE_BYTES
 from .text import json_value
 
 _BOM = b"\xef\xbb\xbf"
@@ -67,7 +68,7 @@ class NDJSONDecoder(NotCopyable):
         on_error: str | Callable[[NDJSONError], object] = "raise",
     ) -> None:
         self._enter()
-        limit = check_limit("max_line_bytes", max_line_bytes)
+        limit = checked_int("max_line_bytes", max_line_bytes, 1, 2**62, "bytes")
         if not (loads is ... or loads is None or callable(loads)):
             raise FrameTypeError(f"loads must be callable or None, not {type(loads).__name__}")
         if not (on_error == "raise" or on_error == "skip" or callable(on_error)):

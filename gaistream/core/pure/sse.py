@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from gaistream.errors import FrameError, FrameTypeError
 
-from .buffer import MAX_INT, place, readable, shown
+from .buffer import MAX_INT, place, readable
+from .checks import checked_int
 from .text import check_errors, json_bytes, json_value, lines_of, text_bytes, utf8
 
 _BREAKS: Final = {"\r": "CR", "\n": "LF", "\0": "NUL"}
@@ -23,10 +24,7 @@ _BREAK: Final = re.compile("[\r\n\0]")
 def _name_line(field: str, value: object, replace: bool) -> bytes:
     """Give the line of an event or id, which a line end or NUL would break out of."""
     if field == "id" and isinstance(value, int) and not isinstance(value, bool):
-        value = int.__pos__(value)  # a subclass may compare as it likes
-        if not -MAX_INT <= value <= MAX_INT:
-            raise FrameError(f"id must be within 64 bits, not {shown(value)}")
-        return b"id: %d\n" % value
+        return b"id: %d\n" % checked_int("id", value, -MAX_INT, MAX_INT, "")
     if not isinstance(value, str):
         expected = "str or int" if field == "id" else "str"
         raise FrameTypeError(f"{field} must be {expected}, not {type(value).__name__}")
@@ -38,15 +36,6 @@ def _name_line(field: str, value: object, replace: bool) -> bytes:
             f"found {_BREAKS[found[0]]} at index {found.start()} of {len(value)} characters"
         )
     return field.encode() + b": " + utf8(value, replace) + b"\n"
-
-
-def _retry_line(retry: object) -> bytes:
-    if not isinstance(retry, int) or isinstance(retry, bool):
-        raise FrameTypeError(f"retry must be int, not {type(retry).__name__}")
-    retry = int.__pos__(retry)
-    if not 0 <= retry <= MAX_INT:
-        raise FrameError(f"retry must be from 0 to {MAX_INT} milliseconds, not {shown(retry)}")
-    return b"retry: %d\n" % retry
 
 
 def sse_frame(
@@ -70,7 +59,7 @@ def sse_frame(
     if event is not None:
         parts.append(_name_line("event", event, replace))
     if retry is not None:
-        parts.append(_retry_line(retry))
+        parts.append(b"retry: %d\n" % checked_int("retry", retry, 0, MAX_INT, "milliseconds"))
     if json is not ...:
         if data is not None:
             raise FrameError("data and json exclude each other")
