@@ -56,11 +56,7 @@ def openai_chunk_model() -> Any:
 
 def pure_twin() -> Any:
     """Give the pure twin with a JSON library, as it has where it is the backend."""
-    from gaistream.core import json as _json
-    from gaistream.core import pure
+    from gaistream.core import load_json_library, pure
 
-    pure.install_json(
-        _json.fast_dumps, _json.json_default, _json.json_option, _json.json_line_option,
-        _json.careful_dumps, _json.loads,
-    )  # fmt: skip
+    pure.install_json(load_json_library)
     return pure

@@ -11,6 +11,8 @@ it does. Public names are documented in full in the file of the same name in gai
 include "checks.pxi"
 include "buffer.pxi"
 include "text.pxi"
+include "escapes.pxi"
+include "payloads.pxi"
 include "values.pxi"
 include "events.pxi"
 include "sse.pxi"
@@ -48,6 +50,7 @@ __all__ = sorted([
     "escape_json",
     "estimate_size",
     "install_json",
+    "json_bytes",
     "nests_deeper",
     "read_json",
 ])

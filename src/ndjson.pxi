@@ -6,7 +6,7 @@ def encode_ndjson(obj):
 
     Raises EncodeError for a payload that JSON cannot say, UnicodeEncodeError for a lone surrogate.
     """
-    return json_bytes(obj, True, False)
+    return write_json(obj, True, False)
 
 
 def encode_ndjson_lines(objs):
@@ -16,7 +16,7 @@ def encode_ndjson_lines(objs):
     for obj in objs:
         # copied at once: a JSON library's bytes are cut from larger blocks, and many of them that
         # are held together may cost the heap ten times what they cost one by one
-        line = json_bytes(obj, True, False)
+        line = write_json(obj, True, False)
         memcpy(reserve(buffer, PyBytes_GET_SIZE(line)), PyBytes_AS_STRING(line),
                PyBytes_GET_SIZE(line))
         buffer.length += PyBytes_GET_SIZE(line)

@@ -53,7 +53,7 @@ cdef class BaseNDJSONEncoder(BaseEncoder):
     cdef int write_payload(self, object payload) except -1:
         self.check_open()
         if self.dumps is None:
-            line = json_bytes(payload, True, self.replace)
+            line = write_json(payload, True, self.replace)
         else:
             line = self.dumps(payload) + b"\n"
         append(self.buffer, line)

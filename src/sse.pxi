@@ -263,7 +263,7 @@ cdef object emit(
     if frame.is_json:
         if data is not None:
             raise FrameError("data and json exclude each other")
-        held_data = json_bytes(json, True, replace)
+        held_data = write_json(json, True, replace)
         frame.data = span_of(held_data)
     elif frame.has_data:
         held_data = hold_text("data", data, replace, &frame.data)
@@ -382,7 +382,7 @@ cdef bytes long_frame(object data, object event):
 
 cdef inline bytes json_frame(object payload, object event):
     """Give the frame of a payload and a plain name or None, without the general way."""
-    cdef bytes line = json_bytes(payload, True, False)
+    cdef bytes line = write_json(payload, True, False)
     cdef Py_ssize_t size = PyBytes_GET_SIZE(line)
     cdef Py_ssize_t name_size = 0 if event is None else PyUnicode_GET_LENGTH(event) + 8
     cdef bytes result = new_bytes(name_size + size + 7)
@@ -463,7 +463,7 @@ cdef class ServerSentEvent:
         if json is not Ellipsis:
             if data is not None:
                 raise FrameError("data and json exclude each other")
-            raw = json_bytes(json, False, True)
+            raw = write_json(json, False, True)
         self.data = data
         with cython.critical_section(self):
             self.raw = raw

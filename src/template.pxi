@@ -92,7 +92,7 @@ cdef class FrameTemplate:
         elif format == "ndjson":
             if event is not None:
                 raise FrameError("event must be None: an NDJSON line has no event field")
-            frame = json_bytes(payload, True, False)
+            frame = write_json(payload, True, False)
             start = 0
         else:
             raise FrameError(f"format must be 'sse' or 'ndjson', not {format!r}")

@@ -125,6 +125,9 @@ def load_all() -> ModuleType:
             dialect.writer(format)
         for format in dialect.reads:
             dialect.reader(format)
+    library = package.core.json.library
+    package.core.load_json_library = lambda: library  # type: ignore[attr-defined]
+    package.core.install_json(package.core.load_json_library)
     return package
 
 

@@ -11,12 +11,13 @@ Losses are counted, never hidden. No input or output.
 
 from __future__ import annotations
 
-import json as stdlib_json
+import json
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from ..core import NDJSONDecoder, ServerSentEvent, SSEDecoder, encode_sse, json, read_json
+from ..core import NDJSONDecoder, ServerSentEvent, SSEDecoder, encode_sse, json_bytes, read_json
+from ..core.separators import escape_separators
 from ..dialects import create_reader
 from ..dialects.detect import END_MARKS
 from ..errors import EventTooLarge, FrameError, NDJSONError
@@ -25,7 +26,6 @@ from ..writing.formats import encode_events
 from ._watch import Watch
 
 _ENVELOPE = {"event": str, "data": str, "id": str, "retry": int}
-_ESCAPES = tuple((code.encode(), b"\\u%04x" % ord(code)) for code in "\x85\u2028\u2029")
 _KEPT = {"envelope": ("ids", "event names"), "gai": ("event names",), "json": ()}
 
 
@@ -130,7 +130,7 @@ class Conversion:
         if event.retry is not None:
             line["retry"] = event.retry
             self._retries += 1
-        return json.dumps(line, newline=True)
+        return json_bytes(line, newline=True)
 
     def _frame_of_envelope(self, line: Any) -> bytes:
         if not isinstance(line, dict) or not line or line.keys() - _ENVELOPE.keys():
@@ -173,7 +173,7 @@ class Conversion:
         """Refuse NaN and infinities, which the reader accepts, and which would become null."""
         fields = [getattr(event, name) for name in event.__match_args__]
         try:
-            stdlib_json.dumps(fields, allow_nan=False, default=repr)
+            json.dumps(fields, allow_nan=False, default=repr)
         except ValueError:
             raise _WrongError(
                 f"event {self._number} holds NaN or an infinity, which JSON cannot say"
@@ -193,21 +193,13 @@ class Conversion:
                 f"the data of event {self._number} is not JSON; --dialect envelope takes any"
             ) from None
         if "\n" in text:  # JSON on several lines
-            return json.dumps(value, newline=True, errors="replace")
-        return _escaped(text.encode()) + b"\n"
+            return json_bytes(value, newline=True, errors="replace")
+        return escape_separators(text.encode()) + b"\n"
 
     def _frame_of_line(self, line: bytes) -> bytes:
-        return encode_sse(_escaped(line.strip(b" \t")))
+        return encode_sse(escape_separators(line.strip(b" \t")))
 
 
 def _checked(line: bytes) -> bytes:
     read_json(line, "replace")
-    return line
-
-
-def _escaped(line: bytes) -> bytes:
-    """Escape the characters at which some readers split lines; JSON has them only in strings."""
-    if not line.isascii():
-        for raw, escape in _ESCAPES:
-            line = line.replace(raw, escape)
     return line

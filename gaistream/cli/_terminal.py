@@ -15,9 +15,11 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from ..core.separators import LINE_SEPARATORS
+
 OK, WRONG, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
 _CONTROLS = re.compile(
-    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
+    f"[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f{LINE_SEPARATORS}\u202a-\u202e\u2066-\u2069]"
 )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ..client import Reconnecting, connect_sse
-from ..core import NDJSONDecoder, ServerSentEvent, SSEDecoder, json, read_json
+from ..core import NDJSONDecoder, ServerSentEvent, SSEDecoder, json_bytes, read_json
 from ..dialects import Frame
 from ..dialects.detect import Detector, text_of
 from ..errors import ClientError, EventTooLarge, NDJSONError
@@ -78,7 +78,7 @@ class View:
             line["id"] = id
         if event.retry is not None:
             line["retry"] = event.retry
-        show_json(self._out, json.dumps(line).decode())
+        show_json(self._out, json_bytes(line).decode())
 
     def line(self, item: tuple[bytes, Any]) -> None:
         """Show a line of NDJSON and its value; as JSON it is unchanged."""

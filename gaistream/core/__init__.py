@@ -1,11 +1,11 @@
 """The switch between the twins: everything above imports the core's names from here.
 
-GAISTREAM_BACKEND=auto (the default) takes the compiled core where it can be imported, else the
-pure twin; native insists on the compiled one; pure insists on the other. Running pure without
-having asked for it is said once, for pip hides the output of a build that found no compiler.
+GAISTREAM_BACKEND=auto (the default) uses the compiled core if it can be imported, else the pure
+twin; native insists on the compiled core, pure on the pure twin. A process that runs pure without
+having asked for it warns once, because pip hides the output of a build that found no compiler.
 
-A twin is handed functions for JSON that import the library with the first payload, for it takes
-longer to import than all else that text needs.
+The JSON library is imported with the first payload, since that takes longer than importing
+everything else that text needs.
 """
 
 import os
@@ -18,7 +18,7 @@ if _choice not in ("auto", "native", "pure"):
     raise ImportError(f"GAISTREAM_BACKEND must be auto, native or pure, not {_choice!r}")
 
 backend = "pure"
-"""Which twin runs: "native" or "pure"."""
+"""The twin that runs: "native" or "pure"."""
 if not TYPE_CHECKING and _choice != "pure":
     try:
         from ._core import *  # noqa: F403
@@ -30,12 +30,12 @@ if not TYPE_CHECKING and _choice != "pure":
         if sys.implementation.name == "cpython":
             import importlib.util
 
-            is_there = importlib.util.find_spec("gaistream.core._core") is not None
+            exists = importlib.util.find_spec("gaistream.core._core") is not None
             warnings.warn(
-                "gaistream runs its pure-Python twin, for the compiled core "
+                "gaistream runs its pure-Python twin, because the compiled core "
                 + (
                     f"cannot be loaded here ({error}); "
-                    if is_there  # but not for this interpreter, such as a subinterpreter
+                    if exists  # but this interpreter cannot load it, such as a subinterpreter
                     else f"is missing ({error}); install with a C compiler, or "
                 )
                 + "set GAISTREAM_BACKEND=pure to ask for this",
@@ -46,31 +46,11 @@ if backend == "pure":
     from .pure import *  # noqa: F403
 
 
-def _first_dumps(payload: Any, _default: None, newline: bool) -> bytes:
-    from . import json as _json  # which installs its own functions in place of these
+def load_json_library() -> Any:
+    """Return the library of gaistream/core/json.py."""
+    from .json import library
 
-    option = _json.json_line_option if newline else _json.json_option
-    return _json.fast_dumps(payload, _json.json_default, option)
-
-
-def _first_careful_dumps(payload: Any, newline: bool, errors: str) -> bytes:
-    from . import json as _json
-
-    return _json.careful_dumps(payload, newline, errors)
+    return library
 
 
-def _first_loads(data: bytes | bytearray | memoryview | str) -> Any:
-    from . import json as _json
-
-    return _json.loads(data)
-
-
-def _first_careful_loads(data: bytes | bytearray | memoryview | str, errors: str) -> Any:
-    from . import json as _json
-
-    return _json.careful_loads(data, errors)
-
-
-install_json(  # noqa: F405
-    _first_dumps, None, False, True, _first_careful_dumps, _first_loads, _first_careful_loads
-)
+install_json(load_json_library)  # noqa: F405

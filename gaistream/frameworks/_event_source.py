@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from .._log import log
-from ..core import BaseSSEEncoder, json
+from ..core import BaseSSEEncoder, json_bytes
 from ..core import ServerSentEvent as _ServerSentEvent
 from ..dialects.json import PayloadSSE
 from ..errors import FrameTypeError
@@ -89,7 +89,7 @@ class JSONServerSentEvent(ServerSentEvent):
     """A ServerSentEvent whose data is a JSON payload; None: no data."""
 
     def __init__(self, data: Any = None, **fields: Any) -> None:
-        text = None if data is None else json.dumps(data, errors="replace").decode()
+        text = None if data is None else json_bytes(data, errors="replace").decode()
         super().__init__(text, **fields)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, Final, Literal, TypeAlias
 
-from ..core import encode_sse, json
+from ..core import encode_sse, json_bytes
 from ..dialects.base import error_object
 from ..errors import StreamError, is_http_error, is_public
 from ..writing.formats import FORMATS
@@ -103,7 +103,7 @@ def error_response(
     else:
         status = 502 if raised_by == "provider" else 500
         code, message = "internal", "internal error"
-    body = json.dumps(error_object(code, message), errors="replace")
+    body = json_bytes(error_object(code, message), errors="replace")
     headers = {
         "Content-Type": "application/json",
         "Content-Length": str(len(body)),

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from .._log import late_logger
 from ..chat import ChatRequest
 from ..client.http import Excerpt, check_url, http_library, public_url, refused_coding
-from ..core import ServerSentEvent, json, read_json
+from ..core import ServerSentEvent, json_bytes, read_json
 from ..errors import ContentEncodingError, EventTooLarge, StreamError
 from ..events import Done, Error, Event
 from ..http import received
@@ -111,7 +111,7 @@ class OpenAIProvider:
                 opening = client.stream(
                     "POST",
                     self._url,
-                    content=json.dumps(self._body(request), errors="replace"),
+                    content=json_bytes(self._body(request), errors="replace"),
                     headers=self._headers,
                     timeout=self._timeout,
                 )
@@ -259,6 +259,6 @@ def _as_chunk(body: bytearray) -> str | None:
     try:
         whole = read_json(bytes(body), "replace")
         choices = [{**choice, "delta": choice["message"]} for choice in whole["choices"]]
-        return json.dumps({**whole, "choices": choices}, errors="replace").decode()
+        return json_bytes({**whole, "choices": choices}, errors="replace").decode()
     except (ValueError, LookupError, TypeError):
         return None

@@ -12,8 +12,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from .._log import log
-from ..core import BaseNDJSONEncoder, BaseSSEEncoder
-from ..core import json as _json
+from ..core import BaseNDJSONEncoder, BaseSSEEncoder, json_bytes
 from ..dialects import AnyDialect, create_writer
 from ..dialects.base import error_event
 from ..errors import FrameError, FrameTypeError
@@ -40,7 +39,7 @@ def _checked(kind: type[_Options], options: _Options | None) -> _Options:
 
 def _dumps(options: SSEOptions | NDJSONOptions, *, compact: bool) -> Callable[[Any], bytes]:
     """Return a function that encodes payloads in the place of the core's own."""
-    return partial(_json.dumps, errors=options.errors, compact=compact, default=options.default)
+    return partial(json_bytes, errors=options.errors, compact=compact, default=options.default)
 
 
 def _end(encoder: Any, failure: BaseException | None = None) -> None:

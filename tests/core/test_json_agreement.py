@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from json_payloads import (
     LIBRARIES,
+    STANDARD,
     Choice,
     Colour,
     Flags,
@@ -31,8 +32,7 @@ from json_payloads import (
     record,
 )
 
-from gaistream.core import json as _json
-from gaistream.core import json_types as _forms
+from gaistream.core import json_bytes, json_types
 from gaistream.errors import EncodeError
 
 
@@ -104,7 +104,7 @@ def meaning(result):
 def test_both_libraries_agree_on_any_payload(payload, errors, newline, compact):
     options = {"errors": errors, "newline": newline, "compact": compact}
     by_orjson = outcome(LIBRARIES["orjson"].dumps, payload, **options)
-    by_standard = outcome(_json.STANDARD.dumps, payload, **options)
+    by_standard = outcome(STANDARD.dumps, payload, **options)
     assert repr(meaning(by_orjson)) == repr(meaning(by_standard))
     if errors == "replace" and isinstance(by_orjson, tuple):
         assert by_orjson[0] is EncodeError
@@ -201,12 +201,12 @@ def test_no_array_writes_past_the_memory_it_has():
     # orjson 3.13 does so with 164 of the longest float64.
     code = f"""
         import numpy as np
-        from gaistream.core import json as _json
+        from gaistream.core import json_bytes
         for dtype, longest in {LONGEST}.items():
             for length in range(0, 800):
-                _json.dumps(np.full(length, longest, dtype))
+                json_bytes(np.full(length, longest, dtype))
             for rows in range(1, 30):
-                _json.dumps(np.full((rows, rows), longest, dtype))
+                json_bytes(np.full((rows, rows), longest, dtype))
         print("whole")"""
     assert in_a_child(code.replace("\n        ", "\n"), PYTHONMALLOC="debug") == "whole"
 
@@ -223,15 +223,15 @@ def test_of_classes_made_without_end_few_are_kept():
     for _ in range(2000):
         made = type("Made", (), {"__dataclass_fields__": {}})
         classes.append(weakref.ref(made))
-        assert _json.dumps([made()]) == b"[{}]"
+        assert json_bytes([made()]) == b"[{}]"
         del made
-    assert alive() <= _forms.form_of.cache_info().maxsize < 2000
+    assert alive() <= json_types.converter_of.cache_info().maxsize < 2000
 
 
 def test_a_method_of_a_model_that_is_replaced_later_counts():
     class Later(pydantic.BaseModel):
         pass
 
-    assert _json.dumps(Later()) == b"{}"
+    assert json_bytes(Later()) == b"{}"
     Later.model_dump = lambda _, **__: {"now": 1}
-    assert _json.dumps(Later()) == b'{"now":1}'
+    assert json_bytes(Later()) == b'{"now":1}'

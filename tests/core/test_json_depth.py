@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from json_payloads import Installed
 
 from gaistream.core import json as _json
 
@@ -97,7 +98,7 @@ def test_deep_payloads_never_reach_the_fast_library() -> None:
         given.append(payload)
         return b"fast"
 
-    library = dataclasses.replace(_json.library, fast_dumps=fast)
+    library = Installed(dataclasses.replace(_json.library, dumps=fast))
     assert library.dumps(nested(48, MAKERS["list"], 1)) == b"fast"
     assert library.dumps(nested(49, MAKERS["list"], 1)) == b"[" * 49 + b"1" + b"]" * 49
     assert len(given) == 1

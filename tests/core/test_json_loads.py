@@ -9,19 +9,13 @@ from json_payloads import LIBRARIES, needs_orjson
 from twin_input import examples
 
 
-def install(gs, library):
-    gs.core.install_json(
-        library.fast_dumps, library.default, library.option, library.line_option,
-        library.careful_dumps, library.loads, gs.core.json.careful_loads,
-    )  # fmt: skip
-
-
 @pytest.fixture(params=LIBRARIES.values(), ids=LIBRARIES.keys())
 def read(request, gs):
     """A twin's `read_json`, with each library."""
-    install(gs, request.param)
+    library = request.param.library
+    gs.core.install_json(lambda: library)
     yield gs.core.read_json
-    install(gs, gs.core.json.library)
+    gs.core.install_json(gs.core.load_json_library)
 
 
 @pytest.fixture
@@ -117,7 +111,7 @@ def test_both_libraries_read_the_same_texts_alike(both, errors, text):
             return type(error).__mro__[-4]
 
     for gs in both:
-        assert outcome(gs.core.read_json) == outcome(gs.core.json.careful_loads)
+        assert outcome(gs.core.read_json) == outcome(gs.core.json.library.careful_loads)
 
 
 def test_what_is_written_is_read_back(read, library):

@@ -11,10 +11,12 @@ import pydantic
 import pytest
 from json_payloads import (
     LIBRARIES,
+    STANDARD,
     Colour,
     Deep,
     FailingEnum,
     FailingModel,
+    Installed,
     Label,
     Model,
     Moment,
@@ -40,19 +42,19 @@ def library(request):
     return request.param
 
 
-STANDARD = "the standard library's json would write it as"
-STRING = f": {STANDARD} a string, so pass str keys"
+WRITTEN_AS = "the standard library's json would write it as"
+STRING = f": {WRITTEN_AS} a string, so pass str keys"
 REFUSED = [
     ({"items": [1, 2, 3, {"tags": {1}}]}, "cannot encode set at $.items[3].tags"),
     (b"x", "cannot encode bytes at $"),
     (bytearray(), "cannot encode bytearray at $"),
     ([1j], "cannot encode complex at $[0]"),
     ((object(),), "cannot encode object at $[0]"),
-    (Real(1.5), f"cannot encode Real at $: {STANDARD} a number; pass float(value)"),
-    (Three((1,)), f"cannot encode Three at $: {STANDARD} a list; pass list(value)"),
+    (Real(1.5), f"cannot encode Real at $: {WRITTEN_AS} a number; pass float(value)"),
+    (Three((1,)), f"cannot encode Three at $: {WRITTEN_AS} a list; pass list(value)"),
     (
         Point(1, 2),
-        f"cannot encode Point at $: {STANDARD} a list; pass value._asdict()",
+        f"cannot encode Point at $: {WRITTEN_AS} a list; pass value._asdict()",
     ),
     (Moment(2020, 1, 1), "cannot encode Moment at $"),
     (dt.timedelta(1), "cannot encode timedelta at $"),
@@ -153,7 +155,7 @@ def test_months_before_1970_do_not_end_the_process(name):
 def test_an_exception_of_an_enums_value_is_the_cause_of_ours():
     # orjson 3.13 dies of this one, and cannot be kept from it.
     with pytest.raises(EncodeError) as caught:
-        _json.STANDARD.dumps({"a": [FailingEnum.A]})
+        STANDARD.dumps({"a": [FailingEnum.A]})
     assert str(caught.value) == "cannot encode FailingEnum at $.a[0]: RuntimeError: no value"
     assert type(caught.value.__cause__) is RuntimeError
 
@@ -176,7 +178,7 @@ def test_what_the_library_refuses_and_the_walk_does_not_is_written_all_the_same(
     def refuse(*_):
         raise TypeError("not today")
 
-    refusing = dataclasses.replace(_json.STANDARD, fast_dumps=refuse)
+    refusing = Installed(dataclasses.replace(_json.STANDARD, dumps=refuse))
     assert refusing.dumps({"a": 1}) == b'{"a":1}'
 
 
@@ -193,7 +195,7 @@ KINDS = {
 @pytest.mark.parametrize(("levels", "kind"), KINDS.values(), ids=KINDS.keys())
 def test_nesting_has_one_limit(library, levels, kind):
     deepest = library.dumps(nested(kind, _json.DEEPEST // levels))
-    assert deepest == _json.STANDARD.dumps(nested(kind, _json.DEEPEST // levels))
+    assert deepest == STANDARD.dumps(nested(kind, _json.DEEPEST // levels))
     with pytest.raises(EncodeError, match=r"^nesting at \$.*\.\.\..* exceeds 254 levels$"):
         library.dumps(nested(kind, _json.DEEPEST // levels + 2 // levels))
 
@@ -214,13 +216,13 @@ def test_a_circle_through_a_tuple_is_refused():
     circle: list[Any] = []
     circle.append({"again": (circle,)})
     with pytest.raises(EncodeError, match=r"exceeds 254 levels$"):
-        _json.STANDARD.dumps(circle)
+        STANDARD.dumps(circle)
 
 
 def test_nested_tuples_beyond_the_interpreters_stack_are_refused():
     endless = nested(lambda inside: (inside,), 100_000)
     with pytest.raises(EncodeError, match="recursion limit"):
-        _json.STANDARD.dumps(endless)
+        STANDARD.dumps(endless)
 
 
 def test_an_enum_that_is_its_own_value_is_refused():
@@ -230,13 +232,13 @@ def test_an_enum_that_is_its_own_value_is_refused():
 
     Own.A._value_ = Own.A
     with pytest.raises(EncodeError, match=r"^nesting at \$\[0\] exceeds 254 levels$"):
-        _json.STANDARD.dumps([Own.A])
+        STANDARD.dumps([Own.A])
 
 
 @pytest.mark.parametrize("moment", ["-0001-12-31", "10000-01-01", "NaT"])
 def test_dates_without_a_year_of_four_digits_are_refused(library, moment):
     with pytest.raises(EncodeError) as caught:
-        library.careful_dumps([np.array(moment, "M8[s]")], False, "strict")
+        library.library.careful_dumps([np.array(moment, "M8[s]")], False, "strict")
     assert str(caught.value) == (
         "cannot encode datetime64 at $[0]: NaT or not in the years 0 to 9999"
     )

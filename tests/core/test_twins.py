@@ -88,6 +88,15 @@ def test_encode_ndjson(twins, payload, many):
     same(twins, lambda gs, many: gs.encode_ndjson_lines(iter(many)), many)
 
 
+@given(
+    payload=often(payloads), newline=st.booleans(), compact=st.booleans(), errors=errors,
+    default=st.sampled_from([None, str, lambda value: [value]]),
+)  # fmt: skip
+@examples(200)
+def test_json_bytes(twins, payload, **options):
+    same(twins, lambda gs, payload: gs.core.json_bytes(payload, **options), payload)
+
+
 digits = st.integers(-(2**70), 2**70).map(str) | st.from_regex(r"-?[0-9]{17,22}", fullmatch=True)
 numbers = st.lists(
     digits | st.sampled_from([*'-.eE[],: \t\n"', "\u2028", "\ud83d", "1" * 40, '{"a":']), max_size=8
@@ -190,34 +199,41 @@ def test_server_sent_event(twins, event, other, changes):
 # ---- that all is covered ----
 
 
-def test_install_json_is_what_encodes(twins):
-    def careful(payload, newline, errors):
-        return f"careful {payload} {newline} {errors}".encode()
+def test_the_installed_library_encodes_and_reads(twins):
+    class Library:
+        option, line_option, default = 1, 2, 3
+        loads = staticmethod(lambda data: int(data))
+        careful_loads = staticmethod(lambda *args: args)
+        with_hook = staticmethod(lambda *args: args)
+        spaced = staticmethod(lambda encoded: b"spaced " + encoded)
+
+        @staticmethod
+        def dumps(*args):
+            return repr(args).encode()
+
+        @staticmethod
+        def careful_dumps(payload, newline, errors, hook=None):
+            return f"careful {payload} {newline} {errors} {hook}".encode()
+
+    class Failing(Library):
+        @staticmethod
+        def dumps(*_):
+            raise ZeroDivisionError
 
     def use(gs):
-        library = gs.core.json
         core = gs.core
         seen = []
         try:
-            core.install_json(lambda *a: repr(a).encode(), 1, 2, 3, careful, lambda a: ("read", a))
-            seen += [core.encode_ndjson("é"), core.encode_sse(json="\x85")]
-            seen += [core.ServerSentEvent("a").json()]
-            core.install_json(
-                lambda *_: 1 // 0, None, None, None, careful, lambda a: int(a), lambda *a: a
-            )
-            seen += [core.read_json("7"), outcome(core.read_json, "x"), core.read_json("1" * 20)]
+            core.install_json(lambda: Library)
+            seen += [core.encode_ndjson("é"), core.encode_sse(json="\x85"), core.read_json("7")]
+            seen += [core.json_bytes([1], compact=False), core.json_bytes(1, default=5)]
+            core.install_json(lambda: Failing)
+            seen += [outcome(core.read_json, "x"), core.read_json("1" * 20)]
             seen += [core.read_json("x", "replace"), core.ServerSentEvent("y").json()]
             seen += [core.encode_ndjson("é"), core.encode_sse(json="\x85", errors="replace")]
+            seen += [core.json_bytes("é", newline=True, default=5)]
         finally:
-            core.install_json(
-                library.fast_dumps,
-                library.json_default,
-                library.json_option,
-                library.json_line_option,
-                library.careful_dumps,
-                library.loads,
-                library.careful_loads,
-            )
+            core.install_json(core.load_json_library)
         return seen, core.encode_ndjson("é")
 
     same(twins, use)
@@ -272,7 +288,7 @@ def test_what_has_a_state_is_not_copied(twins, name):
 
 
 FUNCTIONS = ["checked_int", "encode_comment", "encode_ndjson", "encode_sse", "encode_sse_into",
-             "escape_json", "read_json"]  # fmt: skip
+             "escape_json", "json_bytes", "read_json"]  # fmt: skip
 METHODS = {
     "Buffer": ["append", "take", "take_into", "truncate", "view"],
     "FrameTemplate": ["of", "render", "render_into", "render_many"],

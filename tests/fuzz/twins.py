@@ -14,13 +14,9 @@ from typing import Any
 import atheris
 
 import gaistream
-from gaistream.core import _core, pure
-from gaistream.core import json as _json
+from gaistream.core import _core, load_json_library, pure
 
-pure.install_json(
-    _json.fast_dumps, _json.json_default, _json.json_option, _json.json_line_option,
-    _json.careful_dumps, _json.loads, _json.careful_loads,
-)  # fmt: skip
+pure.install_json(load_json_library)
 ERRORS = (ValueError, TypeError, BufferError, LookupError, gaistream.errors.GaistreamError)
 NASTY = "\r\n\0\"\\\x1f\x7f\x80\x85\xff\u07ff\u2028\u2029\ud7ff\ud800\udfff\ue000\ufeff\uffff😀 :ab"
 SIZES = (0, 1, 7, 8, 9, 15, 16, 17, 63, 64, 65, 255, 256, 257, 4096, 8191, 8192, 8193, 20_000)

@@ -149,12 +149,15 @@ def nests_deeper(gs: ModuleType) -> Any:
 
 
 def install_json(gs: ModuleType) -> Any:
-    library = gs.core.json
-    gs.core.install_json(
-        library.fast_dumps, library.json_default, library.json_option, library.json_line_option,
-        library.careful_dumps, library.loads, library.careful_loads,
-    )  # fmt: skip
+    gs.core.install_json(gs.core.load_json_library)
     return [gs.encode_ndjson({"a": 1}), gs.ServerSentEvent("[1]").json()]
+
+
+def json_bytes(gs: ModuleType) -> Any:
+    write = gs.core.json_bytes
+    payload = {"a": [WIDE, object()]}
+    return [write(WIDE, newline=True, compact=False), write(payload, default=lambda _: {"b": 1}),
+            refused(write, payload, errors="replace")]  # fmt: skip
 
 
 def read_json(gs: ModuleType) -> Any:
@@ -427,6 +430,7 @@ CORE: dict[str, Use] = {
     "escape_json": escape_json,
     "estimate_size": estimate_size,
     "install_json": install_json,
+    "json_bytes": json_bytes,
     "nests_deeper": nests_deeper,
     "read_json": read_json,
 }

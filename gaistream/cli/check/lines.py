@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import ClassVar
 
+from ...core.separators import ESCAPES
 from ...errors import EventTooLarge
 from .events import EventRules
 from .rules import Finding, bad_byte
@@ -18,7 +19,7 @@ NDJSON_END = re.compile(rb"\n")
 MAX_BYTES = 16 * 2**20
 BOM = b"\xef\xbb\xbf"
 HUGE = 2**20  # bytes of a line; the MCP client for Python takes no larger event
-_SEPARATORS = re.compile(rb"\xe2\x80[\xa8\xa9]|\xc2\x85")
+_SEPARATORS = re.compile(b"|".join(raw for raw, _ in ESCAPES))
 
 
 class TooLarge(Exception):

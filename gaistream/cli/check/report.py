@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from ...core import json
+from ...core import json_bytes
 from .._terminal import console, show, show_json
 from .lines import StreamCheck
 from .rules import LEVELS, Finding
@@ -81,7 +81,7 @@ class Report:
             show(self._out, ("The stream went on: its end was not checked.", "dim"))
 
     def _line(self, value: dict[str, Any]) -> None:
-        show_json(self._out, json.dumps(value, errors="replace").decode())
+        show_json(self._out, json_bytes(value, errors="replace").decode())
 
 
 def count_of(number: int, noun: str) -> str:

@@ -7,6 +7,7 @@ does; the compiled core (gaistream.core._core) is the same, faster.
 from .buffer import Buffer
 from .checks import checked_int
 from .decoder import SSEDecoder
+from .escapes import escape_json
 from .events import (
     AudioDelta,
     Citations,
@@ -27,12 +28,12 @@ from .lines import LineSplitter
 from .ndjson import encode_ndjson, encode_ndjson_lines
 from .ndjson_decoder import NDJSONDecoder
 from .ndjson_encoder import BaseNDJSONEncoder
+from .payloads import install_json, json_bytes, nests_deeper, read_json
 from .sender import FrameSender, SourceReader
 from .sizes import estimate_size
 from .sse import ServerSentEvent, encode_comment, encode_sse, encode_sse_into
 from .sse_encoder import BaseSSEEncoder
 from .template import FrameTemplate
-from .text import escape_json, install_json, nests_deeper, read_json
 from .values import AudioFormat, Citation, Usage
 from .writer import FrameWriter
 
@@ -74,6 +75,7 @@ __all__ = [
     "escape_json",
     "estimate_size",
     "install_json",
+    "json_bytes",
     "nests_deeper",
     "read_json",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from .text import json_bytes
+from .payloads import write_json
 
 
 def encode_ndjson(obj: Any) -> bytes:
@@ -15,12 +15,12 @@ def encode_ndjson(obj: Any) -> bytes:
         EncodeError: a payload that JSON cannot say; the message names the path to it.
         UnicodeEncodeError: a lone surrogate in a string.
     """
-    return json_bytes(obj, True, False)
+    return write_json(obj, True, False)
 
 
 def encode_ndjson_lines(objs: Iterable[Any]) -> bytes:
     """Encode many values, one line each; see encode_ndjson."""
     lines = bytearray()
     for obj in objs:  # copied at once: to hold many of a JSON library's bytes is slow
-        lines += json_bytes(obj, True, False)
+        lines += write_json(obj, True, False)
     return bytes(lines)

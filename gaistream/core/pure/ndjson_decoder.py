@@ -24,7 +24,7 @@ from gaistream.errors import (
 from .buffer import NotCopyable, readable
 from .checks import checked_int
 from .lines import MAX_LINE_BYTES
-from .text import json_value
+from .payloads import json_value
 
 _BOM = b"\xef\xbb\xbf"
 _BLANK = b" \t\r"

@@ -8,7 +8,8 @@ from typing import Any
 from gaistream.errors import FrameError
 
 from .encoder import BaseEncoder
-from .text import json_bytes, text_bytes
+from .payloads import write_json
+from .text import text_bytes
 
 
 class BaseNDJSONEncoder(BaseEncoder):
@@ -38,7 +39,7 @@ class BaseNDJSONEncoder(BaseEncoder):
         """Write one payload as one line."""
         self._check_open()
         if self._dumps is None:
-            line = json_bytes(payload, True, self._replace)
+            line = write_json(payload, True, self._replace)
         else:
             line = self._dumps(payload) + b"\n"
         self._buffer.append(line)

@@ -15,7 +15,8 @@ from gaistream.errors import FrameError, FrameTypeError
 
 from .buffer import MAX_INT, place, readable
 from .checks import checked_int
-from .text import check_errors, json_bytes, json_value, lines_of, text_bytes, utf8
+from .payloads import json_value, write_json
+from .text import check_errors, lines_of, text_bytes, utf8
 
 _BREAKS: Final = {"\r": "CR", "\n": "LF", "\0": "NUL"}
 _BREAK: Final = re.compile("[\r\n\0]")
@@ -63,7 +64,7 @@ def sse_frame(
     if json is not ...:
         if data is not None:
             raise FrameError("data and json exclude each other")
-        parts.append(b"data: " + json_bytes(json, True, replace))
+        parts.append(b"data: " + write_json(json, True, replace))
     elif data is not None:
         lines = lines_of(text_bytes("data", data, replace))
         parts.append(b"data: " + b"\ndata: ".join(lines) + b"\n")
@@ -198,7 +199,7 @@ class ServerSentEvent:
         if json is not ...:
             if data is not None:
                 raise FrameError("data and json exclude each other")
-            self._raw = json_bytes(json, False, True)
+            self._raw = write_json(json, False, True)
             self._is_json = True
         self.event = event
         self.id = id

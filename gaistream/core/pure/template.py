@@ -12,8 +12,10 @@ from typing import Any, Final
 from gaistream.errors import FrameError, FrameTypeError
 
 from .buffer import place
+from .escapes import escaped
+from .payloads import write_json
 from .sse import sse_frame
-from .text import check_errors, escaped, json_bytes
+from .text import check_errors
 
 _STRING: Final = re.compile(rb'"((?:[^"\\]|\\.)*)"')
 
@@ -91,7 +93,7 @@ class FrameTemplate:
         elif format == "ndjson":
             if event is not None:
                 raise FrameError("event must be None: an NDJSON line has no event field")
-            frame = json_bytes(payload, True, False)
+            frame = write_json(payload, True, False)
             start = 0
         else:
             raise FrameError(f"format must be 'sse' or 'ndjson', not {format!r}")

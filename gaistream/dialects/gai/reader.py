@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...core import ServerSentEvent, json, read_json
+from ...core import ServerSentEvent, json_bytes, read_json
 from ...errors import EventError
 from ...events import Done, Error, Event, Raw, ReasoningDelta, TextDelta
 from ..base import DialectReader
@@ -109,5 +109,5 @@ def _error_of(fields: Mapping[str, Any]) -> Error:
         fields = inner
     texts = [each for each in (fields.get("message"), fields.get("error")) if isinstance(each, str)]
     code = fields.get("code")
-    message = texts[0] if texts else json.dumps(dict(fields), errors="replace").decode()
+    message = texts[0] if texts else json_bytes(dict(fields), errors="replace").decode()
     return Error(message, code if isinstance(code, str) else None)

@@ -1,0 +1,165 @@
+"""Payloads to JSON bytes and back, by the installed JSON library.
+
+The library is a `gaistream.core.json.Library`, loaded with the first payload. Deep payloads never
+reach its `dumps`, and JSON with long integers never its `loads`. Line separators are escaped in
+the output. Twin of src/payloads.pxi.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+from gaistream.core.separators import escape_separators
+
+from .text import check_errors
+
+DEEPEST_FAST: Final = 48  # orjson 3.13 writes past its buffer where nesting is much deeper
+_CONTAINERS: Final = (dict, list, tuple)
+_FLAT: Final = frozenset({str, int, float, bool, type(None)})
+# Integers beyond 64 bits: 20 digits, or a minus and 19, and no fraction.
+_LONG: Final = b"0" * 19
+_DIGITS: Final = bytes(0x30 if 0x30 <= code <= 0x39 else 0 for code in range(256))
+_NO_DIGITS: Final = bytes(code for code in range(256) if not 0x30 <= code <= 0x39)
+_LONG_INTEGER: Final = re.compile(
+    rb"(?:^|[\[,: \t\r\n])(?:-[0-9]{19}|[0-9]{20})[0-9]*(?![0-9.eE])"
+)
+
+
+def _not_installed() -> Any:
+    raise RuntimeError("no JSON library is installed: import gaistream, not one of its twins alone")
+
+
+class _Installed:
+    """The JSON library, and the function that loads it."""
+
+    load: Callable[[], Any] = _not_installed
+    library: Any = None
+
+
+def install_json(load: Callable[[], Any]) -> None:
+    """Set the function that returns the JSON library; it is called with the first payload."""
+    _Installed.load = load
+    _Installed.library = None
+
+
+def _library() -> Any:
+    library = _Installed.library
+    if library is None:
+        library = _Installed.library = _Installed.load()
+    return library
+
+
+def nests_deeper(payload: object, levels: int = DEEPEST_FAST) -> bool:
+    """Return whether dicts, lists and tuples are nested more than `levels` deep.
+
+    Raises RecursionError if the interpreter's stack ends first.
+    """
+    return _deeper(payload, int.__pos__(levels))
+
+
+def _deeper(payload: object, levels: int) -> bool:
+    if not isinstance(payload, _CONTAINERS):
+        return False
+    if levels <= 0:
+        return True
+    items = dict.values(payload) if isinstance(payload, dict) else payload
+    try:
+        for each in items:
+            if type(each) not in _FLAT and _deeper(each, levels - 1):
+                return True
+    except RecursionError:
+        raise
+    except RuntimeError:  # another thread changes the dict: read a copy, made in one step
+        return _deeper(list(items), levels)
+    return False
+
+
+def write_json(
+    payload: Any, newline: bool, replace: bool, hook: Callable[[Any], Any] | None = None
+) -> bytes:
+    """Return a payload as JSON, with an LF if `newline`; `hook` may convert unknown values."""
+    library = _library()
+    errors = "replace" if replace else "strict"
+    encoded: bytes
+    if _deeper(payload, DEEPEST_FAST):
+        encoded = library.careful_dumps(payload, newline, errors, hook)
+    else:
+        try:
+            option = library.line_option if newline else library.option
+            convert = library.default if hook is None else library.with_hook(library.default, hook)
+            encoded = library.dumps(payload, convert, option)
+        except Exception:
+            encoded = library.careful_dumps(payload, newline, errors, hook)
+    return escape_separators(encoded)
+
+
+def json_bytes(
+    payload: Any,
+    *,
+    newline: bool = False,
+    errors: str = "strict",
+    compact: bool = True,
+    default: Callable[[Any], Any] | None = None,
+) -> bytes:
+    """Return a payload as JSON in UTF-8, on one line, with U+0085, U+2028 and U+2029 escaped.
+
+    Args:
+        payload: any JSON payload.
+        newline: whether an LF follows.
+        errors: "strict", or "replace" for U+FFFD in place of lone surrogates.
+        compact: False: a space after every colon and comma outside of strings.
+        default: converts values that JSON has no type for; what it raises is the cause of an
+            EncodeError.
+
+    Raises:
+        EncodeError: a payload that JSON cannot express; the message names the type and the path.
+        UnicodeEncodeError: a lone surrogate, with errors="strict".
+    """
+    encoded = write_json(payload, newline, check_errors(errors), default)
+    return encoded if compact else _library().spaced(encoded)
+
+
+def holds_long_integer(data: object) -> bool:
+    """True if JSON holds an integer beyond 64 bits, or text that looks like one."""
+    if type(data) is bytes:
+        octets = data
+    elif isinstance(data, str):
+        octets = str.encode(data, errors="replace")
+    elif isinstance(data, bytes | bytearray | memoryview):
+        octets = bytes(data)
+    else:
+        return False
+    if len(octets) > 512 and not octets[18::19].translate(None, _NO_DIGITS):
+        return False  # a run of 19 digits would have one of these
+    return octets.translate(_DIGITS).find(_LONG) >= 0 and _LONG_INTEGER.search(octets) is not None
+
+
+def json_value(data: Any, replace: bool = True) -> Any:
+    """Return the value of JSON."""
+    library = _library()
+    if holds_long_integer(data):
+        return library.careful_loads(data, "replace" if replace else "strict")
+    try:
+        return library.loads(data)
+    except ValueError:
+        if replace:
+            with contextlib.suppress(ValueError):
+                return library.careful_loads(data, "replace")
+        raise
+
+
+def read_json(data: bytes | bytearray | memoryview | str, errors: str = "strict") -> Any:
+    """Return the value of strict JSON; an integer may have any size.
+
+    Args:
+        data: the JSON; bytes are UTF-8.
+        errors: half a surrogate pair, in an escape or in a str, is an error with "strict" and
+            U+FFFD with "replace".
+
+    Raises:
+        ValueError: the data is not JSON.
+    """
+    return json_value(data, check_errors(errors))
