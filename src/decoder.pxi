@@ -1,8 +1,8 @@
 # Server-Sent Events in: bytes to events by the WHATWG rules, whatever the chunking.
 #
 # Lines are read in place: the data of an event that is one line of this chunk is copied once, into
-# the event. An unfinished line and the data of an unfinished event are each kept in a buffer. An
-# event is given as soon as its blank line is complete; a CR completes it at once.
+# the event. An unfinished line and the data of an unfinished event each have a buffer. An event is
+# returned as soon as its blank line is complete; a CR completes it at once.
 # Twin of gaistream/core/pure/decoder.py.
 
 
@@ -23,8 +23,8 @@ cdef str checked_id(value):
 cdef class SSEDecoder:
     """An incremental decoder of Server-Sent Events. Belongs to one task.
 
-    A pending line and the data of its event together may have `max_event_bytes`; beyond that
-    EventTooLarge is raised and the decoder is closed.
+    A pending line and the data of its event may have `max_event_bytes` together; a larger event
+    raises EventTooLarge and closes the decoder.
     """
 
     cdef public str last_event_id
@@ -37,13 +37,13 @@ cdef class SSEDecoder:
     cdef bint first
     cdef bint has_data
     cdef bint own_id
-    cdef str event  # of the block, None where it has none
-    cdef str name   # the last event that was named
+    cdef str event  # name of the event being read, or None
+    cdef str name   # the last name read
     cdef str id
     cdef object event_retry
 
     def __cinit__(self, *_, **__):
-        self.pending = Buffer.__new__(Buffer)  # there, even if a subclass forgets __init__
+        self.pending = Buffer.__new__(Buffer)  # exists even if a subclass forgets __init__
         self.data = Buffer.__new__(Buffer)
 
     def __init__(self, *, max_event_bytes=16777216, last_event_id=""):
@@ -66,14 +66,14 @@ cdef class SSEDecoder:
 
     @cython.critical_section
     def feed(self, data):
-        """Take a chunk and give the events that it completes.
+        """Read a chunk and return the events that it completes.
 
         Raises EventTooLarge for an event beyond the limit (its `values` are the events before
         it), ClosedError after that or close().
         """
         cdef Scanner scanner
         cdef Span line
-        cdef Span alone  # the data so far, where it is one line of this chunk: not yet copied
+        cdef Span alone  # the data so far if it is one line of this chunk, not copied yet
         cdef list events = []
         if self.closed:
             raise ClosedError("the decoder is closed")
@@ -89,7 +89,7 @@ cdef class SSEDecoder:
                 line.data = self.pending.data
                 line.size = self.pending.length
                 self.take_line(line, &alone, events)
-                self.keep(&alone)  # before what it points to goes
+                self.keep(&alone)  # before the bytes that it points to go
                 cut(self.pending, 0)
             else:
                 self.take_line(line, &alone, events)
@@ -103,10 +103,14 @@ cdef class SSEDecoder:
 
     @cython.critical_section
     def close(self):
-        """End the input. An event without its blank line is not given, as the standard demands."""
+        """End the input and return an empty list.
+
+        An event without its blank line is discarded, as the standard demands.
+        """
         self.closed = True
         cut(self.pending, 0)
         self.reset()
+        return []
 
     cdef inline void reset(self) noexcept:
         if self.data.length:
@@ -142,7 +146,7 @@ cdef class SSEDecoder:
         return self.field(line, alone)
 
     cdef inline int keep(self, Span* alone) except -1:
-        """Copy the data that still stands in the chunk."""
+        """Copy the data that is still in the chunk."""
         if alone.data != NULL:
             append_span(self.data, alone[0])
             alone.data = NULL
@@ -161,7 +165,7 @@ cdef class SSEDecoder:
         return append_span(self.data, value)
 
     cdef int field(self, Span line, Span* alone) except -1:
-        """Take a line that is not of data with a colon."""
+        """Read a line that does not begin with `data:`."""
         cdef Span name = line
         cdef Span value
         cdef const char* colon = <const char*> memchr(line.data, 0x3A, line.size)
@@ -187,7 +191,7 @@ cdef class SSEDecoder:
         return 0
 
     cdef inline int set_event(self, Span value) except -1:
-        """Take the name; the one before is mostly the same, and then no str is made."""
+        """Set the name; mostly it equals the last one, and no str is made."""
         if (
             PyUnicode_GET_LENGTH(self.name) != value.size
             or not PyUnicode_IS_COMPACT_ASCII(self.name)
@@ -225,7 +229,7 @@ cdef class SSEDecoder:
             else:
                 data = take(self.data)
             events.append(
-                read_event(
+                received_event(
                     data,
                     "message" if self.event is None else self.event,
                     self.id,

@@ -150,7 +150,7 @@ cdef class BaseEncoder:
 
     @cython.final
     cdef inline int write_text(self, FrameTemplate template, object text) except -1:
-        append_template(self.buffer, template, text, self.replace, self.next_id)
+        template.append_to(self.buffer, text, self.replace, self.next_id)
         self.failed = False
         self.hint_open = False
         if self.next_id:

@@ -158,7 +158,7 @@ cdef char* write_wide(char* out, const wide* text, Py_ssize_t size) noexcept nog
 
 
 cdef Py_ssize_t escaped_size(object text, bint replace) except -1:
-    """Return the size of a str inside a JSON string; raise for a lone surrogate unless `replace`."""
+    """Return the size of a str in a JSON string; a lone surrogate raises unless `replace`."""
     cdef Py_ssize_t size = PyUnicode_GET_LENGTH(text)
     cdef Py_ssize_t total
     cdef void* data = PyUnicode_DATA(text)

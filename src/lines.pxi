@@ -1,18 +1,18 @@
 # Lines out of chunks: CR, LF and CRLF each end one, wherever the chunks were cut.
 #
-# Search is memchr for LF and for CR, each remembered until it is passed, so no byte is looked at
-# twice for the same end; an unfinished line is appended to a buffer and never rescanned.
+# memchr finds the next LF and the next CR; each is remembered until it is passed, so no byte is
+# searched twice for the same end. An unfinished line is appended to a buffer and never rescanned.
 # Twin of gaistream/core/pure/lines.py.
 
 cdef struct Scanner:
     const char* at
     const char* end
-    const char* lf      # the next LF (or the end), where it is known: not before `at`
+    const char* lf      # the next LF, or the end; unknown if before `at`
     const char* cr      # the next CR, likewise
 
 
 cdef inline Scanner scan(Span chunk, bint* after_cr) noexcept nogil:
-    """Begin a chunk; `after_cr`: the one before ended in CR, to which an LF belongs."""
+    """Begin a chunk; with `after_cr`, the one before ended in CR, and an LF belongs to that."""
     cdef Scanner scanner
     scanner.at = chunk.data
     scanner.end = chunk.data + chunk.size
@@ -26,7 +26,7 @@ cdef inline Scanner scan(Span chunk, bint* after_cr) noexcept nogil:
 
 
 cdef inline bint next_line(Scanner* scanner, Span* line) noexcept nogil:
-    """Give the next line that ends in this chunk; where none does, the rest stays at `at`."""
+    """Find the next line that ends in this chunk; if there is none, the rest begins at `at`."""
     if scanner.at >= scanner.end:
         return False
     if scanner.lf < scanner.at:
@@ -54,7 +54,7 @@ cdef inline bint next_line(Scanner* scanner, Span* line) noexcept nogil:
 cdef class LineSplitter:
     """An incremental line splitter over bytes. Belongs to one task.
 
-    A line longer than `max_line_bytes` raises EventTooLarge, upon which the splitter is closed.
+    A line longer than `max_line_bytes` raises EventTooLarge and closes the splitter.
     """
 
     cdef Buffer pending
@@ -63,7 +63,7 @@ cdef class LineSplitter:
     cdef bint closed
 
     def __cinit__(self, *_, **__):
-        self.pending = Buffer.__new__(Buffer)  # there, even if a subclass forgets __init__
+        self.pending = Buffer.__new__(Buffer)  # exists even if a subclass forgets __init__
 
     def __init__(self, *, max_line_bytes=16777216):
         cdef Py_ssize_t limit = checked_int("max_line_bytes", max_line_bytes, 1, 2**62, "bytes")
@@ -76,7 +76,7 @@ cdef class LineSplitter:
 
     @cython.critical_section
     def feed(self, data):
-        """Take a chunk and give the lines that it completes, without their ends.
+        """Read a chunk and return the lines that it completes, without their ends.
 
         Raises EventTooLarge for a line beyond the limit (its `values` are the lines before it),
         ClosedError after that or close().
@@ -104,7 +104,7 @@ cdef class LineSplitter:
 
     @cython.critical_section
     def close(self):
-        """End the input and give the last line, if one was left without its end."""
+        """End the input and return the last line in a list, if it had no end."""
         self.closed = True
         last = take(self.pending)
         return [last] if last else []

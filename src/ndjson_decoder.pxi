@@ -1,16 +1,16 @@
 # Newline-delimited JSON in: bytes to values, one a line, whatever the chunking.
 #
-# Search is memchr for LF; a line is copied once, into bytes of its own, which `loads` is called
-# with, or, for our own JSON library, into one bytearray that serves for all usual lines. An
-# unfinished line is appended to a buffer and never rescanned. All of our state is right before
-# foreign code (`loads`, `on_error`) runs, and nobody else comes to it then: `busy` refuses them.
+# memchr finds LF. A line is copied once: into bytes for the caller's `loads`, or for the installed
+# JSON library into one bytearray that all lines of usual size share. An unfinished line is appended
+# to a buffer and never rescanned. The state is consistent whenever foreign code (`loads`,
+# `on_error`) runs, and while it runs `busy` refuses every other use.
 # Twin of gaistream/core/pure/ndjson_decoder.py.
 
 from cpython.bytearray cimport PyByteArray_Resize
 
 
 cdef enum:
-    SCRATCH = 65536  # a longer line has bytes of its own
+    SCRATCH = 65536  # a longer line gets its own bytes
 
 
 cdef inline bint is_blank(Span line) noexcept nogil:
@@ -24,25 +24,25 @@ cdef inline bint is_blank(Span line) noexcept nogil:
 cdef class NDJSONDecoder:
     """An incremental decoder of newline-delimited JSON. Belongs to one task.
 
-    A line longer than `max_line_bytes` raises EventTooLarge, upon which the decoder is closed.
-    `loads` reads the bytes of a line; None gives lines as bytes. A line that is no value raises
-    NDJSONError, after which `feed(b"")` goes on, is skipped, or is told to the callable
+    A line longer than `max_line_bytes` raises EventTooLarge and closes the decoder. `loads` reads
+    the bytes of a line; None returns lines as bytes. A line that is no JSON value raises
+    NDJSONError (`feed(b"")` continues after it), is skipped, or is passed to the callable
     `on_error`. With `strict`, a blank line and a byte order mark are errors too.
     """
 
     cdef Buffer pending
     cdef Py_ssize_t limit
     cdef Py_ssize_t line_number  # lines begun and ended so far
-    cdef Py_ssize_t at           # what is behind it of the first chunk is not read yet
+    cdef Py_ssize_t at           # offset in the first chunk of the bytes not read yet
     cdef list chunks
-    cdef list values             # decoded, but not given yet
+    cdef list values             # decoded, but not returned yet
     cdef object loads, on_error
-    cdef object line             # what is being decoded, where that may fail
-    cdef bytearray scratch       # the line, for a `loads` that does not keep it
+    cdef object line             # being decoded, or None
+    cdef bytearray scratch       # the line, for a `loads` that keeps no reference to it
     cdef bint own_loads, strict, closed, busy
 
     def __cinit__(self, *_, **__):
-        self.pending = Buffer.__new__(Buffer)  # there, even if a subclass forgets __init__
+        self.pending = Buffer.__new__(Buffer)  # exists even if a subclass forgets __init__
         self.chunks = []
         self.values = []
         self.closed = True
@@ -57,7 +57,7 @@ cdef class NDJSONDecoder:
             raise FrameError(f"on_error must be 'raise', 'skip' or callable, not {on_error!r}")
         cdef bint is_strict = bool(strict)
         with cython.critical_section(self):
-            self.enter()  # again: what was called may have run code
+            self.enter()  # again: the checks may have run code
             self.limit = limit
             self.pending.most = limit
             self.own_loads = loads is Ellipsis
@@ -75,9 +75,9 @@ cdef class NDJSONDecoder:
 
     @cython.critical_section
     def feed(self, data):
-        """Take a chunk and give the values of the lines that it completes.
+        """Read a chunk and return the values of the lines that it completes.
 
-        Raises NDJSONError for a line that is no value; `feed(b"")` goes on behind it. Raises
+        Raises NDJSONError for a line that is no JSON value; `feed(b"")` continues after it. Raises
         EventTooLarge for a line beyond the limit, ClosedError after that, after close(), or from
         within.
         """
@@ -93,9 +93,9 @@ cdef class NDJSONDecoder:
 
     @cython.critical_section
     def close(self):
-        """End the input and give the value of a last line that had no end.
+        """End the input and return the value of a last line that had no end, in a list.
 
-        Raises as `feed`; what is left behind a bad line is given by another close().
+        Raises as `feed`; call it again for the lines after a bad one.
         """
         self.enter()
         self.closed = True
@@ -107,7 +107,7 @@ cdef class NDJSONDecoder:
         return 0
 
     cdef list work(self, bint last):
-        cdef list given
+        cdef list values
         self.busy = True
         try:
             while True:
@@ -123,12 +123,12 @@ cdef class NDJSONDecoder:
         finally:
             self.line = None
             self.busy = False
-        given = self.values
+        values = self.values
         self.values = []
-        return given
+        return values
 
     cdef int read_all(self, bint last) except -1:
-        """Read what there is; where decoding a line raises, call it again for what is behind."""
+        """Read all chunks; if decoding a line raises, call it again for the lines after it."""
         cdef bytes line
         while self.chunks:
             self.read(self.chunks[0])
@@ -172,7 +172,7 @@ cdef class NDJSONDecoder:
         return 0
 
     cdef int check_long(self, Span piece) except -1:
-        """Refuse what makes the pending line too long; a CR at its end is not of it."""
+        """Refuse a piece that makes the pending line too long; a CR at its end does not count."""
         cdef Py_ssize_t size = self.pending.length + piece.size
         cdef char last = (
             piece.data[piece.size - 1] if piece.size else self.pending.data[size - 1]
@@ -184,12 +184,12 @@ cdef class NDJSONDecoder:
             self.chunks.clear()
             values = self.values
             self.values = []
-            what = f"line {self.line_number + 1}"
-            raise EventTooLarge(what, "max_line_bytes", self.limit, size, values)
+            name = f"line {self.line_number + 1}"
+            raise EventTooLarge(name, "max_line_bytes", self.limit, size, values)
         return 0
 
     cdef inline int take_line(self, Span line, bytes whole) except -1:
-        """Take a line without its LF; `whole` is it in bytes of its own, where there are such."""
+        """Read a line without its LF; `whole` is a bytes object of it, or None."""
         self.line_number += 1
         if line.size and line.data[line.size - 1] == 0x0D:
             line.size -= 1

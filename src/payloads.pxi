@@ -171,7 +171,7 @@ cdef inline bint may_precede(uint32_t code) noexcept nogil:
 
 
 cdef bint long_integer_in(const wide* text, Py_ssize_t size) noexcept nogil:
-    """True if there are 20 digits, or a minus and 19, and no fraction; reads every 19th character."""
+    """True for 20 digits, or a minus and 19, without a fraction; reads every 19th character."""
     cdef Py_ssize_t first, last
     cdef Py_ssize_t at = LONG_DIGITS - 1
     cdef bint negative

@@ -1,6 +1,6 @@
-# An estimate of the memory that an item of a source holds, for what is read ahead.
+# An estimate of the memory that an item of a source takes, to bound reading ahead.
 #
-# No code of the item's own class is run. Twin of gaistream/core/pure/sizes.py.
+# No code of the item's class is run. Twin of gaistream/core/pure/sizes.py.
 
 from cpython.object cimport Py_TPFLAGS_HEAPTYPE, PyTypeObject
 
@@ -20,7 +20,7 @@ cdef inline Py_ssize_t text_size(object text) noexcept:
 
 
 cdef int count(object value, Py_ssize_t* size, list containers) except -1:
-    """Count a value by itself; one that may hold others is put with the containers."""
+    """Count a value; one that may hold others is appended to the containers."""
     size[0] += OBJECT_SIZE
     if isinstance(value, str):
         size[0] += text_size(value)
@@ -50,7 +50,7 @@ cdef int count_dict(object value, Py_ssize_t* size, Py_ssize_t most, list contai
 
 
 cdef int count_parts(object value, Py_ssize_t* size, Py_ssize_t most, list containers) except -1:
-    """Count what a container or an object holds."""
+    """Count the values that a container or an object holds."""
     cdef object state
     if isinstance(value, dict):
         count_dict(value, size, most, containers)
@@ -69,7 +69,7 @@ cdef int count_parts(object value, Py_ssize_t* size, Py_ssize_t most, list conta
 
 
 cdef object parts_of(object value):
-    """Return the values that a sequence, a set or an event holds, whatever its class does."""
+    """Return the values in a sequence, a set or an event; None for another type."""
     cdef ServerSentEvent event
     if isinstance(value, list):
         return value if type(value) is list else list.__iter__(value)
@@ -99,7 +99,7 @@ cdef object state_or_none(object value):
 
 
 def estimate_size(value, Py_ssize_t most):
-    """Return roughly how many bytes of memory a value holds, at most `most`."""
+    """Return roughly how many bytes of memory a value takes, at most `most`."""
     cdef Py_ssize_t size = 0, index = 0
     cdef list containers = None
     if type(value) is TextDelta:

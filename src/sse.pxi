@@ -1,11 +1,9 @@
 # Server-Sent Events out: one frame in the byte profile that every client accepts.
 #
-# Plan: check every field in the wire's order and point a span at its bytes; measure; get exactly
-# that much room (new bytes, the caller's buffer, or the stream's); write once. Lines of data are
-# found by memchr, and their ends remembered from the measuring for the writing.
-# Twin of gaistream/core/pure/sse.py.
-
-import copyreg
+# How: check every field in the order of the wire and point a span at its bytes; measure; get
+# exactly that much room (new bytes, the caller's buffer, or the stream's); write once. Lines of
+# data are found by memchr, and their ends remembered from measuring for writing.
+# Twin of gaistream/core/pure/sse.py, with sse_fast.pxi.
 
 from libc.limits cimport LLONG_MAX
 
@@ -18,7 +16,7 @@ cdef enum:
 
 cdef struct Lines:
     Py_ssize_t count            # line ends found
-    Py_ssize_t end_bytes        # what they take in the input (CRLF takes two)
+    Py_ssize_t end_bytes        # their size in the input; CRLF has two
     bint has_cr
     Py_ssize_t ends[REMEMBERED_ENDS]  # of the first LFs, where there is no CR
 
@@ -83,7 +81,7 @@ cdef char* write_lines(char* out, const char* data, Py_ssize_t size, Lines* line
 
 
 cdef inline int write_number(char* out, long long number) noexcept nogil:
-    """Write a number in decimal and give how many characters it took."""
+    """Write a number in decimal and return its size."""
     cdef char digits[24]
     cdef int count = 0
     cdef int length = 0
@@ -105,6 +103,35 @@ cdef inline int write_number(char* out, long long number) noexcept nogil:
     return length
 
 
+cdef inline bint holds_break(const char* text, Py_ssize_t size, bint name) noexcept nogil:
+    """True if ASCII text holds CR or LF, or in a name NUL."""
+    cdef uint64_t word, line_feed, carriage_return, found
+    cdef Py_ssize_t index = 0
+    cdef unsigned char code
+    if size >= 128:  # calls of memchr cost less here
+        return (
+            memchr(text, 0x0A, size) != NULL or memchr(text, 0x0D, size) != NULL
+            or (name and memchr(text, 0, size) != NULL)
+        )
+    while index + 8 <= size:
+        memcpy(&word, text + index, 8)
+        line_feed = word ^ 0x0A0A0A0A0A0A0A0AULL
+        carriage_return = word ^ 0x0D0D0D0D0D0D0D0DULL
+        # "has a zero byte"; exact, since no byte is above 0x7F
+        found = (line_feed - 0x0101010101010101ULL) | (carriage_return - 0x0101010101010101ULL)
+        if name:
+            found |= word - 0x0101010101010101ULL
+        if found & 0x8080808080808080ULL:
+            return True
+        index += 8
+    while index < size:
+        code = <unsigned char> text[index]
+        if code == 0x0A or code == 0x0D or (name and code == 0):
+            return True
+        index += 1
+    return False
+
+
 cdef object refuse_name(str field, object value):
     for index, character in enumerate(value):
         if character in FORBIDDEN:
@@ -115,7 +142,10 @@ cdef object refuse_name(str field, object value):
 
 
 cdef object hold_name(str field, object value, bint replace, Span* span):
-    """Point `span` at the text of an event or id, which a line end or NUL would break out of."""
+    """Point `span` at the text of an event or id, without line ends and NUL.
+
+    It is valid while the returned object lives.
+    """
     cdef object held
     if not isinstance(value, str):
         expected = "str or int" if field == "id" else "str"
@@ -126,7 +156,7 @@ cdef object hold_name(str field, object value, bint replace, Span* span):
         if holds_break(span.data, span.size, True):
             refuse_name(field, value)
         return value
-    value = PyUnicode_FromObject(value)  # a subclass may say something else
+    value = PyUnicode_FromObject(value)  # a subclass may return other text
     refuse_name(field, value)
     held = utf8(value, replace)
     span[0] = span_of(held)
@@ -150,7 +180,9 @@ cdef struct Frame:
     Py_ssize_t size
 
 
-cdef inline char* write_field(char* out, const char* name, int name_size, Span value) noexcept nogil:
+cdef inline char* write_field(
+    char* out, const char* name, int name_size, Span value
+) noexcept nogil:
     memcpy(out, name, name_size)
     memcpy(out + name_size, value.data, value.size)
     out[name_size + value.size] = 0x0A
@@ -158,7 +190,7 @@ cdef inline char* write_field(char* out, const char* name, int name_size, Span v
 
 
 cdef Py_ssize_t measure_frame(Frame* frame) except -1:
-    """Give the bytes that the frame takes; FrameError where it has none."""
+    """Return the size of the frame; FrameError if it has no field."""
     cdef Py_ssize_t size = frame.comment.size
     if frame.has_id:
         size += 5 + frame.id.size
@@ -202,14 +234,14 @@ cdef void write_frame(char* out, Frame* frame) noexcept nogil:
 
 
 cdef object frame_into(Frame* frame, object buffer, object offset, object held):
-    """Write a measured frame into the caller's buffer and give the offset behind it."""
+    """Write a measured frame into the caller's buffer and return the offset after it."""
     cdef Py_buffer view
     cdef char* out
     cdef bytes copy
     writable(buffer, &view)
     try:
         if type(held) is memoryview:
-            frame.size = measure_frame(frame)  # getting the buffer may have run code that wrote
+            frame.size = measure_frame(frame)  # getting the buffer may run code that writes
         out = place(&view, offset, frame.size)
         if (
             type(held) is memoryview
@@ -217,56 +249,67 @@ cdef object frame_into(Frame* frame, object buffer, object offset, object held):
             and out < frame.data.data + frame.data.size
         ):
             copy = bytes_of(frame.data)
-            frame.data = span_of(copy)  # the data stands where the frame goes
+            frame.data = span_of(copy)  # the frame overwrites its own data
         write_frame(out, frame)
     finally:
         PyBuffer_Release(&view)
     return offset + frame.size
 
 
+cdef struct Fields:
+    # arguments of a call, borrowed from its caller; `json` is Ellipsis if not given
+    PyObject* data
+    PyObject* event
+    PyObject* id
+    PyObject* retry
+    PyObject* comment
+    PyObject* json
+    bint replace
+
+
+cdef inline Fields no_fields(bint replace) noexcept:
+    cdef Fields fields
+    fields.data = fields.event = fields.id = fields.retry = fields.comment = <PyObject*> None
+    fields.json = <PyObject*> Ellipsis
+    fields.replace = replace
+    return fields
+
+
 cdef enum Target:
     TO_BYTES, TO_BUFFER, TO_STREAM
 
 
-cdef object emit(
-    object data, object event, object id, object retry, object comment, object json,
-    bint replace, Target target, object buffer, object offset,
-):
-    """Write one frame to where `target` says; `held…` keep its fields in place meanwhile."""
+cdef object emit(Fields* fields, Target target, object buffer, object offset):
+    """Write one frame; the `held` objects keep the bytes of its fields in place meanwhile."""
     cdef Frame frame
     cdef object held_comment, held_id, held_event, held_data = None
     cdef bytes result
     frame.comment.size = 0
-    if comment is not None:
-        held_comment = comment_block(comment, replace)
+    if fields.comment != <PyObject*> None:
+        held_comment = comment_block(<object> fields.comment, fields.replace)
         frame.comment = span_of(held_comment)
-    frame.has_id = id is not None
+    frame.has_id = fields.id != <PyObject*> None
     if frame.has_id:
-        if isinstance(id, int) and not isinstance(id, bool):
-            frame.id.size = write_number(
-                frame.id_digits, checked_int("id", id, -LLONG_MAX, LLONG_MAX, "")
-            )
-            frame.id.data = frame.id_digits
-        else:
-            held_id = hold_name("id", id, replace, &frame.id)
-    frame.has_event = event is not None
+        held_id = hold_id(<object> fields.id, fields.replace, &frame)
+    frame.has_event = fields.event != <PyObject*> None
     if frame.has_event:
-        held_event = hold_name("event", event, replace, &frame.event)
-    frame.has_retry = retry is not None
+        held_event = hold_name("event", <object> fields.event, fields.replace, &frame.event)
+    frame.has_retry = fields.retry != <PyObject*> None
     frame.retry_size = 0
     if frame.has_retry:
         frame.retry_size = write_number(
-            frame.retry_digits, checked_int("retry", retry, 0, LLONG_MAX, "milliseconds")
+            frame.retry_digits,
+            checked_int("retry", <object> fields.retry, 0, LLONG_MAX, "milliseconds"),
         )
-    frame.is_json = json is not Ellipsis
-    frame.has_data = frame.is_json or data is not None
+    frame.is_json = fields.json != <PyObject*> Ellipsis
+    frame.has_data = frame.is_json or fields.data != <PyObject*> None
     if frame.is_json:
-        if data is not None:
+        if fields.data != <PyObject*> None:
             raise FrameError("data and json exclude each other")
-        held_data = write_json(json, True, replace)
+        held_data = write_json(<object> fields.json, True, fields.replace)
         frame.data = span_of(held_data)
     elif frame.has_data:
-        held_data = hold_text("data", data, replace, &frame.data)
+        held_data = hold_text("data", <object> fields.data, fields.replace, &frame.data)
     frame.size = measure_frame(&frame)
     if target == TO_BYTES:
         result = new_bytes(frame.size)
@@ -279,323 +322,11 @@ cdef object emit(
     return frame_into(&frame, buffer, offset, held_data)
 
 
-cdef inline bint holds_break(const char* text, Py_ssize_t size, bint name) noexcept nogil:
-    """Tell whether ASCII text holds CR or LF, or NUL in a name."""
-    cdef uint64_t word, line_feed, carriage_return, found
-    cdef Py_ssize_t index = 0
-    cdef unsigned char code
-    if size >= 128:  # where calls cost less than they save
-        return (
-            memchr(text, 0x0A, size) != NULL or memchr(text, 0x0D, size) != NULL
-            or (name and memchr(text, 0, size) != NULL)
+cdef inline object hold_id(object id, bint replace, Frame* frame):
+    if isinstance(id, int) and not isinstance(id, bool):
+        frame.id.size = write_number(
+            frame.id_digits, checked_int("id", id, -LLONG_MAX, LLONG_MAX, "")
         )
-    while index + 8 <= size:
-        memcpy(&word, text + index, 8)
-        line_feed = word ^ 0x0A0A0A0A0A0A0A0AULL
-        carriage_return = word ^ 0x0D0D0D0D0D0D0D0DULL
-        # "has a zero byte"; exact, for no byte is above 0x7F
-        found = (line_feed - 0x0101010101010101ULL) | (carriage_return - 0x0101010101010101ULL)
-        if name:
-            found |= word - 0x0101010101010101ULL
-        if found & 0x8080808080808080ULL:
-            return True
-        index += 8
-    while index < size:
-        code = <unsigned char> text[index]
-        if code == 0x0A or code == 0x0D or (name and code == 0):
-            return True
-        index += 1
-    return False
-
-
-cdef inline bint plain(object text, bint name) noexcept:
-    """Tell whether this is an ASCII str of one line."""
-    return (
-        PyUnicode_CheckExact(text)
-        and PyUnicode_IS_COMPACT_ASCII(text)
-        and not holds_break(<const char*> PyUnicode_DATA(text), PyUnicode_GET_LENGTH(text), name)
-    )
-
-
-cdef enum:
-    SEARCHED_BLOCK = 8192
-    LONG = 65536
-
-
-cdef inline bint is_long(object text) noexcept:
-    """Tell whether this is an ASCII str that is not searched before it is copied."""
-    return (
-        PyUnicode_CheckExact(text) and PyUnicode_GET_LENGTH(text) >= LONG
-        and PyUnicode_IS_COMPACT_ASCII(text)
-    )
-
-
-cdef inline char* write_name(char* out, object event, Py_ssize_t name_size) noexcept:
-    """Write the line of a plain event, of `name_size` bytes; nothing where that is 0."""
-    if not name_size:
-        return out
-    memcpy(out, b"event: ", 7)
-    memcpy(out + 7, PyUnicode_DATA(event), name_size - 8)
-    out[name_size - 1] = 0x0A
-    return out + name_size
-
-
-cdef inline bytes plain_frame(object data, object event):
-    """Give the frame of two plain strings: the usual small frame, without the general way."""
-    cdef Py_ssize_t size = PyUnicode_GET_LENGTH(data)
-    cdef Py_ssize_t name_size = 0 if event is None else PyUnicode_GET_LENGTH(event) + 8
-    cdef bytes result = new_bytes(name_size + size + 8)
-    cdef char* out = write_name(PyBytes_AS_STRING(result), event, name_size)
-    write_line(out, <const char*> PyUnicode_DATA(data), size)
-    out[size + 7] = 0x0A
-    return result
-
-
-cdef bytes long_frame(object data, object event):
-    """Give the frame of a long ASCII str and a plain event; None where it has several lines.
-
-    Read once: each block is searched, and copied while the caches hold it.
-    """
-    cdef Py_ssize_t size = PyUnicode_GET_LENGTH(data)
-    cdef Py_ssize_t name_size = 0 if event is None else PyUnicode_GET_LENGTH(event) + 8
-    cdef const char* text = <const char*> PyUnicode_DATA(data)
-    cdef Py_ssize_t at = 0
-    cdef Py_ssize_t length
-    cdef bytes result
-    cdef char* out
-    if holds_break(text, SEARCHED_BLOCK, False):
-        return None  # lines are short as a rule: then nothing was got in vain
-    result = new_bytes(name_size + size + 8)
-    out = write_name(PyBytes_AS_STRING(result), event, name_size)
-    memcpy(out, b"data: ", 6)
-    out += 6
-    while at < size:
-        length = min(size - at, SEARCHED_BLOCK)
-        if holds_break(text + at, length, False):
-            return None
-        memcpy(out + at, text + at, length)
-        at += length
-    out[size] = 0x0A
-    out[size + 1] = 0x0A
-    return result
-
-
-cdef inline bytes json_frame(object payload, object event):
-    """Give the frame of a payload and a plain name or None, without the general way."""
-    cdef bytes line = write_json(payload, True, False)
-    cdef Py_ssize_t size = PyBytes_GET_SIZE(line)
-    cdef Py_ssize_t name_size = 0 if event is None else PyUnicode_GET_LENGTH(event) + 8
-    cdef bytes result = new_bytes(name_size + size + 7)
-    cdef char* out = write_name(PyBytes_AS_STRING(result), event, name_size)
-    memcpy(out, b"data: ", 6)
-    memcpy(out + 6, PyBytes_AS_STRING(line), size)
-    out[size + 6] = 0x0A
-    return result
-
-
-def encode_sse(
-    data=None, event=None, *, id=None, retry=None, comment=None, json=..., errors="strict"
-):
-    """Encode one Server-Sent Event; gaistream.core.pure.encode_sse tells the whole.
-
-    Raises FrameError (a ValueError) for a field that cannot be written, UnicodeEncodeError or
-    UnicodeDecodeError for what is not text, EncodeError for a payload that JSON cannot say.
-    """
-    if (
-        errors is STRICT and id is None and retry is None and comment is None
-        and (event is None or plain(event, True))
-    ):
-        if json is not Ellipsis:
-            if data is None:
-                return json_frame(json, event)
-        elif is_long(data):
-            frame = long_frame(data, event)
-            if frame is not None:
-                return frame
-        elif plain(data, False):
-            return plain_frame(data, event)
-    return emit(data, event, id, retry, comment, json, check_errors(errors), TO_BYTES, None, None)
-
-
-def encode_sse_into(
-    buffer, offset, data=None, event=None, *,
-    id=None, retry=None, comment=None, json=..., errors="strict",
-):
-    """Encode one Server-Sent Event into a writable buffer and give the offset behind it.
-
-    Raises BufferTooSmall, with the size `needed`, where it does not fit; nothing is written then.
-    """
-    return emit(
-        data, event, id, retry, comment, json, check_errors(errors), TO_BUFFER, buffer, offset
-    )
-
-
-def encode_comment(text=""):
-    """Encode a comment block, which clients ignore: a heartbeat, or the first bytes of a stream."""
-    return emit(None, None, None, None, text, ..., False, TO_BYTES, None, None)
-
-
-@cython.trashcan(True)
-cdef class ServerSentEvent:
-    """One Server-Sent Event, to be written or as it was read. `bytes(event)` encodes it.
-
-    An event that was read has the name "message" where none was given, and the id that was in
-    force; `bytes()` writes neither. Its data is decoded when `data` is asked for.
-    """
-
-    cdef public object event, retry, comment
-    cdef object set_data  # what was set, or what `raw` was decoded to
-    cdef bytes raw        # the data as it came, or None
-    cdef object own_or_inherited_id
-    cdef bint own_id
-    cdef readonly bint _is_json  # what `data` says was given as `json`
-
-    def __init__(
-        self, data=None, event=None, *, id=None, retry=None, comment=None, json=...
-    ):
-        cdef bytes raw = None
-        checked = "" if isinstance(data, (str, bytes)) else data  # which can always be written
-        if (
-            checked is not None or event is not None or id is not None
-            or retry is not None or comment is not None
-        ):
-            emit(checked, event, id, retry, comment, ..., True, TO_BYTES, None, None)
-        if json is not Ellipsis:
-            if data is not None:
-                raise FrameError("data and json exclude each other")
-            raw = write_json(json, False, True)
-        self.data = data
-        with cython.critical_section(self):
-            self.raw = raw
-            self._is_json = raw is not None
-        self.event = event
-        self.id = id
-        self.retry = retry
-        self.comment = comment
-
-    @property
-    @cython.critical_section
-    def data(self):
-        """The text, or what was given for it, or None."""
-        if self.set_data is None and self.raw is not None:
-            self.set_data = PyUnicode_DecodeUTF8(
-                PyBytes_AS_STRING(self.raw), PyBytes_GET_SIZE(self.raw), b"replace"
-            )
-        return self.set_data
-
-    @data.setter
-    @cython.critical_section
-    def data(self, data):
-        self.set_data = data
-        self.raw = None
-        self._is_json = False
-
-    @property
-    def data_bytes(self):
-        """The data as it came over the wire, no str made of it; else the UTF-8 of `data`."""
-        cdef bytes raw
-        with cython.critical_section(self):
-            raw = self.raw
-            data = self.set_data
-        if raw is not None or data is None:
-            return raw
-        if isinstance(data, str):
-            return utf8(data, False)
-        held = readable("data", data)
-        return bytes_of(span_of(held))
-
-    @property
-    @cython.critical_section
-    def id(self):
-        """The id; one that is set here is written, one that was inherited is not."""
-        return self.own_or_inherited_id
-
-    @id.setter
-    @cython.critical_section
-    def id(self, id):
-        self.own_or_inherited_id = id
-        self.own_id = True
-
-    def json(self):
-        """Read `data` as JSON, half a surrogate pair as U+FFFD; ValueError if it is none."""
-        cdef bytes raw
-        with cython.critical_section(self):
-            raw = self.raw
-        if raw is not None:
-            try:
-                return json_value(raw, True)
-            except ValueError:
-                pass  # not UTF-8, perhaps: let the text tell
-        data = self.data
-        if data is None:
-            raise ValueError("the event has no data")
-        return json_value(data, True)
-
-    def __bytes__(self):
-        data, name, id, retry, comment = written_fields(self)
-        return emit(data, name, id, retry, comment, ..., False, TO_BYTES, None, None)
-
-    def __reduce__(self):
-        with cython.critical_section(self):
-            held = (
-                self.set_data, self.raw, self.event, self.own_or_inherited_id, self.retry,
-                self.comment, self.own_id, self._is_json,
-            )
-        more = object.__getstate__(self)  # of a subclass
-        if isinstance(more, tuple):
-            more = {**(more[0] or {}), **more[1]}
-        return copyreg.__newobj__, (type(self),), (held, more)
-
-    def __setstate__(self, state):
-        held, more = state
-        with cython.critical_section(self):
-            self.set_data, self.raw, self.event, self.own_or_inherited_id, self.retry = held[:5]
-            self.comment, self.own_id, self._is_json = held[5:]
-        for name, value in (more or {}).items():
-            setattr(self, name, value)
-
-    def __eq__(self, other):
-        if type(other) is not ServerSentEvent:
-            return NotImplemented
-        return fields_of(self) == fields_of(other)
-
-    __hash__ = None
-
-    def __repr__(self):
-        names = ("data", "event", "id", "retry", "comment")
-        said = [
-            f"{name}={value!r}"
-            for name, value in zip(names, fields_of(self)) if value is not None
-        ]
-        return f"ServerSentEvent({', '.join(said)})"
-
-
-name_type(ServerSentEvent, b"gaistream.ServerSentEvent")
-
-
-cdef tuple fields_of(ServerSentEvent event):
-    data = event.data
-    with cython.critical_section(event):
-        return (data, event.event, event.own_or_inherited_id, event.retry, event.comment)
-
-
-cdef tuple written_fields(ServerSentEvent event):
-    """Give what is written of an event: neither the usual name nor an inherited id."""
-    data = event.data
-    with cython.critical_section(event):
-        if event._is_json:
-            data = event.raw
-        name, retry, comment = event.event, event.retry, event.comment
-        id = event.own_or_inherited_id if event.own_id else None
-    return data, None if name == "message" else name, id, retry, comment
-
-
-cdef inline ServerSentEvent read_event(bytes data, object event, object id, object retry, bint own_id):
-    """Make the event that a decoder has read."""
-    cdef ServerSentEvent made = ServerSentEvent.__new__(ServerSentEvent)
-    made.raw = data
-    made.event = event
-    made.own_or_inherited_id = id
-    made.retry = retry
-    made.own_id = own_id
-    return made
+        frame.id.data = frame.id_digits
+        return None
+    return hold_name("id", id, replace, &frame.id)

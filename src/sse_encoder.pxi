@@ -44,7 +44,7 @@ cdef class BaseSSEEncoder(BaseEncoder):
 
     def write_sse_event(self, ServerSentEvent event not None):
         """Write a ServerSentEvent."""
-        data, name, id, retry, comment = written_fields(event)
+        data, name, id, retry, comment = event.written()
         with cython.critical_section(self):
             self.write_fields(data, name, id, retry, comment, ...)
 
@@ -76,10 +76,12 @@ cdef class BaseSSEEncoder(BaseEncoder):
     @cython.critical_section
     def write_prelude(self, retry=None):
         """Write the first bytes of a stream, and a reconnection time in milliseconds if given."""
+        cdef Fields fields = no_fields(False)
         self.check_open()
         hint = b""
         if retry is not None:
-            hint = emit(None, None, None, retry, None, ..., False, TO_BYTES, None, None)
+            fields.retry = <PyObject*> retry
+            hint = emit(&fields, TO_BYTES, None, None)
         quiet = self.id_written or self.hint_open
         append(self.buffer, (b":\n" if quiet else b":\n\n") + hint)
         self.hint_open = retry is not None
@@ -89,21 +91,25 @@ cdef class BaseSSEEncoder(BaseEncoder):
         self, object data, object event, object id, object retry, object comment, object json
     ) except -1:
         cdef bint content = data is not None or event is not None or json is not Ellipsis
+        cdef bint numbered
+        cdef Fields fields
         self.check_open()
         if json is not Ellipsis and self.dumps is not None and data is None:
             data = self.dumps(json)
             json = ...
-        if id is None and self.next_id and content:
-            emit(
-                data, event, self.next_id, retry, comment, json, self.replace,
-                TO_STREAM, self.buffer, None,
-            )
+        numbered = id is None and self.next_id and content
+        if numbered:
+            id = self.next_id
+        fields = Fields(
+            data=<PyObject*> data, event=<PyObject*> event, id=<PyObject*> id,
+            retry=<PyObject*> retry, comment=<PyObject*> comment, json=<PyObject*> json,
+            replace=self.replace,
+        )
+        emit(&fields, TO_STREAM, self.buffer, None)
+        if numbered:
             self.next_id += 1
+        if id is not None:
             self.id_written = True
-        else:
-            emit(data, event, id, retry, comment, json, self.replace, TO_STREAM, self.buffer, None)
-            if id is not None:
-                self.id_written = True
         if content or id is not None:
             self.hint_open = False
             self.failed = False

@@ -1,11 +1,11 @@
 # Frames that differ in one string only: a constant prefix, the escaped text, a constant suffix.
 #
-# This is the hot path of a token stream: one measuring, one copy, no object but the result.
+# This is the hot path of a token stream: measure once, copy once, allocate only the result.
 # Twin of gaistream/core/pure/template.py.
 
 cdef enum:
     BLOCK = 16
-    # Below this, room for the worst case (six bytes a character) is taken without measuring.
+    # Up to this length, room for the worst case (six bytes a character) is got without measuring.
     UNMEASURED = 256
 
 
@@ -13,7 +13,7 @@ STRING = re.compile(rb'"((?:[^"\\]|\\.)*)"')
 
 
 cdef list places_of(bytes mark, bytes json, Py_ssize_t start):
-    """Find where escaped text stands in the strings of JSON: not in numbers, words or escapes."""
+    """Return the spans of escaped text in the strings of JSON, from `start` on."""
     if not mark:
         return []
     unit = re.compile(b"(" + re.escape(mark) + rb")|\\u.{4}|\\.|[^\\]", re.DOTALL)
@@ -30,7 +30,7 @@ cdef inline Py_ssize_t whole_blocks(Py_ssize_t size) noexcept nogil:
 
 
 cdef inline char* copy_blocks(char* out, const char* blocks, Py_ssize_t size) noexcept nogil:
-    """Copy by whole blocks, which needs no call; writes up to a block too much behind."""
+    """Copy whole blocks, which needs no call; up to a block more than `size` is written."""
     cdef Py_ssize_t index = 0
     while index < size:
         memcpy(out + index, blocks + index, BLOCK)
@@ -45,8 +45,8 @@ cdef class FrameTemplate:
     cdef readonly bytes suffix
     cdef Py_ssize_t prefix_size
     cdef Py_ssize_t suffix_size
-    cdef char* blocks               # both again, each filled up to whole blocks
-    cdef Py_ssize_t suffix_at       # where the second begins
+    cdef char* blocks               # copies of both, each padded to whole blocks
+    cdef Py_ssize_t suffix_at       # the offset of the suffix in `blocks`
 
     def __cinit__(self, prefix, suffix):
         for field, value in (("prefix", prefix), ("suffix", suffix)):
@@ -80,15 +80,19 @@ cdef class FrameTemplate:
 
     @classmethod
     def of(cls, payload, slot, *, event=None, format="sse"):
-        """Make a template from a payload in which the string `slot` stands exactly once.
+        """Return a template made from a payload that holds the string `slot` exactly once.
 
-        Raises FrameError where it does not, or for a bad field, EncodeError for a bad payload.
+        Raises FrameError if it does not, or for a bad field, EncodeError for a bad payload.
         """
+        cdef Fields fields
         if not isinstance(slot, str):
             raise FrameTypeError(f"slot must be str, not {type(slot).__name__}")
         if format == "sse":
-            frame = emit(None, event, None, None, None, payload, False, TO_BYTES, None, None)
-            start = frame.rfind(b"\n", 0, -2) + 1  # of the data line, behind the event's
+            fields = no_fields(False)
+            fields.event = <PyObject*> event
+            fields.json = <PyObject*> payload
+            frame = emit(&fields, TO_BYTES, None, None)
+            start = frame.rfind(b"\n", 0, -2) + 1  # of the data line, after the event's
         elif format == "ndjson":
             if event is not None:
                 raise FrameError("event must be None: an NDJSON line has no event field")
@@ -102,76 +106,76 @@ cdef class FrameTemplate:
         return cls(frame[:found[0][0]], frame[found[0][1]:])
 
     def render(self, text, errors="strict"):
-        """Give the frame with this text; UnicodeEncodeError for a lone surrogate if strict."""
+        """Return the frame with this text; a lone surrogate raises UnicodeEncodeError if strict."""
         cdef bint replace = check_errors(errors)
         check_text(text)
-        cdef bytes out = new_bytes(template_size(self, text, replace))
-        write_template(PyBytes_AS_STRING(out), self, text)
+        cdef bytes out = new_bytes(self.size_with(text, replace))
+        self.write_to(PyBytes_AS_STRING(out), text)
         return out
 
     def render_many(self, texts, errors="strict"):
-        """Give the frames of many texts, one behind the other."""
+        """Return the frames of many texts, one after the other."""
         cdef bint replace = check_errors(errors)
         cdef Buffer buffer = Buffer.__new__(Buffer)
         for text in texts:
             check_text(text)
-            append_template(buffer, self, text, replace, 0)
+            self.append_to(buffer, text, replace, 0)
         return take(buffer)
 
     def render_into(self, buffer, offset, text, errors="strict"):
-        """Write the frame into a writable buffer and give the offset behind it.
+        """Write the frame into a writable buffer and return the offset after it.
 
-        Raises BufferTooSmall where it does not fit; nothing is written then.
+        Raises BufferTooSmall if it does not fit; nothing is written then.
         """
         cdef bint replace = check_errors(errors)
         cdef Py_buffer view
         cdef Py_ssize_t size
         check_text(text)
-        size = template_size(self, text, replace)
+        size = self.size_with(text, replace)
         writable(buffer, &view)
         try:
-            write_template(place(&view, offset, size), self, text)
+            self.write_to(place(&view, offset, size), text)
         finally:
             PyBuffer_Release(&view)
         return offset + size
 
+    @cython.final
+    cdef inline Py_ssize_t size_with(self, object text, bint replace) except -1:
+        return self.prefix_size + escaped_size(text, replace) + self.suffix_size
+
+    @cython.final
+    cdef inline char* write_to(self, char* out, object text) noexcept:
+        """Write a frame of the size that size_with has returned, and return its end."""
+        memcpy(out, self.blocks, self.prefix_size)
+        out = write_escaped(out + self.prefix_size, text)
+        memcpy(out, self.blocks + self.suffix_at, self.suffix_size)
+        return out + self.suffix_size
+
+    @cython.final
+    cdef inline int append_to(
+        self, Buffer buffer, object text, bint replace, long long number
+    ) except -1:
+        """Append a frame to a stream, after an id line unless `number` is 0."""
+        cdef Py_ssize_t length = PyUnicode_GET_LENGTH(text)
+        # 26 for the id line, and a block because copy_blocks writes whole ones
+        cdef Py_ssize_t size = self.prefix_size + self.suffix_size + 26 + BLOCK
+        cdef char* start
+        cdef char* out
+        if length <= UNMEASURED and (replace or PyUnicode_IS_COMPACT_ASCII(text)):
+            size += 6 * length
+        else:
+            size += escaped_size(text, replace)
+        start = out = reserve(buffer, size)
+        if number:
+            memcpy(out, b"id: ", 4)
+            out += 4 + write_number(out + 4, number)
+            out[0] = 0x0A
+            out += 1
+        out = copy_blocks(out, self.blocks, self.prefix_size)
+        out = write_escaped(out, text)
+        out = copy_blocks(out, self.blocks + self.suffix_at, self.suffix_size)
+        buffer.length += out - start
+        return 0
+
 
 name_type(FrameTemplate, b"gaistream.FrameTemplate")
-
-
-cdef inline Py_ssize_t template_size(FrameTemplate self, object text, bint replace) except -1:
-    return self.prefix_size + escaped_size(text, replace) + self.suffix_size
-
-
-cdef inline char* write_template(char* out, FrameTemplate self, object text) noexcept:
-    """Write exactly what template_size has measured."""
-    memcpy(out, self.blocks, self.prefix_size)
-    out = write_escaped(out + self.prefix_size, text)
-    memcpy(out, self.blocks + self.suffix_at, self.suffix_size)
-    return out + self.suffix_size
-
-
-cdef inline int append_template(
-    Buffer buffer, FrameTemplate self, object text, bint replace, long long number
-) except -1:
-    """Append a frame to a stream, with an id line before it where `number` is not 0."""
-    cdef Py_ssize_t length = PyUnicode_GET_LENGTH(text)
-    # 24 for the id line, and a block for what copy_blocks writes too much
-    cdef Py_ssize_t size = self.prefix_size + self.suffix_size + 26 + BLOCK
-    cdef char* start
-    cdef char* out
-    if length <= UNMEASURED and (replace or PyUnicode_IS_COMPACT_ASCII(text)):
-        size += 6 * length
-    else:
-        size += escaped_size(text, replace)
-    start = out = reserve(buffer, size)
-    if number:
-        memcpy(out, b"id: ", 4)
-        out += 4 + write_number(out + 4, number)
-        out[0] = 0x0A
-        out += 1
-    out = copy_blocks(out, self.blocks, self.prefix_size)
-    out = write_escaped(out, text)
-    out = copy_blocks(out, self.blocks + self.suffix_at, self.suffix_size)
-    buffer.length += out - start
-    return 0

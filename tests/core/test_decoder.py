@@ -65,11 +65,11 @@ def test_an_event_comes_as_soon_as_its_blank_line_is_complete(gs):
 def test_a_stream_without_its_last_blank_line_has_no_last_event(gs):
     decoder = gs.SSEDecoder()
     assert len(decoder.feed(BLOCK + b"id: 8\ndata: cut\n")) == 1
-    assert decoder.close() is None
+    assert decoder.close() == []
     assert decoder.last_event_id == "7"
     with pytest.raises(gs.errors.ClosedError, match=r"^the decoder is closed$"):
         decoder.feed(b"\n")
-    decoder.close()
+    assert decoder.close() == []
 
 
 def test_an_id_is_in_force_from_its_blank_line_on(gs):

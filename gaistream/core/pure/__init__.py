@@ -31,7 +31,8 @@ from .ndjson_encoder import BaseNDJSONEncoder
 from .payloads import install_json, json_bytes, nests_deeper, read_json
 from .sender import FrameSender, SourceReader
 from .sizes import estimate_size
-from .sse import ServerSentEvent, encode_comment, encode_sse, encode_sse_into
+from .server_sent_event import ServerSentEvent
+from .sse import encode_comment, encode_sse, encode_sse_into
 from .sse_encoder import BaseSSEEncoder
 from .template import FrameTemplate
 from .values import AudioFormat, Citation, Usage

@@ -1,8 +1,8 @@
 """Server-Sent Events in: bytes to events by the WHATWG rules, whatever the chunking.
 
-An event is given as soon as its blank line is complete; a CR completes it at once. Ids are sticky
-and committed at the blank line; nothing is dispatched at the end of the stream. Twin of
-src/decoder.pxi. (HTML standard, 9.2.6.)
+An event is returned as soon as its blank line is complete; a CR completes it at once. An id stays
+in force and is committed at the blank line; an unfinished event is discarded at the end of the
+stream. (HTML standard, 9.2.6.) Twin of src/decoder.pxi.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from gaistream.errors import ClosedError, EventTooLarge, FrameTypeError
 from .buffer import MAX_INT, NotCopyable
 from .checks import checked_int
 from .lines import LineSplitter
-from .sse import ServerSentEvent, read_event
+from .server_sent_event import ServerSentEvent, received_event
 
 MAX_EVENT_BYTES = 16 * 2**20
 _MESSAGE = "message"
@@ -20,7 +20,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 def checked_id(value: object) -> str:
-    """Give a last event id as an exact str."""
+    """Return a last event id as an exact str."""
     if not isinstance(value, str):
         raise FrameTypeError(f"last_event_id must be str, not {type(value).__name__}")
     return str.__str__(value)
@@ -30,12 +30,12 @@ class SSEDecoder(NotCopyable):
     """An incremental decoder of Server-Sent Events. Belongs to one task.
 
     Args:
-        max_event_bytes: the limit of a pending line and the data of its event together; beyond
-            it EventTooLarge is raised and the decoder is closed.
+        max_event_bytes: the limit of a pending line and the data of its event together; a larger
+            event raises EventTooLarge and closes the decoder.
         last_event_id: the id in force from the start, as after a reconnect.
 
     Attributes:
-        last_event_id: what a client would send back as Last-Event-ID.
+        last_event_id: the id that a client would send back as Last-Event-ID.
         retry: the last reconnection time in milliseconds, or None.
     """
 
@@ -67,20 +67,20 @@ class SSEDecoder(NotCopyable):
         self._id = own_id
         self.last_event_id = self._id
         self.retry: int | None = None
-        self._own_id = False  # set since the last event that was given
+        self._own_id = False  # set since the last event that was returned
         self._data = bytearray()
         self._reset()
 
     def _reset(self) -> None:
-        self._alone: bytes | None = None  # the first line of data, while there is no other
+        self._alone: bytes | None = None  # the first line of data while it is the only one
         if self._data:
             self._data.clear()
-        self._room = self._limit  # what the data of the event leaves of it
+        self._room = self._limit  # bytes that the data of the event leaves of it
         self._event = _MESSAGE
         self._event_retry: int | None = None
 
     def feed(self, data: bytes | bytearray | memoryview) -> list[ServerSentEvent]:
-        """Take a chunk and give the events that it completes.
+        """Read a chunk and return the events that it completes.
 
         Raises:
             EventTooLarge: an event beyond the limit; its `values` are the events before it.
@@ -115,11 +115,15 @@ class SSEDecoder(NotCopyable):
             self._refuse(len(pending), events)
         return events
 
-    def close(self) -> None:
-        """End the input. An event without its blank line is not given, as the standard demands."""
+    def close(self) -> list[ServerSentEvent]:
+        """End the input and return an empty list.
+
+        An event without its blank line is discarded, as the standard demands.
+        """
         self._closed = True
         self._splitter._pending.clear()
         self._reset()
+        return []
 
     def _refuse(self, size: int, events: list[ServerSentEvent]) -> None:
         size += self._limit - self._room
@@ -138,7 +142,7 @@ class SSEDecoder(NotCopyable):
         self._room -= len(value) + 1
 
     def _field(self, line: bytes) -> None:
-        """Take a line that is not of data with a colon."""
+        """Read a line that does not begin with `data:`."""
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if name == b"event":
@@ -158,7 +162,9 @@ class SSEDecoder(NotCopyable):
         self.last_event_id = self._id
         if self._alone is not None:
             data = bytes(self._data) if self._data else self._alone
-            events.append(read_event(data, self._event, self._id, self._event_retry, self._own_id))
+            events.append(
+                received_event(data, self._event, self._id, self._event_retry, self._own_id)
+            )
             self._own_id = False
             self._reset()
         elif self._event_retry is not None or self._event is not _MESSAGE:

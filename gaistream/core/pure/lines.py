@@ -1,8 +1,8 @@
 """Lines out of chunks: CR, LF and CRLF each end one, wherever the chunks were cut.
 
-A CR ends its line at once, and an LF that follows it is swallowed, also in the next chunk. No
-byte is looked at twice, and an unfinished line is kept aside until its end comes, so the time is
-linear in the bytes whatever the chunking. Twin of src/lines.pxi.
+A CR ends its line at once, and an LF directly after it is skipped, also in the next chunk. No byte
+is searched twice, and an unfinished line is kept until its end comes, so the time is linear in the
+bytes whatever the chunking. Twin of src/lines.pxi.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class LineSplitter(NotCopyable):
     """An incremental line splitter over bytes. Belongs to one task.
 
     Args:
-        max_line_bytes: a longer line raises EventTooLarge, upon which the splitter is closed.
+        max_line_bytes: a longer line raises EventTooLarge and closes the splitter.
     """
 
     __slots__ = ("_after_cr", "_closed", "_limit", "_pending")
@@ -32,7 +32,7 @@ class LineSplitter(NotCopyable):
         self._closed = False
 
     def feed(self, data: bytes | bytearray | memoryview) -> list[bytes]:
-        """Take a chunk and give the lines that it completes, without their ends.
+        """Read a chunk and return the lines that it completes, without their ends.
 
         Raises:
             EventTooLarge: a line beyond the limit; its `values` are the lines before it.
@@ -56,7 +56,7 @@ class LineSplitter(NotCopyable):
             if self._pending:
                 lines[0] = bytes(self._pending) + lines[0]
                 self._pending.clear()
-            if len(chunk) > self._limit:  # else none of the others can be too long
+            if len(chunk) > self._limit:  # else no other line can be too long
                 for index, line in enumerate(lines):
                     if len(line) > self._limit:
                         self._refuse(len(line), lines[:index])
@@ -67,7 +67,7 @@ class LineSplitter(NotCopyable):
         return lines
 
     def close(self) -> list[bytes]:
-        """End the input and give the last line, if one was left without its end."""
+        """End the input and return the last line in a list, if it had no end."""
         self._closed = True
         last = bytes(self._pending)
         self._pending.clear()

@@ -1,4 +1,4 @@
-"""Newline-delimited JSON out: one line a value, LF behind each. Twin of src/ndjson.pxi."""
+"""Newline-delimited JSON out: one value a line, LF after each. Twin of src/ndjson.pxi."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def encode_ndjson(obj: Any) -> bytes:
     """Encode one value as one line, its LF included.
 
     Raises:
-        EncodeError: a payload that JSON cannot say; the message names the path to it.
+        EncodeError: a payload that JSON cannot express; the message names the path to the value.
         UnicodeEncodeError: a lone surrogate in a string.
     """
     return write_json(obj, True, False)
@@ -21,6 +21,6 @@ def encode_ndjson(obj: Any) -> bytes:
 def encode_ndjson_lines(objs: Iterable[Any]) -> bytes:
     """Encode many values, one line each; see encode_ndjson."""
     lines = bytearray()
-    for obj in objs:  # copied at once: to hold many of a JSON library's bytes is slow
+    for obj in objs:  # copied at once: holding many bytes objects of a JSON library is slow
         lines += write_json(obj, True, False)
     return bytes(lines)

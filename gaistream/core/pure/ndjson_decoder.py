@@ -1,9 +1,9 @@
 """Newline-delimited JSON in: bytes to values, one a line, whatever the chunking.
 
 LF or CRLF ends a line, and a last line without an end counts; blank lines and one leading byte
-order mark are skipped. No byte is searched twice, and an unfinished line is kept aside until its
-end comes. A line that is no value is told with its number, and reading goes on behind it. What
-reads a value is given by the caller, or installed by gaistream/core/json.py. Twin of
+order mark are skipped. No byte is searched twice, and an unfinished line is kept until its end
+comes. A line that is no JSON value is reported with its number, and reading continues after it.
+The caller's `loads`, or the installed JSON library, reads the values. Twin of
 src/ndjson_decoder.pxi.
 """
 
@@ -34,15 +34,14 @@ class NDJSONDecoder(NotCopyable):
     """An incremental decoder of newline-delimited JSON. Belongs to one task.
 
     Args:
-        max_line_bytes: a longer line raises EventTooLarge, upon which the decoder is closed.
-        strict: True: a blank line and a byte order mark are errors, as jsonlines.org has it.
-        loads: what reads the bytes of a line, by default the JSON library of gaistream (which
-            refuses NaN, Infinity and bytes that are not UTF-8, and reads half a surrogate pair
-            as U+FFFD); what it raises makes the line a bad one. None: lines are given as bytes,
-            unread.
-        on_error: what becomes of a bad line. "raise": `feed` raises NDJSONError, which has the
-            values before it; call `feed(b"")` to go on behind it. "skip": nothing. A callable:
-            it gets the NDJSONError, and reading goes on.
+        max_line_bytes: a longer line raises EventTooLarge and closes the decoder.
+        strict: True: a blank line and a byte order mark are errors, as jsonlines.org demands.
+        loads: reads the bytes of a line; a line for which it raises is a bad one. The default is
+            gaistream's JSON library, which refuses NaN, Infinity and bytes that are not UTF-8,
+            and reads half a surrogate pair as U+FFFD. None: lines are returned as bytes.
+        on_error: "raise": a bad line raises NDJSONError, which has the values before it; call
+            `feed(b"")` to continue after it. "skip": bad lines are skipped. A callable is called
+            with the NDJSONError, and reading continues.
     """
 
     __slots__ = (
@@ -80,18 +79,18 @@ class NDJSONDecoder(NotCopyable):
         self._strict = is_strict
         self._pending = bytearray()
         self._line_number = 0  # lines begun and ended so far
-        self._chunks: list[bytes] = []  # not read yet: of the first, what is behind `_at`
+        self._chunks: list[bytes] = []  # not read yet: the first from `_at` on
         self._at = 0
-        self._values: list[Any] = []  # decoded, but not given yet
+        self._values: list[Any] = []  # decoded, but not returned yet
         self._closed = False
         self._busy = False
 
     def feed(self, data: bytes | bytearray | memoryview) -> list[Any]:
-        """Take a chunk and give the values of the lines that it completes.
+        """Read a chunk and return the values of the lines that it completes.
 
         Raises:
-            NDJSONError: a line that is no value, with on_error="raise". The rest of the chunk
-                is kept: `feed(b"")` goes on behind the line.
+            NDJSONError: a line that is no JSON value, with on_error="raise". The rest of the
+                chunk is kept: `feed(b"")` continues after the line.
             EventTooLarge: a line beyond the limit; its `values` are those before it.
             ClosedError: after close(), after a line beyond the limit, or from within.
         """
@@ -102,16 +101,16 @@ class NDJSONDecoder(NotCopyable):
         return self._work(False)
 
     def close(self) -> list[Any]:
-        """End the input and give the value of a last line that had no end.
+        """End the input and return the value of a last line that had no end, in a list.
 
-        Raises as `feed`; what is left behind a bad line is given by another close().
+        Raises as `feed`; call it again for the lines after a bad one.
         """
         self._enter()
         self._closed = True
         return self._work(True)
 
     def _enter(self) -> None:
-        if getattr(self, "_busy", False):  # there is none before __init__
+        if getattr(self, "_busy", False):  # unset before __init__
             raise ClosedError("the decoder is at work: it cannot be used from within itself")
 
     def _work(self, last: bool) -> list[Any]:
@@ -127,8 +126,8 @@ class NDJSONDecoder(NotCopyable):
                 self._line(line)
         finally:
             self._busy = False
-        given, self._values = self._values, []
-        return given
+        values, self._values = self._values, []
+        return values
 
     def _read(self, chunk: bytes) -> None:
         find = chunk.find
@@ -146,7 +145,7 @@ class NDJSONDecoder(NotCopyable):
             self._pending += rest
 
     def _check(self, piece: bytes) -> None:
-        """Refuse what makes the pending line too long; a CR at its end is not of it."""
+        """Refuse a piece that makes the pending line too long; a CR at its end does not count."""
         size = len(self._pending) + len(piece)
         if size > self._limit:
             size -= (piece or self._pending).endswith(b"\r")
@@ -155,11 +154,11 @@ class NDJSONDecoder(NotCopyable):
                 self._pending.clear()
                 self._chunks.clear()
                 values, self._values = self._values, []
-                what = f"line {self._line_number + 1}"
-                raise EventTooLarge(what, "max_line_bytes", self._limit, size, values)
+                name = f"line {self._line_number + 1}"
+                raise EventTooLarge(name, "max_line_bytes", self._limit, size, values)
 
     def _line(self, line: bytes) -> None:
-        """Take a line without its LF."""
+        """Read a line without its LF."""
         self._line_number += 1
         line = line.removesuffix(b"\r")
         if self._line_number == 1 and line.startswith(_BOM):

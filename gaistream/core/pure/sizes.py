@@ -1,8 +1,8 @@
-"""An estimate of the memory that an item of a source holds, for what is read ahead.
+"""An estimate of the memory that an item of a source takes, to bound reading ahead.
 
 The estimate errs upwards: every object counts 64 bytes beside its text or bytes, a str that is
 not ASCII four bytes a character, and an object that cannot be looked into 16 KiB. No code of the
-item's own class is run. Twin of src/sizes.pxi.
+item's class is run. Twin of src/sizes.pxi.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from .events import TextDelta
-from .sse import ServerSentEvent
+from .server_sent_event import ServerSentEvent
 from .values import Value
 
 _OBJECT: Final = 64  # bytes: an object, and its place in its container
 _OPAQUE: Final = 16 * 1024
-_HEAP_TYPE: Final = 1 << 9  # the flag of a class that Python code may have made
+_HEAP_TYPE: Final = 1 << 9  # the flag of classes that Python code can make
 _FLAT: Final = (type(None), bool, int, float)
 _SERIES: Final[tuple[Any, ...]] = (list, tuple, set, frozenset)
 _SSE_FIELDS: Final = ("_data", "_raw", "event", "_id", "comment")
 
 
 def estimate_size(value: object, most: int) -> int:
-    """Return roughly how many bytes of memory a value holds, at most `most`.
+    """Return roughly how many bytes of memory a value takes, at most `most`.
 
     Args:
         value: an item of a source: an event, str, bytes, a dict, a model, …

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from .encoder import BaseEncoder
-from .sse import ServerSentEvent, sse_frame, written_fields
+from .server_sent_event import ServerSentEvent, written_fields
+from .sse import sse_frame
 
 
 class BaseSSEEncoder(BaseEncoder):

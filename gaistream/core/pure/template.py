@@ -21,7 +21,7 @@ _STRING: Final = re.compile(rb'"((?:[^"\\]|\\.)*)"')
 
 
 def places_of(mark: bytes, json: bytes, start: int) -> list[tuple[int, int]]:
-    """Find where escaped text stands in the strings of JSON: not in numbers, words or escapes."""
+    """Return the spans of escaped text in the strings of JSON, from `start` on."""
     if not mark:
         return []
     unit = re.compile(b"(" + re.escape(mark) + rb")|\\u.{4}|\\.|[^\\]", re.DOTALL)
@@ -38,17 +38,17 @@ class FrameTemplate:
 
     Args:
         prefix: the bytes before the text, its opening quote included.
-        suffix: the bytes behind it, from its closing quote on.
+        suffix: the bytes after the text, from its closing quote on.
     """
 
     __slots__ = ("prefix", "suffix")
-    __module__ = "gaistream"  # where a pickle finds the class of the twin that runs
+    __module__ = "gaistream"  # where a pickle finds the class, of either twin
 
     prefix: bytes
     suffix: bytes
 
     def __new__(cls, prefix: bytes, suffix: bytes) -> FrameTemplate:
-        """Make it; __init__ does nothing, so calling it again changes nothing."""
+        """Set both here: calling __init__ again must not change them."""
         self = object.__new__(cls)
         for field, value in (("prefix", prefix), ("suffix", suffix)):
             if type(value) is not bytes:
@@ -73,23 +73,23 @@ class FrameTemplate:
     def of(
         cls, payload: Any, slot: str, *, event: str | None = None, format: str = "sse"
     ) -> FrameTemplate:
-        """Make a template from a payload in which the string `slot` stands exactly once.
+        """Return a template made from a payload that holds the string `slot` exactly once.
 
         Args:
             payload: any JSON payload; encoded once, here.
-            slot: the text that every rendering replaces; not empty.
+            slot: the text that each rendering replaces; not empty.
             event: the SSE event name, if any.
             format: "sse" or "ndjson".
 
         Raises:
-            FrameError: the slot does not stand in the payload exactly once, or a bad field.
+            FrameError: the payload does not hold the slot exactly once, or a bad field.
             EncodeError: the payload cannot be encoded.
         """
         if not isinstance(slot, str):
             raise FrameTypeError(f"slot must be str, not {type(slot).__name__}")
         if format == "sse":
             frame = sse_frame(None, event, None, None, None, payload, False)
-            start = frame.rfind(b"\n", 0, -2) + 1  # of the data line, behind the event's
+            start = frame.rfind(b"\n", 0, -2) + 1  # of the data line, after the event's
         elif format == "ndjson":
             if event is not None:
                 raise FrameError("event must be None: an NDJSON line has no event field")
@@ -103,7 +103,7 @@ class FrameTemplate:
         return cls(frame[: found[0][0]], frame[found[0][1] :])
 
     def render(self, text: str, errors: str = "strict") -> bytes:
-        """Give the frame with this text.
+        """Return the frame with this text.
 
         Raises:
             UnicodeEncodeError: a lone surrogate, with errors="strict".
@@ -111,14 +111,14 @@ class FrameTemplate:
         return rendered(self, text, check_errors(errors))
 
     def render_many(self, texts: Iterable[str], errors: str = "strict") -> bytes:
-        """Give the frames of many texts, one behind the other."""
+        """Return the frames of many texts, one after the other."""
         replace = check_errors(errors)
         return b"".join([rendered(self, text, replace) for text in texts])
 
     def render_into(
         self, buffer: bytearray | memoryview, offset: int, text: str, errors: str = "strict"
     ) -> int:
-        """Write the frame into a writable buffer and give the offset behind it.
+        """Write the frame into a writable buffer and return the offset after it.
 
         Raises:
             BufferTooSmall: it does not fit; nothing was written.
@@ -129,5 +129,5 @@ class FrameTemplate:
 
 
 def rendered(template: FrameTemplate, text: object, replace: bool) -> bytes:
-    """Give the frame with this text."""
+    """Return the frame with this text."""
     return template.prefix + escaped(text, replace) + template.suffix
