@@ -215,6 +215,15 @@ cdef class Buffer:
         return take_into(self, buffer, offset)
 
 
+cdef bytes copy_from(Buffer self, Py_ssize_t start):
+    cdef Span span
+    if start == self.length:
+        return b""
+    span.data = self.data + start
+    span.size = self.length - start
+    return bytes_of(span)
+
+
 cdef int check_exports(Buffer self) except -1:
     if self.exports:
         raise BufferError("the buffer cannot be changed while a view of it exists")

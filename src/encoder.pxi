@@ -103,12 +103,25 @@ cdef class BaseEncoder:
 
         If one of them raises, those before it are written and those after it are not.
         """
-        self.check_open()
-        for item in items:
+        self.write_items(items)
+
+    def encode_many(self, items):
+        """Return the frames of many events, up to the first Done, and leave the state as it was."""
+        cdef Mark mark
+        cdef Py_ssize_t start
+        with cython.critical_section(self):
+            self.check_open()
+            mark = self.mark()
+            half = self.half
+        try:
+            self.write_items(items)
             with cython.critical_section(self):
-                self.write_item(item)
-            if self.ended:
-                break
+                start = mark.length if mark.takes == self.takes else 0
+                return copy_from(self.buffer, min(start, self.buffer.length))
+        finally:
+            with cython.critical_section(self):
+                self.restore(mark)
+                self.half = half
 
     @cython.critical_section
     def write_ready(self, frame):
@@ -147,6 +160,36 @@ cdef class BaseEncoder:
             if self.reasoning is not None:
                 return self.write_text(self.reasoning, (<ReasoningDelta> item).text)
         return self.ask_dialect(item)
+
+    @cython.final
+    cdef int write_items(self, object items) except -1:
+        cdef Py_ssize_t index = 0
+        self.check_open()
+        if type(items) is not list:
+            for item in items:
+                with cython.critical_section(self):
+                    self.write_item(item)
+                if self.ended:
+                    break
+            return 0
+        while index < len(<list> items) and not self.ended:
+            with cython.critical_section(self):
+                index = self.write_run(items, index)
+                if index < len(<list> items):
+                    self.write_item((<list> items)[index])
+                    index += 1
+        return 0
+
+    @cython.final
+    cdef inline Py_ssize_t write_run(self, list items, Py_ssize_t index) except -1:
+        """Write the text deltas from an index on, and return the index of the first other item."""
+        cdef Py_ssize_t end
+        if self.text is None or self.joins or self.next_id:
+            return index
+        end = self.text.append_run(self.buffer, items, index, self.replace, True)
+        if end > index:
+            self.failed = self.hint_open = False
+        return end
 
     @cython.final
     cdef inline int write_text(self, FrameTemplate template, object text) except -1:

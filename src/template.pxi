@@ -117,9 +117,16 @@ cdef class FrameTemplate:
         """Return the frames of many texts, one after the other."""
         cdef bint replace = check_errors(errors)
         cdef Buffer buffer = Buffer.__new__(Buffer)
-        for text in texts:
-            check_text(text)
-            self.append_to(buffer, text, replace, 0)
+        cdef Py_ssize_t index = 0
+        if type(texts) is not list:
+            for text in texts:
+                self.append_checked(buffer, text, replace)
+            return take(buffer)
+        while index < len(<list> texts):
+            index = self.append_run(buffer, texts, index, replace, False)
+            if index < len(<list> texts):
+                self.append_checked(buffer, (<list> texts)[index], replace)
+                index += 1
         return take(buffer)
 
     def render_into(self, buffer, offset, text, errors="strict"):
@@ -150,6 +157,44 @@ cdef class FrameTemplate:
         out = write_escaped(out + self.prefix_size, text)
         memcpy(out, self.blocks + self.suffix_at, self.suffix_size)
         return out + self.suffix_size
+
+    @cython.final
+    cdef Py_ssize_t append_run(
+        self, Buffer buffer, list items, Py_ssize_t index, bint replace, bint deltas
+    ) except -1:
+        """Append the frames of short texts from an index on; return the index of the first other.
+
+        A text is a str; with `deltas` it may be in a TextDelta.
+        """
+        cdef Py_ssize_t length
+        cdef Py_ssize_t room = self.prefix_size + self.suffix_size + BLOCK
+        cdef char* out = buffer.data + buffer.length
+        cdef char* end = buffer.data + buffer.capacity
+        while index < len(items):
+            text = items[index]
+            if deltas and type(text) is TextDelta:
+                text = (<TextDelta> text).text
+            if not PyUnicode_CheckExact(text):
+                break
+            length = PyUnicode_GET_LENGTH(text)
+            if length > UNMEASURED or not (replace or PyUnicode_IS_COMPACT_ASCII(text)):
+                break
+            if end - out < room + 6 * length:
+                buffer.length = out - buffer.data
+                out = reserve(buffer, room + 6 * length)
+                end = buffer.data + buffer.capacity
+            out = copy_blocks(out, self.blocks, self.prefix_size)
+            out = write_escaped(out, text)
+            out = copy_blocks(out, self.blocks + self.suffix_at, self.suffix_size)
+            index += 1
+        if out != NULL:
+            buffer.length = out - buffer.data
+        return index
+
+    @cython.final
+    cdef int append_checked(self, Buffer buffer, object text, bint replace) except -1:
+        check_text(text)
+        return self.append_to(buffer, text, replace, 0)
 
     @cython.final
     cdef inline int append_to(

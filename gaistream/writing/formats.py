@@ -77,7 +77,19 @@ def encode_events(
     Returns:
         The frames, one after the other. No Done is added at the end.
     """
-    make_encoder = SSEEncoder if format == "sse" else format_named(format).encoder
-    encoder = make_encoder(dialect=dialect)
-    encoder.write_many(events)
-    return encoder.take()
+    try:
+        idle = _IDLE[format][dialect]
+        encoder = idle.pop()
+    except (KeyError, TypeError):  # a writer of another dialect may have a state: use it once
+        return format_named(format).encoder(dialect=dialect).encode_many(events)
+    except IndexError:
+        encoder = format_named(format).encoder(dialect=dialect)
+    frames: bytes = encoder.encode_many(events)
+    idle.append(encoder)
+    return frames
+
+
+# Encoders of `encode_events`, for the dialects whose writers have no state.
+_IDLE: Final[dict[str, dict[Any, list[Any]]]] = {
+    format: {dialect: [] for dialect in ("gai", "json", "raw")} for format in FORMATS
+}

@@ -30,8 +30,8 @@ from .ndjson_decoder import NDJSONDecoder
 from .ndjson_encoder import BaseNDJSONEncoder
 from .payloads import install_json, json_bytes, nests_deeper, read_json
 from .sender import FrameSender, SourceReader
-from .sizes import estimate_size
 from .server_sent_event import ServerSentEvent
+from .sizes import estimate_size
 from .sse import encode_comment, encode_sse, encode_sse_into
 from .sse_encoder import BaseSSEEncoder
 from .template import FrameTemplate

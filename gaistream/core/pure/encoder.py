@@ -157,6 +157,18 @@ class BaseEncoder(NotCopyable):
             if self.ended:
                 break
 
+    def encode_many(self, items: Iterable[Any]) -> bytes:
+        """Return the frames of many events, up to the first Done, and leave the state as it was."""
+        self._check_open()
+        mark, half = self._mark(), self._half
+        try:
+            self.write_many(items)
+            start = mark[0] if mark[1] == self._takes else 0
+            return bytes(self._buffer._data[start:])
+        finally:
+            self._restore(mark)
+            self._half = half
+
     def write_ready(self, frame: bytes | bytearray | memoryview) -> None:
         """Write a whole frame as it is."""
         self._check_open()
