@@ -95,6 +95,7 @@ NAMES: dict[str, Any] = {
     "json_dumps": json.dumps,
     "openai_chunk": payloads.openai_chunk,
     "TextDelta": TextDelta,
+    "gaistream": gaistream,
     "encode_sse": encode_sse,
     "encode_events": encode_events,
     "encode_ndjson": encode_ndjson,
@@ -136,6 +137,7 @@ GROUPS: list[tuple[str, int, bytes | None, list[tuple[str, str]]]] = [
         ("f-string and encode", r'f"event: {event}\ndata: {data}\n\n".encode()'),
         ("encode_sse, event by keyword", "encode_sse(data, event=event)"),
         ("encode_sse", "encode_sse(data, event)"),
+        ("gaistream.encode_sse, event by keyword", "gaistream.encode_sse(data, event=event)"),
         (FLOOR, "copy(data, event)"),
         ("the pure twin", "pure.encode_sse(data, event)"),
         *of_peers("data, event"),
@@ -145,6 +147,7 @@ GROUPS: list[tuple[str, int, bytes | None, list[tuple[str, str]]]] = [
          r'b"event: text_delta\ndata: " + dumps({"text": token}) + b"\n\n"'),
         ("FrameTemplate.render", "render(token)"),
         ("SSEEncoder.write and take", "write(delta) or take()"),
+        ("encode_events of one", "encode_events([delta])"),
     ]),
     ("making a TextDelta", 1, None, [("TextDelta", "TextDelta(token)")]),
     (WRITER, 1, None, [

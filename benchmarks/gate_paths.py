@@ -108,6 +108,8 @@ def paths() -> dict[str, tuple[int, Callable[[], Any], Any]]:
             400, lambda: template.render(payloads.TOKEN), payloads.TOKEN_FRAME),
         "encode_events, 50 tokens": (
             20, lambda: encode_events([token] * 50), payloads.TOKEN_FRAME * 50),
+        "encode_events, one token": (
+            300, lambda: encode_events([token]), payloads.TOKEN_FRAME),
         "encode_ndjson, a row": (200, lambda: encode_ndjson(payloads.ROW), None),
         "SSEEncoder, a token": (300, lambda: wrote(sse, token), payloads.TOKEN_FRAME),
         "SSEEncoder, a tool call": (60, lambda: wrote(sse, call), None),

@@ -127,7 +127,7 @@ cdef inline bint may_separate(const char* data, Py_ssize_t size) noexcept nogil:
     return memchr(data, 0xE2, size) != NULL or memchr(data, 0xC2, size) != NULL
 
 
-cdef bytes write_json(object payload, bint newline, bint replace, object hook=None):
+cdef inline bytes write_json_with(object hook, object payload, bint newline, bint replace):
     """Return a payload as JSON, with an LF if `newline`; `hook` may convert unknown values."""
     cdef JSONLibrary library = installed_library()
     cdef bytes encoded
@@ -152,12 +152,16 @@ cdef bytes write_json(object payload, bint newline, bint replace, object hook=No
     return encoded
 
 
+cdef bytes write_json(object payload, bint newline, bint replace):
+    return write_json_with(None, payload, newline, replace)
+
+
 def json_bytes(payload, *, newline=False, errors="strict", compact=True, default=None):
     """Return a payload as JSON in UTF-8, on one line, with U+0085, U+2028 and U+2029 escaped.
 
     Raises EncodeError, which names the type and the path, or UnicodeEncodeError.
     """
-    cdef bytes encoded = write_json(payload, newline, check_errors(errors), default)
+    cdef bytes encoded = write_json_with(default, payload, newline, check_errors(errors))
     return encoded if compact else installed_library().spaced(encoded)
 
 

@@ -45,6 +45,24 @@ class Small(Timed):
             encode(row)
 
 
+class AsWritten(Timed):
+    """Small calls as people write them; a hundred times."""
+
+    def setup(self) -> None:
+        must(gaistream.encode_sse(payloads.SMALL_DATA, payloads.SMALL_EVENT), payloads.SMALL_FRAME)
+        must(gaistream.encode_events([TextDelta(payloads.TOKEN)]), payloads.TOKEN_FRAME)
+
+    def time_encode_sse_of_the_module(self) -> None:
+        data, event = payloads.SMALL_DATA, payloads.SMALL_EVENT
+        for _ in HUNDRED:
+            gaistream.encode_sse(data, event=event)
+
+    def time_encode_events_of_one(self) -> None:
+        encode, delta = gaistream.encode_events, TextDelta(payloads.TOKEN)
+        for _ in HUNDRED:
+            encode([delta])
+
+
 class Sizes(Timed):
     """A text by its length: in one line, and in lines of 50 bytes."""
 

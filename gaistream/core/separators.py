@@ -15,7 +15,6 @@ ESCAPES: Final = tuple((each.encode(), f"\\u{ord(each):04x}".encode()) for each 
 
 def escape_separators(json: bytes) -> bytes:
     """Return JSON with these characters escaped; they can only be inside its strings."""
-    if not json.isascii():
-        for separator, escape in ESCAPES:
-            json = json.replace(separator, escape)
+    for separator, escape in ESCAPES:
+        json = json.replace(separator, escape)
     return json

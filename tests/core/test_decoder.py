@@ -115,7 +115,7 @@ def test_retry_takes_ascii_digits_only_and_at_its_line(gs, value, expected):
     assert (event.retry, decoder.retry) == (None, expected)
 
 
-def test_a_retry_that_is_none_leaves_the_last_one(gs):
+def test_an_invalid_retry_leaves_the_last_one(gs):
     decoder = gs.SSEDecoder()
     decoder.feed(b"retry: 1\nretry: x\nretry: 2\nretry:\n")
     assert decoder.retry == 2
@@ -134,7 +134,7 @@ def test_a_retry_that_is_none_leaves_the_last_one(gs):
     ],
     ids=str,
 )
-def test_what_was_read_is_written_again(gs, source, written):
+def test_events_that_were_read_can_be_written(gs, source, written):
     (event,) = gs.SSEDecoder().feed(source)
     assert bytes(event) == written
     assert gs.SSEDecoder().feed(written) == [event]
@@ -154,7 +154,7 @@ written = st.fixed_dictionaries(
 
 @given(blocks=st.lists(written, max_size=5), sizes=st.lists(st.integers(1, 40)))
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
-def test_what_is_written_is_read(gs, blocks, sizes):
+def test_written_events_are_read_back(gs, blocks, sizes):
     text = b"".join(gs.encode_sse(**fields) for fields in blocks)
     events = read_in(gs.SSEDecoder(), text, sizes)
     last_id = ""
@@ -223,14 +223,14 @@ def test_the_data_of_many_lines_counts_together(gs):
     assert len(decoder.feed(b"data:12345\n\n" * 400)) == 400
 
 
-def test_what_came_before_the_limit_is_kept_in_the_state(gs):
+def test_the_state_keeps_the_events_before_the_limit(gs):
     decoder = gs.SSEDecoder(max_event_bytes=20)
     with pytest.raises(gs.errors.EventTooLarge):
         decoder.feed(b"id: 3\nretry: 4\n\nid: 5\nretry: 6\n" + b"x" * 21)
     assert (decoder.last_event_id, decoder.retry) == ("3", 6)
 
 
-def test_what_cannot_be_read_is_refused_and_changes_nothing(gs):
+def test_other_types_are_refused_and_change_nothing(gs):
     decoder = gs.SSEDecoder()
     decoder.feed(b"data: a\r")
     for chunk, name in (("x", "str"), (None, "NoneType"), ([1], "list")):

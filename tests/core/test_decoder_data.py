@@ -1,4 +1,4 @@
-"""What an event that was read holds, when it is decoded, and what reading may take of memory."""
+"""The data of events that were read, when it is decoded, and the memory that reading takes."""
 
 import copy
 import pickle
@@ -29,16 +29,16 @@ def one(gs, text):
     ],
     ids=str,
 )
-def test_data_is_there_as_bytes_and_as_text(gs, source, raw, text):
+def test_data_is_available_as_bytes_and_as_text(gs, source, raw, text):
     for first in ("data", "data_bytes"):
         event = one(gs, source)
-        getattr(event, first)  # whichever is asked for first
+        getattr(event, first)  # whichever is read first
         assert (event.data_bytes, event.data) == (raw, text)
         assert (type(event.data_bytes), type(event.data)) == (bytes, str)
         assert event.data is event.data  # decoded once
 
 
-def test_bytes_are_given_without_making_a_str(gs):
+def test_data_bytes_makes_no_str(gs):
     event = one(gs, b"data: " + b"x" * MIB + b"\n\n")
     tracemalloc.start()
     try:
@@ -86,7 +86,7 @@ def test_events_are_equal_shown_copied_and_pickled_whether_decoded_or_not(both):
                 assert (each, bytes(each)) == (event, bytes(event))
 
 
-def test_json_is_read_from_the_bytes_and_from_the_text_where_they_are_no_utf_8(gs):
+def test_json_is_read_from_the_bytes_or_from_the_text_if_they_are_not_utf_8(gs):
     assert one(gs, b'data: {"a":\ndata: 1}\n\n').json() == {"a": 1}
     assert one(gs, b'data: "\xff"\n\n').json() == "�"
     for bad in (b"data: {\n\n", b"data: \xff\n\n", b"data\n\n"):
@@ -100,19 +100,19 @@ ENDS = [b"\n\n", b"\r\r", b"\r\n\r\n", b"\n\r\n", b"\r\n\n", b"\r\r\n", b"\n\r"]
 
 
 @pytest.mark.parametrize("end", ENDS, ids=ascii)
-def test_an_event_is_given_at_each_form_of_a_blank_line(gs, end):
+def test_an_event_is_returned_at_each_form_of_a_blank_line(gs, end):
     for cut in range(len(end) + 1):
         decoder = gs.SSEDecoder()
         given = decoder.feed(b"data: a" + end[:cut]) + decoder.feed(end[cut:])
         assert [event.data for event in given] == ["a"]
-        given = decoder.feed(b"data: b\n\n")  # and nothing of the end is left
+        given = decoder.feed(b"data: b\n\n")  # and no byte of the end is left
         assert [event.data for event in given] == ["b"]
 
 
 # ---- limits ----
 
 
-def test_an_event_beyond_the_limit_is_told_with_what_came_before_it(gs):
+def test_an_event_beyond_the_limit_is_reported_with_the_events_before_it(gs):
     decoder = gs.SSEDecoder(max_event_bytes=20)
     decoder.feed(b"id: 1\n\ndata: 12345\n")
     with pytest.raises(gs.errors.EventTooLarge) as caught:
@@ -121,12 +121,12 @@ def test_an_event_beyond_the_limit_is_told_with_what_came_before_it(gs):
     assert [event.data for event in error.values] == ["12345\n6", "8"]
     assert str(error) == "an event exceeds max_event_bytes=20: it has at least 23 bytes"
     assert (error.name, error.limit, error.size) == ("max_event_bytes", 20, 23)
-    assert decoder.last_event_id == "2"  # what a client reconnects with
+    assert decoder.last_event_id == "2"  # a client reconnects with it
     with pytest.raises(gs.errors.ClosedError):
         decoder.feed(b"")
 
 
-def test_a_line_beyond_the_limit_is_told_with_the_lines_before_it(gs):
+def test_a_line_beyond_the_limit_is_reported_with_the_lines_before_it(gs):
     splitter = gs.LineSplitter(max_line_bytes=3)
     splitter.feed(b"a")
     with pytest.raises(gs.errors.EventTooLarge) as caught:
@@ -138,7 +138,7 @@ def test_a_line_beyond_the_limit_is_told_with_the_lines_before_it(gs):
     assert caught.value.values == [b"a"]
 
 
-def test_too_large_an_error_is_copied_and_pickled(both):
+def test_event_too_large_is_copied_and_pickled(both):
     for gs in both:
         error = gs.errors.EventTooLarge("an event", "max_event_bytes", 1, 2, ["x"])
         again = [copy.copy(error)] + ([pickle.loads(pickle.dumps(error))] if gs is both[0] else [])
@@ -164,7 +164,7 @@ def test_an_endless_line_takes_no_more_than_twice_the_limit(gs, kind, limit):
         assert fed <= limit * (3 if kind == "data lines" else 1) + len(chunk)
         now, peak = tracemalloc.get_traced_memory()
         assert peak <= 2 * limit
-        assert now < 100_000  # and what it held is free
+        assert now < 100_000  # and its memory is free
     finally:
         tracemalloc.stop()
 

@@ -1,11 +1,11 @@
-"""A decoder that goes on after a reconnect: the id of before stays in force."""
+"""A decoder that continues after a reconnect: the last event id stays in force."""
 
 from __future__ import annotations
 
 import pytest
 
 
-def test_the_id_of_before_stays_in_force_until_another_is_committed(gs):
+def test_the_last_event_id_stays_in_force_until_another_is_committed(gs):
     decoder = gs.SSEDecoder(last_event_id="7")
     assert decoder.last_event_id == "7"
     one, two = decoder.feed(b"\xef\xbb\xbfdata: a\n\nid: 8\ndata: b\n\n")
@@ -21,7 +21,7 @@ def test_an_id_that_was_not_committed_changes_nothing(gs):
 
 
 @pytest.mark.parametrize("value", [None, 7, b"7"])
-def test_an_id_that_is_no_text_is_refused(gs, value):
+def test_a_last_event_id_of_another_type_is_refused(gs, value):
     kind = type(value).__name__
     with pytest.raises(gs.errors.FrameTypeError, match=f"last_event_id must be str, not {kind}"):
         gs.SSEDecoder(last_event_id=value)

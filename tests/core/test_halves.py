@@ -1,4 +1,4 @@
-"""Halves of surrogate pairs and numbers that are no strict JSON: an answer does not end at them.
+"""Halves of surrogate pairs, and numbers that are not strict JSON, do not end an answer.
 
 Servers in JavaScript cut an emoji in two, so that one chunk ends in `\\ud83d` and the next begins
 with `\\ude00`.
@@ -45,7 +45,7 @@ def deltas_of(protocol, *parts):
 
 T, R = "text_delta", "reasoning_delta"
 # fmt: off
-PARTS = {  # name: (pieces that come, pieces that are given)
+PARTS = {  # name: (pieces received, pieces returned)
     "two halves": ([(T, "Hi \ud83d"), (T, "\ude00 there")], [(T, "Hi "), (T, f"{SMILE} there")]),
     "halves alone": ([(T, "\ud83d"), (T, "\ude00")], [(T, SMILE)]),
     "half, and another character": ([(T, "a\ud83d"), (T, "b")], [(T, "a"), (T, "\ufffdb")]),
@@ -93,7 +93,7 @@ async def asynchronous(items):
 
 @EACH_PART
 @pytest.mark.parametrize("form", ["sse", "ndjson", "async sse", "timestamps"])
-def test_streams_do_so_when_they_are_written(gs, form, name):
+def test_streams_join_halves_when_they_are_written(gs, form, name):
     come, given = PARTS[name]
     items = kinds(gs, come)
     format = "sse" if "sse" in form else "ndjson"
@@ -111,7 +111,7 @@ def test_streams_do_so_when_they_are_written(gs, form, name):
     assert done == gs.events.Done()
 
 
-def test_what_is_written_between_halves_comes_after_the_first(gs):
+def test_a_frame_written_between_halves_comes_after_the_first(gs):
     events = gs.events
     items = ["a\ud83d", events.FinishStep(1), "\ude00b\ud83d", events.Error("bad")]
     wanted = ["a", "\ufffd", events.FinishStep(1), "\ufffdb", "\ufffd", events.Error("bad")]
@@ -150,7 +150,7 @@ def test_strict_streams_and_the_json_dialect_join_nothing(gs):
     assert written.endswith('data: "\ufffd"\n\ndata: "\ufffd"\n\n'.encode())
 
 
-def test_everything_else_that_is_read_is_whole_too(gs):
+def test_halves_in_any_other_event_are_replaced_when_read(gs):
     events = gs.events
     wide, mended = "\ud83dx\ude00", "\ufffdx\ufffd"
     call = {"id": wide, "name": wide, "input": {wide: [wide, 2**70, {"a": None}]}}
@@ -183,7 +183,7 @@ def test_halves_in_the_arguments_of_a_tool_call_are_joined(gs):
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
-def test_a_number_that_nobody_reads_does_not_end_the_text_beside_it(gs, number):
+def test_an_unused_number_that_is_not_strict_json_does_not_end_the_text(gs, number):
     text = {"type": "text_delta", "text": "Hi", "logprob": "X"}
     bodies = {
         "openai_chat": chunk(content="Hi", logprobs="X") + END,

@@ -1,4 +1,4 @@
-"""gaistream.core.json: what both libraries write of every accepted type."""
+"""json_bytes: every accepted type, written with both JSON libraries."""
 
 import datetime as dt
 import json
@@ -51,7 +51,7 @@ def library(request):
     return request.param
 
 
-# What orjson would write by itself, and so the authority; HELPED: what both write by our rules.
+# NATIVE: the output is orjson's own. HELPED: both libraries follow rules of gaistream.
 NATIVE = [
     (None, "null"),
     (True, "true"),
@@ -210,7 +210,7 @@ def test_lone_surrogates_are_refused_or_replaced_one_by_one(library, payload, re
 
 
 @pytest.mark.parametrize("errors", ["ignore", None])
-def test_an_unknown_way_of_errors_is_refused(library, errors):
+def test_an_unknown_value_of_errors_is_refused(library, errors):
     with pytest.raises(FrameError, match="errors must be 'strict' or 'replace', not"):
         library.dumps(1, errors=errors)
 
@@ -236,7 +236,7 @@ def test_a_newline_is_one_line_feed(library):
     assert library.dumps(["\ud800"], newline=True, errors="replace") == '["\ufffd"]\n'.encode()
 
 
-def test_the_core_gets_bytes_without_escaped_separators(library):
+def test_a_library_does_not_escape_separators(library):
     called = library.library
     dumps, default = called.dumps, called.default
     assert dumps({"a": "\u2028"}, default, called.option) == '{"a":"\u2028"}'.encode()

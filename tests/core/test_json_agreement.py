@@ -1,4 +1,4 @@
-"""gaistream.core.json: on any payload, orjson and the standard library give the same."""
+"""json_bytes: orjson and the standard library write the same of any payload."""
 
 import datetime as dt
 import gc
@@ -37,7 +37,7 @@ from gaistream.errors import EncodeError
 
 
 def outcome(call, *args, **kwargs):
-    """What a call gives: its bytes, or its exception in full."""
+    """Return the result of a call, or its exception in full."""
     try:
         return call(*args, **kwargs)
     except UnicodeEncodeError as error:
@@ -91,7 +91,7 @@ PAYLOADS = st.recursive(
 
 
 def meaning(result):
-    """An outcome in which floats count by value, and keys by their order."""
+    """Return an outcome in which floats compare by value and keys by their order."""
     if isinstance(result, bytes):
         assert b"\n" not in result[:-1]
         assert not set("\x85\u2028\u2029") & set(result.decode())
@@ -180,7 +180,7 @@ def test_both_write_an_array_of_any_type_and_layout_alike(layout, dtype):
 
 
 @pytest.mark.parametrize("dtype", ["e", "f", "d", "g"])
-def test_what_is_not_finite_in_an_array_is_null(dtype):
+def test_non_finite_numbers_in_an_array_are_null(dtype):
     array = np.array([1.5, np.nan, np.inf, -np.inf], dtype)
     for library in LIBRARIES.values():
         assert library.dumps(array) == b"[1.5,null,null,null]"
@@ -211,10 +211,10 @@ def test_no_array_writes_past_the_memory_it_has():
     assert in_a_child(code.replace("\n        ", "\n"), PYTHONMALLOC="debug") == "whole"
 
 
-# ---- what is kept of classes ----
+# ---- the cache of converters ----
 
 
-def test_of_classes_made_without_end_few_are_kept():
+def test_few_of_endlessly_created_classes_are_kept_alive():
     def alive():
         gc.collect()
         return sum(made() is not None for made in classes)
@@ -228,7 +228,7 @@ def test_of_classes_made_without_end_few_are_kept():
     assert alive() <= json_types.converter_of.cache_info().maxsize < 2000
 
 
-def test_a_method_of_a_model_that_is_replaced_later_counts():
+def test_replacing_a_method_of_a_model_later_takes_effect():
     class Later(pydantic.BaseModel):
         pass
 

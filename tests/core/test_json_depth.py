@@ -1,4 +1,4 @@
-"""Deep payloads are kept from a library that would write past its buffer on them."""
+"""Deep payloads never reach a library that would write past its buffer."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_levels_are_counted_over_dicts_lists_and_tuples(gs: ModuleType, make: An
 
 
 @pytest.mark.parametrize("payload", [None, 1, "[[", b"", {1}, OBJECT], ids=repr)
-def test_what_holds_nothing_has_no_depth(gs: ModuleType, payload: Any) -> None:
+def test_scalars_have_no_depth(gs: ModuleType, payload: Any) -> None:
     assert not gs.core.nests_deeper(payload, 0)
 
 
@@ -68,7 +68,7 @@ def test_a_limit_beyond_the_stack_is_a_recursion_error(gs: ModuleType) -> None:
         assert deeper(nested(1, make, 1), -(2**70))
 
 
-def test_a_dict_may_change_while_its_depth_is_looked_at(gs: ModuleType) -> None:
+def test_a_dict_may_change_while_its_depth_is_measured(gs: ModuleType) -> None:
     held: dict[str, Any] = {}
 
     class Meddler:

@@ -1,4 +1,4 @@
-"""JSON in: with either library, on both twins, strict JSON, and the same values."""
+"""read_json: strict JSON, with the same values from either library, on both twins."""
 
 import json
 
@@ -70,7 +70,7 @@ def test_reads_strict_json_of_any_kind_of_bytes(read, text, value):
 
 
 @pytest.mark.parametrize("data", UNLOADED)
-def test_reads_nothing_else(read, data):
+def test_invalid_json_is_refused(read, data):
     for errors in ("strict", "replace"):
         with pytest.raises(json.JSONDecodeError):
             read(data, errors)
@@ -88,7 +88,7 @@ def test_half_a_surrogate_pair_raises_or_is_replaced(read, text, value):
         assert read(bytearray(text.encode()), "replace") == value
 
 
-def test_what_is_nested_too_deep_is_a_decode_error(read):
+def test_too_deep_nesting_is_a_decode_error(read):
     with pytest.raises(json.JSONDecodeError):
         read("[" * 100_000 + "]" * 100_000)
 
@@ -114,6 +114,6 @@ def test_both_libraries_read_the_same_texts_alike(both, errors, text):
         assert outcome(gs.core.read_json) == outcome(gs.core.json.library.careful_loads)
 
 
-def test_what_is_written_is_read_back(read, library):
+def test_written_payloads_are_read_back(read, library):
     payload = {"k": ["\u2028\x85\U0001f600", 2**64 - 1, -(2**90), -1.5e-300, None, True, {"": []}]}
     assert read(library.dumps(payload, newline=True, compact=False)) == payload

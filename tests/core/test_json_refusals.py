@@ -1,4 +1,4 @@
-"""gaistream.core.json: what is refused names its type and path, and never ends the process."""
+"""json_bytes: a refusal names type and path, and no payload ends the process."""
 
 import dataclasses
 import datetime as dt
@@ -97,7 +97,7 @@ FAILING = [
 
 
 @pytest.mark.parametrize(("payload", "message"), REFUSED)
-def test_refuses_all_else_naming_type_and_path(library, payload, message):
+def test_other_values_are_refused_with_type_and_path(library, payload, message):
     for errors in ("strict", "replace"):
         with pytest.raises(EncodeError) as caught:
             library.dumps(payload, errors=errors)
@@ -118,7 +118,7 @@ def test_an_exception_of_a_models_own_dump_is_the_cause_of_ours(library, payload
     assert type(caught.value.__cause__).__name__ == message.split(": ")[1]
 
 
-# On each of these orjson would end the process by a signal, were it to handle them itself.
+# Each of these would crash orjson if it reached it.
 DEADLY = [
     (
         "dt.datetime(2020, 1, 1, tzinfo=FailingZone())",
@@ -131,7 +131,7 @@ DEADLY = [
 
 @pytest.mark.parametrize("name", LIBRARIES)
 @pytest.mark.parametrize(("payload", "message"), DEADLY)
-def test_an_exception_inside_of_a_value_is_told_and_does_not_end_the_process(
+def test_an_exception_inside_a_value_is_reported_and_does_not_end_the_process(
     name, payload, message
 ):
     told = in_a_child(
@@ -153,7 +153,7 @@ def test_months_before_1970_do_not_end_the_process(name):
 
 
 def test_an_exception_of_an_enums_value_is_the_cause_of_ours():
-    # orjson 3.13 dies of this one, and cannot be kept from it.
+    # orjson 3.13 crashes, and the value cannot be kept from it.
     with pytest.raises(EncodeError) as caught:
         STANDARD.dumps({"a": [FailingEnum.A]})
     assert str(caught.value) == "cannot encode FailingEnum at $.a[0]: RuntimeError: no value"
@@ -161,7 +161,7 @@ def test_an_exception_of_an_enums_value_is_the_cause_of_ours():
 
 
 @pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit])
-def test_an_interrupt_inside_of_a_dump_comes_through(library, interrupt):
+def test_an_interrupt_inside_a_dump_is_raised(library, interrupt):
     interrupts = [interrupt]
 
     class Interrupted(pydantic.BaseModel):
@@ -174,7 +174,7 @@ def test_an_interrupt_inside_of_a_dump_comes_through(library, interrupt):
         library.dumps([Interrupted()])
 
 
-def test_what_the_library_refuses_and_the_walk_does_not_is_written_all_the_same():
+def test_a_payload_that_only_the_library_refuses_is_written():
     def refuse(*_):
         raise TypeError("not today")
 
@@ -212,7 +212,7 @@ def test_a_circular_structure_is_refused(library):
 
 
 def test_a_circle_through_a_tuple_is_refused():
-    # orjson 3.13 does not look at the depth in a tuple, and can overflow the stack here.
+    # orjson 3.13 does not count the depth in a tuple, and can overflow the stack here.
     circle: list[Any] = []
     circle.append({"again": (circle,)})
     with pytest.raises(EncodeError, match=r"exceeds 254 levels$"):
@@ -226,7 +226,7 @@ def test_nested_tuples_beyond_the_interpreters_stack_are_refused():
 
 
 def test_an_enum_that_is_its_own_value_is_refused():
-    # orjson 3.13 dies of this one too.
+    # orjson 3.13 crashes on this one, too.
     class Own(enum.Enum):
         A = 1
 
@@ -252,7 +252,7 @@ HOOKED = [
     (record(a=Decimal(1), b=[{2}]), b'{"a":"1","b":[[2]]}'),
     (Decimal("2"), b'"2"'),
     (nested(lambda inside: [inside], 60, Decimal(1)), b"[" * 60 + b'"1"' + b"]" * 60),
-    ([Model(x=1), Colour.RED], None),  # what has a form keeps it
+    ([Model(x=1), Colour.RED], None),  # the hook is not asked for these
 ]
 
 
@@ -269,13 +269,13 @@ def stands_for(value):
 
 
 @pytest.mark.parametrize(("payload", "expected"), HOOKED, ids=lambda value: type(value).__name__)
-def test_a_hook_says_what_stands_for_a_value_without_a_form(library, payload, expected):
+def test_a_hook_converts_values_that_json_has_no_type_for(library, payload, expected):
     for errors in ("strict", "replace"):
         dumped = library.dumps(payload, errors=errors, default=stands_for)
         assert dumped == (library.dumps(payload) if expected is None else expected)
 
 
-def test_what_a_hook_raises_is_told_with_the_path(library):
+def test_an_exception_of_a_hook_is_reported_with_the_path(library):
     with pytest.raises(EncodeError) as caught:
         library.dumps({"a": [1j]}, default=stands_for)
     assert str(caught.value) == "cannot encode complex at $.a[0]: TypeError: unknown"

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-# What is fed, the lines that are complete, and what close() finds left.
+# The input, the complete lines, and the result of close().
 CASES = {
     "nothing": (b"", [], []),
     "no end": (b"abc", [], [b"abc"]),
@@ -76,7 +76,7 @@ def test_chunks_may_be_any_bytes(gs):
     splitter = gs.LineSplitter()
     held = bytearray(b"ab\nc")
     assert splitter.feed(held) == [b"ab"]
-    held[:] = b"overwritten"  # it is free, and its text was taken
+    held[:] = b"overwritten"  # no view is held, and the text was copied
     assert splitter.feed(memoryview(b"xd\rex")[1:-1]) == [b"cd"]
     assert splitter.feed(memoryview(b"f\ng\n").cast("H")) == [b"ef", b"g"]
     assert splitter.feed(memoryview(b"")[::2]) == []
@@ -117,7 +117,7 @@ def test_a_line_beyond_the_limit_ends_the_splitter(gs, chunks, size):
     assert splitter.close() == []
 
 
-def test_after_close_nothing_is_taken(gs):
+def test_a_closed_splitter_refuses_chunks(gs):
     splitter = gs.LineSplitter()
     splitter.feed(b"abc")
     assert (splitter.close(), splitter.close()) == ([b"abc"], [])
@@ -126,7 +126,7 @@ def test_after_close_nothing_is_taken(gs):
             splitter.feed(chunk)
 
 
-def test_what_cannot_be_split_is_refused_and_changes_nothing(gs):
+def test_other_types_are_refused_and_change_nothing(gs):
     splitter = gs.LineSplitter()
     splitter.feed(b"ab\r")
     for chunk, name in (("x", "str"), (None, "NoneType"), ([1], "list")):
@@ -149,7 +149,7 @@ def test_what_cannot_be_split_is_refused_and_changes_nothing(gs):
     ],
     ids=str,
 )
-def test_a_limit_that_is_none_is_refused(gs, limit, kind, message):
+def test_an_invalid_limit_is_refused(gs, limit, kind, message):
     for make, name in ((gs.LineSplitter, "max_line_bytes"), (gs.SSEDecoder, "max_event_bytes")):
         with pytest.raises(getattr(gs.errors, kind), match=f"^{name} {message}$"):
             make(**{name: limit})
@@ -173,7 +173,7 @@ def test_the_work_on_an_unfinished_line_is_linear(gs, kind, monkeypatch):
     if gs.backend == "native":
         assert gs.core._core.allocations()[0] - before <= 8  # it doubles, from 8 KiB to 1 MiB
     else:
-        assert sum(looked_at) == 1_000_000  # no byte is looked at twice
+        assert sum(looked_at) == 1_000_000  # no byte is searched twice
     lines = reader.feed(b"\n\n")
     text = b"data:56789" * 100_000
     assert lines == [text, b""] if kind == "LineSplitter" else lines[0].data.encode() == text[5:]

@@ -20,7 +20,7 @@ def chunks_at(text, cuts):
 
 
 def read(gs, chunks, **named):
-    """Give the values up to the first bad line, and its number."""
+    """Return the values up to the first bad line, and its number."""
     decoder, values = gs.NDJSONDecoder(**named), []
     try:
         for chunk in chunks:
@@ -72,7 +72,7 @@ def test_chunks_may_be_any_bytes(gs):
     decoder = gs.NDJSONDecoder()
     held = bytearray(b"12\n3")
     assert decoder.feed(held) == [12]
-    held[:] = b"overwritten"  # it is free, and its text was taken
+    held[:] = b"overwritten"  # no view is held, and the text was copied
     assert decoder.feed(memoryview(b"x4\n[]x")[1:-1]) == [34]
     for chunk, name in (("x", "str"), (None, "NoneType"), ([1], "list")):
         message = f"^data must be bytes, bytearray or memoryview, not {name}$"
@@ -86,7 +86,7 @@ def test_chunks_may_be_any_bytes(gs):
 BAD = b'1\n{"a":x}\r\n\n2\nNaN\n"\xff"\n3'
 
 
-def test_a_bad_line_is_told_with_its_place_and_reading_goes_on_behind_it(gs):
+def test_a_bad_line_is_reported_with_its_place_and_reading_continues_after_it(gs):
     decoder, seen, texts, values = gs.NDJSONDecoder(), [], [], []
     data = BAD
     while True:
@@ -110,7 +110,7 @@ def test_a_bad_line_is_told_with_its_place_and_reading_goes_on_behind_it(gs):
     assert (values, decoder.close()) == ([], [3])
 
 
-def test_what_is_fed_while_something_is_left_comes_in_order(gs):
+def test_chunks_fed_while_lines_are_left_are_read_in_order(gs):
     decoder = gs.NDJSONDecoder()
     for data, values in ((b"1\nx\n2\ny\n3\n", [1]), (b"4\nz", [2])):
         with pytest.raises(gs.errors.NDJSONError) as caught:
@@ -134,7 +134,7 @@ def test_a_close_that_raises_is_called_again_for_the_rest(gs):
     assert decoder.close() == [2]
 
 
-def test_bad_lines_are_skipped_or_told_to_a_callable(gs):
+def test_bad_lines_are_skipped_or_passed_to_a_callable(gs):
     skipping = gs.NDJSONDecoder(on_error="skip")
     assert skipping.feed(BAD) + skipping.close() == [1, 2, 3]
     told = []
@@ -147,7 +147,7 @@ def test_bad_lines_are_skipped_or_told_to_a_callable(gs):
     ]
 
 
-def test_strict_names_what_is_wrong_with_a_blank_line_and_a_mark(gs):
+def test_strict_refuses_a_blank_line_and_a_byte_order_mark(gs):
     told = []
     decoder = gs.NDJSONDecoder(strict=True, on_error=told.append)
     assert decoder.feed(b"\xef\xbb\xbf1\n \t\r\n2\n") == [2]
@@ -204,10 +204,10 @@ def test_an_error_is_pickled_and_copied(both):
             assert str(each) == str(caught.value)
 
 
-# ---- what reads a line ----
+# ---- loads ----
 
 
-def test_lines_are_given_unread(gs):
+def test_lines_are_returned_as_bytes(gs):
     decoder = gs.NDJSONDecoder(loads=None)
     assert decoder.feed(b"\xef\xbb\xbfa\r\n\n \xff\n\rb\r") == [b"a", b" \xff"]
     assert decoder.close() == [b"\rb"]
@@ -233,7 +233,7 @@ def test_a_callable_reads_the_bytes_of_a_line(gs):
         (ValueError("no\nlines"), "line 1: no\nlines"),
     ],
 )
-def test_whatever_loads_raises_makes_a_bad_line(gs, error, message):
+def test_any_exception_of_loads_makes_a_bad_line(gs, error, message):
     def loads(_):
         raise error
 
@@ -254,7 +254,7 @@ def test_whatever_loads_raises_makes_a_bad_line(gs, error, message):
     ],
     ids=str,
 )
-def test_an_argument_that_is_none_is_refused(gs, named, kind, message):
+def test_an_invalid_argument_is_refused(gs, named, kind, message):
     with pytest.raises(getattr(gs.errors, kind), match=f"^{message}"):
         gs.NDJSONDecoder(**named)
 
@@ -320,5 +320,5 @@ def test_the_work_on_an_unfinished_line_is_linear(gs):
     if gs.backend == "native":
         assert gs.core._core.allocations()[0] - before <= 8  # it doubles, from 8 KiB to 1 MiB
     else:
-        assert sum(touched) == 1_000_000  # each byte is kept once, and never looked at again
+        assert sum(touched) == 1_000_000  # each byte is kept once, and never searched again
     assert decoder.feed(b"\n") == [b"1234567890" * 100_000]

@@ -1,4 +1,4 @@
-"""Events, values and frames that one twin has pickled are those of the twin that reads them."""
+"""Events, values and frames pickled by one twin are read by the other as its own."""
 
 from __future__ import annotations
 

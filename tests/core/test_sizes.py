@@ -1,4 +1,4 @@
-"""The estimate of what an item holds, by which a blocking source is read ahead: both twins."""
+"""The estimate of the memory of an item, which bounds reading ahead."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Kind(enum.Enum):
 
 
 class Hostile(dict[str, Any]):
-    """A dict that must not be asked, for its code would run in the wrong place."""
+    """A dict whose own methods must not run."""
 
     def _refuse(self, *_: object) -> NoReturn:
         raise AssertionError("asked")
@@ -80,7 +80,7 @@ def test_a_token_counts_a_little_more_than_its_text(gs: ModuleType, size: int) -
         lambda gs: gs.events.Citations([gs.events.Citation(BIG)]),
     ],
 )
-def test_what_an_item_holds_is_found_wherever_it_is(gs: ModuleType, make: Any) -> None:
+def test_the_values_of_an_item_are_found_in_every_container(gs: ModuleType, make: Any) -> None:
     assert 10_000 <= gs.core.estimate_size(make(gs), MOST) < 13_000
 
 
@@ -120,5 +120,5 @@ def test_counting_ends_at_the_bound_whatever_the_item(gs: ModuleType) -> None:
     items = [endless, deep, [0] * 1_000_000, {n: n for n in range(100_000)}, "x" * MOST, "é" * MOST]
     for item in items:
         assert gs.core.estimate_size(item, MOST) == MOST
-    while deep:  # else it is a deep recursion that frees it
+    while deep:  # or freeing it would recurse deeply
         (deep,) = deep

@@ -1,4 +1,4 @@
-"""Server-Sent Events out: every rule of the byte profile, what it takes and what it refuses."""
+"""Server-Sent Events out: every rule of the byte profile, valid and invalid fields."""
 
 import enum
 import re
@@ -178,7 +178,7 @@ def test_an_event_object_writes_the_same_frame(gs, case):
 
 
 @table({name: case for name, case in REFUSED.items() if name not in ("nothing", "None", "errors")})
-def test_an_event_object_that_cannot_be_written_is_refused_when_it_is_made(gs, case):
+def test_an_event_object_that_cannot_be_written_is_refused_at_once(gs, case):
     fields, kind, message = case
     with pytest.raises(getattr(gs.errors, kind), match=f"^{re.escape(message)}$"):
         gs.ServerSentEvent(**fields)
@@ -205,7 +205,7 @@ def test_an_event_object_of_a_payload_holds_its_text(gs):
 
 
 @table(REFUSED)
-def test_what_is_refused_is_named(gs, case):
+def test_an_invalid_field_is_refused_by_name(gs, case):
     fields, kind, message = case
     with pytest.raises(getattr(gs.errors, kind), match=f"^{re.escape(message)}$"):
         gs.encode_sse(**fields)
@@ -216,14 +216,14 @@ def test_what_is_refused_is_named(gs, case):
 
 
 @table(NOT_TEXT)
-def test_what_is_not_text_raises_the_error_of_python(gs, case):
+def test_invalid_text_raises_the_error_of_python(gs, case):
     fields, kind, start = case
     with pytest.raises(kind) as caught:
         gs.encode_sse(**fields)
     assert caught.value.start == start
 
 
-def test_the_errors_are_those_that_a_caller_expects(gs):
+def test_errors_derive_from_builtin_exceptions(gs):
     errors = gs.errors
     assert issubclass(errors.FrameError, ValueError)
     assert issubclass(errors.FrameTypeError, TypeError)
@@ -239,7 +239,7 @@ ENDS = {"LF": ["\n"], "CR": ["\r"], "CRLF": ["\r\n"], "mixed": ["\n", "\r\n", "\
 @pytest.mark.parametrize("count", [1, 62, 63, 64, 65, 66, 130, 1000])
 @pytest.mark.parametrize("letter", ["a", "é", SMILE])
 def test_many_lines_are_all_found(gs, ends, count, letter):
-    least = len(ends) > 1  # or a CR and the LF behind an empty line would be one end
+    least = len(ends) > 1  # or a CR and the LF after an empty line would be one end
     lines = [letter * (index % 5 + least) for index in range(count)]
     data = "".join(line + ends[index % len(ends)] for index, line in enumerate(lines))
     expected = "".join(f"data: {line}\n" for line in [*lines, ""]) + "\n"
@@ -266,7 +266,7 @@ def test_a_break_is_found_at_every_place(gs, letter):
             assert gs.encode_sse(text, text) == f"event: {text}\ndata: {text}\n\n".encode()
 
 
-def test_a_comment_has_a_function_of_its_own(gs):
+def test_encode_comment_equals_encode_sse_with_a_comment(gs):
     for text in ("", "keep-alive", "a\nb"):
         assert gs.encode_comment(text) == gs.encode_sse(comment=text)
     assert gs.encode_comment() == b":\n\n"
@@ -277,7 +277,7 @@ def test_a_comment_has_a_function_of_its_own(gs):
 
 
 class Breakout(str):
-    """Text that lies about itself wherever Python code asks it."""
+    """A str whose methods return other text than it holds."""
 
     __slots__ = ()
 
@@ -307,7 +307,7 @@ def test_a_subclass_of_str_cannot_lie_about_its_text(gs, text):
 
 @pytest.mark.parametrize("size", [65_535, 65_536, 81_920, 200_000])
 @pytest.mark.parametrize("end", ["", "\n", "\r", "\r\n"])
-def test_a_long_text_is_as_a_short_one_wherever_its_line_ends(gs, size, end):
+def test_a_long_text_is_written_like_a_short_one_wherever_its_line_ends(gs, size, end):
     for at in (0, 8191, 8192, 65_535, size):
         text = "x" * min(at, size) + end + "y" * max(size - at, 0)
         lines = text.splitlines() if end else [text]

@@ -1,4 +1,4 @@
-"""Buffers at both ends of a frame: bytes-likes read in place, and frames into the caller's room."""
+"""Buffers at both ends: bytes-like data read in place, frames in the caller's buffer."""
 
 import ctypes
 import enum
@@ -103,14 +103,14 @@ def resize(*held):
 @pytest.mark.parametrize("fields", [{}, {"id": 2.5}, {"retry": -1}, {"errors": "x"}], ids=str)
 @pytest.mark.parametrize("text", [b"abc\n", b"\xff"], ids=["text", "not text"])
 @pytest.mark.parametrize("size", [3, 99])
-def test_nothing_is_held_afterwards(gs, size, text, fields):
+def test_no_buffer_is_held_afterwards(gs, size, text, fields):
     data, room = bytearray(text), bytearray(size)
     for given in ((data,), (room, 0, data), (room, -1, data), (room, True, data)):
         for encode in (gs.encode_sse, gs.encode_sse_into):
             try:
                 encode(*given, **fields)
             except (TypeError, ValueError, BufferError):
-                resize(data, room)  # nor while the error is looked at
+                resize(data, room)  # nor while the error is alive
             resize(data, room)
 
 
@@ -212,7 +212,7 @@ def test_data_may_lie_where_the_frame_goes(gs, size):
     ],
     ids=["bytes", "str", "None", "list", "view of bytes", "stride", "read-only", "Fortran"],
 )
-def test_what_cannot_be_written_to_is_refused(gs, room, name):
+def test_a_buffer_that_is_not_writable_is_refused(gs, room, name):
     with pytest.raises(gs.errors.FrameTypeError, match=TARGET.format(name)):
         gs.encode_sse_into(room, 0, "a")
 
@@ -230,7 +230,7 @@ def test_what_cannot_be_written_to_is_refused(gs, room, name):
     ],
     ids=str,
 )
-def test_an_offset_that_is_none_is_refused(gs, offset, kind, message):
+def test_an_invalid_offset_is_refused(gs, offset, kind, message):
     room = bytearray(9)
     with pytest.raises(getattr(gs.errors, kind), match=f"^{message}$"):
         gs.encode_sse_into(room, offset, "")

@@ -79,7 +79,7 @@ def test_a_lone_surrogate_raises_or_is_replaced(gs, text):
     assert room == expected
 
 
-def test_many_texts_may_come_from_anywhere(gs):
+def test_many_texts_may_come_from_any_iterable(gs):
     template = gs.FrameTemplate(b"(", b")")
     assert template.render_many([]) == b""
     assert template.render_many(letter for letter in "ab") == b"(a)(b)"
@@ -91,7 +91,7 @@ def test_many_texts_may_come_from_anywhere(gs):
         template.render_many(str(1 // left) for left in (1, 0))
 
 
-def test_room_that_is_too_small_is_left_alone(gs):
+def test_a_buffer_that_is_too_small_is_not_written_to(gs):
     template = gs.FrameTemplate(b"data: ", b"\n\n")
     needed = len(template.render("é\n"))
     for size in range(needed):
@@ -100,7 +100,7 @@ def test_room_that_is_too_small_is_left_alone(gs):
             template.render_into(room, 2, "é\n")
         assert (caught.value.needed, caught.value.available) == (needed, size)
         assert room == b"#" * (size + 2)
-        room.extend(bytes(needed))  # nothing holds it, not even the error
+        room.extend(bytes(needed))  # no view is held, not even by the error
     assert template.render_into(bytearray(needed), 0, "é\n") == needed
 
 
@@ -176,7 +176,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG.values(), ids=WRONG.keys())
-def test_what_is_wrong_is_named(gs, case):
+def test_an_invalid_argument_is_refused_by_name(gs, case):
     use, kind, message = case
     with pytest.raises(getattr(gs.errors, kind)) as caught:
         use(gs.FrameTemplate(b"", b""), gs.FrameTemplate)

@@ -1,7 +1,7 @@
 """The twins are equal: on any input the same bytes, or the same error with the same text.
 
-Here are the functions and values of the backend, and that nothing public of it is left out;
-tests/core/test_twins_state.py has what keeps a state.
+This file covers functions and values, and checks that every public name is covered;
+tests/core/test_twins_state.py covers objects with a state.
 """
 
 import copy
@@ -196,7 +196,7 @@ def test_server_sent_event(twins, event, other, changes):
     same(twins, use, event, other, changes)
 
 
-# ---- that all is covered ----
+# ---- every public name is covered ----
 
 
 def test_the_installed_library_encodes_and_reads(twins):
@@ -279,7 +279,7 @@ def test_a_subclass_may_have_arguments_of_its_own(twins, name):
 
 
 @pytest.mark.parametrize("name", STATEFUL)
-def test_what_has_a_state_is_not_copied(twins, name):
+def test_objects_with_a_state_cannot_be_copied(twins, name):
     for gs in twins:
         thing = (getattr(gs, name, None) or getattr(gs.core, name))()
         for again in (copy.copy, copy.deepcopy, pickle.dumps):

@@ -98,7 +98,7 @@ limits = st.one_of(st.just({}), st.just({}), st.integers(1, 30), anything)
 
 @st.composite
 def feeds(draw, pieces=PIECES):
-    """Draw steps that feed a stream in chunks, with other input and a close among them."""
+    """Draw steps that feed a stream in chunks, mixed with other input and a close."""
     text = draw(st.one_of(st.lists(st.sampled_from(pieces), max_size=30).map(b"".join), octets))
     cuts = sorted(draw(st.lists(st.integers(0, len(text)), max_size=6)))
     chunks = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]

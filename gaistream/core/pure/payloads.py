@@ -45,11 +45,9 @@ def install_json(load: Callable[[], Any]) -> None:
     _Installed.library = None
 
 
-def _library() -> Any:
-    library = _Installed.library
-    if library is None:
-        library = _Installed.library = _Installed.load()
-    return library
+def _load_library() -> Any:
+    _Installed.library = _Installed.load()
+    return _Installed.library
 
 
 def nests_deeper(payload: object, levels: int = DEEPEST_FAST) -> bool:
@@ -81,10 +79,10 @@ def write_json(
     payload: Any, newline: bool, replace: bool, hook: Callable[[Any], Any] | None = None
 ) -> bytes:
     """Return a payload as JSON, with an LF if `newline`; `hook` may convert unknown values."""
-    library = _library()
-    errors = "replace" if replace else "strict"
+    library = _Installed.library or _load_library()
     encoded: bytes
     if _deeper(payload, DEEPEST_FAST):
+        errors = "replace" if replace else "strict"
         encoded = library.careful_dumps(payload, newline, errors, hook)
     else:
         try:
@@ -92,8 +90,9 @@ def write_json(
             convert = library.default if hook is None else library.with_hook(library.default, hook)
             encoded = library.dumps(payload, convert, option)
         except Exception:
+            errors = "replace" if replace else "strict"
             encoded = library.careful_dumps(payload, newline, errors, hook)
-    return escape_separators(encoded)
+    return encoded if encoded.isascii() else escape_separators(encoded)
 
 
 def json_bytes(
@@ -119,7 +118,7 @@ def json_bytes(
         UnicodeEncodeError: a lone surrogate, with errors="strict".
     """
     encoded = write_json(payload, newline, check_errors(errors), default)
-    return encoded if compact else _library().spaced(encoded)
+    return encoded if compact else (_Installed.library or _load_library()).spaced(encoded)
 
 
 def holds_long_integer(data: object) -> bool:
@@ -139,7 +138,7 @@ def holds_long_integer(data: object) -> bool:
 
 def json_value(data: Any, replace: bool = True) -> Any:
     """Return the value of JSON."""
-    library = _library()
+    library = _Installed.library or _load_library()
     if holds_long_integer(data):
         return library.careful_loads(data, "replace" if replace else "strict")
     try:
