@@ -72,10 +72,6 @@ cdef inline bytes new_bytes(Py_ssize_t size):
     return PyBytes_FromStringAndSize(NULL, size)
 
 
-cdef object shown(object number):
-    return str(number) if number.bit_length() <= 64 else f"an int of {number.bit_length()} bits"
-
-
 cdef object readable(str field, object data, str expected="bytes, bytearray or memoryview"):
     """Return an object whose bytes `span_of` gives; it keeps them in place while it exists."""
     if type(data) is bytes:

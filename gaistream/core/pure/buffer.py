@@ -55,11 +55,6 @@ def place(buffer: object, offset: object, needed: int) -> memoryview:
         return flat[start : start + needed]
 
 
-def shown(number: int) -> str:
-    """Say an int in a message: by its value, or by its size where the value would fill pages."""
-    return str(number) if number.bit_length() <= 64 else f"an int of {number.bit_length()} bits"
-
-
 class NotCopyable:
     """Mixin: instances can be neither copied nor pickled."""
 
