@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
+import dataclasses
 import os
 import sys
+import time
 import types
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from itertools import repeat
 from typing import Any
 
@@ -22,12 +25,13 @@ from gaistream import (
     SSEDecoder,
     SSEEncoder,
     SSEWriter,
+    asgi,
+    core,
     encode_events,
     encode_ndjson,
     encode_sse,
     encode_sse_into,
 )
-from gaistream.core import FrameSender, SourceReader
 from gaistream.events import TextDelta, ToolCall
 
 
@@ -35,47 +39,79 @@ async def send(_: bytes) -> None:
     """Send, as a server that need not wait."""
 
 
-def streamed(token: Any) -> Callable[[], Any]:
-    """Give what a stream does for a token of a source that blocks then."""
-    sender = FrameSender(SSEEncoder(), True, 4096, 65_536, 3600.0, 2**18)
-    loop = asyncio.new_event_loop()
-    waiter = loop.create_future()
-    loop.close()
-    sender._lend(send, "loop", "sender", contextvars.copy_context(), {"loop": "reader"})
-    sender._waiter = waiter
+@dataclasses.dataclass
+class Permit:
+    """Leave to start the sends of a task "connection" of a loop "loop"."""
 
-    def accept_and_send() -> Any:
-        sender._accept(token)
-        sender._send_now()
-        return sender._waiter is waiter and sender._frames.pending
-
-    return accept_and_send
+    context: contextvars.Context
+    shares_context: bool
+    send: Any = send
+    loop: Any = "loop"
+    task: Any = "connection"
+    current_tasks: Any = dataclasses.field(default_factory=lambda: {"loop": "reader"})
 
 
-def streamed_in_source(token: Any) -> Callable[[], Any]:
-    """Return one step of a source in its connection's own context: a token, and its send."""
-    sender = FrameSender(SSEEncoder(), True, 4096, 65_536, 3600.0, 2**18)
+def streamed(token: Any, *, in_source: bool) -> Callable[[], Any]:
+    """Return what a stream does for a token of a source that suspends then.
+
+    Args:
+        token: the item.
+        in_source: in a step of the source, which runs in its connection's context; else by a timer.
+    """
     loop = asyncio.new_event_loop()
     waiter = loop.create_future()
     loop.close()
     context = contextvars.copy_context()
-    sender._source_context = context
-    sender._lend(send, "loop", "sender", context, {"loop": "reader"})
-    sender._waiter = waiter
+    encoder = SSEEncoder()
+    outbox = core.Outbox(encoder, True, 4096, 65_536, 3600.0, 2**18)
+    outbox.open(lambda: waiter, time.monotonic)
+    outbox.grant(Permit(context, in_source))
+    outbox.wait()
 
     @types.coroutine
     def read() -> Any:
         while True:
-            sender._accept(token)
+            outbox.accept(token)
             yield
 
-    step = SourceReader(sender, read()).send
+    step = core.SourceReader(outbox, read()).send
 
-    def accept_and_send() -> Any:
+    def step_in_context() -> Any:
         context.run(step, None)
-        return sender._waiter is waiter and sender._frames.pending
+        return encoder.pending
 
-    return accept_and_send
+    def accept_and_flush() -> Any:
+        outbox.accept(token)
+        outbox.flush()
+        return encoder.pending
+
+    return step_in_context if in_source else accept_and_flush
+
+
+def life() -> Callable[[], Any]:
+    """Return a whole stream on a fake server: opened, one event, ended."""
+    with contextlib.suppress(ImportError):  # its scopes cost something, and many servers have it
+        import anyio  # noqa: F401
+    loop = asyncio.new_event_loop()
+    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
+    sent: list[Any] = []
+
+    async def source() -> AsyncIterator[TextDelta]:
+        yield TextDelta(payloads.TOKEN)
+
+    async def receive() -> Any:
+        return await loop.create_future()
+
+    async def send_message(message: Any) -> None:
+        sent.append(message)
+
+    def serve() -> bytes:
+        sent.clear()
+        response = asgi.SSEResponse(source())
+        loop.run_until_complete(response(scope, receive, send_message))
+        return b"".join(message.get("body", b"") for message in sent)
+
+    return serve
 
 
 def paths() -> dict[str, tuple[int, Callable[[], Any], Any]]:
@@ -95,10 +131,13 @@ def paths() -> dict[str, tuple[int, Callable[[], Any], Any]]:
         return taken
 
     newer: dict[str, tuple[int, Callable[[], Any], Any]] = {}
-    if hasattr(FrameSender, "_source_context"):  # sources run in their connection's context
-        newer["a stream, a token in its context"] = (150, streamed_in_source(token), 0)
+    if hasattr(core, "Outbox"):
+        newer["a stream, a token"] = (150, streamed(token, in_source=False), 0)
+        newer["a stream, a token in its context"] = (150, streamed(token, in_source=True), 0)
+    whole = b":\n\n" + payloads.TOKEN_FRAME + b'event: done\ndata: {"finished":true}\n\n'
     return {
         **newer,
+        "a stream of one event": (30, life(), whole),
         "encode_sse, small": (400, lambda: encode_sse(data, event), payloads.SMALL_FRAME),
         "encode_sse, 4 KB in 40 lines": (
             60, lambda: encode_sse(payloads.LINES), payloads.LINES_FRAME),
@@ -116,7 +155,6 @@ def paths() -> dict[str, tuple[int, Callable[[], Any], Any]]:
         "NDJSONEncoder, a token": (150, lambda: wrote(lines, token), None),
         "SSEWriter, a token": (150, lambda: sink.write(token), None),
         "SSEWriter, a named frame": (150, lambda: sink.write_event(event, data), None),
-        "a stream, a token": (150, streamed(token), 0),
         "SSEDecoder, 20 events": (
             20, lambda: len(decoder.feed(payloads.TOKEN_FRAME * 20)), 20),
         "NDJSONDecoder, 40 lines": (20, lambda: len(values.feed(rows)), 40),

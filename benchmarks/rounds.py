@@ -34,6 +34,7 @@ class Case:
         path: of the producer, and how many tokens it gives (fed ones: as many as they get).
         paths: of peers that are given another producer.
         feed: how the feeder feeds; None: a burst.
+        opening: the cost of opening the streams counts too.
     """
 
     title: str
@@ -43,6 +44,7 @@ class Case:
     feed: dict[str, Any] | None = None
     aims: tuple[Aim, ...] = ()
     paths: dict[str, str] = field(default_factory=dict)
+    opening: bool = False
 
 
 class Servers:
@@ -82,11 +84,13 @@ def run(server: Server, peer: str, case: Case) -> tuple[Round, Streams]:
     """Run a case once, check what came, and give what was spent."""
     path = case.paths.get(peer, case.path)
     stamped = bool(case.feed and case.feed["stamp"])
+    before = server.ask("spent")
     streams = Streams(server, path, case.streams)
     if case.feed is not None:
         server.ask("prepare", **case.feed)
     start = time.monotonic()
-    before = server.ask("spent")
+    if not case.opening:
+        before = server.ask("spent")
     server.ask("begin")
     streams.read_to_end(busy=stamped)
     after = server.ask("spent")
@@ -161,7 +165,9 @@ def print_aim(what: str, found: list[float], most: float, unit: str = "") -> Non
 # ---- idle streams ----
 
 
-def measure_memory(started: Servers, peers: list[str], few: int, many: int) -> None:
+def measure_memory(
+    started: Servers, peers: list[str], few: int, many: int, aim: Aim
+) -> None:
     """Print what an idle stream holds: servers that have not served are to be given."""
     print(f"\n## Idle: what each of {many} streams holds, beyond the first {few}\n")
     print("| | KiB of memory | tasks |\n|---|---|---|")
@@ -176,10 +182,9 @@ def measure_memory(started: Servers, peers: list[str], few: int, many: int) -> N
         tasks[peer] = (after["tasks"] - before["tasks"]) / many
         print(f"| {peer} | {sizes[peer]:.1f} | {tasks[peer]:.2f} |")
     print()
-    for peer in peers:
-        if peer.startswith("gaistream asgi"):
-            print_aim(f"{peer}, KiB a stream", [sizes[peer]], 14)
-            print_aim(f"{peer}, tasks a stream", [tasks[peer]], 3)
+    ratio = sizes[aim.peer] / sizes[aim.beside]
+    print_aim(f"{aim.peer} ÷ {aim.beside}, memory", [ratio], aim.most)
+    print_aim(f"{aim.peer}, tasks a stream", [tasks[aim.peer]], 3)
 
 
 def measure_heartbeats(started: Servers, peers: list[str], count: int, interval: float) -> None:
@@ -204,7 +209,7 @@ def measure_heartbeats(started: Servers, peers: list[str], count: int, interval:
     print()
     for peer in peers:
         if peer.startswith("gaistream"):
-            print_aim(peer, [shares[peer]], 2, " %")
+            print_aim(peer, [shares[peer]], 1, " %")
 
 
 # ---- latency ----

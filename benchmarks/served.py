@@ -124,6 +124,18 @@ def raw(feeder: Feeder, heartbeat: float) -> Any:  # noqa: ARG001
     return app
 
 
+def raw_generator(feeder: Feeder, heartbeat: float) -> Any:  # noqa: ARG001
+    """The same from a producer that is a generator, as every other peer has one."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG001
+        await send(START)
+        async for _ in source(feeder, str, scope["path"]):
+            await send({"type": BODY, "body": TOKEN_FRAME, "more_body": True})
+        await send({"type": BODY, "body": b"", "more_body": False})
+
+    return app
+
+
 def gaistream_asgi(feeder: Feeder, heartbeat: float, **options: Any) -> Any:
     from gaistream import SSEOptions, asgi
     from gaistream.events import TextDelta
@@ -220,6 +232,7 @@ DONE = b'{"finished":true}'
 FLUSHED = functools.partial(gaistream_asgi, flush_after_write=False, flush_interval=0.02)
 PEERS: dict[str, Peer] = {
     "raw ASGI": Peer(raw),
+    "raw ASGI, a generator": Peer(raw_generator),
     "gaistream asgi": Peer(gaistream_asgi, ends=DONE),
     "gaistream starlette": Peer(gaistream_starlette, ("starlette",), DONE),
     "gaistream, flushed after 20 ms": Peer(FLUSHED, ends=DONE),

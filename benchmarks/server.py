@@ -29,6 +29,7 @@ from served import PEERS
 import gaistream
 
 RAW, GAI, GAI_STARLETTE = "raw ASGI", "gaistream asgi", "gaistream starlette"
+RAW_GENERATOR = "raw ASGI, a generator"
 FLUSHED, STARLETTE = "gaistream, flushed after 20 ms", "Starlette + orjson"
 SSE_STARLETTE, FASTAPI, LITESTAR = "sse-starlette", "fastapi native", "litestar"
 
@@ -38,6 +39,7 @@ def cases(settings: Any) -> dict[str, list[Case]]:
     many = 30 if settings.quick else 1000
     streams = 8 if settings.quick else 64
     threads = 8 if settings.quick else 32
+    answers = 8 if settings.quick else 2000
     each = {"ticks": many // 2, "tick": 0.001, "turns": 1, "pattern": "all", "stamp": False}
     slow = {**each, "ticks": many * 2, "turns": 20}
     servers = (RAW, GAI, GAI_STARLETTE, STARLETTE, SSE_STARLETTE, FASTAPI, LITESTAR)
@@ -55,6 +57,11 @@ def cases(settings: Any) -> dict[str, list[Case]]:
             f"Paced by an engine: a token for each of {streams} streams at a tick of 1 ms",
             "/fed/0", streams, servers, each,
             aims=(Aim(GAI, RAW, 1.12), Aim(GAI, SSE_STARLETTE, 0.48), Aim(GAI, STARLETTE, 1)),
+        )],
+        "answers": [Case(
+            f"Whole answers: {answers} streams of 40 tokens at a tick of 1 ms, from their opening",
+            "/fed/0", answers, (RAW, GAI, GAI_STARLETTE, STARLETTE), {**each, "ticks": 40},
+            aims=(Aim(GAI, RAW, 1.15),), opening=True,
         )],
         "flushed": [Case(
             f"{slow_streams} streams of 50 events a second, {pattern} in time",
@@ -119,8 +126,8 @@ def print_head(settings: Any) -> None:
 
 # ---- the command ----
 
-OF_EVENTS = ("burst", "paced", "flushed", "sync")
-IDLE = (RAW, GAI, GAI_STARLETTE, STARLETTE, SSE_STARLETTE, FASTAPI, LITESTAR)
+OF_EVENTS = ("burst", "paced", "answers", "flushed", "sync")
+IDLE = (RAW, RAW_GENERATOR, GAI, GAI_STARLETTE, STARLETTE, SSE_STARLETTE, FASTAPI, LITESTAR)
 BEATING = (GAI, GAI_STARLETTE, SSE_STARLETTE, FASTAPI)
 PROMPT = (RAW, GAI, STARLETTE, SSE_STARLETTE)
 
@@ -151,7 +158,7 @@ def measure_idle(settings: Any) -> None:
     with contextlib.closing(
         Servers(settings.cores[0], settings.loop, settings.http, interval)
     ) as started:
-        rounds.measure_memory(started, installed(IDLE), few, many)
+        rounds.measure_memory(started, installed(IDLE), few, many, Aim(GAI, RAW_GENERATOR, 1.4))
         count = 100 if settings.quick else settings.idle
         rounds.measure_heartbeats(started, installed(BEATING), count, interval)
 

@@ -33,7 +33,7 @@ RESPONSES: dict[str, Callable[[Any], Any]] = {
 class Streams(Timed):
     """One stream, by its tokens (whose number over its time is events a second), and its waits."""
 
-    params = (tuple(DONE), sizes(10, 100, 1000), ("every event", "every tenth", "never"))
+    params = (tuple(DONE), sizes(1, 10, 100, 1000), ("every event", "every tenth", "never"))
     param_names = ("format", "events", "waits")
 
     def setup(self, format: str, count: int, waits: str) -> None:
