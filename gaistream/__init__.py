@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from .reading.ndjson import NDJSONReader
     from .streaming.drain import drain, drain_on_signals, draining
     from .streaming.iterators import ndjson, sse
+    from .streaming.outcome import Outcome
     from .streaming.server_signals import automatic_drain
-    from .streaming.stream import Outcome
     from .streaming.threads import blocking_threads
     from .writing.encoder import NDJSONEncoder, SSEEncoder
     from .writing.formats import encode_events
@@ -89,7 +89,7 @@ _MODULES = {  # of the names that are imported when they are first used; a modul
     "NDJSONOptions": "writing.options",
     "NDJSONReader": "reading.ndjson",
     "NDJSONWriter": "writing.writer",
-    "Outcome": "streaming.stream",
+    "Outcome": "streaming.outcome",
     "Provider": "chat",
     "SSEEncoder": "writing.encoder",
     "SSEOptions": "writing.options",

@@ -26,7 +26,7 @@ include "encoder.pxi"
 include "sse_encoder.pxi"
 include "ndjson_encoder.pxi"
 include "writer.pxi"
-include "sender.pxi"
+include "outbox.pxi"
 include "decoder.pxi"
 include "ndjson_decoder.pxi"
 
@@ -35,11 +35,11 @@ __all__ = sorted([
     "BaseNDJSONEncoder",
     "BaseSSEEncoder",
     "Buffer",
-    "FrameSender",
     "FrameTemplate",
     "FrameWriter",
     "LineSplitter",
     "NDJSONDecoder",
+    "Outbox",
     "SSEDecoder",
     "ServerSentEvent",
     "SourceReader",

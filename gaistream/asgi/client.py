@@ -11,7 +11,8 @@ from typing import Any, Final, TypeVar
 
 from .._log import log
 from ..http.request import MAX_BODY_BYTES, body_too_large
-from ..loops.event_loop import Event, Task, event_loop
+from ..loops import event_loop
+from ..loops.protocols import Event, Task
 from .messages import Receive, Scope
 
 _T = TypeVar("_T")

@@ -17,9 +17,11 @@ from ..http.answer import PlainResponse, RaisedBy, answer_failure, drain_respons
 from ..http.cors import CORSLike
 from ..http.headers import stream_headers
 from ..http.settings import check_keywords, check_on_close, check_status, check_timeouts
-from ..loops.event_loop import event_loop
+from ..loops import event_loop
+from ..streaming.cleanup import CLEANUP_TIMEOUT
 from ..streaming.open_streams import open_streams
-from ..streaming.stream import CLEANUP_TIMEOUT, Outcome, Stream
+from ..streaming.outcome import Outcome
+from ..streaming.stream import Stream
 from ..writing.formats import FORMATS, FormatName
 from ..writing.options import NDJSONOptions, SSEOptions
 from .client import Client, log_unread_body
@@ -87,7 +89,8 @@ class StreamResponse:
         self._used = True
         reader = Client(receive, has_body=True) if client is None else client
         try:
-            connection = await self._connect(scope, reader, send)
+            watches_later = client is None and scope.get("method") == "GET"
+            connection = await self._connect(scope, reader, send, watches_later)
             if connection is not None:
                 await self._stream.send_all(connection)
         finally:
@@ -102,15 +105,20 @@ class StreamResponse:
         finally:
             try:
                 if self._on_close is not None:
-                    with event_loop().sheltered():
+                    with event_loop().shield_from_outer_scopes():
                         await self._report(self._on_close)
             finally:
                 self._stream.release()
                 if client is not None:
                     await client.close()
 
-    async def _connect(self, scope: Scope, client: Client, send: Send) -> StreamConnection | None:
+    async def _connect(
+        self, scope: Scope, client: Client, send: Send, watches_later: bool
+    ) -> StreamConnection | None:
         """Start the stream and return its connection; None if a whole response was sent instead.
+
+        The client of a GET, which has no body, is watched from when its source first waits: a
+        stream that has ended by then costs no task for it.
 
         The locals are gone when this returns, so an idle stream does not hold them.
         """
@@ -133,11 +141,14 @@ class StreamResponse:
                 accept=header(scope, b"accept"),
             )
         else:
-            client.watch(self._client_left)
+            if not watches_later:
+                client.watch(self._client_left)
             stream.route = scope["method"], scope.get("path", ""), scope.get("endpoint")
             stream.answerable = True
             try:
                 await stream.start()
+                if watches_later and stream.is_open:
+                    client.watch(self._client_left)
                 if self._hold_headers:
                     await stream.wait_for_event()
             finally:

@@ -16,11 +16,14 @@ from ..core import BaseSSEEncoder, json_bytes
 from ..core import ServerSentEvent as _ServerSentEvent
 from ..dialects.json import PayloadSSE
 from ..errors import FrameTypeError
-from ..loops.event_loop import Breakable, Task, Timer, event_loop
+from ..loops import event_loop
+from ..loops.protocols import Breakable, Task, Timer
 from ..loops.sources import Owned, close_source
 from ..streaming.clock import Clock
 from ..streaming.open_streams import Drain, open_streams
-from ..streaming.stream import OutcomeKind, Stream
+from ..streaming.outcome import OutcomeKind
+from ..streaming.phases import CUT, MOVES
+from ..streaming.stream import Stream
 from ..writing.encoder import SSEEncoder
 from ..writing.options import SSEOptions
 
@@ -233,12 +236,12 @@ class DrainNotifiedStream(Stream):
         self._until = 0.0
         self._timer: Timer | None = None
 
-    def _end(self, kind: OutcomeKind) -> None:
-        if kind == "client_gone" and not self._interrupted and self._on_gone is not None:
+    def _cut(self, kind: OutcomeKind) -> None:
+        if kind == "client_gone" and CUT in MOVES[self._phase] and self._on_gone is not None:
             self._gone_task = event_loop().create_task(
                 self._client_gone(self._on_gone), name="gaistream client gone"
             )
-        super()._end(kind)
+        super()._cut(kind)
 
     async def _client_gone(self, on_gone: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
         try:
@@ -255,7 +258,7 @@ class DrainNotifiedStream(Stream):
             self._told_by = ending
             self._until = self._loop.time() + self._grace
             ending.keep_until(self._until)
-            self._drain_ends = max(self._drain_ends, min(self._until, ending.ends_at))
+            self._drain_ends_at(max(self._drain_ends, min(self._until, ending.ends_at)))
             try:
                 if self._event is not None:
                     self._event.set()
@@ -289,15 +292,9 @@ class DrainNotifiedStream(Stream):
         finally:
             self._stop_timer()
 
-    async def _end_all(self, own_clock: Clock) -> None:
+    async def _wait_for_source(self, own: Clock) -> None:
         try:
-            await super()._end_all(own_clock)
+            await super()._wait_for_source(own)
         finally:
             if self._gone_task is not None:
-                await self._wait_for_end(self._gone_task, own_clock)
-
-    @property
-    def _awaited_name(self) -> str:
-        if self._awaited is self._gone_task:
-            return "client_close_handler_callable"
-        return super()._awaited_name
+                await self._wait_for_end(own, self._gone_task, "client_close_handler_callable")

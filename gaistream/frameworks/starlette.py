@@ -40,7 +40,8 @@ from ..http.cors import CORSLike
 from ..http.headers import SERVERS_OWN, checked_headers, encode_headers, merge_headers
 from ..http.settings import check_keywords, check_status
 from ..loops.sources import open_source
-from ..streaming.stream import CLEANUP_TIMEOUT, Outcome
+from ..streaming.cleanup import CLEANUP_TIMEOUT
+from ..streaming.outcome import Outcome
 from ..writing.options import NDJSONOptions, SSEOptions, check_seconds
 from ._event_source import (
     DrainNotifiedStream,

@@ -7,7 +7,8 @@ from typing import Any, Final, TypedDict
 
 from ..dialects import AnyDialect
 from ..errors import FrameError, FrameTypeError
-from ..streaming.stream import CLEANUP_TIMEOUT, Outcome
+from ..streaming.cleanup import CLEANUP_TIMEOUT
+from ..streaming.outcome import Outcome
 from ..writing.formats import FORMATS
 from ..writing.options import check_seconds, keywords_of, refuse_unknown
 from .cors import CORSLike

@@ -17,7 +17,7 @@ from asyncio import _get_running_loop, _set_running_loop
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
-from .event_loop import forget_loop
+from . import forget_loop
 
 _T = TypeVar("_T")
 

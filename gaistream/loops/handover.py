@@ -1,15 +1,15 @@
-"""A send that is begun where there is something to send, in the name of the task that sends.
+"""A send that is started where there is something to send, as a step of the connection's task.
 
-Waking a task costs as much as framing an event ten times, and the sends of many streams would
-all come after the work of all their sources. So where a source blocks, or a timer strikes, the
-first step of the connection's `send` is made right there: as a step of the connection's own task,
-which waits meanwhile, and in its context variables, so that scopes, time-outs and whatever else
-asks which task it is in find what they would find otherwise. Nearly always that step is the whole
-send; where it has to wait, the connection's task is woken and goes on with the rest.
+Waking a task costs ten times as much as framing an event, and the sends of many streams would all
+come after the work of all their sources. So where a source suspends, or a timer strikes, the first
+step of the connection's `send` is made right there: as a step of the connection's own task, which
+waits meanwhile, and in its context, so that scopes and time-outs find the task that they expect.
+Nearly always that step is the whole send; if it has to wait, the connection's task is woken and
+finishes it.
 
-It takes what asyncio itself does to begin an eager task: to make another task the current one for
-a moment. Trio has nothing alike: there, and wherever this cannot be, the connection's task is woken
-and sends itself.
+It takes what asyncio itself does to start an eager task: another task is made the current one for a
+moment. Trio has nothing like it: there, and wherever it cannot be done, there is no permit, and the
+connection's task waits for a plain future and sends by itself.
 """
 
 from __future__ import annotations
@@ -18,25 +18,105 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Generator
 from contextvars import Context
-from typing import Any
+from typing import Any, NamedTuple
 
-from ..core import FrameSender
+Send = Callable[[bytes], Awaitable[None]]  # returns an awaitable for a chunk
 
-Send = Callable[[bytes], Awaitable[None]]  # gives an awaitable for a chunk
-
-# What swaps the current task of a loop; on Python 3.11 the current tasks by their loops. Neither is
-# promised: where it is not there, the connection's task is woken.
-_CURRENT = "_swap_current_task" if sys.version_info >= (3, 12) else "_current_tasks"
-_current: Any = getattr(asyncio.tasks, _CURRENT, None)
+# A function that swaps the current task of a loop; on Python 3.11 the current tasks by their loops.
+# Neither is a promised interface: without them there are no permits.
+_NAME = "_swap_current_task" if sys.version_info >= (3, 12) else "_current_tasks"
+_current_tasks: Any = getattr(asyncio.tasks, _NAME, None)
 
 
-class Rest:
-    """What is left of a send whose first step was made: to be awaited by the task of its name.
+class SendPermit(NamedTuple):
+    """Leave to start sends as steps of the connection's task while it waits: see core's Permit."""
+
+    send: Send
+    loop: asyncio.AbstractEventLoop
+    task: asyncio.Task[Any]
+    context: Context
+    current_tasks: Any
+    shares_context: bool
+
+
+def send_permit(start: TaskStart, send: Send) -> SendPermit | None:
+    """Return leave to start sends for the running task, if it has started the source's.
 
     Args:
-        steps: the send, as an iterator; None where its first step raised.
+        start: the start of the source's task.
+        send: of the connection.
+    """
+    task, context = start.starter, start.starter_context
+    if _current_tasks is None or task is None or context is None:
+        return None
+    loop = start.get_loop()
+    if asyncio.current_task(loop) is not task:
+        return None
+    return SendPermit(send, loop, task, context, _current_tasks, start.shares_context)
+
+
+class TaskStart(asyncio.Future[None]):
+    """The start of a task in the awaiting task's own context.
+
+    A task that awaits a future passes its context, in which its callback is to be called.
+
+    Attributes:
+        task: the new task, once it was created.
+        starter, starter_context: the awaiting task, and its context.
+        shares_context: True if the new task runs in that context, not in a copy.
+    """
+
+    __slots__ = ("_main", "_name", "shares_context", "starter", "starter_context", "task")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, main: Any, name: str) -> None:
+        super().__init__(loop=loop)
+        self._main = main
+        self._name = name
+        self.task: asyncio.Task[Any] | None = None
+        self.starter: asyncio.Task[Any] | None = None
+        self.starter_context: Context | None = None
+        self.shares_context = True
+
+    def add_done_callback(
+        self, callback: Callable[[Any], object], *, context: Context | None = None
+    ) -> None:
+        """Start the task in this context, and have the callback called after its first step."""
+        super().add_done_callback(callback, context=context)
+        loop = self.get_loop()
+        self.starter, self.starter_context = asyncio.current_task(loop), context
+        if loop.get_task_factory() is None:
+            self._start()
+        else:  # an eager task enters the context at once, in which this task still runs
+            loop.call_soon(self._start, context=Context())
+
+    def _start(self) -> None:
+        main, self._main = self._main, None
+        if self.done():  # cancelled meanwhile
+            main.close()
+            return
+        create = self.get_loop().create_task
+        try:
+            try:
+                self.task = create(main, name=self._name, context=self.starter_context)
+            except TypeError:  # a task factory without that argument
+                if self.starter_context is None:
+                    raise
+                self.shares_context = False
+                self.task = self.starter_context.run(create, main, name=self._name)
+        except Exception as error:  # of the task factory
+            main.close()
+            self.set_exception(error)
+        else:
+            self.set_result(None)  # the awaiting task goes on after the new one's first step
+
+
+class StartedSend:
+    """A send whose first step was made elsewhere; the connection's task awaits the rest of it.
+
+    Args:
+        steps: the send, as an iterator; None if its first step raised.
         waits_for: what it waits for.
-        error: what is to be raised where it waits, or what its first step raised.
+        error: what its first step raised, or what must be raised where it waits.
     """
 
     __slots__ = ("_error", "_steps", "_waits_for")
@@ -47,7 +127,7 @@ class Rest:
         self._error = error
 
     def __await__(self) -> Generator[Any, Any, None]:
-        """Go on, as if the send had been awaited by this task from the start (PEP 380)."""
+        """Go on as if this task had awaited the send from the start (PEP 380)."""
         steps, waits_for, error = self._steps, self._waits_for, self._error
         self._error = None
         if isinstance(error, asyncio.CancelledError) and asyncio.isfuture(waits_for):
@@ -71,39 +151,4 @@ class Rest:
                     yield from steps
                     return
         finally:
-            error = None  # whose traceback holds this frame
-
-
-class Lending(asyncio.Future[None]):
-    """What the connection's task waits for first: it lends the stream that task's name.
-
-    Who waits for a future says in which context it is to be called, and a task says its own.
-
-    Args:
-        sender: what is to begin the sends.
-        send: of the connection.
-        loop: the running event loop.
-    """
-
-    __slots__ = ("_send", "_sender")
-
-    def __init__(
-        self,
-        sender: FrameSender,
-        send: Send,
-        *,
-        loop: asyncio.AbstractEventLoop,
-    ) -> None:
-        super().__init__(loop=loop)
-        self._sender = sender
-        self._send = send
-
-    def add_done_callback(
-        self, callback: Callable[[Any], object], *, context: Context | None = None
-    ) -> None:
-        """Lend the name of the task that waits, and have it called as soon as this is done."""
-        super().add_done_callback(callback, context=context)
-        loop = self.get_loop()
-        task = asyncio.current_task(loop)
-        if _current is not None and context is not None and task is not None:
-            self._sender._lend(self._send, loop, task, context, _current)
+            error = None  # its traceback holds this frame

@@ -18,8 +18,9 @@ from typing import Any, Final
 
 from .._log import log
 from ..errors import EventError
-from .event_loop import EventLoop, Future, event_loop
+from . import event_loop
 from .helper_threads import LONGEST_END, helper_threads
+from .protocols import EventLoop, Future
 
 _MOST_AHEAD: Final = 256 * 1024  # bytes that a helper thread reads ahead, beside its last item
 _PATIENCE: Final = 1.0  # seconds that it waits for room before it checks that the loop is open

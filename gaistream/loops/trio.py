@@ -1,8 +1,8 @@
-"""Trio's event loop, as the engine knows one: see event_loop.py.
+"""The event loop of trio: see protocols.py.
 
-A task is one of trio's system tasks under a cancel scope of its own: it is not in the nursery of
-who starts it, so a stream can be begun in one call and closed in another, and a source's scopes
-and time-outs are never those of the server's sends. Whoever starts one waits for its end.
+A task is one of trio's system tasks under its own cancel scope, not in the starter's nursery. So a
+stream can be started in one call and closed in another, and a source's scopes and time-outs never
+reach the server's sends. The code that starts a task waits for its end.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .._log import log
 
 
 class TrioLoop:
-    """The run of trio that goes on in this thread."""
+    """The run of trio in this thread."""
 
     cancelled: type[BaseException] = trio.Cancelled
 
@@ -32,40 +32,39 @@ class TrioLoop:
         self.create_event = trio.Event
         self.create_future = _Future
         self.create_task = _Task
-        self.starting = _Starting
+        self.start_task = _Start
         self.call_at = _Timer
         self.breakable = _Breakable
 
     @staticmethod
-    def lending(*_: object) -> _Future:
-        """Make a future, and no more: a task's steps are made by trio alone."""
-        return _Future()
+    def send_permit(*_: object) -> None:
+        """Return no permit: only trio makes a task's steps."""
 
     @staticmethod
-    def sheltered() -> contextlib.AbstractContextManager[Any]:
-        """Make a block that no scope around it cancels; not for what has scopes of its own."""
+    def shield_from_outer_scopes() -> contextlib.AbstractContextManager[Any]:
+        """Return a block that no scope around it cancels; not for code with scopes of its own."""
         return trio.CancelScope(shield=True)
 
-    shielded = sheltered
+    shield_from_source_scopes = shield_from_outer_scopes
 
     @staticmethod
     def end_of(task: Any) -> _End:
-        """Return the end of a task, to wait for."""
+        """Return the end of a task."""
         end: _End = task.end
         return end
 
     @staticmethod
     async def ended(task: Any) -> None:
-        """Wait for a task's end, whatever it was."""
+        """Wait for a task's end, however it ends."""
         await task.end.wait()
 
     @staticmethod
-    def shield(task: Any) -> None:
-        """Have the running task go on although it was cancelled; a second time cancels it again."""
+    def shield_cancelled_task(task: Any) -> None:
+        """Let the running task go on although it was cancelled; a second time cancels it again."""
         task.shield()
 
     def is_closed(self) -> bool:
-        """Whether it will never run again."""
+        """Return True if it will never run again."""
         try:
             self.call_soon_threadsafe(int)
         except trio.RunFinishedError:
@@ -74,7 +73,7 @@ class TrioLoop:
 
     @staticmethod
     def failure_in(error: BaseException) -> BaseException | None:
-        """Return the failure of a source in what it raised; None if that ends its task instead."""
+        """Return the failure in what a source raised; None if that ends the source's task."""
         if isinstance(error, BaseExceptionGroup):
             return error.split(trio.Cancelled)[1]
         if isinstance(error, GeneratorExit):
@@ -87,7 +86,7 @@ _of_run: trio.lowlevel.RunVar[TrioLoop | None] = trio.lowlevel.RunVar("gaistream
 
 
 def trio_loop() -> TrioLoop:
-    """Return the loop of the run that goes on here; it lives as long as the run does."""
+    """Return the loop of the current run; it lives as long as the run does."""
     known = _of_run.get()
     if known is None:
         known = TrioLoop(trio.lowlevel.current_trio_token())
@@ -96,8 +95,6 @@ def trio_loop() -> TrioLoop:
 
 
 class _Future:
-    """As asyncio's."""
-
     __slots__ = ("_event",)
 
     def __init__(self) -> None:
@@ -114,7 +111,7 @@ class _Future:
 
 
 class _End:
-    """As asyncio's; in the task that waits, it raises what must leave the run, as SystemExit."""
+    """A task's end. The waiting task raises what must leave the run, such as SystemExit."""
 
     __slots__ = ("_event", "error")
 
@@ -134,7 +131,7 @@ class _End:
 
 
 class _Task:
-    """As asyncio's. Both its scopes are around all that it runs, which may hold scopes open."""
+    """A task. Both its scopes are around all its code, which may hold scopes open."""
 
     def __init__(self, main: Any, *, name: str | None = None) -> None:
         self.end = _End()
@@ -151,7 +148,7 @@ class _Task:
                     main.close()
                 else:
                     await main
-        except Exception:  # beside its cancellation; it must not end the whole run
+        except Exception:  # together with its cancellation; it must not end the whole run
             log.exception("a stream's task raised")
         except (KeyboardInterrupt, SystemExit) as error:  # an internal error of trio's here
             self.end.error = error
@@ -173,10 +170,8 @@ class _Task:
         return self.over
 
 
-class _Starting:
-    """As asyncio's, in a copy of the context: trio enters a new task's while this one runs."""
-
-    context: contextvars.Context | None = None
+class _Start:
+    """A task's start, in a copy of the context: trio enters a new task's while this one runs."""
 
     def __init__(self, main: Any, name: str) -> None:
         self.task: Any = _Task(main, name=name)
@@ -187,8 +182,6 @@ class _Starting:
 
 
 class _Timer:
-    """As asyncio's."""
-
     def __init__(self, when: float, callback: Callable[..., Any], *args: Any) -> None:
         async def wait_and_call() -> None:
             await trio.sleep_until(when)
@@ -201,8 +194,6 @@ class _Timer:
 
 
 class _Breakable:
-    """As asyncio's."""
-
     def __init__(self) -> None:
         self.broken = False
         self._scope = trio.CancelScope()

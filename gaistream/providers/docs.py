@@ -22,7 +22,7 @@ from importlib import resources
 from .. import events
 from ..chat import ChatRequest
 from ..errors import StreamError
-from ..loops.event_loop import event_loop
+from ..loops import event_loop
 
 __all__ = ["DocsProvider"]
 

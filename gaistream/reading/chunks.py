@@ -28,7 +28,7 @@ from typing import Any
 from ..core import estimate_size
 from ..errors import FrameTypeError
 from ..http.content_coding import BodyDecoder
-from ..loops.event_loop import event_loop
+from ..loops import event_loop
 from ..loops.sources import close_blocking, close_source, open_source
 from .linger import alinger, linger
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator
 from typing import Any, Final
 
-from ..loops.event_loop import event_loop
+from ..loops import event_loop
 
 __all__ = ["alinger", "linger"]
 

@@ -15,11 +15,13 @@ from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ungrouped
-from ..loops.event_loop import EventLoop, event_loop
+from ..loops import event_loop
+from ..loops.protocols import EventLoop
 from ..loops.sources import check_iterable, close_blocking, source_name
 from . import thread_streams
 from .open_streams import open_streams
-from .stream import Outcome, OutcomeKind, Route, Stream, log_failure
+from .outcome import Outcome, OutcomeKind, Route, log_failure
+from .stream import Stream
 
 if TYPE_CHECKING:
     from ..loops.greenlets import Runner

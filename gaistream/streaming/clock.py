@@ -12,7 +12,8 @@ import math
 from typing import Final, Protocol
 
 from .._log import log
-from ..loops.event_loop import EventLoop, Timer, event_loop
+from ..loops import event_loop
+from ..loops.protocols import EventLoop, Timer
 
 _GRID: Final = 16  # points of the grid, at least, within a stream's delay
 _FLUSHES: Final = 4  # points of the grid of flushes within a delay

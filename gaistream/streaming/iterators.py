@@ -1,8 +1,8 @@
 """`sse()` and `ndjson()`: generators of bytes, for any framework that streams an iterator.
 
-An async source gives coalesced chunks with heartbeats, through the engine; a sync one a chunk an
-item, in the caller's own thread. A source that raises ends the stream with the error event: it
-does not raise through. The source is closed in every outcome, also when the iterator is.
+The chunks of an async source are merged and have heartbeats; those of a sync one are one per item,
+in the caller's own thread. A source that raises ends the stream with the error event, and the error
+is not raised to the caller. The source is closed in every outcome, and when the iterator is closed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from ..writing.options import (
     refuse_unknown,
 )
 from .blocking import BlockingStream
-from .stream import CLEANUP_TIMEOUT, Stream
+from .cleanup import CLEANUP_TIMEOUT
+from .stream import Stream
 
 __all__ = ["ndjson", "sse"]
 
@@ -60,24 +61,24 @@ def sse(
     source_timeout: float | None = None,
     **unknown: object,
 ) -> AsyncGenerator[bytes, None] | Generator[bytes, None, None]:
-    """Return Server-Sent Events for what a source yields.
+    """Return Server-Sent Events for the items of a source.
 
     Args:
         stream: an async or sync iterable of events (or str, dicts with a `type`, …).
         options: what is written and when; SSEOptions() if None.
         dialect: "gai"; "json": each item is a payload; "raw": each is a frame; or a Dialect.
         cleanup_timeout: seconds that an async source may take to end once the iterator is closed,
-            before it is cancelled again and left; None: any time.
+            before it is cancelled again and abandoned; None: no limit.
         source_timeout: seconds that an async source may be silent before the stream ends with
-            `Error(code="timeout")`; 0 or None: any time.
+            `Error(code="timeout")`; 0 or None: no limit.
 
     Returns:
         An `AsyncGenerator` for an async source, else a `Generator`, of bytes: whole frames. Both
-        close the source when they are closed, also if they were never begun.
+        close the source when they are closed, even if they were never started.
 
     Raises:
-        EventError: the stream is no iterable of events.
-        FrameError: a time that cannot be honoured.
+        EventError: `stream` is not iterable.
+        FrameError: a timeout is negative, too long or not finite.
     """
     if unknown:
         refuse_unknown("sse", unknown, keywords_of(sse), [SSEOptions])
@@ -112,7 +113,7 @@ def ndjson(
     source_timeout: float | None = None,
     **unknown: object,
 ) -> AsyncGenerator[bytes, None] | Generator[bytes, None, None]:
-    """Return lines of JSON for what a source yields; everything else as `sse`."""
+    """Return lines of JSON for the items of a source; everything else as `sse`."""
     if unknown:
         refuse_unknown("ndjson", unknown, keywords_of(ndjson), [NDJSONOptions])
     encoder = NDJSONEncoder(options, dialect=dialect)
@@ -138,7 +139,7 @@ def _iterate(
 async def _chunks(life: Stream) -> AsyncGenerator[bytes, None]:
     try:
         await life.start()
-        if isinstance(life.failure, NoThreadLeft):  # the caller may still answer with its status
+        if isinstance(life.failure, NoThreadLeft):  # the caller may still send its status
             raise life.failure
         while (chunk := await life.next_chunk()) is not None:
             yield chunk
@@ -148,7 +149,7 @@ async def _chunks(life: Stream) -> AsyncGenerator[bytes, None]:
 
 
 class _AsyncChunks(AsyncGenerator[bytes, None]):
-    """A generator of chunks that closes the source also where it was never begun."""
+    """A generator of chunks that closes the source even if it was never started."""
 
     def __init__(self, life: Stream) -> None:
         self._life = life
@@ -158,7 +159,7 @@ class _AsyncChunks(AsyncGenerator[bytes, None]):
         return self._chunks.__anext__()
 
     def asend(self, value: None) -> Coroutine[Any, Any, bytes]:
-        """Return the next chunk; a value that is sent goes nowhere."""
+        """Return the next chunk; the value is ignored."""
         return self._chunks.asend(value)
 
     async def athrow(self, *error: Any) -> bytes:
@@ -171,7 +172,7 @@ class _AsyncChunks(AsyncGenerator[bytes, None]):
 
     async def aclose(self) -> None:
         """End the stream and close its source."""
-        self._life.interrupt("client_gone")  # which ends a chunk that somebody still waits for
+        self._life.interrupt("client_gone")  # wakes a task that still waits for a chunk
         try:
             await self._chunks.aclose()
         finally:
@@ -186,7 +187,7 @@ def _blocking_chunks(life: BlockingStream) -> Generator[bytes, None, None]:
 
 
 class _Chunks(Generator[bytes, None, None]):
-    """The same for a sync source."""
+    """A generator of a sync source's chunks that closes it even if it was never started."""
 
     def __init__(self, life: BlockingStream) -> None:
         self._life = life
@@ -196,7 +197,7 @@ class _Chunks(Generator[bytes, None, None]):
         return next(self._chunks)
 
     def send(self, value: None) -> bytes:
-        """Return the next chunk; a value that is sent goes nowhere."""
+        """Return the next chunk; the value is ignored."""
         return self._chunks.send(value)
 
     def throw(self, *error: Any) -> bytes:

@@ -18,7 +18,8 @@ from contextvars import ContextVar
 from typing import Any, Final, Protocol
 
 from ..errors import StreamError
-from ..loops.event_loop import EventLoop, event_loop
+from ..loops import event_loop
+from ..loops.protocols import EventLoop
 from . import server_signals
 
 LAST_SEND: Final = 1.0  # seconds that a send may still take once the stream is to end

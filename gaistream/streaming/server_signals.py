@@ -19,7 +19,7 @@ import threading
 from types import FrameType
 from typing import Any, Final, Protocol
 
-from ..loops.event_loop import EventLoop
+from ..loops.protocols import EventLoop
 from ..writing.options import check_seconds
 from .signals import ChainedSignals, Ending
 

@@ -12,7 +12,7 @@ from _signal import signal as set_handler
 from types import FrameType
 from typing import Any, Protocol
 
-from ..loops.event_loop import Event, EventLoop, Task
+from ..loops.protocols import Event, EventLoop, Task
 
 __all__ = ["ChainedSignals", "get_handler", "set_handler"]
 

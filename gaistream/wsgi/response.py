@@ -17,7 +17,9 @@ from ..http.settings import check_keywords, check_on_close, check_status, check_
 from ..loops.greenlets import Runner, close_runner, new_runner
 from ..streaming import thread_streams
 from ..streaming.blocking import BlockingStream, LoopStream
-from ..streaming.stream import CLEANUP_TIMEOUT, Outcome, Stream
+from ..streaming.cleanup import CLEANUP_TIMEOUT
+from ..streaming.outcome import Outcome
+from ..streaming.stream import Stream
 from ..writing.formats import FORMATS, FormatName
 from ..writing.options import NDJSONOptions, SSEOptions, refuse_source_timeout
 from .environ import Environ, StartResponse, request_path, send_response, start

@@ -7,7 +7,7 @@ from its model, the bytes that were appended. The sink takes a chosen portion, o
 from contextvars import copy_context
 
 import pytest
-from every_name import Promise, Suspended
+from every_name import Permit, Promise, Suspended
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -207,8 +207,8 @@ class WriterMachine(TwinMachine):
             self.the_sinks_hold_one_thing()
 
 
-class SenderMachine(TwinMachine):
-    """Senders of both twins beside each other, with connections that do the same."""
+class OutboxMachine(TwinMachine):
+    """Outboxes of both twins beside each other, with connections that do the same."""
 
     @initialize(
         at_once=st.booleans(),
@@ -217,33 +217,36 @@ class SenderMachine(TwinMachine):
     )
     def make(self, at_once, sizes, seconds):
         flush_size, turn_bytes, most_pending = sizes
-        self.how, self.logs, self.senders = "whole", [], []
-        for gs in self.twins:
-            sender = gs.core.FrameSender(
+        self.how, self.logs, self.outboxes = "whole", [], []
+        self.contexts, self.futures = [], [[] for _ in self.twins]
+        for gs, futures in zip(self.twins, self.futures, strict=True):
+            outbox = gs.core.Outbox(
                 gs.SSEEncoder(), at_once, flush_size, turn_bytes, seconds, most_pending
             )
-            sender._time = lambda: 7.5
-            self.senders.append(sender)
+            outbox.open(lambda made=futures: made.append(Promise()) or made[-1], lambda: 7.5)
+            self.outboxes.append(outbox)
             self.logs.append([])
+            self.contexts.append(copy_context())
 
     def outcomes(self, step):
-        """Do a step on each twin; what it gave or raised, and what it left, must be one thing."""
+        """Make a step on each twin: what it returns or raises, and what it leaves, is the same."""
         seen = []
-        for gs, sender, log in zip(self.twins, self.senders, self.logs, strict=True):
+        for number, (gs, outbox) in enumerate(zip(self.twins, self.outboxes, strict=True)):
             try:
-                answer = step(gs, sender, log)
+                answer = step(gs, outbox, number)
             except (ValueError, TypeError, RuntimeError, gs.errors.GaistreamError) as error:
                 answer = type(error).__name__, str(error)
-            rest = sender._rest and (sender._rest[1], repr(sender._rest[2]))
-            waiters = [each and each.results for each in (sender._waiter, sender._room)]
-            seen.append((answer, rest, waiters, sender.events, sender.bytes, sender._due,
-                         sender._held, sender._finished, sender._interrupted, sender._idle_since,
-                         sender._sending_since, sender._frames.pending, log))  # fmt: skip
+            if isinstance(answer, Promise):
+                answer = "a future"
+            results = [each.results for each in self.futures[number]]
+            seen.append((answer, results, outbox.events, outbox.bytes, outbox.pending,
+                         outbox.waiting, outbox.idle_since, outbox.sending_since,
+                         self.logs[number]))  # fmt: skip
         assert all(each == seen[0] for each in seen), seen
         return seen[0]
 
     def send(self, log):
-        """Give what begins sends that do as `how` says."""
+        """Return a send that does as `how` says."""
 
         async def wait():
             log.append("steps")
@@ -261,17 +264,18 @@ class SenderMachine(TwinMachine):
         return send
 
     @rule(running=st.sampled_from([None, "reader"]), known=st.booleans(), shares=st.booleans())
-    def lend(self, running, known, shares):
-        def step(_, sender, log):
+    def grant(self, running, known, shares):
+        def step(_, outbox, number):
+            log = self.logs[number]
+
             def swap(loop, task):
                 log.append(("swapped", loop, task))
                 return running
 
             current = {"other": "task"} | ({"loop": running} if running else {})
             log.append(current)  # and so compared after each step
-            context = copy_context()
-            sender._source_context = context if shares else copy_context()
-            sender._lend(self.send(log), "loop", "sender", context, current if known else swap)
+            context = self.contexts[number] if shares else copy_context()
+            outbox.grant(Permit(self.send(log), context, current if known else swap, shares))
 
         self.outcomes(step)
 
@@ -281,60 +285,70 @@ class SenderMachine(TwinMachine):
 
     @rule(item=st.one_of(st.text(max_size=40), st.just(object), st.just("x" * 120)))
     def accept(self, item):
-        self.outcomes(lambda gs, sender, log: sender._accept(item))
+        self.outcomes(lambda gs, outbox, number: outbox.accept(item))
 
     @rule(count=st.integers(1, 20))
     def accept_several(self, count):
-        self.outcomes(lambda gs, sender, log: [sender._accept("x") for _ in range(count)])
+        self.outcomes(lambda gs, outbox, number: [outbox.accept("x") for _ in range(count)])
 
-    @rule(in_source=st.booleans(), waits=st.booleans())
-    def send_now(self, in_source, waits):
-        def step(_, sender, log):
-            if waits and sender._waiter is None:
-                sender._waiter = Promise()
-            return (sender._source_context or copy_context()).run(sender._send_now, in_source)
-
-        self.outcomes(step)
-
-    @rule()
-    def take(self):
-        self.outcomes(lambda gs, sender, log: sender._take())
-
-    @rule()
-    def wake(self):
-        self.outcomes(lambda gs, sender, log: sender._wake())
-
-    @rule(which=st.sampled_from(["_waiter", "_room"]), done=st.booleans())
-    def wait(self, which, done):
-        def step(_, sender, log):
-            future = Promise()
-            if done:
-                future.set_result(None)
-            setattr(sender, which, future)
-            sender._rest = sender._sending_since = None
+    @rule(waits=st.booleans())
+    def flush(self, waits):
+        def step(_, outbox, number):
+            if waits and not outbox.waiting:
+                outbox.wait()
+            return outbox.flush()
 
         self.outcomes(step)
 
-    @rule(which=st.sampled_from(["_due", "_held"]), value=st.booleans())
-    def say(self, which, value):
-        self.outcomes(lambda gs, sender, log: setattr(sender, which, value))
+    @rule(items=st.lists(st.sampled_from(["x", "x" * 120]), max_size=3), waits=st.booleans())
+    def source_suspends(self, items, waits):
+        def step(gs, outbox, number):
+            async def read():
+                for item in items:
+                    outbox.accept(item)
+                await Suspended()
 
-    @precondition(lambda self: self.senders[0].events > 3)
-    @rule(how=st.sampled_from(["done", "finished", "interrupted"]))
+            if waits and not outbox.waiting:
+                outbox.wait()
+            reader = gs.core.SourceReader(outbox, read())
+            try:
+                return self.contexts[number].run(reader.send, None)
+            finally:
+                reader.close()
+
+        self.outcomes(step)
+
+    @rule(name=st.sampled_from(["hold", "wait", "wait_for_room", "begin_send", "end_send"]))
+    def call(self, name):
+        self.outcomes(lambda gs, outbox, number: getattr(outbox, name)())
+
+    @rule(sending=st.booleans())
+    def take(self, sending):
+        self.outcomes(lambda gs, outbox, number: outbox.take(sending))
+
+    @rule()
+    def take_started(self):
+        def step(_, outbox, number):
+            started = outbox.take_started()
+            return started and (started[0] is None, started[1], repr(started[2]))
+
+        self.outcomes(step)
+
+    @precondition(lambda self: self.outboxes[0].events > 3)
+    @rule(how=st.sampled_from(["done", None, "cut", "released"]))
     def end(self, how):
-        def step(gs, sender, log):
+        def step(gs, outbox, number):
             if how == "done":
-                return sender._accept(gs.events.Done())
-            return setattr(sender, *{"finished": ("_finished", True),
-                                     "interrupted": ("_interrupted", "cut")}[how])  # fmt: skip
+                return outbox.accept(gs.events.Done())
+            return outbox.release() if how == "released" else outbox.close(how)
 
         self.outcomes(step)
 
     def teardown(self):
-        for sender in getattr(self, "senders", ()):
-            sender._rest = None
+        for outbox in getattr(self, "outboxes", ()):
+            outbox.take_started()
 
 
-@pytest.mark.parametrize("machine", [BufferMachine, WriterMachine, SenderMachine])
+@pytest.mark.parametrize("machine", [BufferMachine, WriterMachine, OutboxMachine])
 def test_no_sequence_of_steps_distinguishes_the_twins_and_their_model(both, machine):
     run_state_machine_as_test(lambda: machine(both), settings=examples(80))

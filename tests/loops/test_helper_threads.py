@@ -180,8 +180,9 @@ def test_a_thread_is_not_counted_once_its_source_has_ended(
         stream = gs.streaming.stream.Stream(source(gs), gs.NDJSONEncoder())
         try:
             await stream.start()
-            while not close and await stream.next_chunk() is not None and stream.events < 10:
-                pass
+            while not close and await stream.next_chunk() is not None:
+                if stream.outcome.events >= 10:
+                    break
         except SystemExit:
             pass
         finally:

@@ -238,7 +238,7 @@ def test_an_item_that_comes_right_after_a_check_of_the_loop_is_not_lost(
             return found
 
     async def main() -> None:
-        source._loop = gs.loops.event_loop.event_loop()  # it has begun, but without a thread
+        source._loop = gs.loops.event_loop()  # it has begun, but without a thread
         source._awake = True  # as for items that were taken since
         source._items = Items()
         assert await asyncio.wait_for(anext(source), 5) == "item"

@@ -83,7 +83,7 @@ def test_context_variables_reach_the_source(gs: ModuleType) -> None:
 
 def test_a_task_that_is_cancelled_before_its_first_step_never_begins(gs: ModuleType) -> None:
     async def main() -> None:
-        loop, begun = gs.loops.event_loop.event_loop(), []
+        loop, begun = gs.loops.event_loop(), []
 
         async def work() -> None:
             begun.append("work")
@@ -101,7 +101,7 @@ def test_what_a_task_raises_is_logged_and_does_not_end_the_run(
     gs: ModuleType, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def main() -> None:
-        loop = gs.loops.event_loop.event_loop()
+        loop = gs.loops.event_loop()
 
         async def work() -> None:
             raise ValueError("broken")
@@ -117,7 +117,7 @@ def test_what_a_task_raises_is_logged_and_does_not_end_the_run(
 
 def test_what_is_no_cancellation_in_a_group_is_the_failure_of_the_source(gs: ModuleType) -> None:
     async def main() -> None:
-        failure_in = gs.loops.event_loop.event_loop().failure_in
+        failure_in = gs.loops.event_loop().failure_in
         caught: list[BaseException] = []
         with trio.CancelScope() as scope:
             scope.cancel()

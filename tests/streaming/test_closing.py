@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from loops import Connection
+from loops import Connection, Run, turns
 from virtual_time import VirtualTimeLoop
 
 
@@ -165,3 +165,36 @@ def test_a_drain_bounds_the_closing_of_sources_that_come_later(
         assert 3 <= now() < 5
 
     in_virtual_time(main())
+
+
+def test_a_source_that_goes_on_after_its_own_time_out_is_cancelled_at_its_next_step(
+    gs: ModuleType, run: Run
+) -> None:
+    async def main() -> None:
+        log: list[str] = []
+        time_outs: list[asyncio.Timeout] = []
+
+        async def source() -> AsyncIterator[str]:
+            try:
+                async with asyncio.timeout(None) as own:
+                    time_outs.append(own)
+                    yield "a"
+                    await asyncio.sleep(60)
+            except TimeoutError:
+                log.append("timed out")
+            try:
+                await asyncio.sleep(60)
+            finally:
+                log.append("closed")
+
+        stream = gs.streaming.stream.Stream(source(), gs.SSEEncoder(), cleanup_timeout=None)
+        serving = asyncio.create_task(Connection().serve(stream))
+        await turns(5)
+        time_outs[0].reschedule(asyncio.get_running_loop().time())  # strikes in the next turn,
+        serving.cancel()  # in which the stream is cancelled, too
+        await turns(10)
+        assert serving.cancelled()
+        assert log == ["timed out", "closed"]
+        assert stream.outcome.kind == "cancelled"
+
+    run(main())

@@ -160,7 +160,7 @@ def test_heartbeats_do_not_end_the_silence_of_a_stream(
         )
         serving = asyncio.create_task(connection.serve(stream))
         await connection.enough.wait()
-        assert stream.silent_since() <= connection.sent_at < stream._idle_since
+        assert stream.silent_since() <= connection.sent_at < stream._outbox.idle_since
         stream.interrupt("client_gone")
         await serving
 

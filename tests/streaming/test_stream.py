@@ -217,7 +217,7 @@ def test_a_slow_client_pauses_the_source_and_a_quick_one_resumes_it(
             while produced != before:  # until it has not gone on for a while
                 before = produced
                 await turns(50)
-            ahead = produced * frame - stream.bytes
+            ahead = produced * frame - stream.outcome.bytes
             assert gs.streaming.stream.MOST_PENDING <= ahead + frame <= most_ahead + frame
             gate.blocked.clear()
             gate.open.set()

@@ -8,8 +8,9 @@ each time. tests/core/test_leaks.py asserts that no name is left out.
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Callable
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from types import ModuleType
 from typing import Any
 
@@ -327,8 +328,20 @@ def frame_writer(gs: ModuleType) -> Any:
     return [*seen, refused(writer.write, "x"), refused(broken.write, "x"), sent]
 
 
+@dataclasses.dataclass
+class Permit:
+    """Leave to start the sends of a task "connection" of a loop "loop"."""
+
+    send: Any
+    context: Context
+    current_tasks: Any
+    shares_context: bool = False
+    loop: Any = "loop"
+    task: Any = "connection"
+
+
 class Promise:
-    """A future, as far as a sender asks."""
+    """A future, as far as an outbox asks."""
 
     def __init__(self) -> None:
         self.results: list[None] = []
@@ -347,9 +360,10 @@ class Suspended:
         yield "waits"
 
 
-def frame_sender(gs: ModuleType) -> Any:
+def outbox(gs: ModuleType) -> Any:
     frames, log = gs.core.BaseSSEEncoder(Scripted(gs), 16), []
-    sender = gs.core.FrameSender(frames, True, 64, 200, 3600.0, 400)
+    made = gs.core.Outbox(frames, True, 64, 200, 3600.0, 400)
+    made.open(Promise, lambda: 7.5)
 
     def send(chunk: bytes) -> Any:
         async def sending() -> None:
@@ -362,46 +376,52 @@ def frame_sender(gs: ModuleType) -> Any:
         return sending()
 
     current = {"loop": "reader"}
-    sender._lend(send, "loop", "sender", copy_context(), current)
-    seen: list[Any] = [sender._take(), refused(sender._accept, 5)]
+    made.grant(Permit(send, copy_context(), current))
+    seen: list[Any] = [made.take(), refused(made.accept, 5)]
     for item in ("a", WIDE * 9, "waits", "fails"):
-        sender._waiter = waiter = Promise()
-        seen.append(sender._accept(item))
-        sender._send_now()
-        rest, sender._rest = sender._rest, None
-        if rest is not None and rest[0] is not None:
-            rest[0].close()
-        seen.append((waiter.done(), rest and (rest[1], repr(rest[2]))))
-    sender._room = room = Promise()
-    sender._lend(send, "loop", "sender", copy_context(), lambda *of: log.append(of) or "reader")
-    sender._send_now()
-    sender._interrupted = "cut"
-    return [*seen, sender._accept("b"), sender._take(), room.done(), sender.events, sender.bytes,
-            current, log]
+        waiter = made.wait()
+        seen.append(made.accept(item))
+        made.flush()
+        started = made.take_started()
+        if started is not None and started[0] is not None:
+            started[0].close()
+        seen.append((waiter.done(), started and (started[1], repr(started[2]))))
+    made.grant(Permit(send, copy_context(), lambda *of: log.append(of) or "reader"))
+    made.flush()
+    seen += [made.accept("x" * 500), made.hold(), made.waiting, made.pending, made.sending_since]
+    room = made.wait_for_room()
+    made.begin_send()
+    seen += [made.sending_since, made.take(True) != b"", made.take(True), made.sending_since]
+    made.end_send()
+    made.close("cut")
+    made.release()
+    return [*seen, made.accept("b"), made.take(), room.done(), made.events, made.bytes,
+            made.idle_since, made.after_step, current, log]
 
 
 def source_reader(gs: ModuleType) -> Any:
     frames = gs.core.BaseSSEEncoder(Scripted(gs), 16)
-    sender = gs.core.FrameSender(frames, True, 64, 200, 3600.0, 400)
+    outbox = gs.core.Outbox(frames, True, 64, 200, 3600.0, 400)
+    outbox.open(Promise, lambda: 7.5)
 
     async def reading() -> str:
         for number in range(3):
-            sender._accept(f"{number}")
+            outbox.accept(f"{number}")
             try:
                 await Suspended()
             except LookupError as error:
-                sender._accept(str(error))
+                outbox.accept(str(error))
         return "read"
 
-    reader = gs.core.SourceReader(sender, reading())
-    sender._waiter = waiter = Promise()
+    reader = gs.core.SourceReader(outbox, reading())
+    waiter = outbox.wait()
     seen = [reader.__await__() is reader, next(reader), reader.cr_running, waiter.done()]
     seen += [reader.send(None), reader.throw(LookupError("thrown")), frames.take()]
     try:
         reader.send(None)
     except StopIteration as end:
         seen.append(end.value)
-    other = gs.core.SourceReader(sender, reading())
+    other = gs.core.SourceReader(outbox, reading())
     seen.append(next(other))
     other.close()
     return [*seen, refused(getattr, other, "nothing")]
@@ -411,12 +431,12 @@ CORE: dict[str, Use] = {
     **{name: event(name) for name in EVENTS},
     "Buffer": buffer,
     "Event": base_event,
-    "FrameSender": frame_sender,
     "FrameTemplate": frame_template,
     "FrameWriter": frame_writer,
     "LineSplitter": line_splitter,
     "NDJSONDecoder": ndjson_decoder,
     "BaseNDJSONEncoder": ndjson_frames,
+    "Outbox": outbox,
     "SSEDecoder": sse_decoder,
     "BaseSSEEncoder": sse_frames,
     "ServerSentEvent": server_sent_event,

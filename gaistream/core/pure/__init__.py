@@ -28,8 +28,8 @@ from .lines import LineSplitter
 from .ndjson import encode_ndjson, encode_ndjson_lines
 from .ndjson_decoder import NDJSONDecoder
 from .ndjson_encoder import BaseNDJSONEncoder
+from .outbox import Outbox, SourceReader
 from .payloads import install_json, json_bytes, nests_deeper, read_json
-from .sender import FrameSender, SourceReader
 from .server_sent_event import ServerSentEvent
 from .sizes import estimate_size
 from .sse import encode_comment, encode_sse, encode_sse_into
@@ -51,11 +51,11 @@ __all__ = [
     "Event",
     "Finish",
     "FinishStep",
-    "FrameSender",
     "FrameTemplate",
     "FrameWriter",
     "LineSplitter",
     "NDJSONDecoder",
+    "Outbox",
     "Raw",
     "ReasoningDelta",
     "SSEDecoder",

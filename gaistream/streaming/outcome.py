@@ -1,0 +1,78 @@
+"""How a stream ended, and the line of the log for what its source raised."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from .._log import log
+from ..errors import EncodeError, GaistreamError, StreamError, is_http_error
+
+OutcomeKind = Literal["completed", "failed", "client_gone", "stalled", "cancelled", "drained"]
+
+Route = tuple[str, str, Any]  # the method and path of a request, and its endpoint or None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a stream ended, for `on_close`.
+
+    Attributes:
+        kind: "completed", "failed" (the source raised, or ended with an Error), "client_gone",
+            "stalled" (a send took longer than send_timeout), "cancelled" (by the server) or
+            "drained" (by `gaistream.drain`).
+        events: the number of items that the source yielded.
+        bytes: the number of bytes that were handed to the server.
+        seconds: from start to end.
+        error: the exception that the source raised, or None.
+        source_closed: False if the source had not ended `cleanup_timeout` seconds after it was
+            cancelled, and was cancelled again or left behind; if it still blocks its thread; or if
+            the wait for its clean-up was cancelled.
+    """
+
+    kind: OutcomeKind
+    events: int
+    bytes: int
+    seconds: float
+    error: BaseException | None = None
+    source_closed: bool = True
+
+
+def log_failure(failure: BaseException, name: str, route: Route | None) -> None:
+    """Log what a source raised, and a remedy, unless its text is for the client.
+
+    Args:
+        failure: the exception.
+        name: of the source.
+        route: of the request.
+    """
+    if isinstance(failure, StreamError):
+        return
+    place = "" if route is None else _place(*route)
+    log.error("%s failed%s%s", name, place, _remedy(failure), exc_info=failure)
+
+
+def _place(method: str, path: str, endpoint: Any) -> str:
+    function: Any = inspect.unwrap(endpoint) if callable(endpoint) else None
+    code = getattr(function, "__code__", None)
+    place = f" in {method} {path!r:.200}"
+    if code is None:
+        return place
+    return f"{place}, endpoint {function.__qualname__} ({code.co_filename}:{code.co_firstlineno})"
+
+
+def _remedy(failure: BaseException) -> str:
+    if isinstance(failure, EncodeError) and str(failure).startswith("cannot encode"):
+        hook = "`default` in SSEOptions and NDJSONOptions returns what stands for such a value"
+        return f": {failure}; {hook}"
+    if isinstance(failure, GaistreamError):
+        return f": {failure}"
+    if isinstance(failure, RuntimeError) and "different task" in str(failure):
+        return ": enter and leave cancel scopes and task groups in the source itself"
+    if is_http_error(failure):
+        return (
+            ": the headers had been sent; with hold_headers=True they wait for the first event, "
+            "and later errors for the client are gaistream.StreamError"
+        )
+    return ""

@@ -1,0 +1,45 @@
+"""The phases of a stream, and the moves between them.
+
+    OPENING ───► OPEN ───► ENDING ───► FINISHING ───► ENDED
+       │          │          │             │
+       └──────────┴──────────┴─────────────┴────────► CUT
+
+    OPENING    it was not started
+    OPEN       the source's items are accepted
+    ENDING     the end is written and the pending bytes are sent: the source has ended, or was
+               silent for too long, or the stream is drained
+    FINISHING  all bytes were sent, and the server is told that the body is whole
+    ENDED      the server knows it, or nobody needs to be told
+    CUT        nothing more is sent: the client has gone, a send has stalled, a drain was out of
+               time, or the connection's task was cancelled
+
+A move that is not in the table does nothing: who comes first decides how a stream ends.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Final
+
+
+class Phase(enum.IntEnum):
+    """Where a stream is in its life."""
+
+    OPENING = 0
+    OPEN = 1
+    ENDING = 2
+    FINISHING = 3
+    ENDED = 4
+    CUT = 5
+
+
+OPENING, OPEN, ENDING, FINISHING, ENDED, CUT = Phase
+
+MOVES: Final[tuple[tuple[Phase, ...], ...]] = (  # by the phase that is left
+    (OPEN, CUT),
+    (ENDING, CUT),
+    (FINISHING, ENDED, CUT),
+    (ENDED, CUT),
+    (),
+    (),
+)
