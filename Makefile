@@ -18,7 +18,7 @@ help:
 	@echo "make check           the release: packaging, workflows, peers, documentation (minutes)"
 	@echo "make lint            ruff and mypy"
 	@echo "make docs            the documentation site, into build/site, and what must be true of it"
-	@echo "make peers           gaistream and its peers in one run: the README's numbers (minutes)"
+	@echo "make peers           gaistream and its peers in one run (minutes)"
 	@echo "make bench           functions, called as a program calls them, under pytest-benchmark"
 	@echo "make bench-server    what a server spends on an event, beside its peers' (minutes)"
 	@echo "make kills           clients that leave at random, on real servers: is anything left? (minutes)"

@@ -1,7 +1,7 @@
-"""The one logger: what went wrong in a stream and is not told to its client.
+"""The one logger, for failures of a stream that its client does not see.
 
-A logger is made when it is first used. `logging.config.dictConfig` disables those that exist before
-it is called, unless it is told otherwise, and applications call it after their imports.
+The logger is created when it is first used, because `logging.config.dictConfig` disables existing
+loggers by default, and applications call it after their imports.
 """
 
 import logging
@@ -9,7 +9,7 @@ from typing import Any, cast
 
 
 class _LateLogger:
-    """Stands for a logger that is made when it is first used."""
+    """A logger that is created when it is first used."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -19,7 +19,7 @@ class _LateLogger:
 
 
 def late_logger(name: str) -> logging.Logger:
-    """Return a logger that is not made before it is used."""
+    """Return a logger that is created when it is first used."""
     return cast(logging.Logger, _LateLogger(name))
 
 

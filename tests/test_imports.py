@@ -22,7 +22,7 @@ TWIN = {"core._core"} if gaistream.backend == "native" else {
     f"core.pure.{file.stem}".removesuffix(".__init__")
     for file in SOURCE.parent.glob("core/pure/*.py")
 }
-CORE = {"core", "_version", "errors"} | TWIN
+CORE = {"core", "core.separators", "_version", "errors"} | TWIN
 
 
 def child(program: str) -> str:

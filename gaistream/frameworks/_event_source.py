@@ -250,7 +250,7 @@ class DrainNotifiedStream(Stream):
             log.exception("client_close_handler_callable raised")
 
     def drain_begins(self, grace: float) -> None:
-        """Tell the source, once a drain; from now on its time runs."""
+        """Notify the source, once for each drain; its grace time begins now."""
         super().drain_begins(grace)
         ending = open_streams(self._loop).draining
         assert ending is not None

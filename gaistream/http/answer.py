@@ -122,7 +122,7 @@ def is_bad_request(error: BaseException, raised_by: RaisedBy) -> bool:
 
 
 def _expose_retry_after(headers: dict[str, str]) -> dict[str, str]:
-    """Let pages of other sites read Retry-After, if they may read the response at all."""
+    """Expose Retry-After to pages of other sites, if they may read the response at all."""
     readable = any(name.lower() == "access-control-allow-origin" for name in headers)
     if "Retry-After" not in headers or not readable:
         return headers

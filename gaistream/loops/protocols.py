@@ -163,7 +163,7 @@ class EventLoop(Protocol):
         """Wait for a task's end, however it ends."""
 
     def shield_cancelled_task(self, task: Task) -> None:
-        """Let the running task go on although it was cancelled; a second time cancels it again."""
+        """Continue the running task although it was cancelled; a second time cancels it again."""
 
     def breakable(self) -> Breakable:
         """Return a Breakable."""

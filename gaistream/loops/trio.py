@@ -60,7 +60,7 @@ class TrioLoop:
 
     @staticmethod
     def shield_cancelled_task(task: Any) -> None:
-        """Let the running task go on although it was cancelled; a second time cancels it again."""
+        """Continue the running task although it was cancelled; a second time cancels it again."""
         task.shield()
 
     def is_closed(self) -> bool:

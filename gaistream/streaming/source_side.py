@@ -202,7 +202,7 @@ class SourceSide:
             del self, accept  # a failure's traceback holds this frame, and somebody may keep it
 
     async def _give_turn(self) -> None:
-        """Let the loop do other work, and wait while the client takes less than is pending."""
+        """Yield to the loop, and wait while more bytes are pending than the client takes."""
         if self._outbox.hold():
             assert self._clock is not None
             self._clock.flush(self._outbox, self._flush_interval)

@@ -177,7 +177,7 @@ async def _handbook_page(request: Request) -> Response:
 
 
 def _file(name: str, media_type: str) -> Callable[[Request], Awaitable[Response]]:
-    """Give the endpoint of a file of the page, read once."""
+    """Return the endpoint of a file of the page, which is read once."""
     content = resources.files(__package__).joinpath("page", name).read_bytes()
 
     async def endpoint(_: Request) -> Response:

@@ -1,0 +1,139 @@
+"""Imports between rooms run one way, by the table in CONTRIBUTING.md, and never in a circle.
+
+A room is a folder of gaistream/, or a file directly in it. The imports are read by `ast`, those
+inside of functions and under TYPE_CHECKING too.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import gaistream
+
+PACKAGE = Path(gaistream.__file__).parent
+FOR_ALL = {"errors", "_log", "_version"}
+EVENTS = {"core", "events", "chat", "collect"}
+TABLE: dict[str, set[str]] = {
+    "errors": set(),
+    "_log": set(),
+    "_version": set(),
+    "core": set(),
+    "events": {"core"},
+    "chat": {"core", "events"},
+    "loops": set(),
+    "dialects": EVENTS,
+    "writing": {"dialects"} | EVENTS,
+    "streaming": {"writing", "dialects", "loops"} | EVENTS,
+    "http": {"streaming", "writing", "dialects"} | EVENTS,
+    "asgi": {"http", "streaming", "writing", "loops", "dialects"} | EVENTS,
+    "wsgi": {"http", "streaming", "writing", "loops", "dialects"} | EVENTS,
+    "reading": {"dialects", "loops", "http"} | EVENTS,
+    "frameworks": {
+        "asgi", "wsgi", "streaming", "http", "writing", "reading", "dialects", "loops",
+    } | EVENTS,
+    "client": {"reading", "dialects", "loops", "http"} | EVENTS,
+    "providers": {"client", "reading", "dialects", "loops", "http"} | EVENTS,
+}  # fmt: skip
+TOP = {"__init__", "__main__", "cli"}  # import any room
+MOST_ENTRIES = 26
+
+
+def modules() -> dict[str, Path]:
+    """Return the files of the package by their dotted names, `core.pure` for its __init__.py."""
+    found = {}
+    for file in PACKAGE.rglob("*.py"):
+        parts = file.relative_to(PACKAGE).with_suffix("").parts
+        found[".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts)] = file
+    return found
+
+
+MODULES = modules()
+
+
+def imports_of(name: str, tree: ast.AST) -> Iterator[tuple[str, int]]:
+    """Yield the modules of gaistream that a module imports, each with the line."""
+    package = name.split(".") if MODULES[name].name == "__init__.py" else name.split(".")[:-1]
+    package = [] if name == "__init__" else package
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for each in node.names:
+                if each.name.startswith("gaistream."):
+                    yield each.name.removeprefix("gaistream."), node.lineno
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                start = package[: len(package) - node.level + 1]
+                base = [*start, *(node.module or "").split(".")]
+            elif node.module is not None and node.module.split(".")[0] == "gaistream":
+                base = node.module.split(".")[1:]
+            else:
+                continue
+            base = [part for part in base if part]
+            for each in node.names:
+                full = ".".join([*base, each.name])
+                if full in MODULES:
+                    yield full, node.lineno
+                elif base:
+                    yield ".".join(base), node.lineno
+
+
+def room_of(module: str) -> str:
+    return module.partition(".")[0]
+
+
+IMPORTS = {
+    name: list(imports_of(name, ast.parse(file.read_text()))) for name, file in MODULES.items()
+}
+
+
+@pytest.mark.parametrize("module", sorted(set(MODULES) - TOP))
+def test_a_module_imports_only_what_its_room_may(module: str) -> None:
+    room = room_of(module)
+    if room in TOP:
+        return
+    assert room in TABLE, f"{room} is a room that the table does not have"
+    allowed = TABLE[room] | FOR_ALL | {room}
+    wrong = [
+        f"line {line}: {name}" for name, line in IMPORTS[module] if room_of(name) not in allowed
+    ]
+    assert wrong == []
+
+
+def test_every_room_of_the_table_is_there() -> None:
+    assert set(TABLE) <= {room_of(module) for module in MODULES}
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """A package's own submodules may import the package; what it re-exports is no circle then."""
+    arrows = {
+        name: {other for other, _ in imports if not name.startswith(f"{other}.") and other != name}
+        for name, imports in IMPORTS.items()
+    }
+    try:
+        TopologicalSorter(arrows).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+def test_the_package_has_few_entries() -> None:
+    entries = [each for each in PACKAGE.iterdir() if each.name != "__pycache__"]
+    assert len(entries) <= MOST_ENTRIES
+
+
+@pytest.mark.parametrize("folder", sorted(
+    each.name for each in Path(__file__).parent.iterdir()
+    if each.is_dir() and list(each.glob("test_*.py"))
+))  # fmt: skip
+def test_a_folder_of_tests_has_the_name_of_a_room(folder: str) -> None:
+    assert folder in {room_of(module) for module in MODULES} | {"release", "servers"}
+
+
+@pytest.mark.parametrize(
+    "file", sorted(Path(__file__).parent.rglob("test_*.py")), ids=lambda f: f.name
+)
+def test_a_file_of_tests_can_be_read_at_once(file: Path) -> None:
+    assert file.read_text().count("\n") <= 400
