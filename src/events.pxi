@@ -1,4 +1,4 @@
-# The thirteen kinds of event in a stream.
+# The base of the events, and the events of an answer's content.
 #
 # An event is an immutable record (see values.pxi). Its `timestamp` takes no part in comparison.
 # Twin of gaistream/core/pure/events.py.
@@ -6,7 +6,7 @@
 
 @cython.no_gc
 cdef class Event(Value):
-    """The base of the thirteen events; `timestamp` is in Unix seconds, or None."""
+    """The base of all events; `timestamp` is in Unix seconds, or None."""
 
     cdef readonly object timestamp
 
@@ -54,6 +54,27 @@ cdef class ReasoningDelta(Event):
 
 @cython.no_gc
 @cython.final
+cdef class ReasoningEnd(Event):
+    """The reasoning before it is complete.
+
+    `id` is the provider's. `signature` must be sent back with the reasoning, and only its provider
+    can use it. `redacted` is reasoning that the provider encrypted.
+    """
+
+    cdef readonly str id
+    cdef readonly str signature
+    cdef readonly str redacted
+    __match_args__ = ("id", "signature", "redacted")
+
+    def __cinit__(self, id=None, signature=None, redacted=None, *, timestamp=None):
+        self.timestamp = as_optional_number("ReasoningEnd", "timestamp", timestamp)
+        self.id = as_optional_text("ReasoningEnd", "id", id)
+        self.signature = as_optional_text("ReasoningEnd", "signature", signature)
+        self.redacted = as_optional_text("ReasoningEnd", "redacted", redacted)
+
+
+@cython.no_gc
+@cython.final
 cdef class AudioDelta(Event):
     """The next bytes of a spoken answer; a `bytearray` or `memoryview` is copied to `bytes`."""
 
@@ -71,38 +92,28 @@ cdef class AudioDelta(Event):
         self.format = format
 
 
-@cython.trashcan(True)
+@cython.no_gc
 @cython.final
-cdef class ToolCall(Event):
-    """The model calls a tool; `input` is any JSON value, or None."""
+cdef class File(Event):
+    """A file of the answer: the `url` where it is, or its `data`.
 
-    cdef readonly str id
-    cdef readonly str name
-    cdef readonly object input
-    __match_args__ = ("id", "name", "input")
+    A `bytearray` or `memoryview` is copied to `bytes`.
+    """
 
-    def __cinit__(self, id, name, input=None, *, timestamp=None):
-        self.timestamp = as_optional_number("ToolCall", "timestamp", timestamp)
-        self.id = as_text("ToolCall", "id", id)
-        self.name = as_text("ToolCall", "name", name)
-        self.input = input
+    cdef readonly str media_type
+    cdef readonly str url
+    cdef readonly bytes data
+    __match_args__ = ("media_type", "url", "data")
 
-
-@cython.trashcan(True)
-@cython.final
-cdef class ToolResult(Event):
-    """The result of the tool call with the same `id`; `result` is any JSON value."""
-
-    cdef readonly str id
-    cdef readonly str name
-    cdef readonly object result
-    __match_args__ = ("id", "name", "result")
-
-    def __cinit__(self, id, name, result=None, *, timestamp=None):
-        self.timestamp = as_optional_number("ToolResult", "timestamp", timestamp)
-        self.id = as_text("ToolResult", "id", id)
-        self.name = as_text("ToolResult", "name", name)
-        self.result = result
+    def __cinit__(self, media_type, url=None, data=None, *, timestamp=None):
+        self.timestamp = as_optional_number("File", "timestamp", timestamp)
+        self.media_type = as_text("File", "media_type", media_type)
+        self.url = as_optional_text("File", "url", url)
+        if data is not None and not isinstance(data, (bytes, bytearray, memoryview)):
+            refuse_type("File", "data", "bytes, bytearray, memoryview or None", data)
+        if (url is None) == (data is None):
+            raise EventError("File needs either url or data")
+        self.data = None if data is None else bytes(data)
 
 
 @cython.no_gc
@@ -140,62 +151,26 @@ cdef class Safety(Event):
         self.note = as_optional_text("Safety", "note", note)
 
 
-@cython.no_gc
+@cython.trashcan(True)
 @cython.final
-cdef class FinishStep(Event):
-    """A step of the answer (a call of the model with its tools) is over; steps count from 1."""
+cdef class Data(Event):
+    """A JSON value of the application, under a name.
 
-    cdef readonly object step_number
-    __match_args__ = ("step_number",)
+    A later one with the same `id` replaces it. `transient` is True if the message does not keep it.
+    """
 
-    def __cinit__(self, step_number, *, timestamp=None):
-        self.timestamp = as_optional_number("FinishStep", "timestamp", timestamp)
-        self.step_number = as_integer("FinishStep", "step_number", step_number)
+    cdef readonly str name
+    cdef readonly object data
+    cdef readonly str id
+    cdef readonly object transient
+    __match_args__ = ("name", "data", "id", "transient")
 
-
-@cython.no_gc
-@cython.final
-cdef class Finish(Event):
-    """The answer is complete: its usage, and why it ended (`stop`, `length`, …)."""
-
-    cdef readonly object usage
-    cdef readonly str finish_reason
-    __match_args__ = ("usage", "finish_reason")
-
-    def __cinit__(self, usage=None, finish_reason=None, *, timestamp=None):
-        self.timestamp = as_optional_number("Finish", "timestamp", timestamp)
-        if usage is not None and type(usage) is not Usage:
-            refuse_type("Finish", "usage", "Usage or None", usage)
-        self.usage = usage
-        self.finish_reason = as_optional_text("Finish", "finish_reason", finish_reason)
-
-
-@cython.no_gc
-@cython.final
-cdef class Error(Event):
-    """Something failed; the message is for the client. A stream whose last event it is failed."""
-
-    cdef readonly str message
-    cdef readonly str code
-    cdef readonly object retry_after
-    __match_args__ = ("message", "code", "retry_after")
-
-    def __cinit__(self, message, code=None, retry_after=None, *, timestamp=None):
-        self.timestamp = as_optional_number("Error", "timestamp", timestamp)
-        self.message = as_text("Error", "message", message)
-        self.code = as_optional_text("Error", "code", code)
-        self.retry_after = as_optional_number("Error", "retry_after", retry_after)
-
-
-@cython.no_gc
-@cython.final
-cdef class Done(Event):
-    """The stream has succeeded and is over. A source need not yield it: streams write it."""
-
-    __match_args__ = ()
-
-    def __cinit__(self, *, timestamp=None):
-        self.timestamp = as_optional_number("Done", "timestamp", timestamp)
+    def __cinit__(self, name, data=None, id=None, transient=None, *, timestamp=None):
+        self.timestamp = as_optional_number("Data", "timestamp", timestamp)
+        self.name = as_text("Data", "name", name)
+        self.data = data
+        self.id = as_optional_text("Data", "id", id)
+        self.transient = as_optional_flag("Data", "transient", transient)
 
 
 @cython.trashcan(True)
@@ -209,14 +184,3 @@ cdef class Raw(Event):
     def __cinit__(self, raw=None, *, timestamp=None):
         self.timestamp = as_optional_number("Raw", "timestamp", timestamp)
         self.raw = raw
-
-
-cdef tuple RECORDS = (
-    AudioDelta, AudioFormat, Citation, Citations, Done, Error, Event, Finish, FinishStep, Raw,
-    ReasoningDelta, Safety, Start, TextDelta, ToolCall, ToolResult, Usage,
-)
-cdef list RECORD_NAMES = [record.__name__ for record in RECORDS]
-cdef list QUALIFIED_NAMES = [f"gaistream.events.{name}".encode() for name in RECORD_NAMES]
-cdef Py_ssize_t record_index
-for record_index in range(len(RECORDS)):
-    name_type(RECORDS[record_index], QUALIFIED_NAMES[record_index])

@@ -62,6 +62,12 @@ cdef inline object as_optional_number(str owner, str field, object value):
     return exact_number(value)
 
 
+cdef inline object as_optional_flag(str owner, str field, object value):
+    if value is not None and not isinstance(value, bool):
+        refuse_type(owner, field, "bool or None", value)
+    return value
+
+
 cdef int name_type(object kind, const char* name) except -1:
     """Set the name by which a pickle finds a class; its bytes must live as long as the class."""
     (<PyTypeObject*> kind).tp_name = name

@@ -1,4 +1,4 @@
-"""The thirteen events and their three values: their fields, equality, copies and errors."""
+"""The events and their three values: their fields, equality, copies and errors."""
 
 import copy
 import enum
@@ -44,8 +44,35 @@ KINDS = {
     "TextDelta": (("t",), {"text": "t"}, ("é",)),
     "ReasoningDelta": (("t",), {"text": "t"}, ("é",)),
     "AudioDelta": ((b"a",), {"audio": b"a", "format": None}, (b"\0\xff", wav)),
-    "ToolCall": (("i", "n"), {"id": "i", "name": "n", "input": None}, ("i", "n", (1, "x"))),
-    "ToolResult": (("i", "n"), {"id": "i", "name": "n", "result": None}, ("i", "n", (1, "x"))),
+    "ReasoningEnd": (
+        (), {"id": None, "signature": None, "redacted": None}, ("i", "s", "r"),
+    ),
+    "ToolCallStart": (
+        ("i", "n"), {"id": "i", "name": "n", "provider_executed": None}, ("i", "n", True),
+    ),
+    "ToolCallDelta": (("i", "t"), {"id": "i", "text": "t"}, ("i", "é")),
+    "ToolCall": (
+        ("i", "n"),
+        {"id": "i", "name": "n", "input": None, "signature": None, "provider_executed": None},
+        ("i", "n", (1, "x"), "s", False),
+    ),
+    "ToolResult": (
+        ("i", "n"),
+        {"id": "i", "name": "n", "result": None, "is_error": None, "provider_executed": None},
+        ("i", "n", (1, "x"), True, False),
+    ),
+    "ApprovalRequest": (
+        ("i", "c"),
+        {"id": "i", "tool_call_id": "c", "message": None, "reason": None, "response_schema": None,
+         "signature": None},
+        ("i", "c", "m", "r", (1, "x"), "s"),
+    ),
+    "Data": (
+        ("n",), {"name": "n", "data": None, "id": None, "transient": None}, ("n", (1,), "i", True),
+    ),
+    "File": (("m", "u"), {"media_type": "m", "url": "u", "data": None}, ("m", None, b"\0\xff")),
+    "StepStart": ((), {"step_number": None, "name": None}, (7, "n")),
+    "StepReset": ((), {}, ()),
     "Citations": (([],), {"citations": ()}, (lambda gs: (cited(gs), cited(gs)),)),
     "Safety": (
         ("c", "a"),
@@ -55,8 +82,8 @@ KINDS = {
     "FinishStep": ((1,), {"step_number": 1}, (7,)),
     "Finish": (
         (),
-        {"usage": None, "finish_reason": None},
-        (lambda gs: gs.events.Usage(1, 2), "stop"),
+        {"usage": None, "finish_reason": None, "raw_reason": None},
+        (lambda gs: gs.events.Usage(1, 2), "stop", "end_turn"),
     ),
     "Error": (("m",), {"message": "m", "code": None, "retry_after": None}, ("m", "c", 1.5)),
     "Done": ((), {}, ()),
@@ -159,7 +186,7 @@ def test_events_are_equal_by_class_and_fields_but_not_by_timestamp(gs, name):
     event = most(gs, name)
     assert event == most(gs, name, **timestamp(name))
     assert hash(event) == hash(most(gs, name, **timestamp(name)))
-    if name != "Done":
+    if name not in ("Done", "StepReset"):
         assert event != fewest(gs, name)
     assert event != KINDS[name][2]
     assert [other for other in KINDS if event == most(gs, other)] == [name]
@@ -305,12 +332,20 @@ FIELDS = {
     "TextDelta": ["str"],
     "ReasoningDelta": ["str"],
     "AudioDelta": ["bytes, bytearray or memoryview", "AudioFormat or None"],
-    "ToolCall": ["str", "str", None],
-    "ToolResult": ["str", "str", None],
+    "ReasoningEnd": ["str or None", "str or None", "str or None"],
+    "ToolCallStart": ["str", "str", "bool or None"],
+    "ToolCallDelta": ["str", "str"],
+    "ToolCall": ["str", "str", None, "str or None", "bool or None"],
+    "ToolResult": ["str", "str", None, "bool or None", "bool or None"],
+    "ApprovalRequest": ["str", "str", "str or None", "str or None", None, "str or None"],
+    "Data": ["str", None, "str or None", "bool or None"],
+    "File": ["str", "str or None", "bytes, bytearray, memoryview or None"],
+    "StepStart": ["int or None", "str or None"],
+    "StepReset": [],
     "Citations": ["an iterable of Citation"],
     "Safety": ["str", "str", "int or float", "str or None"],
     "FinishStep": ["int"],
-    "Finish": ["Usage or None", "str or None"],
+    "Finish": ["Usage or None", "str or None", "str or None"],
     "Error": ["str", "str or None", "int, float or None"],
     "Done": [],
     "Raw": [None],

@@ -1,81 +1,25 @@
-"""A use of every public name: what valgrind runs, what leaks are counted of, what threads share.
+"""A use of every public name of the core, for valgrind, the count of leaks, and threads.
 
-`CORE` is of the names that both twins have, `PACKAGE` of what is built upon them. A use takes the
-package, has all that is its own, its errors among it, and gives what came out, which is the same
-each time. tests/core/test_leaks.py asserts that no name is left out.
+A use takes the package and returns its results and errors, the same each time.
+tests/core/test_leaks.py asserts that no name is left out; package_uses.py has the package's.
 """
 
 from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable
 from contextvars import Context, copy_context
 from types import ModuleType
 from typing import Any
 
-WIDE = "é\u2028\x85😀\x00\"\\ \u0391" * 9
+from every_event import EVENTS, WIDE, Use, base_event, event, refused
+
 LINES = "one\ntwo\r\nthree\r" * 40
 HOSTILE = b"\xef\xbb\xbfid: 7\r\ndata: \xff\xe2\x82\r\rretry:12\ndata\ndata:x\n\nevent: e\n: c\n\n"
-ERRORS = (ValueError, TypeError, BufferError, ArithmeticError, AttributeError, LookupError)
-Use = Callable[[ModuleType], Any]
-
-
-def refused(call: Callable[..., Any], *args: Any, **named: Any) -> tuple[str, str]:
-    """Give the error that a call ends in; it must."""
-    try:
-        call(*args, **named)
-    except ERRORS as error:
-        return type(error).__name__, str(error)
-    raise AssertionError(call)
 
 
 def pieces(text: bytes, size: int) -> list[bytes]:
     return [text[at : at + size] for at in range(0, len(text), size)]
-
-
-# ---- events ----
-
-EVENTS: dict[str, tuple[Any, ...]] = {
-    "Start": ("id", "model"),
-    "TextDelta": (WIDE,),
-    "ReasoningDelta": ("because",),
-    "AudioDelta": (bytearray(b"\x00" * 50),),
-    "ToolCall": ("1", "name", {"x": [1, None]}),
-    "ToolResult": ("1", "name", [WIDE]),
-    "Citations": ([],),
-    "Safety": ("category", "action", 0.5, "note"),
-    "FinishStep": (3,),
-    "Finish": (None, "stop"),
-    "Error": ("message", "code", 2.5),
-    "Done": (),
-    "Raw": ({"any": 1},),
-    "Usage": (1, 2, None, 3, 4, 5),
-    "Citation": ("uri", 1, 2, "title"),
-    "AudioFormat": ("audio/pcm", 24000, 1, 16),
-}
-
-
-def event(name: str) -> Use:
-    """Give the use of a kind of event or value."""
-
-    def use(gs: ModuleType) -> Any:
-        kind = getattr(gs.core, name)
-        made, again = (kind(*EVENTS[name]) for _ in range(2))
-        rebuild, arguments = made.__reduce__()[:2]
-        return [
-            repr(made), made == again == copy.copy(made) == rebuild(*arguments),
-            refused(hash, made) if name in ("ToolCall", "ToolResult", "Raw") else
-            hash(made) == hash(again),
-            [repr(getattr(made, field)) for field in kind.__match_args__],
-            refused(setattr, made, "text", 1), refused(kind, object(), object(), object(), 5, 6),
-        ]  # fmt: skip
-
-    return use
-
-
-def base_event(gs: ModuleType) -> Any:
-    return issubclass(gs.events.Done, gs.core.Event)
 
 
 # ---- frames out ----

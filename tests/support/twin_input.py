@@ -210,16 +210,28 @@ KINDS = {
     "TextDelta": [any_texts],
     "ReasoningDelta": [any_texts],
     "AudioDelta": [bytes_likes, values],
-    "ToolCall": [any_texts, any_texts, payloads],
-    "ToolResult": [any_texts, any_texts, payloads],
+    "ReasoningEnd": [any_texts, any_texts, any_texts],
+    "ToolCallStart": [any_texts, any_texts, st.booleans()],
+    "ToolCallDelta": [any_texts, any_texts],
+    "ToolCall": [any_texts, any_texts, payloads, any_texts, st.booleans()],
+    "ToolResult": [any_texts, any_texts, payloads, st.booleans(), st.booleans()],
+    "ApprovalRequest": [any_texts, any_texts, any_texts, any_texts, payloads, any_texts],
+    "Data": [any_texts, payloads, any_texts, st.booleans()],
+    "File": [any_texts, any_texts],
+    "StepStart": [whole, any_texts],
+    "StepReset": [],
     "Citations": [st.lists(values, max_size=3)],
     "Safety": [any_texts, any_texts, st.floats(), any_texts],
     "FinishStep": [whole],
-    "Finish": [values, any_texts],
+    "Finish": [values, any_texts, any_texts],
     "Error": [any_texts, any_texts, st.floats(0, 9)],
     "Done": [],
     "Raw": [payloads],
 }
+
+
+NEED_TWO = {"ApprovalRequest", "File", "Safety", "ToolCall", "ToolCallDelta", "ToolCallStart",
+            "ToolResult"}  # fmt: skip
 
 
 @st.composite
@@ -227,7 +239,7 @@ def things(draw, kinds=tuple(KINDS), given=often):
     """Draw the recipe of an event or value: fields left out, by place, by name, of any type."""
     name = draw(st.sampled_from(kinds))
     args = [draw(given(strategy)) for strategy in KINDS[name]]
-    least = {"ToolCall": 2, "ToolResult": 2, "Safety": 2}.get(name, 1)
+    least = 2 if name in NEED_TWO else 1
     count = draw(st.integers(min(least, len(args)), len(args)))
     when = draw(st.one_of(st.just({}), st.fixed_dictionaries({"timestamp": often(st.floats())})))
     return Make(name, tuple(args[:count]), {} if name in list(KINDS)[:4] else when)

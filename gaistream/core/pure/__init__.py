@@ -11,18 +11,15 @@ from .escapes import escape_json
 from .events import (
     AudioDelta,
     Citations,
-    Done,
-    Error,
+    Data,
     Event,
-    Finish,
-    FinishStep,
+    File,
     Raw,
     ReasoningDelta,
+    ReasoningEnd,
     Safety,
     Start,
     TextDelta,
-    ToolCall,
-    ToolResult,
 )
 from .lines import LineSplitter
 from .ndjson import encode_ndjson, encode_ndjson_lines
@@ -34,11 +31,27 @@ from .server_sent_event import ServerSentEvent
 from .sizes import estimate_size
 from .sse import encode_comment, encode_sse, encode_sse_into
 from .sse_encoder import BaseSSEEncoder
+from .step_events import (
+    Done,
+    Error,
+    Finish,
+    FinishStep,
+    StepReset,
+    StepStart,
+)
 from .template import FrameTemplate
+from .tool_events import (
+    ApprovalRequest,
+    ToolCall,
+    ToolCallDelta,
+    ToolCallStart,
+    ToolResult,
+)
 from .values import AudioFormat, Citation, Usage
 from .writer import FrameWriter
 
 __all__ = [
+    "ApprovalRequest",
     "AudioDelta",
     "AudioFormat",
     "BaseNDJSONEncoder",
@@ -46,9 +59,11 @@ __all__ = [
     "Buffer",
     "Citation",
     "Citations",
+    "Data",
     "Done",
     "Error",
     "Event",
+    "File",
     "Finish",
     "FinishStep",
     "FrameTemplate",
@@ -58,13 +73,18 @@ __all__ = [
     "Outbox",
     "Raw",
     "ReasoningDelta",
+    "ReasoningEnd",
     "SSEDecoder",
     "Safety",
     "ServerSentEvent",
     "SourceReader",
     "Start",
+    "StepReset",
+    "StepStart",
     "TextDelta",
     "ToolCall",
+    "ToolCallDelta",
+    "ToolCallStart",
     "ToolResult",
     "Usage",
     "checked_int",

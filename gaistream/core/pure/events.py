@@ -1,7 +1,8 @@
-"""The thirteen kinds of event in a stream.
+"""The base of the events, and the events of an answer's content.
 
 An event is an immutable record (see values.py). Its `timestamp` (Unix seconds, or None) takes no
-part in comparison. Twin of src/events.pxi.
+part in comparison. The events of tools and steps are in tool_events.py and step_events.py. Twin of
+src/events.pxi.
 """
 
 from __future__ import annotations
@@ -9,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Self, cast
 
+from gaistream.errors import EventError
+
 from .values import (
     BASES,
     AudioFormat,
     Citation,
-    Usage,
     Value,
-    as_integer,
     as_number,
+    as_optional_flag,
     as_optional_number,
     as_optional_text,
     as_text,
@@ -26,20 +28,21 @@ from .values import (
 
 
 class Event(Value):
-    """The base of the thirteen events; `timestamp` is in Unix seconds, or None."""
+    """The base of all events; `timestamp` is in Unix seconds, or None."""
 
     __slots__ = ("timestamp",)
 
     timestamp: float | None
 
     def __new__(cls) -> Self:
-        return cast(Self, _event(cls, None))
+        return cast(Self, new_event(cls, None))
 
 
 BASES.append(Event)
 
 
-def _event(cls: type[Any], timestamp: float | None) -> Any:
+def new_event(cls: type[Any], timestamp: float | None) -> Any:
+    """Return a new event that has only its timestamp."""
     self = object.__new__(cls)
     set_field(self, "timestamp", as_optional_number(cls.__name__, "timestamp", timestamp))
     return self
@@ -61,7 +64,7 @@ class Start(Event):
         *,
         timestamp: float | None = None,
     ) -> Self:
-        self: Self = _event(cls, timestamp)
+        self: Self = new_event(cls, timestamp)
         set_field(self, "id", as_optional_text("Start", "id", id))
         set_field(self, "model", as_optional_text("Start", "model", model))
         return self
@@ -76,7 +79,7 @@ class TextDelta(Event):
     text: str
 
     def __new__(cls, text: str, *, timestamp: float | None = None) -> Self:
-        self: Self = _event(cls, timestamp)
+        self: Self = new_event(cls, timestamp)
         set_field(self, "text", as_text("TextDelta", "text", text))
         return self
 
@@ -90,8 +93,37 @@ class ReasoningDelta(Event):
     text: str
 
     def __new__(cls, text: str, *, timestamp: float | None = None) -> Self:
-        self: Self = _event(cls, timestamp)
+        self: Self = new_event(cls, timestamp)
         set_field(self, "text", as_text("ReasoningDelta", "text", text))
+        return self
+
+
+class ReasoningEnd(Event):
+    """The reasoning before it is complete.
+
+    `id` is the provider's. `signature` must be sent back with the reasoning, and only its provider
+    can use it. `redacted` is reasoning that the provider encrypted.
+    """
+
+    __slots__ = ("id", "redacted", "signature")
+    __match_args__ = ("id", "signature", "redacted")
+
+    id: str | None
+    signature: str | None
+    redacted: str | None
+
+    def __new__(
+        cls,
+        id: str | None = None,
+        signature: str | None = None,
+        redacted: str | None = None,
+        *,
+        timestamp: float | None = None,
+    ) -> Self:
+        self: Self = new_event(cls, timestamp)
+        set_field(self, "id", as_optional_text("ReasoningEnd", "id", id))
+        set_field(self, "signature", as_optional_text("ReasoningEnd", "signature", signature))
+        set_field(self, "redacted", as_optional_text("ReasoningEnd", "redacted", redacted))
         return self
 
 
@@ -111,7 +143,7 @@ class AudioDelta(Event):
         *,
         timestamp: float | None = None,
     ) -> Self:
-        self: Self = _event(cls, timestamp)
+        self: Self = new_event(cls, timestamp)
         if not isinstance(audio, bytes | bytearray | memoryview):
             refuse_type("AudioDelta", "audio", "bytes, bytearray or memoryview", audio)
         if format is not None and type(format) is not AudioFormat:
@@ -121,53 +153,35 @@ class AudioDelta(Event):
         return self
 
 
-class ToolCall(Event):
-    """The model calls a tool; `input` is any JSON value, or None."""
+class File(Event):
+    """A file of the answer: the `url` where it is, or its `data`.
 
-    __slots__ = ("id", "input", "name")
-    __match_args__ = ("id", "name", "input")
+    A `bytearray` or `memoryview` is copied to `bytes`.
+    """
 
-    id: str
-    name: str
-    input: Any
+    __slots__ = ("data", "media_type", "url")
+    __match_args__ = ("media_type", "url", "data")
 
-    def __new__(
-        cls,
-        id: str,
-        name: str,
-        input: Any = None,
-        *,
-        timestamp: float | None = None,
-    ) -> Self:
-        self: Self = _event(cls, timestamp)
-        set_field(self, "id", as_text("ToolCall", "id", id))
-        set_field(self, "name", as_text("ToolCall", "name", name))
-        set_field(self, "input", input)
-        return self
-
-
-class ToolResult(Event):
-    """The result of the tool call with the same `id`; `result` is any JSON value."""
-
-    __slots__ = ("id", "name", "result")
-    __match_args__ = ("id", "name", "result")
-
-    id: str
-    name: str
-    result: Any
+    media_type: str
+    url: str | None
+    data: bytes | None
 
     def __new__(
         cls,
-        id: str,
-        name: str,
-        result: Any = None,
+        media_type: str,
+        url: str | None = None,
+        data: bytes | bytearray | memoryview | None = None,
         *,
         timestamp: float | None = None,
     ) -> Self:
-        self: Self = _event(cls, timestamp)
-        set_field(self, "id", as_text("ToolResult", "id", id))
-        set_field(self, "name", as_text("ToolResult", "name", name))
-        set_field(self, "result", result)
+        self: Self = new_event(cls, timestamp)
+        set_field(self, "media_type", as_text("File", "media_type", media_type))
+        set_field(self, "url", as_optional_text("File", "url", url))
+        if data is not None and not isinstance(data, bytes | bytearray | memoryview):
+            refuse_type("File", "data", "bytes, bytearray, memoryview or None", data)
+        if (url is None) == (data is None):
+            raise EventError("File needs either url or data")
+        set_field(self, "data", None if data is None else bytes(data))
         return self
 
 
@@ -180,7 +194,7 @@ class Citations(Event):
     citations: tuple[Citation, ...]
 
     def __new__(cls, citations: Iterable[Citation], *, timestamp: float | None = None) -> Self:
-        self: Self = _event(cls, timestamp)
+        self: Self = new_event(cls, timestamp)
         citations = tuple(citations)
         for citation in citations:
             if type(citation) is not Citation:
@@ -209,7 +223,7 @@ class Safety(Event):
         *,
         timestamp: float | None = None,
     ) -> Self:
-        self: Self = _event(cls, timestamp)
+        self: Self = new_event(cls, timestamp)
         set_field(self, "category", as_text("Safety", "category", category))
         set_field(self, "action", as_text("Safety", "action", action))
         set_field(self, "score", as_number("Safety", "score", score))
@@ -217,76 +231,34 @@ class Safety(Event):
         return self
 
 
-class FinishStep(Event):
-    """A step of the answer (a call of the model with its tools) is over; steps count from 1."""
+class Data(Event):
+    """A JSON value of the application, under a name.
 
-    __slots__ = ("step_number",)
-    __match_args__ = ("step_number",)
+    A later one with the same `id` replaces it. `transient` is True if the message does not keep it.
+    """
 
-    step_number: int
+    __slots__ = ("data", "id", "name", "transient")
+    __match_args__ = ("name", "data", "id", "transient")
 
-    def __new__(cls, step_number: int, *, timestamp: float | None = None) -> Self:
-        self: Self = _event(cls, timestamp)
-        set_field(self, "step_number", as_integer("FinishStep", "step_number", step_number))
-        return self
-
-
-class Finish(Event):
-    """The answer is complete: its usage, and why it ended (`stop`, `length`, …)."""
-
-    __slots__ = ("finish_reason", "usage")
-    __match_args__ = ("usage", "finish_reason")
-
-    usage: Usage | None
-    finish_reason: str | None
+    name: str
+    data: Any
+    id: str | None
+    transient: bool | None
 
     def __new__(
         cls,
-        usage: Usage | None = None,
-        finish_reason: str | None = None,
+        name: str,
+        data: Any = None,
+        id: str | None = None,
+        transient: bool | None = None,
         *,
         timestamp: float | None = None,
     ) -> Self:
-        self: Self = _event(cls, timestamp)
-        if usage is not None and type(usage) is not Usage:
-            refuse_type("Finish", "usage", "Usage or None", usage)
-        set_field(self, "usage", usage)
-        set_field(self, "finish_reason", as_optional_text("Finish", "finish_reason", finish_reason))
-        return self
-
-
-class Error(Event):
-    """Something failed; the message is for the client. A stream whose last event it is failed."""
-
-    __slots__ = ("code", "message", "retry_after")
-    __match_args__ = ("message", "code", "retry_after")
-
-    message: str
-    code: str | None
-    retry_after: float | None
-
-    def __new__(
-        cls,
-        message: str,
-        code: str | None = None,
-        retry_after: float | None = None,
-        *,
-        timestamp: float | None = None,
-    ) -> Self:
-        self: Self = _event(cls, timestamp)
-        set_field(self, "message", as_text("Error", "message", message))
-        set_field(self, "code", as_optional_text("Error", "code", code))
-        set_field(self, "retry_after", as_optional_number("Error", "retry_after", retry_after))
-        return self
-
-
-class Done(Event):
-    """The stream has succeeded and is over. A source need not yield it: streams write it."""
-
-    __slots__ = ()
-
-    def __new__(cls, *, timestamp: float | None = None) -> Self:
-        self: Self = _event(cls, timestamp)
+        self: Self = new_event(cls, timestamp)
+        set_field(self, "name", as_text("Data", "name", name))
+        set_field(self, "data", data)
+        set_field(self, "id", as_optional_text("Data", "id", id))
+        set_field(self, "transient", as_optional_flag("Data", "transient", transient))
         return self
 
 
@@ -299,6 +271,6 @@ class Raw(Event):
     raw: Any
 
     def __new__(cls, raw: Any = None, *, timestamp: float | None = None) -> Self:
-        self: Self = _event(cls, timestamp)
+        self: Self = new_event(cls, timestamp)
         set_field(self, "raw", raw)
         return self

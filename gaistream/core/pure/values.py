@@ -71,6 +71,13 @@ def as_optional_number(owner: str, field: str, value: object) -> float | None:
     return None if value is None else exact_number(value)
 
 
+def as_optional_flag(owner: str, field: str, value: object) -> bool | None:
+    """Return True, False or None."""
+    if value is not None and not isinstance(value, bool):
+        refuse_type(owner, field, "bool or None", value)
+    return value
+
+
 class Value:
     """An immutable record; its fields are its `__match_args__`."""
 

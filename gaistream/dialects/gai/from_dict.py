@@ -12,21 +12,29 @@ from typing import Any
 
 from ...errors import EventError
 from ...events import (
+    ApprovalRequest,
     AudioDelta,
     AudioFormat,
     Citation,
     Citations,
+    Data,
     Done,
     Error,
     Event,
+    File,
     Finish,
     FinishStep,
     Raw,
     ReasoningDelta,
+    ReasoningEnd,
     Safety,
     Start,
+    StepReset,
+    StepStart,
     TextDelta,
     ToolCall,
+    ToolCallDelta,
+    ToolCallStart,
     ToolResult,
     Usage,
 )
@@ -67,16 +75,22 @@ def _value(kind: type[Any], name: str, value: Any) -> Any:
     return kind(**{field: value[field] for field in kind.__match_args__ if field in value})
 
 
+def _decoded(name: str, data: Any) -> Any:
+    """Return the bytes of a base64 text, and any other value as it is."""
+    if not isinstance(data, str):
+        return data
+    try:
+        return base64.b64decode(data, validate=True)
+    except ValueError as error:  # binascii.Error, or one for text that is not ASCII
+        raise EventError(f"{name} is not base64: {error}") from None
+
+
 def _audio(item: _Fields, common: Any) -> Event:
     inner = item["audio"]
     chunk = inner["chunk"] if isinstance(inner, Mapping) else inner
     format = inner.get("format") if isinstance(inner, Mapping) else item.get("format")
-    if isinstance(chunk, str):
-        try:
-            chunk = base64.b64decode(chunk, validate=True)
-        except ValueError as error:  # binascii.Error, or one for text that is not ASCII
-            raise EventError(f"audio_delta.audio is not base64: {error}") from None
-    return AudioDelta(chunk, _value(AudioFormat, "audio_delta.format", format), **common)
+    audio = _decoded("audio_delta.audio", chunk)
+    return AudioDelta(audio, _value(AudioFormat, "audio_delta.format", format), **common)
 
 
 def _citations(item: _Fields, common: Any) -> Event:
@@ -88,12 +102,68 @@ def _citations(item: _Fields, common: Any) -> Event:
 
 def _tool_call(item: _Fields, common: Any) -> Event:
     fields = _within(item, "tool_call")
-    return ToolCall(fields["id"], fields["name"], fields.get("input"), **common)
+    return ToolCall(
+        fields["id"],
+        fields["name"],
+        fields.get("input"),
+        fields.get("signature"),
+        fields.get("provider_executed"),
+        **common,
+    )
+
+
+def _tool_call_start(item: _Fields, common: Any) -> Event:
+    fields = _within(item, "tool_call")
+    return ToolCallStart(fields["id"], fields["name"], fields.get("provider_executed"), **common)
+
+
+def _tool_call_delta(item: _Fields, common: Any) -> Event:
+    fields = _within(item, "tool_call")
+    return ToolCallDelta(fields["id"], fields["text"], **common)
 
 
 def _tool_result(item: _Fields, common: Any) -> Event:
     fields = _within(item, "tool_result")
-    return ToolResult(fields.get("id", ""), fields["name"], fields.get("result"), **common)
+    return ToolResult(
+        fields.get("id", ""),
+        fields["name"],
+        fields.get("result"),
+        fields.get("is_error"),
+        fields.get("provider_executed"),
+        **common,
+    )
+
+
+def _approval_request(item: _Fields, common: Any) -> Event:
+    fields = _within(item, "approval")
+    return ApprovalRequest(
+        fields["id"],
+        fields["tool_call_id"] if "tool_call_id" in fields else fields["tool_id"],
+        fields.get("message"),
+        fields.get("reason"),
+        fields.get("response_schema"),
+        fields.get("signature"),
+        **common,
+    )
+
+
+def _reasoning_end(item: _Fields, common: Any) -> Event:
+    return ReasoningEnd(item.get("id"), item.get("signature"), item.get("redacted"), **common)
+
+
+def _data(item: _Fields, common: Any) -> Event:
+    return Data(item["name"], item["data"], item.get("id"), item.get("transient"), **common)
+
+
+def _file(item: _Fields, common: Any) -> Event:
+    data = _decoded("file.data", item.get("data"))
+    return File(item["media_type"], item.get("url"), data, **common)
+
+
+def _step_start(item: _Fields, common: Any) -> Event:
+    fields = _within(item, "step")
+    number = fields.get("number", fields.get("step_number"))
+    return StepStart(number, fields.get("name"), **common)
 
 
 def _safety(item: _Fields, common: Any) -> Event:
@@ -110,7 +180,7 @@ def _finish_step(item: _Fields, common: Any) -> Event:
 
 def _finish(item: _Fields, common: Any) -> Event:
     usage = _value(Usage, "finish.usage", item.get("usage"))
-    return Finish(usage, item.get("finish_reason"), **common)
+    return Finish(usage, item.get("finish_reason"), item.get("raw_reason"), **common)
 
 
 def _error(item: _Fields, common: Any) -> Event:
@@ -123,10 +193,18 @@ _MAKERS: dict[str, Callable[[_Fields, Any], Event]] = {
     "text_delta": lambda item, common: TextDelta(item["text"], **common),
     "reasoning_delta": lambda item, common: ReasoningDelta(item["text"], **common),
     "audio_delta": _audio,
+    "reasoning_end": _reasoning_end,
+    "tool_call_start": _tool_call_start,
+    "tool_call_delta": _tool_call_delta,
     "tool_call": _tool_call,
     "tool_result": _tool_result,
     "citations": _citations,
     "safety": _safety,
+    "approval_request": _approval_request,
+    "data": _data,
+    "file": _file,
+    "step_start": _step_start,
+    "step_reset": lambda _, common: StepReset(**common),
     "finish_step": _finish_step,
     "finish": _finish,
     "error": _error,

@@ -18,8 +18,9 @@ from ..base import DialectReader
 from .from_dict import KINDS, event_from_dict
 
 _DELTAS = {"text_delta": TextDelta, "reasoning_delta": ReasoningDelta}
-# The names of fields in an SSE payload, and in the event.
-_FIELD_NAMES = {"tool_name": "name", "tool_id": "id"}
+# The fields of an SSE payload whose names are others in the event, by kind.
+_TOOLS = ("tool_call", "tool_call_start", "tool_call_delta", "tool_result")
+_FIELD_NAMES = {kind: {"tool_name": "name", "tool_id": "id"} for kind in _TOOLS}
 
 
 class GaiReader(DialectReader):
@@ -54,9 +55,9 @@ class GaiReader(DialectReader):
         if delta is not None and type(payload.get("text")) is str:
             self._failed = False
             return [delta(payload["text"])]
-        if name in ("tool_call", "tool_result"):
+        if name in _FIELD_NAMES:
             fields = {**payload, "type": name}
-            for written, field in _FIELD_NAMES.items():
+            for written, field in _FIELD_NAMES[name].items():
                 if written in fields:
                     fields[field] = fields.pop(written)
             return self._event(name, fields, payload)

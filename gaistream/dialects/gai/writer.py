@@ -14,21 +14,29 @@ from typing import Any
 from ...core import FrameTemplate, ServerSentEvent
 from ...errors import EventError
 from ...events import (
+    ApprovalRequest,
     AudioDelta,
     AudioFormat,
     Citation,
     Citations,
+    Data,
     Done,
     Error,
     Event,
+    File,
     Finish,
     FinishStep,
     Raw,
     ReasoningDelta,
+    ReasoningEnd,
     Safety,
     Start,
+    StepReset,
+    StepStart,
     TextDelta,
     ToolCall,
+    ToolCallDelta,
+    ToolCallStart,
     ToolResult,
     Usage,
 )
@@ -94,8 +102,41 @@ def _safety(event: Safety) -> _Payload:
     return {"safety": fields | _without_none(note=event.note)}
 
 
+def _reasoning_end(event: ReasoningEnd) -> _Payload:
+    return _without_none(id=event.id, signature=event.signature, redacted=event.redacted)
+
+
+def _tool_call(event: ToolCall) -> _Payload:
+    return _without_none(signature=event.signature, provider_executed=event.provider_executed)
+
+
+def _tool_result(event: ToolResult) -> _Payload:
+    return _without_none(is_error=event.is_error, provider_executed=event.provider_executed)
+
+
+def _data(event: Data) -> _Payload:
+    fields = {"name": event.name, "data": event.data}
+    return fields | _without_none(id=event.id, transient=event.transient)
+
+
+def _file(event: File) -> _Payload:
+    if event.data is None:
+        return {"media_type": event.media_type, "url": event.url}
+    return {"media_type": event.media_type, "data": _base64(event.data)}
+
+
+def _approval(event: ApprovalRequest) -> _Payload:
+    return {"id": event.id, "tool_id": event.tool_call_id} | _without_none(
+        message=event.message,
+        reason=event.reason,
+        response_schema=event.response_schema,
+        signature=event.signature,
+    )
+
+
 def _finish(event: Finish) -> _Payload:
-    return {"usage": _usage(event.usage), **_without_none(finish_reason=event.finish_reason)}
+    reasons = _without_none(finish_reason=event.finish_reason, raw_reason=event.raw_reason)
+    return {"usage": _usage(event.usage), **reasons}
 
 
 def _error(event: Error) -> _Payload:
@@ -113,16 +154,52 @@ _SHAPES: dict[type[Event], _Shape] = {
         lambda event: {"audio": _base64(event.audio), "format": _format(event.format)},
         lambda event: {"audio": {"chunk": _base64(event.audio), "format": _format(event.format)}},
     ),
+    ReasoningEnd: ("reasoning_end", _reasoning_end, _reasoning_end),
+    ToolCallStart: (
+        "tool_call_start",
+        lambda event: {"tool_id": event.id, "tool_name": event.name}
+        | _without_none(provider_executed=event.provider_executed),
+        lambda event: {
+            "tool_call": {"id": event.id, "name": event.name}
+            | _without_none(provider_executed=event.provider_executed)
+        },
+    ),
+    ToolCallDelta: (
+        "tool_call_delta",
+        lambda event: {"tool_id": event.id, "text": event.text},
+        lambda event: {"tool_call": {"id": event.id, "text": event.text}},
+    ),
     ToolCall: (
         "tool_call",
-        lambda event: {"tool_name": event.name, "tool_id": event.id, "input": event.input},
-        lambda event: {"tool_call": {"id": event.id, "input": event.input, "name": event.name}},
+        lambda event: {"tool_name": event.name, "tool_id": event.id, "input": event.input}
+        | _tool_call(event),
+        lambda event: {
+            "tool_call": {"id": event.id, "input": event.input, "name": event.name}
+            | _tool_call(event)
+        },
     ),
     ToolResult: (
         "tool_result",
-        lambda event: {"tool_name": event.name, "tool_id": event.id, "result": event.result},
-        lambda event: {"tool_result": {"name": event.name, "id": event.id, "result": event.result}},
+        lambda event: {"tool_name": event.name, "tool_id": event.id, "result": event.result}
+        | _tool_result(event),
+        lambda event: {
+            "tool_result": {"name": event.name, "id": event.id, "result": event.result}
+            | _tool_result(event)
+        },
     ),
+    ApprovalRequest: (
+        "approval_request",
+        _approval,
+        lambda event: {"approval": _approval(event)},
+    ),
+    Data: ("data", _data, _data),
+    File: ("file", _file, _file),
+    StepStart: (
+        "step_start",
+        lambda event: _without_none(step_number=event.step_number, name=event.name),
+        lambda event: {"step": _without_none(number=event.step_number, name=event.name)},
+    ),
+    StepReset: ("step_reset", lambda _: {}, lambda _: {}),
     Citations: ("citations", _citations, _citations),
     Safety: ("safety", _safety, _safety),
     FinishStep: (

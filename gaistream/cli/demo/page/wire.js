@@ -2,8 +2,9 @@
    of its ways, in order, by `run.then`, and returns the function that closes the connection. */
 
 // EventSource hears only the names that it listens for ("error" has a listener of its own).
-const NAMES = ["start", "text_delta", "reasoning_delta", "audio_delta", "tool_call", "tool_result",
-  "citations", "safety", "finish_step", "finish", "done", "raw", "message"];
+const NAMES = ["start", "text_delta", "reasoning_delta", "reasoning_end", "audio_delta", "file",
+  "tool_call_start", "tool_call_delta", "tool_call", "tool_result", "approval_request", "citations",
+  "safety", "data", "step_start", "step_reset", "finish_step", "finish", "done", "raw", "message"];
 
 const MANY = 5000; // events in the queue with which a response is read no further
 
