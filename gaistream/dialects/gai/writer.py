@@ -106,12 +106,22 @@ def _reasoning_end(event: ReasoningEnd) -> _Payload:
     return _without_none(id=event.id, signature=event.signature, redacted=event.redacted)
 
 
-def _tool_call(event: ToolCall) -> _Payload:
-    return _without_none(signature=event.signature, provider_executed=event.provider_executed)
+def _call(event: ToolCallStart | ToolCall, fields: _Payload) -> _Payload:
+    """Add the optional fields of a call to its payload."""
+    if type(event) is ToolCall and event.signature is not None:
+        fields["signature"] = event.signature
+    if event.provider_executed is not None:
+        fields["provider_executed"] = event.provider_executed
+    return fields
 
 
-def _tool_result(event: ToolResult) -> _Payload:
-    return _without_none(is_error=event.is_error, provider_executed=event.provider_executed)
+def _result(event: ToolResult, fields: _Payload) -> _Payload:
+    """Add the optional fields of a result to its payload."""
+    if event.is_error is not None:
+        fields["is_error"] = event.is_error
+    if event.provider_executed is not None:
+        fields["provider_executed"] = event.provider_executed
+    return fields
 
 
 def _data(event: Data) -> _Payload:
@@ -157,12 +167,8 @@ _SHAPES: dict[type[Event], _Shape] = {
     ReasoningEnd: ("reasoning_end", _reasoning_end, _reasoning_end),
     ToolCallStart: (
         "tool_call_start",
-        lambda event: {"tool_id": event.id, "tool_name": event.name}
-        | _without_none(provider_executed=event.provider_executed),
-        lambda event: {
-            "tool_call": {"id": event.id, "name": event.name}
-            | _without_none(provider_executed=event.provider_executed)
-        },
+        lambda event: _call(event, {"tool_id": event.id, "tool_name": event.name}),
+        lambda event: {"tool_call": _call(event, {"id": event.id, "name": event.name})},
     ),
     ToolCallDelta: (
         "tool_call_delta",
@@ -171,20 +177,22 @@ _SHAPES: dict[type[Event], _Shape] = {
     ),
     ToolCall: (
         "tool_call",
-        lambda event: {"tool_name": event.name, "tool_id": event.id, "input": event.input}
-        | _tool_call(event),
+        lambda event: _call(
+            event, {"tool_name": event.name, "tool_id": event.id, "input": event.input}
+        ),
         lambda event: {
-            "tool_call": {"id": event.id, "input": event.input, "name": event.name}
-            | _tool_call(event)
+            "tool_call": _call(event, {"id": event.id, "input": event.input, "name": event.name})
         },
     ),
     ToolResult: (
         "tool_result",
-        lambda event: {"tool_name": event.name, "tool_id": event.id, "result": event.result}
-        | _tool_result(event),
+        lambda event: _result(
+            event, {"tool_name": event.name, "tool_id": event.id, "result": event.result}
+        ),
         lambda event: {
-            "tool_result": {"name": event.name, "id": event.id, "result": event.result}
-            | _tool_result(event)
+            "tool_result": _result(
+                event, {"name": event.name, "id": event.id, "result": event.result}
+            )
         },
     ),
     ApprovalRequest: (
