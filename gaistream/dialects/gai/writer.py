@@ -106,22 +106,32 @@ def _reasoning_end(event: ReasoningEnd) -> _Payload:
     return _without_none(id=event.id, signature=event.signature, redacted=event.redacted)
 
 
-def _call(event: ToolCallStart | ToolCall, fields: _Payload) -> _Payload:
-    """Add the optional fields of a call to its payload."""
-    if type(event) is ToolCall and event.signature is not None:
+def _call_start(event: ToolCallStart) -> _Payload:
+    return _without_none(provider_executed=event.provider_executed)
+
+
+def _tool_call(event: ToolCall) -> _Payload:
+    fields = {"tool_name": event.name, "tool_id": event.id, "input": event.input}
+    if event.signature is not None:
         fields["signature"] = event.signature
     if event.provider_executed is not None:
         fields["provider_executed"] = event.provider_executed
     return fields
 
 
-def _result(event: ToolResult, fields: _Payload) -> _Payload:
-    """Add the optional fields of a result to its payload."""
+def _tool_result(event: ToolResult) -> _Payload:
+    fields = {"tool_name": event.name, "tool_id": event.id, "result": event.result}
     if event.is_error is not None:
         fields["is_error"] = event.is_error
     if event.provider_executed is not None:
         fields["provider_executed"] = event.provider_executed
     return fields
+
+
+def _in_line(fields: _Payload, *first: str) -> _Payload:
+    """Return the fields of a call or result as they stand in a line, these first."""
+    named = {"id": fields.pop("tool_id"), "name": fields.pop("tool_name"), **fields}
+    return {name: named[name] for name in dict.fromkeys((*first, *named))}
 
 
 def _data(event: Data) -> _Payload:
@@ -167,8 +177,8 @@ _SHAPES: dict[type[Event], _Shape] = {
     ReasoningEnd: ("reasoning_end", _reasoning_end, _reasoning_end),
     ToolCallStart: (
         "tool_call_start",
-        lambda event: _call(event, {"tool_id": event.id, "tool_name": event.name}),
-        lambda event: {"tool_call": _call(event, {"id": event.id, "name": event.name})},
+        lambda event: {"tool_id": event.id, "tool_name": event.name} | _call_start(event),
+        lambda event: {"tool_call": {"id": event.id, "name": event.name} | _call_start(event)},
     ),
     ToolCallDelta: (
         "tool_call_delta",
@@ -177,23 +187,13 @@ _SHAPES: dict[type[Event], _Shape] = {
     ),
     ToolCall: (
         "tool_call",
-        lambda event: _call(
-            event, {"tool_name": event.name, "tool_id": event.id, "input": event.input}
-        ),
-        lambda event: {
-            "tool_call": _call(event, {"id": event.id, "input": event.input, "name": event.name})
-        },
+        _tool_call,
+        lambda event: {"tool_call": _in_line(_tool_call(event), "id", "input", "name")},
     ),
     ToolResult: (
         "tool_result",
-        lambda event: _result(
-            event, {"tool_name": event.name, "tool_id": event.id, "result": event.result}
-        ),
-        lambda event: {
-            "tool_result": _result(
-                event, {"name": event.name, "id": event.id, "result": event.result}
-            )
-        },
+        _tool_result,
+        lambda event: {"tool_result": _in_line(_tool_result(event), "name", "id")},
     ),
     ApprovalRequest: (
         "approval_request",
