@@ -60,13 +60,18 @@ def _litestar(found: dict[str, tuple[str, Write]]) -> None:
 
 
 def _django_eventstream(found: dict[str, tuple[str, Write]]) -> None:
-    if find_spec("django_eventstream") is None:  # Django is configured once a process
+    if find_spec("django_eventstream") is None:
         raise ImportError("django_eventstream is not installed")
     from django.conf import settings
+    from django.utils.functional import empty
 
-    if not settings.configured:
+    configured = settings.configured
+    if not configured:
         settings.configure()
     from django_eventstream.utils import sse_encode_event
+
+    if not configured:  # the process may configure Django in its own way afterwards
+        settings._wrapped = empty
 
     def write(data: str, event: str | None = None) -> bytes:
         encoded: str = sse_encode_event(event or "message", data)
