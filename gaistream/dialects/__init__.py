@@ -17,13 +17,15 @@ from .base import Dialect, DialectReader, DialectWriter, Frame
 if TYPE_CHECKING:
     from .detect import Detector
     from .event_writer import EventWriter
+    from .openai_chat import OpenAIChat as openai_chat
 
 __all__ = [
     "AnyDialect", "Detector", "Dialect", "DialectName", "DialectReader", "DialectWriter",
     "EventWriter", "Frame", "create_reader", "create_writer", "find", "find_writable",
+    "openai_chat",
 ]  # fmt: skip
 
-DialectName: TypeAlias = Literal["gai", "json", "raw"]
+DialectName: TypeAlias = Literal["gai", "json", "raw", "openai_chat"]
 """The name of a dialect that a stream may be written in."""
 AnyDialect: TypeAlias = DialectName | Dialect
 """What a response, an encoder or a writer takes as `dialect=`."""
@@ -36,6 +38,8 @@ _found: dict[str, Dialect] = {}
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
+        if name in NAMES:
+            return import_module(f".{name}", __name__)
         if name not in _LAZY:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         found = globals()[name] = getattr(import_module(f".{_LAZY[name]}", __name__), name)

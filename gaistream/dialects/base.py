@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json as stdlib_json
 from collections.abc import Mapping
+from types import ModuleType
 from typing import Any, Final, TypeAlias
 
 from ..core import FrameTemplate, ServerSentEvent, json, read_json
@@ -131,6 +132,15 @@ class Dialect:
             format: one of `reads`.
         """
         raise NotImplementedError
+
+
+class DialectModule(ModuleType):
+    """A module whose `dialect` has options: `dialects.NAME(…)` makes another one with them."""
+
+    dialect: Dialect
+
+    def __call__(self, **options: Any) -> Dialect:
+        return type(self.dialect)(**options)
 
 
 class DialectWriter:

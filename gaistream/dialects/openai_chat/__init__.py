@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ..base import Dialect, DialectReader, Frame
+from ..base import Dialect, DialectModule, DialectReader, Frame
 
 if TYPE_CHECKING:
     from .reader import ChatCompletionsReader
@@ -34,3 +35,4 @@ class OpenAIChat(Dialect):
 
 
 dialect = OpenAIChat()
+sys.modules[__name__].__class__ = DialectModule
