@@ -17,7 +17,7 @@ from .base import Dialect, DialectReader, DialectWriter, Frame
 if TYPE_CHECKING:
     from .detect import Detector
     from .event_writer import EventWriter
-    from .openai_chat import OpenAIChat as openai_chat
+    from .openai_chat import OpenAIChat as openai_chat  # noqa: N813
 
 __all__ = [
     "AnyDialect", "Detector", "Dialect", "DialectName", "DialectReader", "DialectWriter",

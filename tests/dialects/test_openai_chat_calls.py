@@ -101,6 +101,12 @@ def test_fragments_are_joined_however_a_server_numbers_and_names_them(gs, name, 
     found = [event for event in events if isinstance(event, gs.events.ToolCall)]
     assert [(call.name, call.input) for call in found] == wanted
     assert len({call.id for call in found}) == len(wanted)
+    for call in found:
+        own = [event for event in events if getattr(event, "id", None) == call.id]
+        assert own[0] == gs.events.ToolCallStart(call.id, call.name)
+        assert own[-1] is call
+        text = "".join(delta.text for delta in own[1:-1])
+        assert not text or json.loads(text) == call.input
     assert events[-2:] == [gs.events.Finish(None, reason), gs.events.Done()]
 
 
@@ -112,13 +118,15 @@ def test_half_a_tool_call_is_never_returned(gs, name, end):
     assert type(events[-1]) is gs.events.Error
     assert events[-1].code == "truncated_tool_call"
     whole = [gs.events.ToolCall("x", "f", {"city": "a"})]
-    assert events[2:-1] == (whole if "whole" in name else [])
+    found = [event for event in events if type(event) is gs.events.ToolCall]
+    assert found == (whole if "whole" in name else [])
 
 
 def test_a_call_is_returned_once_another_begins(gs):
     body = calls((0, "x", "f", A)) + calls((1, "y", "g", ""))
-    *_, call, end = read(gs, body)
+    *_, call, start, end = read(gs, body)
     assert call == gs.events.ToolCall("x", "f", {"city": "a"})
+    assert start == gs.events.ToolCallStart("y", "g")
     assert end.code == "truncated"
 
 

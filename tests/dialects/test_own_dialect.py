@@ -106,7 +106,7 @@ def test_an_unknown_name_is_refused_and_the_known_ones_are_listed(
     gs: ModuleType, mistake: Any
 ) -> None:
     refused = gs.errors.FrameError
-    with pytest.raises(refused, match="dialect must be 'gai' or 'json' or 'raw' or a Dialect that"):
+    with pytest.raises(refused, match=r"dialect must be 'gai' or 'json' or .*a Dialect that"):
         gs.SSEEncoder(dialect=mistake)
     with pytest.raises(refused, match="read from ndjson is 'gai' or a Dialect, not"):
         list(gs.read_events(b"", "ndjson", mistake))
@@ -117,8 +117,8 @@ def test_a_format_that_it_does_not_have_is_refused(gs: ModuleType) -> None:
         gs.NDJSONEncoder(dialect=ticker(gs))
     with pytest.raises(gs.errors.FrameError, match="read from ndjson is 'gai' or a Dialect, not <"):
         list(gs.read_events(b"", "ndjson", ticker(gs)))
-    with pytest.raises(gs.errors.FrameError, match="'json' or 'raw' or a Dialect"):
-        gs.SSEEncoder(dialect="openai_chat")  # which is only read
+    with pytest.raises(gs.errors.FrameError, match=r"'json' or .*a Dialect"):
+        gs.NDJSONEncoder(dialect="openai_chat")  # which has no lines
 
 
 def test_its_end_is_seen_by_a_detector_that_knows_it(gs: ModuleType) -> None:
@@ -162,5 +162,5 @@ def test_its_content_type_and_headers_are_sent(gs: ModuleType) -> None:
 
 
 def test_headers_of_an_unknown_dialect_are_refused(gs: ModuleType) -> None:
-    with pytest.raises(gs.errors.FrameError, match="dialect must be 'gai' or "):
+    with pytest.raises(gs.errors.FrameError, match=r"dialect must be 'gai' or "):
         gs.http.headers("sse", dialect="ticker")

@@ -39,6 +39,14 @@ def body_of(*frames: object) -> bytes:
     return "".join(f"data: {text}\n\n" for text in texts).encode()
 
 
+def called(identity: str, name: str, *texts: str, value: Any = None) -> list[events.Event]:
+    """Return the events of a tool call whose arguments come in these pieces."""
+    deltas = [events.ToolCallDelta(identity, text) for text in texts]
+    value = json.loads("".join(texts)) if texts else value
+    whole = events.ToolCall(identity, name, value)
+    return [events.ToolCallStart(identity, name), *deltas, whole]
+
+
 STOP = chunk("stop")
 FLAGGED = {"categories": {"hate": True, "spam": False}, "category_scores": {"hate": 0.5}}
 
@@ -58,31 +66,33 @@ STREAMS: dict[str, tuple[list[object], list[events.Event]]] = {  # name: (frames
     ),
     "reasoning under either name": (
         [chunk(reasoning_content="a", reasoning="a"), chunk(reasoning="b"), STOP],
-        [START, events.ReasoningDelta("a"), events.ReasoningDelta("b"), *END],
+        [START, events.ReasoningDelta("a"), events.ReasoningDelta("b"), events.ReasoningEnd(),
+         *END],
     ),
     "a refusal": ([chunk(refusal="No."), STOP], [START, events.TextDelta("No."), *END]),
     "tool calls in fragments": (
         [call('{"ci', name="f", index=0, id="c1"), call('ty": "Paris"}', index=0),
          call("", name="g", index=1, id="c2"), STOP, DONE],
-        [START, events.ToolCall("c1", "f", {"city": "Paris"}), events.ToolCall("c2", "g", None),
-         *END],
+        [START, *called("c1", "f", '{"ci', 'ty": "Paris"}'), *called("c2", "g"), *END],
     ),
     "tool calls without an index": (
         [call("1", name="f", id="c1"), call("2", name="g", id="c2"), call("3", id="c2"), STOP],
-        [START, events.ToolCall("c1", "f", 1), events.ToolCall("c2", "g", 23), *END],
+        [START, *called("c1", "f", "1")[:2], *called("c2", "g", "2", "3")[:3],
+         events.ToolCall("c1", "f", 1), events.ToolCall("c2", "g", 23), *END],
     ),
     "tool calls that all have the index 0": (
         [call("1", name="f", index=0, id="c1"), call("2", name="g", index=0, id="c2"), STOP],
-        [START, events.ToolCall("c1", "f", 1), events.ToolCall("c2", "g", 2), *END],
+        [START, *called("c1", "f", "1")[:2], *called("c2", "g", "2")[:2],
+         events.ToolCall("c1", "f", 1), events.ToolCall("c2", "g", 2), *END],
     ),
     "a tool call without an id, in the older form": (
         [chunk(function_call={"name": "h", "arguments": {"a": 1}}), STOP],
-        [START, events.ToolCall("call_1", "h", {"a": 1}), *END],
+        [START, *called("call_1", "h", value={"a": 1}), *END],
     ),
     "a late fragment of a complete tool call": (
         [call("[1]", name="f", index=0, id="c1"), call("2", name="g", index=1, id="c2"),
          call("9", index=0), call(" ", index=0), STOP],
-        [START, events.ToolCall("c1", "f", [1]),
+        [START, *called("c1", "f", "[1]"), *called("c2", "g", "2")[:2],
          events.Raw({"tool_calls": [{"index": 0, "function": {"arguments": "9"}}]}),
          events.ToolCall("c2", "g", 2), *END],
     ),
@@ -100,6 +110,37 @@ STREAMS: dict[str, tuple[list[object], list[events.Event]]] = {  # name: (frames
         [START, events.TextDelta("Hi"), events.AudioDelta(b"\x00\x01"),
          events.Raw({"audio": {"data": "?"}}), *END],
     ),
+    "signed reasoning, its text only in the details": (
+        [chunk(reasoning_details=[{"type": "reasoning.text", "text": "a", "signature": "s"},
+                                  {"type": "reasoning.summary", "summary": "b"}]),
+         chunk(reasoning_details=[{"type": "reasoning.encrypted", "data": "e", "id": "r"}]),
+         chunk(reasoning_details=[{"data": "d", "format": "anthropic-claude-v1"}]), STOP],
+        [START, events.ReasoningDelta("a"), events.ReasoningEnd(signature="s"),
+         events.ReasoningDelta("b"), events.ReasoningEnd("r", "e"),
+         events.ReasoningEnd(redacted="d"), *END],
+    ),
+    "citations": (
+        [chunk(annotations=[
+            {"type": "url_citation",
+             "url_citation": {"url": "u", "title": "t", "start_index": 1, "end_index": 2}},
+            {"type": "url_citation", "url_citation": {"url": "v", "start_index": -1}},
+            {"type": "file"}]), STOP],
+        [START, events.Citations([events.Citation("u", 1, 2, "t"), events.Citation("v")]),
+         events.Raw({"annotations": [{"type": "file"}]}), *END],
+    ),
+    "content in parts": (
+        [chunk(content=[{"type": "thinking", "thinking": [{"type": "text", "text": "a"}]},
+                        {"type": "text", "text": "b"}, {"type": "x"}]), STOP],
+        [START, events.ReasoningDelta("a"), events.ReasoningEnd(), events.TextDelta("b"),
+         events.Raw([{"type": "x"}]), *END],
+    ),
+    "finish reasons of other protocols": (
+        [chunk("end_turn")],
+        [START, events.Finish(None, "other", raw_reason="end_turn"), END[1]],
+    ),
+    "an error as the finish reason": (
+        [chunk("error"), DONE], [START, events.Error("the provider failed", "error")],
+    ),
     "an error in the middle": (
         [chunk(), {"error": {"message": "too busy", "code": None, "type": "busy"}}, STOP, DONE],
         [START, events.Error("too busy", "busy")],
@@ -109,7 +150,9 @@ STREAMS: dict[str, tuple[list[object], list[events.Event]]] = {  # name: (frames
         [{"object": "error", "message": "bad", "code": 400}], [events.Error("bad", "400")],
     ),
     "an empty body": ([], [CUT]),
-    "a cut after a tool call": ([call('{}', name="f", index=0, id="c1")], [START, CUT]),
+    "a cut after a tool call": (
+        [call('{}', name="f", index=0, id="c1")], [START, *called("c1", "f", "{}")[:2], CUT],
+    ),
     "a frame that is not JSON": (
         ["<html>"], [events.Error("the provider sent a frame that is not JSON", "invalid_frame")],
     ),

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+_MOST = 2**63  # counts and offsets from here on cannot be written as JSON
+
 
 def text_of(value: object) -> str:
     """Return a str, "" for any other value."""
     return value if isinstance(value, str) else ""
+
+
+def count_of(value: object) -> int | None:
+    """Return an int from 0 on, None for any other value."""
+    return value if type(value) is int and 0 <= value < _MOST else None
 
 
 def object_of(value: object) -> dict[str, Any]:

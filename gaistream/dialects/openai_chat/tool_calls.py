@@ -1,7 +1,7 @@
-"""Tool calls of Chat Completions, joined from their fragments.
+"""Tool calls of Chat Completions, read from their fragments.
 
-Servers differ: calls may alternate, have no index or all the index 0, have no id, or another id in
-each fragment.
+Each piece of a call's arguments is returned as it arrives. Servers differ: calls may alternate,
+have no index or all the index 0, have no id, or another id in each fragment.
 """
 
 from __future__ import annotations
@@ -9,26 +9,37 @@ from __future__ import annotations
 from typing import Any
 
 from ...core import read_json
-from ...events import Error, Event, Raw, ToolCall
+from ...events import Error, Event, Raw, ToolCall, ToolCallDelta, ToolCallStart
 from .fields import object_of, text_of
 
 
 class _Call:
-    """A tool call that is arriving."""
+    """A tool call that is arriving.
+
+    Attributes:
+        id: the id in its events; "" until the first of them.
+    """
 
     def __init__(self, index: int | None, identity: str, name: str) -> None:
         self.index = index
-        self.identity = identity
+        self.identity = identity  # the id that the server sent first
         self.name = name
+        self.id = ""
+        self.signature = ""
         self.arguments: list[str] = []  # the first is not blank
         self.value: object = None  # arguments that are not sent as text
 
-    def add(self, arguments: object) -> None:
-        """Add a fragment of the arguments: the next piece of their JSON text, or else the value."""
+    def add(self, arguments: object) -> str:
+        """Add a fragment of the arguments. Return it if it is a piece of their JSON text.
+
+        Blanks before the text are dropped. Arguments that are not text are the whole value.
+        """
         if not isinstance(arguments, str):
-            self.value = arguments
+            self.value = arguments if arguments is not None else self.value
         elif self.arguments or arguments.strip():
             self.arguments.append(arguments)
+            return arguments
+        return ""
 
     def input(self) -> object:
         """Return the arguments, None if there are none. Raise ValueError if they are not JSON."""
@@ -56,7 +67,7 @@ class _Call:
 
 
 class ToolCalls:
-    """Joins the fragments of tool calls, by their index, their id or their order.
+    """Reads the fragments of tool calls, which belong together by index, id or order.
 
     Attributes:
         open: the calls that are arriving, in the order in which they began.
@@ -65,10 +76,10 @@ class ToolCalls:
     def __init__(self) -> None:
         self.open: list[_Call] = []
         self._current: _Call | None = None
-        self._count = 0
+        self._ids: set[str] = set()  # of all calls so far
 
     def add(self, fragment: dict[str, Any]) -> list[Event]:
-        """Add a fragment. Return the calls that it completes because it begins another one."""
+        """Add a fragment. Return its events, after the ends of the calls that it completes."""
         function = object_of(fragment.get("function"))
         identity, name = text_of(fragment.get("id")), text_of(function.get("name"))
         index = fragment.get("index") if type(fragment.get("index")) is int else None
@@ -84,13 +95,15 @@ class ToolCalls:
             self.open.append(call)
         call.identity = call.identity or identity
         call.name = call.name or name
-        if arguments is not None:
-            call.add(arguments)
+        call.signature = call.signature or _signature_of(fragment)
         self._current = call
-        return events
+        text = call.add(arguments)
+        if not call.id:  # the first event needs the name, which some servers send later
+            return events + (self._start(call) if call.name else [])
+        return [*events, ToolCallDelta(call.id, text)] if text else events
 
     def end(self) -> list[Event]:
-        """End all calls and return them, up to an Error if the arguments of one are not JSON."""
+        """End all calls. Return their last events, up to an Error if one is not JSON."""
         return self._end(self.open)
 
     def _find(self, index: int | None, identity: str) -> _Call | None:
@@ -102,17 +115,37 @@ class ToolCalls:
             return self._current
         return calls[-1] if calls else None
 
+    def _start(self, call: _Call) -> list[Event]:
+        """Return the first events of a call. An id that is missing, or taken, is made."""
+        call.id = call.identity
+        number = len(self._ids)
+        while not call.id or call.id in self._ids:
+            number += 1
+            call.id = f"call_{number}"
+        self._ids.add(call.id)
+        events: list[Event] = [ToolCallStart(call.id, call.name)]
+        if call.arguments:
+            events.append(ToolCallDelta(call.id, "".join(call.arguments)))
+        return events
+
     def _end(self, calls: list[_Call]) -> list[Event]:
         events: list[Event] = []
         self.open = [call for call in self.open if call not in calls]
         for call in calls:
+            if not call.id:
+                events += self._start(call)
             try:
                 value = call.input()
             except ValueError:
                 return [*events, call.error()]
-            self._count += 1
-            events.append(ToolCall(call.identity or f"call_{self._count}", call.name, value))
+            events.append(ToolCall(call.id, call.name, value, signature=call.signature or None))
         return events
+
+
+def _signature_of(fragment: dict[str, Any]) -> str:
+    """Return the signature of a call, which Google's server sends beside the function."""
+    google = object_of(object_of(fragment.get("extra_content")).get("google"))
+    return text_of(google.get("thought_signature"))
 
 
 def _begins_another(

@@ -1,0 +1,280 @@
+"""The writer of OpenAI's Chat Completions protocol: events to `chat.completion.chunk` frames.
+
+Guaranteed: the chunks of a stream have one id, time and model. The first has the role, the last the
+finish reason; then come the counts, if they are asked for, and `[DONE]`. A stream that failed ends
+with an error object, never with `[DONE]`. A tool call whose `ToolCall` does not come is a failure.
+
+How: a small state machine. An `Error` is held until the next event, because clients take it for
+the end: it is dropped if the stream goes on. `Finish` is held until the end, for the last counts.
+Write-time state is replaced, never mutated, so that an event that cannot be encoded changes none.
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any, Final
+
+from ...events import (
+    AudioDelta,
+    Citations,
+    Done,
+    Error,
+    Event,
+    Finish,
+    FinishStep,
+    ReasoningDelta,
+    ReasoningEnd,
+    Start,
+    StepReset,
+    StepStart,
+    TextDelta,
+    ToolCall,
+    ToolCallDelta,
+    ToolCallStart,
+    ToolResult,
+    Usage,
+)
+from ..base import check_error
+from ..event_writer import EventWriter
+from .written_calls import WrittenCalls
+
+_Delta = dict[str, Any]
+_REASONS: Final = frozenset({"stop", "length", "content_filter"})
+_ERROR_TYPES: Final = {
+    "rate_limited": "rate_limit_error",
+    "provider_rejected": "invalid_request_error",
+}
+_RESET: Final = Error(
+    "a step was begun again after a part of it was sent, which this protocol cannot take back",
+    "step_reset",
+)
+
+
+class ChatCompletionsWriter(EventWriter):
+    """Writes one Chat Completions stream.
+
+    Args:
+        model: the model of all chunks; None: that of `Start`.
+        include_usage: write the counts of `Finish`.
+    """
+
+    def __init__(self, model: str | None = None, include_usage: bool = False) -> None:
+        self._model = model
+        self._include_usage = include_usage
+        self._head: dict[str, Any] = {}  # the fields of every chunk; empty before the first
+        self._calls = WrittenCalls()
+        self._error: Error | None = None  # the last event
+        self._finish: Finish | None = None
+        self._in_step = False  # a part of the current step was written
+        self._details = self._sources = 0  # written so far, for their indexes
+        self._sound = b""  # less than three bytes, which wait for more
+        self._sound_id = ""  # of the sound, if there is any
+        self._named_sound = False  # the id was written
+
+    def write(self, encoder: Any, item: Any) -> None:
+        saved = vars(self).copy()
+        try:
+            if item is not None and type(item) is not Done:
+                self._error = None
+            super().write(encoder, item)
+        except BaseException:
+            vars(self).update(saved)
+            raise
+        if type(item) is StepReset and self._error is not None:
+            self._fail(encoder, self._error)
+            encoder.ended = True
+        else:
+            encoder.failed = encoder.ended and self._error is not None
+
+    def write_event(self, encoder: Any, event: Event) -> None:
+        kind = type(event)
+        if kind is Error:
+            self._error = event  # type: ignore[assignment]
+        elif kind is Done:
+            self.finish(encoder)
+        elif kind is Start:
+            self._begin(encoder, event)
+        else:
+            make = _DELTAS.get(kind)
+            for delta in () if make is None else make(self, event):
+                self._begin(encoder)
+                self._in_step = True
+                self._write_chunk(encoder, delta)
+
+    def fail(self, encoder: Any, error: Error) -> None:
+        check_error(error)
+        self._fail(encoder, self._error or error)
+
+    def finish(self, encoder: Any) -> None:
+        """Write the end: the error if the last event was one, else the finish reason."""
+        error = self._error or self._calls.half_call()
+        if error is not None:
+            self._error = error
+            self._fail(encoder, error)
+            return
+        self._begin(encoder)
+        if self._sound_id:  # with all fields that the type of a whole answer requires
+            ends = {"transcript": "", "expires_at": self._head["created"]}
+            self._write_chunk(encoder, {"audio": self._sound_fields(self._sound) | ends})
+        self._write_chunk(encoder, {}, self._finish_reason())
+        usage = self._finish.usage if self._finish is not None else None
+        if self._include_usage and usage is not None:
+            encoder.write_frame(json={**self._head, "choices": [], "usage": _usage(usage)})
+        encoder.write_frame("[DONE]")
+
+    def _fail(self, encoder: Any, error: Error) -> None:
+        encoder.write_frame(json={"error": error_fields(error)})
+        encoder.failed = True
+
+    def _begin(self, encoder: Any, start: Event | None = None) -> None:
+        """Write the chunk of the role, unless it was written."""
+        if self._head:
+            return
+        start = start if type(start) is Start else Start()
+        self._head = {
+            "id": start.id or f"chatcmpl-{uuid.uuid4().hex}",
+            "object": "chat.completion.chunk",
+            "created": int(time.time()),
+            "model": self._model or start.model or "",
+        }
+        self._write_chunk(encoder, {"role": "assistant", "content": ""})
+
+    def _write_chunk(self, encoder: Any, delta: _Delta, reason: str | None = None) -> None:
+        choice = {"index": 0, "delta": delta, "finish_reason": reason}
+        encoder.write_frame(json={**self._head, "choices": [choice]})
+
+    def _finish_reason(self) -> str:
+        reason = None if self._finish is None else self._finish.finish_reason
+        if reason in _REASONS:
+            return str(reason)
+        if reason in (None, "tool_calls") and self._calls.unanswered:
+            return "tool_calls"
+        return "stop"
+
+    # ---- the deltas of each kind of event ----
+
+    def _text(self, event: TextDelta) -> list[_Delta]:
+        return [{"content": event.text}] if event.text else []
+
+    def _reasoning(self, event: ReasoningDelta) -> list[_Delta]:
+        return [{"reasoning_content": event.text}] if event.text else []
+
+    def _reasoning_end(self, event: ReasoningEnd) -> list[_Delta]:
+        if event.redacted:
+            block = {"type": "reasoning.encrypted", "data": event.redacted}
+            block["format"] = "anthropic-claude-v1"  # the only protocol with such blocks
+        elif event.signature:
+            block = {"type": "reasoning.text", "text": ""}
+        else:
+            return []
+        fields = {"signature": event.signature, "id": event.id, "index": self._details}
+        self._details += 1
+        present = {name: value for name, value in fields.items() if value is not None}
+        return [{"reasoning_details": [block | present]}]
+
+    def _audio(self, event: AudioDelta) -> list[_Delta]:
+        # whole groups of three bytes: clients join the base64 of all pieces, then decode it
+        sound = self._sound + event.audio
+        whole = len(sound) - len(sound) % 3
+        self._sound = sound[whole:]
+        self._sound_id = self._sound_id or f"audio_{uuid.uuid4().hex}"
+        return [{"audio": self._sound_fields(sound[:whole])}] if whole else []
+
+    def _sound_fields(self, sound: bytes) -> dict[str, Any]:
+        fields = {} if self._named_sound else {"id": self._sound_id}
+        self._named_sound = True
+        return fields | ({"data": base64.b64encode(sound).decode("ascii")} if sound else {})
+
+    def _tool_call_start(self, event: ToolCallStart) -> list[_Delta]:
+        self._calls, fragments = self._calls.started(event)
+        return _calls(fragments)
+
+    def _tool_call_delta(self, event: ToolCallDelta) -> list[_Delta]:
+        self._calls, fragments = self._calls.continued(event)
+        return _calls(fragments)
+
+    def _tool_call(self, event: ToolCall) -> list[_Delta]:
+        self._calls, fragments = self._calls.ended(event)
+        return _calls(fragments)
+
+    def _tool_result(self, event: ToolResult) -> list[_Delta]:
+        self._calls = self._calls.answered(event.id)
+        return []
+
+    def _citations(self, event: Citations) -> list[_Delta]:
+        annotations = []
+        for index, citation in enumerate(event.citations, self._sources):
+            fields = {
+                "start_index": citation.start,
+                "end_index": citation.end,
+                "title": citation.title or "",
+                "url": citation.uri,
+            }
+            # clients that join the deltas of a list need the index
+            annotations.append({"index": index, "type": "url_citation", "url_citation": fields})
+        self._sources += len(annotations)
+        return [{"annotations": annotations}] if annotations else []
+
+    def _step(self, event: StepStart | FinishStep) -> list[_Delta]:
+        self._in_step = False
+        return []
+
+    def _step_reset(self, event: StepReset) -> list[_Delta]:
+        self._error = _RESET if self._in_step else None
+        return []
+
+    def _hold_finish(self, event: Finish) -> list[_Delta]:
+        self._finish = event
+        return []
+
+
+_DELTAS: Final[dict[type[Event], Callable[[ChatCompletionsWriter, Any], list[_Delta]]]] = {
+    TextDelta: ChatCompletionsWriter._text,
+    ReasoningDelta: ChatCompletionsWriter._reasoning,
+    ReasoningEnd: ChatCompletionsWriter._reasoning_end,
+    AudioDelta: ChatCompletionsWriter._audio,
+    ToolCallStart: ChatCompletionsWriter._tool_call_start,
+    ToolCallDelta: ChatCompletionsWriter._tool_call_delta,
+    ToolCall: ChatCompletionsWriter._tool_call,
+    ToolResult: ChatCompletionsWriter._tool_result,
+    Citations: ChatCompletionsWriter._citations,
+    StepStart: ChatCompletionsWriter._step,
+    FinishStep: ChatCompletionsWriter._step,
+    StepReset: ChatCompletionsWriter._step_reset,
+    Finish: ChatCompletionsWriter._hold_finish,
+}
+
+
+def error_fields(error: Error) -> dict[str, str | None]:
+    """Return OpenAI's error object."""
+    code = error.code or ""
+    kind = code if code.endswith("_error") else _ERROR_TYPES.get(code, "server_error")
+    return {"message": error.message, "type": kind, "param": None, "code": error.code}
+
+
+def _calls(fragments: list[dict[str, Any]]) -> list[_Delta]:
+    return [{"tool_calls": [fragment]} for fragment in fragments]
+
+
+def _usage(usage: Usage) -> dict[str, Any]:
+    prompt = {
+        "cached_tokens": usage.cached_input_tokens,
+        "cache_write_tokens": usage.cache_write_tokens,
+    }
+    completion = {"reasoning_tokens": usage.reasoning_tokens}
+    counts: dict[str, Any] = {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.total_tokens,
+    }
+    for name, details in (
+        ("prompt_tokens_details", prompt),
+        ("completion_tokens_details", completion),
+    ):
+        present = {key: count for key, count in details.items() if count is not None}
+        if present:
+            counts[name] = present
+    return counts
