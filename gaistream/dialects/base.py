@@ -151,11 +151,13 @@ class DialectWriter:
         reasoning_template: the frame of a ReasoningDelta; None: `write` is called for it.
         joins_text: True if a str is a text delta, which may begin with the second half of a
             surrogate pair whose first half ended the delta before.
+        default_heartbeat: "comment" or "native", for options that do not say it (SSE).
     """
 
     text_template: FrameTemplate | None = None
     reasoning_template: FrameTemplate | None = None
     joins_text: bool = False
+    default_heartbeat: str = "comment"
 
     def write(self, encoder: Any, item: Any) -> None:
         """Write an item of the source, by the encoder's `write_frame`, `write_line`, …
@@ -172,6 +174,14 @@ class DialectWriter:
     def finish(self, encoder: Any) -> None:
         """Write the end of a stream that succeeded."""
         raise NotImplementedError
+
+    def heartbeat(self, encoder: Any) -> None:
+        """Write the protocol's own heartbeat, in SSE; a comment if it has none.
+
+        It may come before the first event. Write it by `encoder.write_ready`, which neither takes
+        an id nor resets `encoder.failed`.
+        """
+        encoder.write_comment("keep-alive")
 
 
 class DialectReader:

@@ -73,14 +73,15 @@ class SSEEncoder(BaseSSEEncoder):
         dialect: "gai"; "json": each item is a payload; "raw": each is a frame; or a Dialect.
     """
 
-    __slots__ = ("options",)
+    __slots__ = ("_writer", "options")
 
     options: SSEOptions
 
     def __init__(self, options: SSEOptions | None = None, *, dialect: AnyDialect = "gai") -> None:
         options = _checked(SSEOptions, options)
+        self._writer = create_writer(dialect, "sse", options.error_retry)
         super().__init__(
-            create_writer(dialect, "sse", options.error_retry),
+            self._writer,
             options.buffer_size,
             options.errors,
             options.include_id,
@@ -96,6 +97,13 @@ class SSEEncoder(BaseSSEEncoder):
         The bytes make proxies and middleware forward the response before the first event.
         """
         self.write_prelude(self.options.first_retry)
+
+    def write_heartbeat(self) -> None:
+        """Write the heartbeat of the options: a comment, or the dialect's own."""
+        if (self.options.chosen_heartbeat or self._writer.default_heartbeat) == "native":
+            self._writer.heartbeat(self)
+        else:
+            super().write_heartbeat()
 
     def write_reconnection_time(self, milliseconds: int) -> None:
         """Write after how many milliseconds a client whose connection ends should reconnect."""

@@ -11,7 +11,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from ..core import checked_int
 from ..errors import FrameError, FrameTypeError
@@ -28,6 +28,15 @@ class _Default(int):
 
 _RETRY_MS: Final = _Default(5000)
 _NO_IDS: Final[Any] = _Default(False)
+
+
+class _DefaultText(str):
+    """As _Default, of a str."""
+
+    __slots__ = ()
+
+
+_COMMENT: Final[Any] = _DefaultText("comment")
 
 LONGEST_RETRY_MS: Final = 2**63 - 1
 _LONGEST_SECONDS: Final = 1e9  # longer than any timer runs
@@ -128,7 +137,10 @@ class SSEOptions:
     """How Server-Sent Events are written.
 
     Attributes:
-        heartbeat_interval: seconds of silence before a keep-alive comment; 0 or None: no comments.
+        heartbeat_interval: seconds of silence before a heartbeat; 0 or None: no heartbeats.
+        heartbeat: "comment", which readers ignore, or "native": the protocol's own heartbeat, if it
+            has one (a ping in Anthropic's, an empty delta in Chat Completions). If you do not set
+            it: a comment; in Anthropic's protocol a ping.
         flush_after_write: True: bytes are sent as soon as the source waits. False: bytes are held
             until there are `buffer_size` of them or the oldest is `flush_interval` old. The first
             event of a stream is never held.
@@ -156,9 +168,12 @@ class SSEOptions:
     include_id: bool = _NO_IDS
     flush_interval: float = 0.1
     default: Callable[[Any], Any] | None = None
+    heartbeat: Literal["comment", "native"] = _COMMENT
 
     def __post_init__(self) -> None:
         _check_common(self)
+        if self.heartbeat not in ("comment", "native"):
+            raise FrameError(f"heartbeat must be 'comment' or 'native', not {self.heartbeat!r}")
         checked_int("max_retries", self.max_retries, 0, 2**31, "")
         checked_int("retry_ms", self.retry_ms, 0, LONGEST_RETRY_MS, "milliseconds")
         if not isinstance(self.include_id, _Default):
@@ -168,6 +183,11 @@ class SSEOptions:
     def with_ids(self) -> SSEOptions:
         """These options with ids, unless they were switched off."""
         return replace(self, include_id=True) if isinstance(self.include_id, _Default) else self
+
+    @property
+    def chosen_heartbeat(self) -> str | None:
+        """`heartbeat` if it was set, else None: the dialect chooses."""
+        return None if isinstance(self.heartbeat, _DefaultText) else self.heartbeat
 
     @property
     def first_retry(self) -> int | None:

@@ -14,6 +14,7 @@ DEFAULTS = {
     "SSEOptions": COMMON
     | {
         "heartbeat_interval": 15.0,
+        "heartbeat": "comment",
         "max_retries": 3,
         "retry_ms": 5000,
         "buffer_size": 4096,
@@ -97,6 +98,8 @@ BAD = {
         "heartbeat_interval", 2e9, "must be at most 1000000000 seconds, not 2000000000.0"
     ),
     "no interval": ("flush_interval", None, "must be seconds, not NoneType"),
+    "kind of heartbeat": ("heartbeat", "ping", "must be 'comment' or 'native', not 'ping'"),
+    "no kind of heartbeat": ("heartbeat", None, "must be 'comment' or 'native', not None"),
     "interval 0": ("flush_interval", 0, "must be more than 0 and finite, not 0"),
     "interval of complex": ("flush_interval", 1j, "must be seconds, not complex"),
     "huge interval": (
@@ -156,6 +159,16 @@ def test_handlers_write_ids_unless_they_are_switched_off(gs):
     assert "include_id=False" in repr(make())
 
 
+def test_the_dialect_chooses_the_heartbeat_unless_it_was_set(gs):
+    make = gs.SSEOptions
+    assert make() == make(heartbeat="comment") != make(heartbeat="native")
+    assert make().chosen_heartbeat is None
+    for options in (*copies(make(heartbeat="comment")), make(heartbeat="comment").with_ids):
+        assert options.chosen_heartbeat == "comment"
+    for options in copies(make()):
+        assert options.chosen_heartbeat is None
+
+
 def copies(options):
     yield copy.copy(options)
     yield copy.deepcopy(options)
@@ -177,5 +190,6 @@ def test_options_are_pickled(both):
         other = pickle.loads(pickle.dumps(options))
         assert (other, other.first_retry) == (options, options.first_retry)
         assert other.with_ids == options.with_ids
+        assert other.chosen_heartbeat is None
     options = both[0].NDJSONOptions(compact_json=False)
     assert pickle.loads(pickle.dumps(options)) == options
