@@ -68,7 +68,7 @@ def url() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def client(url: str) -> Iterator[Any]:
-    need_package("openai")
+    need_package("openai", "clients")
     import openai
 
     with openai.OpenAI(base_url=url, api_key=KEY, max_retries=0) as made:
@@ -77,7 +77,7 @@ def client(url: str) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def litellm(url: str) -> Any:
-    need_package("litellm")
+    need_package("litellm", "clients")
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else its import asks the network
     import litellm
 

@@ -222,6 +222,20 @@ def test_an_event_that_cannot_be_encoded_changes_nothing(gs):
     assert b"assistant" in encoder.take()
 
 
+def test_the_native_heartbeat_is_an_empty_delta_between_the_chunks(gs):
+    encoder = gs.SSEEncoder(gs.SSEOptions(heartbeat="native"), dialect="openai_chat")
+    encoder.write_heartbeat()
+    assert encoder.take() == b": keep-alive\n\n"
+    encoder.write(gs.events.Start("i", "m"))
+    encoder.write(gs.events.Error("no"))
+    role = json.loads(encoder.take()[6:])
+    encoder.write_heartbeat()
+    choice = {"index": 0, "delta": {}, "finish_reason": None}
+    assert json.loads(encoder.take()[6:]) == {**role, "choices": [choice]}
+    encoder.end()
+    assert encoder.failed
+
+
 @pytest.mark.parametrize("options", [{"model": 1}, {"include_usage": 1}])
 def test_options_of_wrong_types(gs, options):
     with pytest.raises(gs.errors.FrameTypeError, match=f"{next(iter(options))} must be"):

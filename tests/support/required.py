@@ -17,10 +17,11 @@ import pytest
 REQUIRED = [each for each in os.environ.get("GAISTREAM_REQUIRE", "").split(",") if each]
 
 
-def need_package(name: str) -> None:
-    """Go on only with this package."""
+def need_package(name: str, group: str = "") -> None:
+    """Go on only with this package. One of a group is required where that is listed."""
     if importlib.util.find_spec(name) is None:
-        _miss(f"the package {name} is not installed", required=bool(REQUIRED))
+        required = group in REQUIRED if group else bool(REQUIRED)
+        _miss(f"the package {name} is not installed", required=required)
 
 
 def need_program(name: str) -> str:

@@ -17,6 +17,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any, Final
 
+from ...core import json_bytes
 from ...events import (
     AudioDelta,
     Citations,
@@ -125,6 +126,14 @@ class ChatCompletionsWriter(EventWriter):
             encoder.write_frame(json={**self._head, "choices": [], "usage": _usage(usage)})
         encoder.write_frame("[DONE]")
 
+    def heartbeat(self, encoder: Any) -> None:
+        """Write an empty delta; a comment before the first chunk, whose id is not known yet."""
+        if not self._head:
+            super().heartbeat(encoder)
+            return
+        data = json_bytes(self._chunk({}), errors="replace")
+        encoder.write_ready(b"data: %b\n\n" % data)
+
     def _fail(self, encoder: Any, error: Error) -> None:
         encoder.write_frame(json={"error": error_fields(error)})
         encoder.failed = True
@@ -143,8 +152,11 @@ class ChatCompletionsWriter(EventWriter):
         self._write_chunk(encoder, {"role": "assistant", "content": ""})
 
     def _write_chunk(self, encoder: Any, delta: _Delta, reason: str | None = None) -> None:
+        encoder.write_frame(json=self._chunk(delta, reason))
+
+    def _chunk(self, delta: _Delta, reason: str | None = None) -> dict[str, Any]:
         choice = {"index": 0, "delta": delta, "finish_reason": reason}
-        encoder.write_frame(json={**self._head, "choices": [choice]})
+        return {**self._head, "choices": [choice]}
 
     def _finish_reason(self) -> str:
         reason = None if self._finish is None else self._finish.finish_reason
