@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from conversations import ALTERNATING, FULL, PAIRS, Understood, expected
 from real_servers import serve_uvicorn
 from required import need_package, once_a_check
+from vendor_clients import ClientScript
 
 import gaistream
 from gaistream import asgi, dialects, events
@@ -189,9 +191,41 @@ def test_litellm_understands_what_was_said(litellm: Any, name: str) -> None:
     assert said == wanted
 
 
-def test_a_broken_frame_is_seen(client: Any) -> None:
+@pytest.fixture(scope="module")
+def javascript() -> Iterator[ClientScript]:
+    with ClientScript("openai_chat.mjs") as script:
+        yield script
+
+
+@pytest.mark.parametrize("name", CONVERSATIONS)
+@pytest.mark.parametrize("api", ["create", "stream"])
+def test_openai_for_javascript_understands_what_was_said(
+    javascript: ClientScript, url: str, name: str, api: str
+) -> None:
+    said = javascript.ask(url=url, model=name, api=api)["said"]
+    calls = [(call["id"], call["name"], json.loads(call["text"])) for call in said["calls"]]
+    said |= {"calls": calls, "usage": tuple(said["usage"])}
+    if "citations" in said:
+        said["citations"] = [source_of({"url_citation": each}) for each in said["citations"]]
+    wanted = vars(expected(CONVERSATIONS[name]))
+    assert said == {field: wanted[field] for field in said}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+@pytest.mark.parametrize("api", ["create", "stream"])
+def test_openai_for_javascript_raises_at_a_failure(
+    javascript: ClientScript, url: str, name: str, api: str
+) -> None:
+    answer = javascript.ask(url=url, model=name, api=api)
+    assert re.search(r"no room|internal|cut", answer["message"])
+    assert SECRET not in answer["message"]
+
+
+def test_a_broken_frame_is_seen(client: Any, javascript: ClientScript, url: str) -> None:
     import pydantic
 
+    said = javascript.ask(url=url, model="broken full", api="create")["said"]
+    assert said["finish_reason"] == "no_tool_calls"
     with pytest.raises(pydantic.ValidationError, match="no_tool_calls"):
         by_chunks(client, "broken full")
 

@@ -78,7 +78,7 @@ def test_a_piece_of_arguments_is_sent_before_the_next_one_comes(gs):
         async def body():
             for frame in frames:
                 yield frame
-                fragment = frame.partition(b'"delta":{"tool_calls"')[2]  # without the id and the time
+                fragment = frame.partition(b'"delta":{"tool_calls"')[2]  # no id
                 while fragment and fragment not in await passed.get():
                     pass
 
