@@ -6,6 +6,7 @@ of OpenAI's package, and what a client has at the end is compared with the event
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -44,22 +45,35 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         message = await receive()
         body, more = body + message["body"], message["more_body"]
     name = json.loads(body)["model"]
-    broken = name.startswith("broken ")
-    items = {**CONVERSATIONS, **FAILURES}[name.removeprefix("broken ")]
+    broken, idle = name.startswith("broken "), name.startswith("idle ")
+    items = {**CONVERSATIONS, **FAILURES}.get(name.removeprefix("broken "), FULL)
+    beaten = asyncio.Semaphore(0)
 
     async def source() -> Any:
         for item in items:
+            for _ in range(3 if idle else 0):
+                await beaten.acquire()
             if isinstance(item, Exception):
                 raise item
             yield item
+
+    async def watched(message: Any) -> None:
+        beats = (b": keep-alive", b'"delta":{},"finish_reason":null')
+        await send(message)
+        if any(beat in message.get("body", b"") for beat in beats):
+            beaten.release()
 
     async def breaking(message: Any) -> None:
         body = message.get("body", b"").replace(b'"finish_reason":"', b'"finish_reason":"no_')
         await send({**message, "body": body} if "body" in message else message)
 
     dialect = dialects.openai_chat(include_usage=True)
-    response = asgi.SSEResponse(source(), dialect=dialect, hold_headers=True)
-    await response(scope, receive, breaking if broken else send)
+    heartbeat = "native" if name == "idle native" else "comment"
+    options = gaistream.SSEOptions(
+        heartbeat=heartbeat, heartbeat_interval=0.01 if idle else 15
+    )
+    response = asgi.SSEResponse(source(), options, dialect=dialect, hold_headers=not idle)
+    await response(scope, receive, breaking if broken else watched)
 
 
 @pytest.fixture(scope="module")
@@ -191,13 +205,24 @@ def test_litellm_understands_what_was_said(litellm: Any, name: str) -> None:
     assert said == wanted
 
 
+@pytest.mark.parametrize("heartbeat", ["native", "comment"])
+@pytest.mark.parametrize("read", [by_chunks, by_stream])
+def test_openai_bears_heartbeats_before_each_event(
+    client: Any, read: Any, heartbeat: str
+) -> None:
+    assert read(client, f"idle {heartbeat}") == expected(FULL)
+
+
 @pytest.fixture(scope="module")
 def javascript() -> Iterator[ClientScript]:
     with ClientScript("openai_chat.mjs") as script:
         yield script
 
 
-@pytest.mark.parametrize("name", CONVERSATIONS)
+JAVASCRIPT = [*CONVERSATIONS, "idle native", "idle comment"]
+
+
+@pytest.mark.parametrize("name", JAVASCRIPT)
 @pytest.mark.parametrize("api", ["create", "stream"])
 def test_openai_for_javascript_understands_what_was_said(
     javascript: ClientScript, url: str, name: str, api: str
@@ -207,7 +232,7 @@ def test_openai_for_javascript_understands_what_was_said(
     said |= {"calls": calls, "usage": tuple(said["usage"])}
     if "citations" in said:
         said["citations"] = [source_of({"url_citation": each}) for each in said["citations"]]
-    wanted = vars(expected(CONVERSATIONS[name]))
+    wanted = vars(expected(CONVERSATIONS.get(name, FULL)))
     assert said == {field: wanted[field] for field in said}
 
 

@@ -17,7 +17,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any, Final
 
-from ...core import json_bytes
+from ...core import FrameTemplate, json_bytes
 from ...events import (
     AudioDelta,
     Citations,
@@ -66,6 +66,7 @@ class ChatCompletionsWriter(EventWriter):
         self._model = model
         self._include_usage = include_usage
         self._head: dict[str, Any] = {}  # the fields of every chunk; empty before the first
+        self._templates: dict[type[Any], FrameTemplate] = {}  # of the data, after the first chunk
         self._calls = WrittenCalls()
         self._error: Error | None = None  # the last event
         self._finish: Finish | None = None
@@ -76,6 +77,18 @@ class ChatCompletionsWriter(EventWriter):
         self._named_sound = False  # the id was written
 
     def write(self, encoder: Any, item: Any) -> None:
+        template = self._templates.get(type(item))
+        if template is not None and self._error is None and self._in_step:
+            text = item if type(item) is str else item.text
+            if text:
+                try:
+                    encoder.write_frame(template.render(text))
+                    return
+                except UnicodeEncodeError:
+                    pass  # the encoder knows what to do with half surrogate pairs
+        self._write(encoder, item)
+
+    def _write(self, encoder: Any, item: Any) -> None:
         saved = vars(self).copy()
         try:
             if item is not None and type(item) is not Done:
@@ -150,6 +163,16 @@ class ChatCompletionsWriter(EventWriter):
             "model": self._model or start.model or "",
         }
         self._write_chunk(encoder, {"role": "assistant", "content": ""})
+        text = self._template("content")
+        self._templates = {
+            TextDelta: text, str: text, ReasoningDelta: self._template("reasoning_content")
+        }  # fmt: skip
+
+    def _template(self, field: str) -> FrameTemplate:
+        """Return the template of the data of a delta with this field."""
+        head = json_bytes(self._head, errors="replace")[:-1]
+        prefix = b'%b,"choices":[{"index":0,"delta":{"%b":"' % (head, field.encode())
+        return FrameTemplate(prefix, b'"},"finish_reason":null}]}')
 
     def _write_chunk(self, encoder: Any, delta: _Delta, reason: str | None = None) -> None:
         encoder.write_frame(json=self._chunk(delta, reason))
