@@ -105,6 +105,6 @@ class StreamConnection:
         """Return the server's own awaitable: a coroutine of ours would cost time per event."""
         return self._send({"type": "http.response.body", "body": chunk, "more_body": True})
 
-    async def finish(self) -> None:
-        """Send the end of the body."""
-        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+    async def finish(self, chunk: bytes) -> None:
+        """Send the last chunk and the end of the body in one message."""
+        await self._send({"type": "http.response.body", "body": chunk, "more_body": False})

@@ -8,7 +8,7 @@
     OPEN       the source's items are accepted
     ENDING     the end is written and the pending bytes are sent: the source has ended, or was
                silent for too long, or the stream is drained
-    FINISHING  all bytes were sent, and the server is told that the body is whole
+    FINISHING  the server is told that the body is whole, in one message with a small last chunk
     ENDED      the server knows it, or nobody needs to be told
     CUT        nothing more is sent: the client has gone, a send has stalled, a drain was out of
                time, or the connection's task was cancelled

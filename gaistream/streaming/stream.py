@@ -12,7 +12,7 @@ stream from phase to phase (see phases.py; a move that is not in its table does 
 
     start                                        OPENING             ► OPEN
     the source ends, fails or is silent; drain   OPEN                ► ENDING
-    all bytes were sent                          ENDING              ► FINISHING (or ENDED)
+    all but a small last chunk was sent          ENDING              ► FINISHING (or ENDED)
     the server was told                          FINISHING           ► ENDED
     interrupt, a stall, OSError, cancellation    any but ENDED       ► CUT
 """
@@ -38,6 +38,7 @@ from .source_side import SourceSide
 TURN_BYTES: Final = 64 * 1024  # after so much of one stream's work the loop gets a turn,
 TURN_SECONDS: Final = 0.002  # or after so long
 MOST_PENDING: Final = 256 * 1024  # bytes beyond which the source is paused
+MOST_WITH_END: Final = 4096  # bytes of a last chunk that is sent with the end, see send_all
 CANCELLABLE_WAITS: Final = 16  # see Stream.next_chunk
 
 
@@ -50,8 +51,8 @@ class Connection(Protocol):
     def send(self, chunk: bytes) -> Awaitable[None]:
         """Send a chunk."""
 
-    async def finish(self) -> None:
-        """Send that the body is whole."""
+    async def finish(self, chunk: bytes) -> None:
+        """Send the last chunk, which may be empty, and that the body is whole."""
 
 
 class Stream(SourceSide):
@@ -215,6 +216,10 @@ class Stream(SourceSide):
     async def send_all(self, connection: Connection) -> None:
         """Begin, send every chunk until the end, and finish unless the stream is cut.
 
+        A small last chunk is sent with the end of the body, to save a write. A large one is sent
+        before it: if the client goes meanwhile, it has not got the answer. So is the only chunk,
+        which servers would send with a Content-Length instead.
+
         A send beyond the timeout cuts the stream, and so does one that raises OSError.
         """
         send, outbox = connection.send, self._outbox
@@ -224,13 +229,15 @@ class Stream(SourceSide):
                     outbox.begin_send()
                     await connection.begin()
                 while self._phase is not CUT:
-                    if chunk := outbox.take(True):
-                        await send(chunk)
-                    elif self._move(FINISHING):
+                    chunk = outbox.take(True)
+                    if self._phase is ENDING and self._goes_with_end(chunk):
+                        self._move(FINISHING)
                         outbox.begin_send()
-                        await connection.finish()
+                        await connection.finish(chunk)
                         self._move(ENDED)
                         break
+                    if chunk:
+                        await send(chunk)
                     else:  # no coroutine of its own, for here it idles
                         if self._start is not None:
                             self._grant_permit(self._start, send)
@@ -250,6 +257,10 @@ class Stream(SourceSide):
         finally:
             outbox.end_send()
             self._sending = None
+
+    def _goes_with_end(self, chunk: bytes) -> bool:
+        is_first = self._outbox.bytes == len(chunk)
+        return not chunk or (len(chunk) <= MOST_WITH_END and not is_first)
 
     def _grant_permit(self, start: Start, send: Send) -> None:
         self._start = None

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from scripted_asgi import (
     DONE,
-    END,
     PRELUDE,
     Connection,
     Gate,
@@ -60,7 +59,8 @@ def test_a_receive_that_repeats_itself_for_ever_does_no_harm(gs: Any) -> None:
 
             connection.receive = repeat  # type: ignore[method-assign]
             await connection.serve(gs.asgi.SSEResponse(source()))
-            assert connection.sent == [start(), body(PRELUDE), body(text("a") + DONE), END]
+            last = body(text("a") + DONE, more=False)
+            assert connection.sent == [start(), body(PRELUDE), last]
             assert more or len(heard) == 2  # a server that has sent it all is asked no more
 
     run(test())

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from loops import turns
 from scripted_asgi import (
     DONE,
     PRELUDE,
@@ -166,6 +167,30 @@ def test_another_error_of_send_is_raised_and_the_source_closed(gs: Any) -> None:
         with pytest.raises(RuntimeError, match="the server is broken"):
             await connection.serve(gs.asgi.SSEResponse(source))
         assert source.closed == 1
+
+    run(test())
+
+
+@pytest.mark.parametrize(("size", "kind"), [(1_000, "completed"), (10_000, "client_gone")])
+def test_a_client_that_leaves_during_a_large_last_chunk_has_not_got_it(
+    gs: Any, size: int, kind: str
+) -> None:
+    async def source() -> AsyncIterator[str]:
+        await asyncio.sleep(0)
+        yield "a" * size
+
+    async def test() -> None:
+        connection, gate, outcomes = Connection(), Gate(), []
+        connection.before_send = lambda message: (
+            gate() if b"aaa" in message.get("body", b"") else None
+        )
+        task = connection.begin(gs.asgi.SSEResponse(source(), on_close=outcomes.append))
+        await gate.arrival()
+        connection.leave()
+        await turns(3)
+        gate.open()  # as servers do: the send returns, and nothing was sent
+        await task
+        assert [each.kind for each in outcomes] == [kind]
 
     run(test())
 

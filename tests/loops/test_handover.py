@@ -138,7 +138,8 @@ def test_a_variable_that_a_send_sets_is_the_connections_and_may_be_set_back(
                 variable.set(f"{len(seen)} sent")
                 await super().send(chunk)
 
-            async def finish(self) -> None:
+            async def finish(self, chunk: bytes) -> None:
+                await super().finish(chunk)
                 seen.append(variable.get())
                 variable.reset(kept.pop())
                 seen.append(variable.get())

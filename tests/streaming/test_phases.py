@@ -100,7 +100,9 @@ class Exchange:
     async def send(self, chunk: bytes) -> None:
         await self.step(chunk)
 
-    async def finish(self) -> None:
+    async def finish(self, chunk: bytes) -> None:
+        if chunk:
+            await self.step(chunk)
         await self.step("finish")
 
     async def step(self, message: bytes | str) -> None:

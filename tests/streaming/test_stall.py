@@ -74,7 +74,7 @@ def test_a_last_send_that_hangs_is_broken_off_when_the_client_has_gone(
     finishing = asyncio.Event()
 
     class Unfinished(Connection):
-        async def finish(self) -> None:
+        async def finish(self, chunk: bytes) -> None:
             finishing.set()
             await asyncio.Event().wait()
 

@@ -121,8 +121,10 @@ class Connection:
         """Send a chunk of the body."""
         self.log.append(chunk)
 
-    async def finish(self) -> None:
-        """Send the end of the body."""
+    async def finish(self, chunk: bytes) -> None:
+        """Send the last chunk and the end of the body."""
+        if chunk:
+            await self.send(chunk)
         self.log.append("finish")
 
     @property

@@ -48,5 +48,6 @@ class Stuck(Connection):
         await self._step("send")
         await super().send(chunk)
 
-    async def finish(self) -> None:
+    async def finish(self, chunk: bytes) -> None:
         await self._step("finish")
+        await super().finish(chunk)
