@@ -13,7 +13,7 @@ from wsgiref.util import setup_testing_defaults
 from wsgiref.validate import validator
 
 import pytest
-from loops import Run, helper_threads, opened
+from loops import MODES, Run, helper_threads, opened
 from scripted_asgi import Connection
 
 import gaistream
@@ -176,6 +176,9 @@ def is_done(gs: ModuleType) -> Iterator[Any]:
 def test_a_thread_is_not_counted_once_its_source_has_ended(
     gs: ModuleType, run: Run, source: Callable[[ModuleType], Iterator[Any]], close: bool
 ) -> None:
+    if "eager" in MODES and source is exits:  # its thread may exit before the task first waits
+        pytest.skip("a task that is interrupted as it begins is nobody's, and asyncio says so")
+
     async def main() -> None:
         stream = gs.streaming.stream.Stream(source(gs), gs.NDJSONEncoder())
         try:
