@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from . import asgi, events, http, wsgi
     from .chat import ChatRequest, Provider, Source, SourceItem
     from .core.json import json_library
+    from .message import Message, collect
     from .reading.events import read_events
     from .reading.ndjson import NDJSONReader
     from .streaming.drain import drain, drain_on_signals, draining
@@ -45,6 +46,7 @@ __all__ = [
     "FrameTemplate",
     "GaistreamError",
     "LineSplitter",
+    "Message",
     "NDJSONDecoder",
     "NDJSONEncoder",
     "NDJSONOptions",
@@ -65,6 +67,7 @@ __all__ = [
     "automatic_drain",
     "backend",
     "blocking_threads",
+    "collect",
     "drain",
     "drain_on_signals",
     "draining",
@@ -85,6 +88,7 @@ __all__ = [
 
 _MODULES = {  # of the names that are imported when they are first used; a module is its own
     "ChatRequest": "chat",
+    "Message": "message",
     "NDJSONEncoder": "writing.encoder",
     "NDJSONOptions": "writing.options",
     "NDJSONReader": "reading.ndjson",
@@ -99,6 +103,7 @@ _MODULES = {  # of the names that are imported when they are first used; a modul
     "asgi": "asgi",
     "automatic_drain": "streaming.server_signals",
     "blocking_threads": "streaming.threads",
+    "collect": "message",
     "drain": "streaming.drain",
     "drain_on_signals": "streaming.drain",
     "draining": "streaming.drain",

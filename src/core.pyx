@@ -17,6 +17,7 @@ include "values.pxi"
 include "events.pxi"
 include "tool_events.pxi"
 include "step_events.pxi"
+include "deltas.pxi"
 include "sse.pxi"
 include "sse_fast.pxi"
 include "server_sent_event.pxi"
@@ -37,6 +38,7 @@ __all__ = sorted([
     "BaseNDJSONEncoder",
     "BaseSSEEncoder",
     "Buffer",
+    "DeltaCollector",
     "FrameTemplate",
     "FrameWriter",
     "LineSplitter",

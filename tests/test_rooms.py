@@ -17,7 +17,7 @@ import gaistream
 
 PACKAGE = Path(gaistream.__file__).parent
 FOR_ALL = {"errors", "_log", "_version"}
-EVENTS = {"core", "events", "chat", "collect"}
+EVENTS = {"core", "events", "chat", "message"}
 TABLE: dict[str, set[str]] = {
     "errors": set(),
     "_log": set(),
@@ -25,6 +25,7 @@ TABLE: dict[str, set[str]] = {
     "core": set(),
     "events": {"core"},
     "chat": {"core", "events"},
+    "message": {"core", "events", "chat"},
     "loops": set(),
     "dialects": EVENTS,
     "writing": {"dialects"} | EVENTS,

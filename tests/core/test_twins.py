@@ -291,6 +291,7 @@ FUNCTIONS = ["checked_int", "encode_comment", "encode_ndjson", "encode_sse", "en
              "escape_json", "json_bytes", "read_json"]  # fmt: skip
 METHODS = {
     "Buffer": ["append", "take", "take_into", "truncate", "view"],
+    "DeltaCollector": ["add", "add_other"],
     "FrameTemplate": ["of", "render", "render_into", "render_many"],
     "LineSplitter": ["close", "feed"],
     "NDJSONDecoder": ["close", "feed"],

@@ -73,3 +73,20 @@ def base_event(gs: ModuleType) -> Any:
     return issubclass(gs.events.Done, gs.core.Event)
 
 
+def delta_collector(gs: ModuleType) -> Any:
+    class Collector(gs.core.DeltaCollector):  # type: ignore[name-defined, misc]
+        def add_other(self, event: Any) -> None:
+            self.text_pieces = []
+
+    collector = Collector()
+    for each in (gs.events.TextDelta("no block"), gs.events.TextDelta(WIDE), 5):
+        collector.add(each)
+        collector.add(gs.events.TextDelta("kept"))
+    return collector.text_pieces, collector.reasoning_pieces
+
+
+EVENT_USES: dict[str, Use] = {
+    **{name: event(name) for name in EVENTS},
+    "DeltaCollector": delta_collector,
+    "Event": base_event,
+}

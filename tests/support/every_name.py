@@ -12,7 +12,7 @@ from contextvars import Context, copy_context
 from types import ModuleType
 from typing import Any
 
-from every_event import EVENTS, WIDE, Use, base_event, event, refused
+from every_event import EVENT_USES, WIDE, Use, refused
 
 LINES = "one\ntwo\r\nthree\r" * 40
 HOSTILE = b"\xef\xbb\xbfid: 7\r\ndata: \xff\xe2\x82\r\rretry:12\ndata\ndata:x\n\nevent: e\n: c\n\n"
@@ -372,9 +372,8 @@ def source_reader(gs: ModuleType) -> Any:
 
 
 CORE: dict[str, Use] = {
-    **{name: event(name) for name in EVENTS},
+    **EVENT_USES,
     "Buffer": buffer,
-    "Event": base_event,
     "FrameTemplate": frame_template,
     "FrameWriter": frame_writer,
     "LineSplitter": line_splitter,

@@ -158,6 +158,18 @@ def drain(gs: ModuleType) -> Any:
     return asyncio.run(use())  # a loop of its own: it refuses streams from now on
 
 
+async def message(gs: ModuleType) -> Any:
+    events = gs.events
+    items = [
+        events.Start("1"), "text", events.ReasoningDelta("because"), events.ReasoningEnd(None, "s"),
+        events.ToolCallStart("1", "n"), events.ToolCallDelta("1", '{"a": [1, "'), events.Error("e"),
+    ]  # fmt: skip
+    found = await gs.collect(later(*items))
+    found.add(events.ToolCall("1", "n", {"a": [1, "x"]}))
+    refused(found.add, object())
+    return [repr(found), found.to_openai(), found.to_anthropic(), found.to_ui_message()]
+
+
 PACKAGE: dict[str, Use] = {
     **{name: encoder(name) for name in ("SSEEncoder", "NDJSONEncoder")},
     **{name: writer(name) for name in ("SSEWriter", "NDJSONWriter")},
@@ -165,6 +177,7 @@ PACKAGE: dict[str, Use] = {
     **{name: stream(name) for name in ("sse", "ndjson")},
     **dict.fromkeys(("draining", "drain_on_signals"), asynchronous(draining)),
     **dict.fromkeys(("StreamError", "GaistreamError"), errors),
+    **dict.fromkeys(("Message", "collect"), asynchronous(message)),
     "ChatRequest": chat_request,
     "NDJSONReader": ndjson_reader,
     "asgi": asynchronous(asgi),

@@ -44,6 +44,22 @@ async def iterators(any_source: Source) -> None:
     asgi.SSEResponse(any_source)
 
 
+async def messages() -> None:
+    events: list[gaistream.events.Event | str] = ["a", gaistream.events.Done()]
+    assert_type(gaistream.collect(events), gaistream.Message)
+    assert_type(await gaistream.collect(gaistream.read_events(aiter_bytes())), gaistream.Message)
+    message = gaistream.Message()
+    message.add("text")
+    message.add(b"bytes")  # type: ignore[arg-type]
+    assert_type(message.tool_calls[0].input, Any)
+    assert_type(message.usage, gaistream.events.Usage | None)
+    gaistream.collect(5)  # type: ignore[call-overload]
+
+
+async def aiter_bytes() -> AsyncIterator[bytes]:
+    yield b""
+
+
 def responses() -> None:
     asgi.SSEResponse(source(), SSEOptions(default=str), dialect="json", on_close=told)
     asgi.NDJSONResponse(source(), NDJSONOptions())

@@ -7,6 +7,7 @@ does; the compiled core (gaistream.core._core) is the same, faster.
 from .buffer import Buffer
 from .checks import checked_int
 from .decoder import SSEDecoder
+from .deltas import DeltaCollector
 from .escapes import escape_json
 from .events import (
     AudioDelta,
@@ -60,6 +61,7 @@ __all__ = [
     "Citation",
     "Citations",
     "Data",
+    "DeltaCollector",
     "Done",
     "Error",
     "Event",

@@ -1,0 +1,20 @@
+# The deltas of a message that is collected: once a token, so this part of it is in the core.
+#
+# Twin of gaistream/core/pure/deltas.py.
+
+
+cdef class DeltaCollector:
+    """Base of `gaistream.Message`: appends each delta to the pieces of the block that is open."""
+
+    cdef public list text_pieces, reasoning_pieces
+
+    def add(self, event, /):
+        if type(event) is TextDelta and self.text_pieces is not None:
+            self.text_pieces.append((<TextDelta> event).text)
+        elif type(event) is ReasoningDelta and self.reasoning_pieces is not None:
+            self.reasoning_pieces.append((<ReasoningDelta> event).text)
+        else:
+            self.add_other(event)
+
+    def add_other(self, event, /):
+        raise NotImplementedError
