@@ -15,23 +15,24 @@ from ..errors import FrameError
 from .base import Dialect, DialectReader, DialectWriter, Frame
 
 if TYPE_CHECKING:
+    from .anthropic import Anthropic as anthropic  # noqa: N813
     from .detect import Detector
     from .event_writer import EventWriter
     from .openai_chat import OpenAIChat as openai_chat  # noqa: N813
 
 __all__ = [
     "AnyDialect", "Detector", "Dialect", "DialectName", "DialectReader", "DialectWriter",
-    "EventWriter", "Frame", "create_reader", "create_writer", "find", "find_writable",
+    "EventWriter", "Frame", "anthropic", "create_reader", "create_writer", "find", "find_writable",
     "openai_chat",
 ]  # fmt: skip
 
-DialectName: TypeAlias = Literal["gai", "json", "raw", "openai_chat"]
+DialectName: TypeAlias = Literal["gai", "json", "raw", "openai_chat", "anthropic"]
 """The name of a dialect that a stream may be written in."""
 AnyDialect: TypeAlias = DialectName | Dialect
 """What a response, an encoder or a writer takes as `dialect=`."""
 
 _LAZY = {"Detector": "detect", "EventWriter": "event_writer"}
-NAMES = ("gai", "json", "raw", "openai_chat")
+NAMES = ("gai", "json", "raw", "openai_chat", "anthropic")
 _found: dict[str, Dialect] = {}
 
 

@@ -11,6 +11,7 @@ import re
 from typing import Any
 
 from ..core import ServerSentEvent
+from .anthropic import dialect as anthropic
 from .base import Dialect, Frame, Path
 from .gai import dialect as gai
 from .openai_chat import dialect as openai_chat
@@ -42,15 +43,6 @@ class _Ollama(Dialect):
 
     def is_last(self, frame: Frame) -> bool:
         return frame.fields.get("done") is True
-
-
-class _Anthropic(Dialect):
-    name = "anthropic"
-    title = "Anthropic Messages"
-    terminator = "message_stop"
-    first_kinds = frozenset({"message_start"})
-    last_kinds = frozenset({"message_stop"})
-    text_paths = (("content_block_delta", ("delta", "text")),)
 
 
 class _OpenAIResponses(Dialect):
@@ -93,7 +85,7 @@ class _Gemini(Dialect):
 
 
 DIALECTS: tuple[Dialect, ...] = (
-    openai_chat, _GaiEventsV1(), _Ollama(), _Anthropic(), _OpenAIResponses(), _AISDK(), _AGUI(),
+    openai_chat, _GaiEventsV1(), _Ollama(), anthropic, _OpenAIResponses(), _AISDK(), _AGUI(),
     _Gemini(), gai,
 )  # fmt: skip
 """The known protocols; the first one that `sniff`s a frame is the stream's."""

@@ -1,0 +1,351 @@
+"""The writer of Anthropic's Messages protocol: events to content blocks.
+
+Guaranteed: blocks have the indexes 0, 1, … and are written one after the other, each with its
+start, its deltas and its stop. A stream that failed ends with an `error` frame, never with
+`message_stop`. A tool call whose `ToolCall` does not come is a failure.
+
+How: a state machine of the block that is open. While a tool call is open, events of other blocks
+are held until it ends. An `Error` is held until the next event, because clients take it for the
+end: it is dropped if the stream goes on. `Finish` is held until the end, for the last counts.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any, Final
+
+from ...core import json_bytes
+from ...events import (
+    Citations,
+    Done,
+    Error,
+    Event,
+    Finish,
+    FinishStep,
+    ReasoningDelta,
+    ReasoningEnd,
+    Start,
+    StepReset,
+    StepStart,
+    TextDelta,
+    ToolCall,
+    ToolCallDelta,
+    ToolCallStart,
+    ToolResult,
+    Usage,
+)
+from ..base import check_error
+from ..event_writer import EventWriter
+from .words import FINISH_REASONS, SERVER_TOOLS, result_type
+
+_PING: Final = b'event: ping\ndata: {"type":"ping"}\n\n'
+_TEXT: Final = {"type": "text", "text": ""}
+_THINKING: Final = {"type": "thinking", "thinking": "", "signature": ""}
+_STOP_REASONS: Final = {
+    reason: next(word for word, other in FINISH_REASONS.items() if other == reason)
+    for reason in FINISH_REASONS.values()
+}
+_ERROR_TYPES: Final = {
+    **{
+        name: name
+        for name in (
+            "invalid_request_error", "authentication_error", "billing_error", "permission_error",
+            "not_found_error", "request_too_large", "rate_limit_error", "timeout_error",
+            "api_error", "overloaded_error",
+        )
+    },
+    "rate_limited": "rate_limit_error",
+    "provider_rejected": "invalid_request_error",
+    "timeout": "timeout_error",
+    "overloaded": "overloaded_error",
+}  # fmt: skip
+_RESET: Final = Error(
+    "a step was begun again after a part of it was sent, which this protocol cannot take back",
+    "step_reset",
+)
+
+
+class MessagesWriter(EventWriter):
+    """Writes one stream of Anthropic's protocol.
+
+    Args:
+        model: the model of the message; None: that of `Start`.
+    """
+
+    default_heartbeat = "native"
+
+    def __init__(self, model: str | None = None) -> None:
+        self._model = model
+        self._started = False  # message_start was written
+        self._index = 0  # of the open block, or of the next one
+        self._open = ""  # the type of the open block
+        self._tool: ToolCallStart | None = None  # the call of the open block
+        self._has_arguments = False  # and a piece of its arguments was written
+        self._held: list[Event] = []  # until the open call ends; only appended to
+        self._unanswered: frozenset[str] = frozenset()  # calls that the client must answer
+        self._server_tools: dict[str, str] = {}  # names by id; replaced, never changed
+        self._left_out: frozenset[str] = frozenset()  # calls that cannot be written
+        self._in_step = False  # a part of the current step was written or held
+        self._error: Error | None = None  # the last event
+        self._finish: Finish | None = None
+
+    def heartbeat(self, encoder: Any) -> None:
+        encoder.write_ready(_PING)
+
+    def write(self, encoder: Any, item: Any) -> None:
+        saved, held = vars(self).copy(), len(self._held)
+        try:
+            if item is not None and type(item) is not Done:
+                self._error = None
+            super().write(encoder, item)
+        except BaseException:
+            vars(self).update(saved)
+            del self._held[held:]
+            raise
+        if type(item) is StepReset and self._error is not None:
+            self._fail(encoder, self._error)
+            encoder.ended = True
+        else:
+            encoder.failed = encoder.ended and self._error is not None
+
+    def write_event(self, encoder: Any, event: Event) -> None:
+        kind = type(event)
+        if kind is Error:
+            self._error = event  # type: ignore[assignment]
+        elif kind is Done:
+            self.finish(encoder)
+        elif kind is Start:
+            self._begin(encoder, event)
+        elif kind is Finish:
+            self._finish = event  # type: ignore[assignment]
+        elif kind is StepReset:
+            self._error = _RESET if self._in_step else None
+        elif kind in _WRITERS and not self._is_left_out(event):
+            self._write_or_hold(encoder, event)
+
+    def fail(self, encoder: Any, error: Error) -> None:
+        check_error(error)
+        self._fail(encoder, self._error or error)
+
+    def finish(self, encoder: Any) -> None:
+        """Write the end: the error if the last event was one, else the stop reason and counts."""
+        error = self._error
+        if error is None and self._tool is not None:
+            error = Error(f"the tool call {self._tool.name!r} was cut", "truncated_tool_call")
+        if error is not None:
+            self._error = error
+            self._fail(encoder, error)
+            return
+        self._begin(encoder)
+        self._close(encoder)
+        usage = self._finish.usage if self._finish is not None else None
+        delta = {"stop_reason": self._stop_reason(), "stop_sequence": None}
+        _write(encoder, "message_delta", delta=delta, usage=_usage(usage))
+        _write(encoder, "message_stop")
+
+    def _fail(self, encoder: Any, error: Error) -> None:
+        _write(encoder, "error", error=error_fields(error))
+        encoder.failed = True
+
+    def _begin(self, encoder: Any, start: Event | None = None) -> None:
+        """Write the start of the message, unless it was written."""
+        if self._started:
+            return
+        self._started = True
+        start = start if type(start) is Start else Start()
+        message: dict[str, Any] = {
+            "id": start.id or f"msg_{uuid.uuid4().hex}",
+            "type": "message",
+            "role": "assistant",
+            "model": self._model or start.model or "",
+            "content": [],
+            "stop_reason": None,
+            "stop_sequence": None,
+            "usage": _usage(Usage()),
+        }
+        _write(encoder, "message_start", message=message)
+
+    def _stop_reason(self) -> str:
+        finish = self._finish or Finish()
+        reason, raw = finish.finish_reason, finish.raw_reason
+        if reason in (None, "tool_calls"):
+            return "tool_use" if self._unanswered else "end_turn"
+        if raw is not None and FINISH_REASONS.get(raw) == reason:
+            return raw
+        return _STOP_REASONS.get(str(reason), "end_turn")
+
+    # ---- the order of the blocks ----
+
+    def _is_left_out(self, event: Any) -> bool:
+        """Return True for a call or result of a provider's tool that this protocol does not know.
+
+        A call with `provider_executed` must not look like one that the client is to answer.
+        """
+        kind = type(event)
+        if kind is ToolCallStart or kind is ToolCall:
+            if event.provider_executed and event.name not in SERVER_TOOLS:
+                self._left_out |= {event.id}
+                return True
+            if kind is ToolCallStart:
+                self._left_out -= {event.id}
+        return kind in (ToolCallDelta, ToolCall, ToolResult) and event.id in self._left_out
+
+    def _write_or_hold(self, encoder: Any, event: Event) -> None:
+        if self._tool is not None and not self._is_of_open_call(event):
+            self._held.append(event)
+            self._in_step = type(event) not in (StepStart, FinishStep)
+            return
+        self._begin(encoder)
+        _WRITERS[type(event)](self, encoder, event)
+        while self._held and self._tool is None:
+            held, self._held = self._held, []
+            for each in held:
+                if self._tool is not None and not self._is_of_open_call(each):
+                    self._held.append(each)
+                else:
+                    _WRITERS[type(each)](self, encoder, each)
+
+    def _is_of_open_call(self, event: Any) -> bool:
+        return (
+            self._tool is not None
+            and type(event) in (ToolCallStart, ToolCallDelta, ToolCall)
+            and event.id == self._tool.id
+        )
+
+    def _open_block(self, encoder: Any, kind: str, block: dict[str, Any]) -> None:
+        """Start a block of this type, unless one is open; close any other."""
+        if self._open == kind:
+            return
+        self._close(encoder)
+        self._open, self._in_step = kind, True
+        _write(encoder, "content_block_start", index=self._index, content_block=block)
+
+    def _write_delta(self, encoder: Any, kind: str, **fields: Any) -> None:
+        delta = {"type": kind, **fields}
+        _write(encoder, "content_block_delta", index=self._index, delta=delta)
+
+    def _close(self, encoder: Any) -> None:
+        """Stop the open block, if there is one."""
+        if self._open:
+            _write(encoder, "content_block_stop", index=self._index)
+            self._index += 1
+            self._open = ""
+            self._tool = None
+
+    # ---- the frames of each kind of event ----
+
+    def _text(self, encoder: Any, event: TextDelta) -> None:
+        if event.text:
+            self._open_block(encoder, "text", _TEXT)
+            self._write_delta(encoder, "text_delta", text=event.text)
+
+    def _reasoning(self, encoder: Any, event: ReasoningDelta) -> None:
+        if event.text:
+            self._open_block(encoder, "thinking", _THINKING)
+            self._write_delta(encoder, "thinking_delta", thinking=event.text)
+
+    def _reasoning_end(self, encoder: Any, event: ReasoningEnd) -> None:
+        if event.signature and (self._open == "thinking" or not event.redacted):
+            self._open_block(encoder, "thinking", _THINKING)
+            self._write_delta(encoder, "signature_delta", signature=event.signature)
+        if self._open == "thinking":
+            self._close(encoder)
+        if event.redacted:
+            block = {"type": "redacted_thinking", "data": event.redacted}
+            self._open_block(encoder, "redacted_thinking", block)
+            self._close(encoder)
+
+    def _citations(self, encoder: Any, event: Citations) -> None:
+        for citation in event.citations:
+            self._open_block(encoder, "text", _TEXT)
+            location = {
+                "type": "web_search_result_location",
+                "cited_text": "",
+                "url": citation.uri,
+                "title": citation.title or "",
+                "encrypted_index": "",
+            }
+            self._write_delta(encoder, "citations_delta", citation=location)
+
+    def _tool_call_start(self, encoder: Any, event: ToolCallStart) -> None:
+        if self._is_of_open_call(event):
+            return
+        self._close(encoder)
+        id = event.id or f"toolu_{uuid.uuid4().hex}"
+        if event.provider_executed:
+            kind = "server_tool_use"
+            self._server_tools = {**self._server_tools, event.id: event.name}
+        else:
+            kind = "tool_use"
+            self._unanswered |= {event.id}
+        block = {"type": kind, "id": id, "name": event.name, "input": {}}
+        self._open_block(encoder, kind, block)
+        self._tool, self._has_arguments = event, False
+
+    def _tool_call_delta(self, encoder: Any, event: ToolCallDelta) -> None:
+        if event.text and self._is_of_open_call(event):
+            self._write_delta(encoder, "input_json_delta", partial_json=event.text)
+            self._has_arguments = self._has_arguments or not event.text.isspace()
+
+    def _tool_call(self, encoder: Any, event: ToolCall) -> None:
+        start = ToolCallStart(event.id, event.name, event.provider_executed)
+        self._tool_call_start(encoder, start)
+        if not self._has_arguments and event.input is not None:
+            text = json_bytes(event.input, errors="replace").decode()
+            self._write_delta(encoder, "input_json_delta", partial_json=text)
+        self._close(encoder)
+
+    def _tool_result(self, encoder: Any, event: ToolResult) -> None:
+        self._unanswered -= {event.id}
+        kind = result_type(self._server_tools.get(event.id, ""), event.result)
+        if kind is not None:
+            block = {"type": kind, "tool_use_id": event.id, "content": event.result}
+            self._close(encoder)
+            self._open_block(encoder, kind, block)
+            self._close(encoder)
+
+    def _step(self, encoder: Any, event: StepStart | FinishStep) -> None:
+        self._close(encoder)
+        self._in_step = False
+
+
+_WRITERS: Final[dict[type[Event], Callable[[MessagesWriter, Any, Any], None]]] = {
+    TextDelta: MessagesWriter._text,
+    ReasoningDelta: MessagesWriter._reasoning,
+    ReasoningEnd: MessagesWriter._reasoning_end,
+    Citations: MessagesWriter._citations,
+    ToolCallStart: MessagesWriter._tool_call_start,
+    ToolCallDelta: MessagesWriter._tool_call_delta,
+    ToolCall: MessagesWriter._tool_call,
+    ToolResult: MessagesWriter._tool_result,
+    StepStart: MessagesWriter._step,
+    FinishStep: MessagesWriter._step,
+}
+
+
+def error_fields(error: Error) -> dict[str, str]:
+    """Return Anthropic's error object."""
+    return {"type": _ERROR_TYPES.get(error.code or "", "api_error"), "message": error.message}
+
+
+def _write(encoder: Any, kind: str, **fields: Any) -> None:
+    encoder.write_frame(None, kind, json={"type": kind, **fields})
+
+
+def _usage(usage: Usage | None) -> dict[str, Any]:
+    """Return the counts; Anthropic's input tokens are those beside its caches."""
+    if usage is None:
+        return {"output_tokens": 0}
+    cached, written = usage.cached_input_tokens, usage.cache_write_tokens
+    counts: dict[str, Any] = {
+        "input_tokens": max(usage.input_tokens - (cached or 0) - (written or 0), 0),
+        "output_tokens": usage.output_tokens,
+    }
+    if cached is not None:
+        counts["cache_read_input_tokens"] = cached
+    if written is not None:
+        counts["cache_creation_input_tokens"] = written
+    if usage.reasoning_tokens is not None:
+        counts["output_tokens_details"] = {"thinking_tokens": usage.reasoning_tokens}
+    return counts
