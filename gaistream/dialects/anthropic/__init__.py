@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from functools import cached_property
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from ...errors import FrameTypeError
 from ..base import Dialect, DialectModule, DialectReader, DialectWriter
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ class Anthropic(Dialect):
 
     Args:
         model: the model of the message; None: that of `Start`.
+
+    Raises:
+        FrameTypeError: `model` is not a str.
     """
 
     name = "anthropic"
@@ -28,26 +32,30 @@ class Anthropic(Dialect):
     last_kinds = frozenset({"message_stop"})
     text_paths = (("content_block_delta", ("delta", "text")),)
 
-    def __init__(self, model: str | None = None) -> None:
+    def __init__(self, *, model: str | None = None) -> None:
+        if model is not None and not isinstance(model, str):
+            raise FrameTypeError(f"model must be str or None, not {type(model).__name__}")
         self._model = model
 
     def writer(self, format: str, **_: Any) -> DialectWriter:
-        return self._writer(self._model)
+        return _writer_class()(self._model)
 
     def reader(self, format: str) -> DialectReader:
-        return self._reader()
+        return _reader_class()()
 
-    @cached_property
-    def _writer(self) -> type[MessagesWriter]:
-        from .writer import MessagesWriter
 
-        return MessagesWriter
+@cache
+def _writer_class() -> type[MessagesWriter]:
+    from .writer import MessagesWriter
 
-    @cached_property
-    def _reader(self) -> type[MessagesReader]:
-        from .reader import MessagesReader
+    return MessagesWriter
 
-        return MessagesReader
+
+@cache
+def _reader_class() -> type[MessagesReader]:
+    from .reader import MessagesReader
+
+    return MessagesReader
 
 
 dialect = Anthropic()
