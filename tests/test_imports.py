@@ -160,6 +160,8 @@ STREAM = """if True:
     ("gai", "'a'", {"event_writer", "gai", "gai.from_dict", "gai.writer"}),
     ("json", "{'a': 1}", {"json"}),
     ("raw", "'a'", {"raw"}),
+    ("anthropic", "'a'", {"event_writer", "gai", "gai.from_dict", "anthropic", "anthropic.writer",
+                          "anthropic.words"}),
     ("openai_chat", "'a'", {"event_writer", "gai", "gai.from_dict", "openai_chat",
                             "openai_chat.writer", "openai_chat.written_calls"}),
 ])
@@ -185,6 +187,8 @@ def test_a_stream_on_asyncio_loads_its_dialect_and_neither_readers_nor_other_loo
     ("list(gaistream.read_events(b'', dialect='openai_chat'))",
      {"openai_chat", "openai_chat.fields", "openai_chat.parts", "openai_chat.reader",
       "openai_chat.tool_calls"}),
+    ("list(gaistream.read_events(b'', dialect='anthropic'))",
+     {"anthropic", "anthropic.blocks", "anthropic.reader", "anthropic.words"}),
     ("list(gaistream.read_events(b''))", {"gai", "gai.from_dict", "gai.reader"}),
 ])
 def test_a_stream_that_is_read_loads_a_reader_and_no_writer(use, modules):

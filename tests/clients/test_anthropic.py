@@ -27,7 +27,7 @@ PAIRS = list(itertools.product(KINDS, repeat=2))
 
 @pytest.fixture(scope="module")
 def vendor() -> Iterator[Service]:
-    need_package("anthropic")
+    need_package("anthropic", "clients")
     with service() as running:
         yield running
 
