@@ -1,4 +1,7 @@
-"""Anthropic's own Python client understands the stream as the events that were sent."""
+"""Anthropic's own clients understand a stream as the events that were sent.
+
+The clients, for Python and for JavaScript, are unmodified and talk to a server over loopback.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ from anthropic_service import (
     service,
 )
 from required import need_package
+from vendor_clients import ClientScript
 
 WILD = 'a\u2028b\u2029c\u0085d \U0001f600 \u00e9\n\r\n"\\ \x00'
 KINDS = ("text", "reasoning", "tool", "server tool")
@@ -68,6 +72,11 @@ def conversation(gs: ModuleType) -> list[Any]:
 
 
 def understood(message: Any) -> list[Any]:
+    """Return the blocks of the Python client's message by the fields that were sent."""
+    return blocks_of(message.to_dict())
+
+
+def blocks_of(message: dict[str, Any]) -> list[Any]:
     """Return the blocks of a message by the fields that were sent."""
     fields = {
         "text": ("text", "citations"),
@@ -80,7 +89,7 @@ def understood(message: Any) -> list[Any]:
     }
     return [
         (block["type"], *(block.get(name) for name in fields[block["type"]]))
-        for block in message.to_dict()["content"]
+        for block in message["content"]
     ]
 
 
@@ -256,3 +265,57 @@ def test_a_broken_frame_fails_the_comparison(gs: ModuleType, vendor: Service) ->
     no_id = body.replace(b'"tool_use","id":"toolu_1",', b'"tool_use",')
     with pytest.raises(ValueError, match="id"):
         check_frames(gs, no_id)
+
+
+@pytest.fixture(scope="module")
+def javascript() -> Iterator[ClientScript]:
+    with ClientScript("anthropic.mjs") as script:
+        yield script
+
+
+def test_the_javascript_client_understands_the_same(
+    gs: ModuleType, vendor: Service, javascript: ClientScript
+) -> None:
+    message = vendor.message(app_of(gs, conversation(gs)))
+    found = javascript.ask(url=vendor.url, request=REQUEST)["message"]
+    assert blocks_of(found) == understood(message)
+    for name in ("id", "model", "stop_reason"):
+        assert found[name] == getattr(message, name)
+    for name in ("input_tokens", "output_tokens", "cache_read_input_tokens"):
+        assert found["usage"][name] == getattr(message.usage, name)
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=" then ".join)
+def test_the_javascript_client_understands_every_ordered_pair_of_blocks(
+    gs: ModuleType, vendor: Service, javascript: ClientScript, pair: tuple[str, str]
+) -> None:
+    kinds = blocks(gs)
+    vendor.app = app_of(gs, [event for name in pair for event in kinds[name][0]])
+    found = javascript.ask(url=vendor.url, request=REQUEST)["message"]
+    expected = [block for name in pair for block in kinds[name][1]]
+    assert blocks_of(found) == ([("text", "tutu", None)] if pair == ("text",) * 2 else expected)
+
+
+@pytest.mark.parametrize("before", [0, 1, 3, 9])
+def test_a_failure_anywhere_raises_in_the_javascript_client(
+    gs: ModuleType, vendor: Service, javascript: ClientScript, before: int
+) -> None:
+    failure = gs.StreamError("too busy", code="overloaded")
+    vendor.app = app_of(gs, [*conversation(gs)[:before], failure])
+    assert "too busy" in javascript.ask(url=vendor.url, request=REQUEST)["message"]
+
+
+def test_a_broken_frame_fails_the_comparison_in_javascript(
+    gs: ModuleType, vendor: Service, javascript: ClientScript
+) -> None:
+    body = gs.encode_events([*conversation(gs), gs.events.Done()], dialect="anthropic")
+    whole = blocks_of(javascript.ask(url=vendor.url, request=ask(vendor, body))["message"])
+    broken = body.replace(b'"index":6', b'"index":5')
+    answer = javascript.ask(url=vendor.url, request=ask(vendor, broken))
+    assert "error" in answer or blocks_of(answer["message"]) != whole
+
+
+def ask(vendor: Service, body: bytes) -> dict[str, Any]:
+    """Let the service answer with these bytes, and return a request for them."""
+    vendor.app = body_app(body)
+    return REQUEST

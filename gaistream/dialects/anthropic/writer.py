@@ -94,6 +94,10 @@ class MessagesWriter(EventWriter):
         encoder.write_ready(_PING)
 
     def write(self, encoder: Any, item: Any) -> None:
+        if self._open == "text" and type(item) is TextDelta and item.text:
+            self._write_delta(encoder, "text_delta", text=item.text)
+            self._error = None
+            return
         saved, held = vars(self).copy(), len(self._held)
         try:
             if item is not None and type(item) is not Done:
