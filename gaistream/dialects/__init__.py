@@ -15,6 +15,7 @@ from ..errors import FrameError
 from .base import Dialect, DialectReader, DialectWriter, Frame
 
 if TYPE_CHECKING:
+    from .ai_sdk import AISDK as ai_sdk  # noqa: N811
     from .anthropic import Anthropic as anthropic  # noqa: N813
     from .detect import Detector
     from .event_writer import EventWriter
@@ -22,17 +23,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AnyDialect", "Detector", "Dialect", "DialectName", "DialectReader", "DialectWriter",
-    "EventWriter", "Frame", "anthropic", "create_reader", "create_writer", "find", "find_writable",
-    "openai_chat",
+    "EventWriter", "Frame", "ai_sdk", "anthropic", "create_reader", "create_writer", "find",
+    "find_writable", "openai_chat",
 ]  # fmt: skip
 
-DialectName: TypeAlias = Literal["gai", "json", "raw", "openai_chat", "anthropic"]
+DialectName: TypeAlias = Literal["gai", "json", "raw", "ai_sdk", "anthropic", "openai_chat"]
 """The name of a dialect that a stream may be written in."""
 AnyDialect: TypeAlias = DialectName | Dialect
 """What a response, an encoder or a writer takes as `dialect=`."""
 
 _LAZY = {"Detector": "detect", "EventWriter": "event_writer"}
-NAMES = ("gai", "json", "raw", "openai_chat", "anthropic")
+NAMES = ("gai", "json", "raw", "ai_sdk", "anthropic", "openai_chat")
 _found: dict[str, Dialect] = {}
 
 

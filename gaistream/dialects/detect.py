@@ -11,6 +11,7 @@ import re
 from typing import Any
 
 from ..core import ServerSentEvent
+from .ai_sdk import dialect as ai_sdk
 from .anthropic import dialect as anthropic
 from .base import Dialect, Frame, Path
 from .gai import dialect as gai
@@ -57,17 +58,6 @@ class _OpenAIResponses(Dialect):
         return first.kind.startswith("response.")
 
 
-class _AISDK(Dialect):
-    name = "ai_sdk"
-    title = "AI SDK UI messages"
-    terminator = "finish"
-    first_kinds = frozenset({"start-step", "text-start", "text-delta"})
-    last_kinds = frozenset({"finish", "abort"})
-    last_is_unmistakable = False  # gai has a `finish` before its `done`
-    trailer = "[DONE]"
-    text_paths = (("text-delta", ("delta",)),)
-
-
 class _AGUI(Dialect):
     name = "ag_ui"
     title = "AG-UI"
@@ -85,7 +75,7 @@ class _Gemini(Dialect):
 
 
 DIALECTS: tuple[Dialect, ...] = (
-    openai_chat, _GaiEventsV1(), _Ollama(), anthropic, _OpenAIResponses(), _AISDK(), _AGUI(),
+    openai_chat, _GaiEventsV1(), _Ollama(), anthropic, _OpenAIResponses(), ai_sdk, _AGUI(),
     _Gemini(), gai,
 )  # fmt: skip
 """The known protocols; the first one that `sniff`s a frame is the stream's."""

@@ -1,0 +1,75 @@
+"""`ai_sdk`, the UI message stream of the AI SDK, which `useChat` and its sisters read."""
+
+from __future__ import annotations
+
+import sys
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+from ...errors import FrameError, FrameTypeError
+from ..base import Dialect, DialectModule, DialectReader, DialectWriter
+
+if TYPE_CHECKING:
+    from .reader import UIMessageReader
+    from .writer import UIMessageWriter
+
+VERSIONS: Final = (5, 6, 7)
+
+
+class AISDK(Dialect):
+    """The UI message stream, version 1. Its writer and reader are imported when first made.
+
+    Args:
+        version: the major version of the clients' `ai` package: 5, 6 or 7. A request does not tell
+            it, and a chunk that a client does not know ends its stream.
+        provider: the name under which signatures are written as `providerMetadata`. If the clients
+            send their messages on to a provider's package of the AI SDK, it is that provider's:
+            "anthropic", "openai", "google", …
+
+    Raises:
+        FrameError: `version` is none of these, or `provider` is empty.
+        FrameTypeError: `provider` is not a str.
+    """
+
+    name = "ai_sdk"
+    title = "AI SDK UI messages"
+    writes = reads = ("sse",)
+    headers = MappingProxyType({"x-vercel-ai-ui-message-stream": "v1"})
+    terminator = "finish"
+    first_kinds = frozenset({"start-step", "text-start", "text-delta"})
+    last_kinds = frozenset({"finish", "abort"})
+    last_is_unmistakable = False  # gai has a `finish` before its `done`
+    trailer = "[DONE]"
+    text_paths = (("text-delta", ("delta",)),)
+
+    def __init__(self, *, version: int = 6, provider: str = "gaistream") -> None:
+        if version not in VERSIONS or isinstance(version, bool):
+            raise FrameError(f"version must be 5, 6 or 7, not {version!r}")
+        if not isinstance(provider, str):
+            raise FrameTypeError(f"provider must be str, not {type(provider).__name__}")
+        if not provider:
+            raise FrameError("provider must not be empty")
+        self._options = (version, provider)
+
+    def writer(self, format: str, **_: Any) -> DialectWriter:
+        return self._writer(*self._options)
+
+    @cached_property
+    def _writer(self) -> type[UIMessageWriter]:
+        from .writer import UIMessageWriter
+
+        return UIMessageWriter
+
+    def reader(self, format: str) -> DialectReader:
+        return self._reader()
+
+    @cached_property
+    def _reader(self) -> type[UIMessageReader]:
+        from .reader import UIMessageReader
+
+        return UIMessageReader
+
+
+dialect = AISDK()
+sys.modules[__name__].__class__ = DialectModule

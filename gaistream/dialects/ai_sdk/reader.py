@@ -1,0 +1,378 @@
+"""The reader of the AI SDK's UI message stream: chunks to events.
+
+Guaranteed: text and arguments are returned as soon as they arrive. A tool call is returned whole or
+not at all. A stream that was cut, aborted or failed ends with an `Error`, never with a `Done`. A
+chunk that its own client would not understand (unknown, with a wrong field, of a part that is not
+open, or beginning an open one again) becomes a `Raw`; none raises.
+
+How: a small state machine that knows the open parts, the tool calls and their arguments so far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from ...core import ServerSentEvent
+from ...errors import EventError
+from ...events import (
+    ApprovalRequest,
+    Citation,
+    Citations,
+    Data,
+    Done,
+    Error,
+    Event,
+    Finish,
+    FinishStep,
+    Raw,
+    ReasoningDelta,
+    ReasoningEnd,
+    Start,
+    StepReset,
+    StepStart,
+    TextDelta,
+    ToolCall,
+    ToolCallDelta,
+    ToolCallStart,
+    ToolResult,
+)
+from ..base import DialectReader
+from . import fields
+from .fields import Chunk
+
+_REASONS: Final = {"tool-calls": "tool_calls", "content-filter": "content_filter"}
+_KNOWN_REASONS: Final = frozenset({"stop", "length", "tool-calls", "content-filter", "other"})
+_CUT: Final = Error("the stream was cut", "truncated")
+_INTERRUPTED: Final = Error("the answer was interrupted", "truncated")
+
+
+class _Unexpected(Exception):
+    """A chunk that means nothing where it stands: it becomes a Raw."""
+
+
+class _Call:
+    """A tool call, and its arguments as far as they have come."""
+
+    def __init__(self, name: str, by_server: bool) -> None:
+        self.name = name
+        self.by_server = by_server
+        self.is_open = True
+        self.is_answered = False
+        self.arguments: list[str] = []
+
+
+class UIMessageReader(DialectReader):
+    """Reads the chunks of one UI message stream. Belongs to one task."""
+
+    def __init__(self) -> None:
+        self.ended = False
+        self._started = False
+        self._finished = False
+        self._step = 0
+        self._texts: set[str] = set()  # the open parts
+        self._reasonings: dict[str, Chunk] = {}  # the open parts, with their metadata
+        self._calls: dict[str, _Call] = {}
+        self._earlier_calls: dict[str, _Call] = {}  # of the steps before this one
+        self._cited: set[Citation] = set()
+
+    def feed(self, event: ServerSentEvent) -> list[Event]:
+        if self.ended or event.data is None or event.event == "ping":
+            return []
+        data = str(event.data).strip()
+        if data == "[DONE]":
+            return self._done()
+        if not data:
+            return []
+        try:
+            return self.feed_value(self.read(data))
+        except ValueError:
+            return self._fail(Error("the stream has a chunk that is not JSON", "invalid_frame"))
+
+    def feed_value(self, value: Any) -> list[Event]:
+        if self.ended:
+            return []
+        kind = value.get("type") if isinstance(value, dict) else None
+        if not isinstance(kind, str):
+            return [Raw(value)]
+        read = _data if kind.startswith("data-") else _READERS.get(kind)
+        if read is None:
+            return [Raw(value)]
+        try:
+            return list(read(self, value))
+        except (_Unexpected, EventError, fields.WrongField):
+            return [Raw(value)]
+
+    def close(self) -> list[Event]:
+        return [] if self.ended else self._done()
+
+    def _done(self) -> list[Event]:
+        if self._finished:
+            self.ended = True
+            return [Done()]
+        broken = [call for call in self._open_calls() if self._is_broken(call)]
+        return self._fail(_half(broken[0]) if broken else _CUT)
+
+    def _fail(self, error: Error) -> list[Event]:
+        self.ended = True
+        return [error]
+
+    def _open_calls(self) -> list[_Call]:
+        return [call for call in self._calls.values() if call.is_open]
+
+    def _is_broken(self, call: _Call) -> bool:
+        text = "".join(call.arguments)
+        try:
+            if text.strip():
+                self.read(text)
+        except ValueError:
+            return True
+        return False
+
+    # ---- the message and its steps ----
+
+    def _start(self, chunk: Chunk) -> Iterable[Event]:
+        if self._started:
+            raise _Unexpected
+        self._started = True
+        about = fields.object_of(chunk, "messageMetadata")
+        return [Start(fields.optional_text(chunk, "messageId"), fields.text_of(about, "model"))]
+
+    def _start_step(self, chunk: Chunk) -> Iterable[Event]:
+        del chunk
+        self._earlier_calls = dict(self._calls)
+        return [StepStart()]
+
+    def _finish_step(self, chunk: Chunk) -> Iterable[Event]:
+        del chunk
+        half = self._open_calls()
+        if half:
+            return self._fail(_half(half[0]))
+        self._step += 1
+        return [FinishStep(self._step)]
+
+    def _reset_step(self, chunk: Chunk) -> Iterable[Event]:
+        del chunk
+        self._texts.clear()
+        self._reasonings.clear()
+        self._calls = dict(self._earlier_calls)
+        return [StepReset()]
+
+    def _finish(self, chunk: Chunk) -> Iterable[Event]:
+        word = fields.optional_text(chunk, "finishReason")
+        half = self._open_calls()
+        if word in ("error", "interrupted"):
+            failed = Error("the server reported that the answer failed")
+            return self._fail(_INTERRUPTED if word == "interrupted" else failed)
+        if half:
+            return self._fail(_half(half[0]))
+        self._finished = True
+        about = fields.object_of(chunk, "messageMetadata")
+        raw = fields.text_of(about, "rawFinishReason")
+        if word not in _KNOWN_REASONS:
+            raw = raw or word
+        return [Finish(fields.usage_of(about), self._reason(word), raw_reason=raw)]
+
+    def _reason(self, word: str | None) -> str:
+        if word is None:
+            waits = any(not (call.by_server or call.is_answered) for call in self._calls.values())
+            return "tool_calls" if waits else "stop"
+        return _REASONS.get(word, word) if word in _KNOWN_REASONS else "other"
+
+    def _error(self, chunk: Chunk) -> Iterable[Event]:
+        return self._fail(Error(fields.text_of(chunk, "errorText") or "the server failed"))
+
+    def _abort(self, chunk: Chunk) -> Iterable[Event]:
+        reason = fields.text_of(chunk, "reason") or "the server aborted the answer"
+        return self._fail(Error(reason, "aborted"))
+
+    # ---- text and reasoning ----
+
+    def _text_start(self, chunk: Chunk) -> Iterable[Event]:
+        identity = fields.text(chunk, "id")
+        if identity in self._texts:
+            raise _Unexpected
+        self._texts.add(identity)
+        return []
+
+    def _text_delta(self, chunk: Chunk) -> Iterable[Event]:
+        delta = fields.text(chunk, "delta")
+        if fields.text(chunk, "id") not in self._texts:
+            raise _Unexpected
+        return [TextDelta(delta)] if delta else []
+
+    def _text_end(self, chunk: Chunk) -> Iterable[Event]:
+        identity = fields.text(chunk, "id")
+        if identity not in self._texts:
+            raise _Unexpected
+        self._texts.discard(identity)
+        found = [each for each in fields.citations_of(chunk) if each not in self._cited]
+        return [Citations(found)] if found else []
+
+    def _reasoning_start(self, chunk: Chunk) -> Iterable[Event]:
+        identity = fields.text(chunk, "id")
+        if identity in self._reasonings:
+            raise _Unexpected
+        self._reasonings[identity] = fields.metadata_of(chunk)
+        return []
+
+    def _reasoning_delta(self, chunk: Chunk) -> Iterable[Event]:
+        identity, delta = fields.text(chunk, "id"), fields.text(chunk, "delta")
+        if identity not in self._reasonings:
+            raise _Unexpected
+        self._reasonings[identity] |= fields.metadata_of(chunk)
+        return [ReasoningDelta(delta)] if delta else []
+
+    def _reasoning_end(self, chunk: Chunk) -> Iterable[Event]:
+        identity = fields.text(chunk, "id")
+        if identity not in self._reasonings:
+            raise _Unexpected
+        about = self._reasonings.pop(identity) | fields.metadata_of(chunk)
+        return [
+            ReasoningEnd(
+                id=about.get("id"), signature=about.get("signature"), redacted=about.get("redacted")
+            )
+        ]
+
+    def _source_url(self, chunk: Chunk) -> Iterable[Event]:
+        citation = fields.source_of(chunk)
+        self._cited.add(citation)
+        return [Citations([citation])]
+
+    # ---- tool calls ----
+
+    def _tool_input_start(self, chunk: Chunk) -> Iterable[Event]:
+        call = self._begin_call(chunk)
+        return [
+            ToolCallStart(chunk["toolCallId"], call.name, provider_executed=call.by_server or None)
+        ]
+
+    def _begin_call(self, chunk: Chunk) -> _Call:
+        identity, name = fields.text(chunk, "toolCallId"), fields.text(chunk, "toolName")
+        known = self._calls.get(identity)
+        if known is not None and not known.is_answered:
+            raise _Unexpected
+        call = self._calls[identity] = _Call(name, chunk.get("providerExecuted") is True)
+        return call
+
+    def _tool_input_delta(self, chunk: Chunk) -> Iterable[Event]:
+        identity, delta = fields.text(chunk, "toolCallId"), fields.text(chunk, "inputTextDelta")
+        call = self._calls.get(identity)
+        if call is None or not call.is_open:
+            raise _Unexpected
+        if not delta:
+            return []
+        call.arguments.append(delta)
+        return [ToolCallDelta(identity, delta)]
+
+    def _end_call(self, chunk: Chunk) -> ToolCall:
+        """End an open call, or one that begins here."""
+        identity, name = fields.text(chunk, "toolCallId"), fields.text(chunk, "toolName")
+        call = self._calls.get(identity)
+        if call is None or not call.is_open:
+            call = self._begin_call(chunk)
+        call.name, call.is_open, call.arguments = name, False, []
+        call.by_server = call.by_server or chunk.get("providerExecuted") is True
+        return ToolCall(
+            identity,
+            name,
+            chunk.get("input"),
+            signature=fields.metadata_of(chunk).get("signature"),
+            provider_executed=call.by_server or None,
+        )
+
+    def _tool_input_available(self, chunk: Chunk) -> Iterable[Event]:
+        return [self._end_call(chunk)]
+
+    def _tool_input_error(self, chunk: Chunk) -> Iterable[Event]:
+        """Return the error as the call's result; the arguments of an open call are not whole."""
+        message = fields.text(chunk, "errorText")
+        known = self._calls.get(fields.text(chunk, "toolCallId"))
+        was_open = known is not None and known.is_open
+        call = self._end_call(chunk)
+        self._calls[call.id].is_answered = True
+        by_server = call.provider_executed
+        result = ToolResult(call.id, call.name, message, is_error=True, provider_executed=by_server)
+        return [result] if was_open else [call, result]
+
+    def _tool_output(self, chunk: Chunk) -> Iterable[Event]:
+        identity = fields.text(chunk, "toolCallId")
+        if chunk.get("preliminary") is True:
+            raise _Unexpected
+        failed = chunk["type"] == "tool-output-error"
+        result = fields.text(chunk, "errorText") if failed else chunk.get("output")
+        call = self._calls.get(identity)
+        if call is not None:
+            call.is_answered = True
+        return [
+            ToolResult(
+                identity,
+                "" if call is None else call.name,
+                result,
+                is_error=failed or None,
+                provider_executed=chunk.get("providerExecuted") is True or None,
+            )
+        ]
+
+    def _tool_output_denied(self, chunk: Chunk) -> Iterable[Event]:
+        call = self._calls.get(fields.text(chunk, "toolCallId"))
+        if call is not None:
+            call.is_answered = True
+        raise _Unexpected
+
+    def _approval(self, chunk: Chunk) -> Iterable[Event]:
+        asked = fields.object_of(chunk, "approvalDescriptor")
+        return [
+            ApprovalRequest(
+                fields.text(chunk, "approvalId"),
+                fields.text(chunk, "toolCallId"),
+                message=fields.text_of(asked, "message"),
+                reason=fields.text_of(chunk, "reason") or fields.text_of(asked, "reason"),
+                response_schema=asked.get("responseSchema"),
+                signature=fields.text_of(chunk, "signature"),
+            )
+        ]
+
+
+def _half(call: _Call) -> Error:
+    message = f"the tool call {call.name!r} was cut: its arguments are not whole"
+    return Error(message, "truncated_tool_call")
+
+
+def _data(reader: UIMessageReader, chunk: Chunk) -> Iterable[Event]:
+    del reader
+    if "data" not in chunk:
+        raise _Unexpected
+    name, identity = chunk["type"].removeprefix("data-"), fields.optional_text(chunk, "id")
+    return [
+        Data(name, chunk["data"], id=identity, transient=chunk.get("transient") is True or None)
+    ]
+
+
+_Reader = Callable[[UIMessageReader, Chunk], Iterable[Event]]
+_READERS: Final[dict[str, _Reader]] = {
+    "start": UIMessageReader._start,
+    "start-step": UIMessageReader._start_step,
+    "finish-step": UIMessageReader._finish_step,
+    "reset-step": UIMessageReader._reset_step,
+    "text-start": UIMessageReader._text_start,
+    "text-delta": UIMessageReader._text_delta,
+    "text-end": UIMessageReader._text_end,
+    "reasoning-start": UIMessageReader._reasoning_start,
+    "reasoning-delta": UIMessageReader._reasoning_delta,
+    "reasoning-end": UIMessageReader._reasoning_end,
+    "tool-input-start": UIMessageReader._tool_input_start,
+    "tool-input-delta": UIMessageReader._tool_input_delta,
+    "tool-input-available": UIMessageReader._tool_input_available,
+    "tool-input-error": UIMessageReader._tool_input_error,
+    "tool-output-available": UIMessageReader._tool_output,
+    "tool-output-error": UIMessageReader._tool_output,
+    "tool-output-denied": UIMessageReader._tool_output_denied,
+    "tool-approval-request": UIMessageReader._approval,
+    "source-url": UIMessageReader._source_url,
+    "file": lambda _, chunk: [fields.file_of(chunk)],
+    "reasoning-file": lambda _, chunk: [fields.file_of(chunk)],
+    "finish": UIMessageReader._finish,
+    "error": UIMessageReader._error,
+    "abort": UIMessageReader._abort,
+}

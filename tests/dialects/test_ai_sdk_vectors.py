@@ -1,0 +1,22 @@
+"""The AI SDK: UI messages: the reader on the vectors of tests/data/dialects."""
+
+from __future__ import annotations
+
+import pytest
+from dialect_vectors import compare, load
+
+VECTORS = load("ai_sdk")
+
+
+@pytest.mark.parametrize("name", VECTORS)
+def test_a_vector_is_read_as_its_events_however_it_is_cut(gs, name):
+    body = VECTORS[name]["input"].encode()
+
+    def read(*chunks):
+        return list(gs.read_events(chunks, dialect="ai_sdk"))
+
+    whole = read(body)
+    compare(whole, VECTORS[name]["events"])
+    assert read(*(body[at : at + 1] for at in range(len(body)))) == whole
+    for at in range(1, len(body)):
+        assert read(body[:at], body[at:]) == whole
