@@ -29,6 +29,7 @@ __all__ = [
     "SinkError",
     "StatusError",
     "StreamError",
+    "UnsayableError",
 ]
 
 
@@ -193,6 +194,10 @@ class ContentEncodingError(ResponseError):
 class SinkError(GaistreamError, TypeError, RuntimeError):
     """A sink broke its contract: it returned an awaitable or an impossible count, or wrote back
     into the writer that was calling it."""
+
+
+class UnsayableError(GaistreamError, ValueError):
+    """A protocol has no frame for the failure of its stream: only a broken connection shows it."""
 
 
 class StreamError(GaistreamError):

@@ -27,13 +27,15 @@ __all__ = [
     "find_writable", "openai_chat",
 ]  # fmt: skip
 
-DialectName: TypeAlias = Literal["gai", "json", "raw", "ai_sdk", "anthropic", "openai_chat"]
+DialectName: TypeAlias = Literal[
+    "gai", "json", "raw", "ai_sdk", "ai_sdk_text", "anthropic", "openai_chat"
+]
 """The name of a dialect that a stream may be written in."""
 AnyDialect: TypeAlias = DialectName | Dialect
 """What a response, an encoder or a writer takes as `dialect=`."""
 
 _LAZY = {"Detector": "detect", "EventWriter": "event_writer"}
-NAMES = ("gai", "json", "raw", "ai_sdk", "anthropic", "openai_chat")
+NAMES = ("gai", "json", "raw", "ai_sdk", "ai_sdk_text", "anthropic", "openai_chat")
 _found: dict[str, Dialect] = {}
 
 

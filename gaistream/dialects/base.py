@@ -168,11 +168,14 @@ class DialectWriter:
         raise NotImplementedError
 
     def fail(self, encoder: Any, error: Error) -> None:
-        """Write the end of a stream that failed."""
+        """Write the end of a stream that failed.
+
+        Raise UnsayableError if the protocol has no frame for it: the connection is then broken.
+        """
         raise NotImplementedError
 
     def finish(self, encoder: Any) -> None:
-        """Write the end of a stream that succeeded."""
+        """Write the end of a stream that succeeded; a writer that holds an Error back fails."""
         raise NotImplementedError
 
     def heartbeat(self, encoder: Any) -> None:

@@ -143,6 +143,8 @@ async def _chunks(life: Stream) -> AsyncGenerator[bytes, None]:
             raise life.failure
         while (chunk := await life.next_chunk()) is not None:
             yield chunk
+        if life.is_broken and life.failure is not None:
+            raise life.failure
     finally:
         await life.close()
         life.release()

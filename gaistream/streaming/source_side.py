@@ -12,8 +12,9 @@ import math
 from collections.abc import Awaitable
 from typing import Any
 
+from .._log import log
 from ..core import Outbox
-from ..errors import ungrouped
+from ..errors import UnsayableError, ungrouped
 from ..loops.protocols import EventLoop, Task
 from ..loops.sources import close_source, is_left_running, source_name
 from .cleanup import Cleanup
@@ -93,6 +94,11 @@ class SourceSide:
     def failed_unsaid(self) -> bool:
         """True if the source raised before it yielded anything."""
         return self.failure is not None and not self._outbox.events
+
+    @property
+    def is_broken(self) -> bool:
+        """True if the dialect has not written the end: `failure` says why."""
+        return self._phase is CUT and self._kind == "failed"
 
     @property
     def left_behind(self) -> bool:
@@ -240,8 +246,19 @@ class SourceSide:
         """Log what the source raised, unless its text is for the client."""
         log_failure(failure, source_name(self._source), self.route)
 
+    def _break(self, error: Exception) -> None:
+        """Cut the stream, whose end the dialect has not written: it must not look whole."""
+        self.failure = self.failure or error
+        if not isinstance(error, UnsayableError):
+            log.error("the end of a stream could not be written", exc_info=error)
+        self._cut("failed")
+
     def _source_ended(self) -> None:
         """Write the end, unless that was done without the source."""
         if self._phase is OPEN:
-            self._encoder.end(self.failure)
+            try:
+                self._encoder.end(self.failure)
+            except Exception as error:
+                self._break(error)
+                return
             self._end("failed" if self._encoder.failed else "completed")

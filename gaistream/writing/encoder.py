@@ -15,7 +15,7 @@ from .._log import log
 from ..core import BaseNDJSONEncoder, BaseSSEEncoder, json_bytes
 from ..dialects import AnyDialect, create_writer
 from ..dialects.base import error_event
-from ..errors import FrameError, FrameTypeError
+from ..errors import FrameError, FrameTypeError, UnsayableError
 from .options import NDJSONOptions, SSEOptions
 
 __all__ = ["NDJSONEncoder", "SSEEncoder"]
@@ -60,6 +60,8 @@ def _end(encoder: Any, failure: BaseException | None = None) -> None:
         return
     try:
         encoder.fail(error_event(failure))
+    except UnsayableError:
+        raise
     except Exception:
         log.exception("the text of an error could not be written: %r", failure)
         encoder.fail(error_event(Exception()))  # in general words

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 from ..dialects import AnyDialect
 from ..errors import FrameError
+from ..events import Error
 from .encoder import NDJSONEncoder, SSEEncoder
 from .options import NDJSONOptions, SSEOptions
 
@@ -81,11 +82,31 @@ def encode_events(
         idle = _IDLE[format][dialect]
         encoder = idle.pop()
     except (KeyError, TypeError):  # a writer of another dialect may have a state: use it once
-        return format_named(format).encoder(dialect=dialect).encode_many(events)
+        return _encode_once(format_named(format).encoder(dialect=dialect), events)
     except IndexError:
         encoder = format_named(format).encoder(dialect=dialect)
     frames: bytes = encoder.encode_many(events)
     idle.append(encoder)
+    return frames
+
+
+def _encode_once(encoder: Any, events: Iterable[Any]) -> bytes:
+    """Encode the events of a stream; the last one, if an Error, ends it as it would a stream.
+
+    A writer may hold an Error back until it knows whether more follows.
+    """
+    last: Any = None
+
+    def items() -> Iterator[Any]:
+        nonlocal last
+        for last in events:  # noqa: UP028
+            yield last
+
+    encoder.write_many(items())
+    kind = last.get("type") if isinstance(last, dict) else None
+    if isinstance(last, Error) or kind == "error":
+        encoder.end()
+    frames: bytes = encoder.take()
     return frames
 
 

@@ -29,13 +29,17 @@ class Asking:
         self.url = ""
         self.source: Source = []
         self.version = 0
+        self.is_text = False
 
     async def app(self, scope: Any, receive: Any, send: Any) -> None:
         while (await receive()).get("more_body"):
             pass
-        response = asgi.SSEResponse(
-            self.events(), dialect=dialects.ai_sdk(version=self.version), hold_headers=True
-        )
+        response: Any
+        if self.is_text:
+            response = asgi.NDJSONResponse(self.events(), dialect="ai_sdk_text")
+        else:
+            dialect = dialects.ai_sdk(version=self.version)
+            response = asgi.SSEResponse(self.events(), dialect=dialect, hold_headers=True)
         await response(scope, receive, send)
 
     async def events(self) -> Any:
@@ -44,9 +48,9 @@ class Asking:
                 raise item
             yield item
 
-    def ask(self, source: Source, version: int, **options: Any) -> Any:
-        self.source, self.version = source, version
-        return self.script.ask(version=version, url=self.url, **options)
+    def ask(self, source: Source, version: int, *, text: bool = False) -> Any:
+        self.source, self.version, self.is_text = source, version, text
+        return self.script.ask(version=version, url=self.url, text=text)
 
 
 @pytest.fixture(scope="module")
@@ -250,6 +254,15 @@ def test_an_approval_is_asked_for(client: Asking, version: int) -> None:
     else:
         assert parts[1]["state"] == "approval-requested"
         assert parts[1]["approval"]["id"] == "a1"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_plain_text_is_understood_and_a_failure_is_seen(client: Asking, version: int) -> None:
+    answer = client.ask(["a\n", UNICODE, e.Finish(), e.Done()], version, text=True)
+    assert answer["status"] == "ready"
+    assert parts_of(answer) == [STEP, text(f"a\n{UNICODE}")]
+    for failure in (e.Error("no"), StreamError("no")):
+        assert client.ask(["a", failure], version, text=True)["status"] == "error"
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -150,6 +150,13 @@ def test_each_stream_has_its_own_writer(gs):
     assert gs.encode_events(["a", gs.events.Done()], dialect="ai_sdk") == bodies[0]
 
 
+def test_an_error_that_is_the_last_of_many_is_encoded(gs):
+    for error in (gs.events.Error("no"), {"type": "error", "error": "no"}):
+        body = gs.encode_events(["a", error], dialect="ai_sdk")
+        assert body.endswith(b'data: {"type":"error","errorText":"no"}\n\n')
+    assert b"[DONE]" not in gs.encode_events(["a"], dialect="ai_sdk")
+
+
 def test_the_response_has_the_protocol_s_header(gs):
     headers = dict(gs.http.headers("sse", dialect="ai_sdk"))
     assert headers["x-vercel-ai-ui-message-stream"] == "v1"
