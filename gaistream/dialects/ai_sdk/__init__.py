@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from functools import cached_property
+from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -53,22 +53,24 @@ class AISDK(Dialect):
         self._options = (version, provider)
 
     def writer(self, format: str, **_: Any) -> DialectWriter:
-        return self._writer(*self._options)
-
-    @cached_property
-    def _writer(self) -> type[UIMessageWriter]:
-        from .writer import UIMessageWriter
-
-        return UIMessageWriter
+        return _writer_class()(*self._options)
 
     def reader(self, format: str) -> DialectReader:
-        return self._reader()
+        return _reader_class()()
 
-    @cached_property
-    def _reader(self) -> type[UIMessageReader]:
-        from .reader import UIMessageReader
 
-        return UIMessageReader
+@cache
+def _writer_class() -> type[UIMessageWriter]:
+    from .writer import UIMessageWriter
+
+    return UIMessageWriter
+
+
+@cache
+def _reader_class() -> type[UIMessageReader]:
+    from .reader import UIMessageReader
+
+    return UIMessageReader
 
 
 dialect = AISDK()
