@@ -340,7 +340,7 @@ def test_events_of_an_sse_client_are_read(gs):
     ("args", "kind", "message"),
     [
         ((b"", "xml"), "FrameError", "format must be 'sse' or 'ndjson', not 'xml'"),
-        ((b"", "sse", "json"), "FrameError", "a dialect that is read from sse is 'gai' or 'op"),
+        ((b"", "sse", "json"), "FrameError", "a dialect that is read from sse is 'gai' or "),
         ((b"", "ndjson", "openai_chat"), "FrameError", "a dialect that is read from ndjson is 'g"),
         (("text",), "FrameTypeError", "a source is bytes, a file, .*, not str"),
         ((5,), "FrameTypeError", "a source is bytes, a file, .*, not int"),
