@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,7 +12,7 @@ from real_servers import serve_uvicorn
 from required import once_a_check
 from vendor_clients import ClientScript
 
-from gaistream import StreamError, asgi, dialects
+from gaistream import SSEOptions, StreamError, asgi, dialects
 from gaistream import events as e
 
 once_a_check()
@@ -30,6 +31,7 @@ class Asking:
         self.source: Source = []
         self.version = 0
         self.is_text = False
+        self.options: SSEOptions | None = None
 
     async def app(self, scope: Any, receive: Any, send: Any) -> None:
         while (await receive()).get("more_body"):
@@ -39,13 +41,18 @@ class Asking:
             response = asgi.NDJSONResponse(self.events(), dialect="ai_sdk_text")
         else:
             dialect = dialects.ai_sdk(version=self.version)
-            response = asgi.SSEResponse(self.events(), dialect=dialect, hold_headers=True)
+            response = asgi.SSEResponse(
+                self.events(), self.options, dialect=dialect, hold_headers=self.options is None
+            )
         await response(scope, receive, send)
 
     async def events(self) -> Any:
         for item in self.source:
             if isinstance(item, Exception):
                 raise item
+            if isinstance(item, float):
+                await asyncio.sleep(item)
+                continue
             yield item
 
     def ask(self, source: Source, version: int, *, text: bool = False) -> Any:
@@ -181,6 +188,20 @@ def test_blocks_of_any_order_are_understood(
     assert answer["finish"]["finishReason"] == ("tool-calls" if waits else "stop")
     calls = [name for name, kind in (("one", first), ("two", second)) if kind == "tool"]
     assert answer["calls"] == calls
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("heartbeat", ["comment", "native"])
+def test_heartbeats_are_borne_first_and_in_the_middle(
+    client: Asking, version: int, heartbeat: Any
+) -> None:
+    source = [0.05, e.Start("m"), 0.05, "a", 0.05, e.ToolCallStart("c1", "f"), 0.05]
+    client.options = SSEOptions(heartbeat_interval=0.01, heartbeat=heartbeat)
+    try:
+        answer = client.ask([*source, e.ToolCall("c1", "f", {})], version)
+    finally:
+        client.options = None
+    assert parts_of(answer) == [STEP, text("a"), tool("f", "c1", "input-available", {})]
 
 
 @pytest.mark.parametrize("version", VERSIONS)

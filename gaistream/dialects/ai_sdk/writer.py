@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from ...core import json_bytes
+from ...core import FrameTemplate, json_bytes
 from ...errors import EncodeError, EventError
 from ...events import (
     ApprovalRequest,
@@ -86,6 +86,7 @@ class UIMessageWriter(EventWriter):
         self._has_output = False  # of the current step
         self._part = ""  # the open part: "text", "reasoning" or none
         self._id = ""  # of the open part
+        self._templates: dict[type[Any], FrameTemplate] = {}  # of its deltas
         self._count = 0  # of parts, for their ids
         self._sources = 0  # written so far, for their ids
         self._cited: tuple[parts.Chunk, ...] = ()  # in the open text
@@ -96,6 +97,18 @@ class UIMessageWriter(EventWriter):
         self._failed = False  # the error is written: nothing may follow
 
     def write(self, encoder: Any, item: Any) -> None:
+        template = self._templates.get(type(item))
+        if template is not None and self._error is None:
+            text = item if type(item) is str else item.text
+            if text:
+                try:
+                    encoder.write_frame(template.render(text))
+                    return
+                except UnicodeEncodeError:
+                    pass  # the encoder knows what to do with half surrogate pairs
+        self._write(encoder, item)
+
+    def _write(self, encoder: Any, item: Any) -> None:
         saved = vars(self).copy()
         try:
             if self._error is not None and item is not None and type(item) is not Done:
@@ -175,8 +188,8 @@ class UIMessageWriter(EventWriter):
         if self._version < 7:
             self._write_error(encoder, _RESET)
             return
-        self._part, self._cited, self._calls = "", (), self._earlier_calls
-        self._has_output = False
+        self._close_part()
+        self._calls, self._has_output = self._earlier_calls, False
         encoder.write_frame(json={"type": "reset-step"})
 
     def _output(self, encoder: Any, chunk: parts.Chunk) -> None:
@@ -197,6 +210,12 @@ class UIMessageWriter(EventWriter):
         self._count += 1
         self._part, self._id = part, f"{part}-{self._count}"
         self._output(encoder, {"type": f"{part}-start", "id": self._id, **(about or {})})
+        start = f'{{"type":"{part}-delta","id":"{self._id}","delta":"'
+        template = FrameTemplate(start.encode(), b'"}')
+        is_text = part == "text"
+        self._templates = dict.fromkeys(
+            (TextDelta, str) if is_text else (ReasoningDelta,), template
+        )
 
     def _end_part(self, encoder: Any, about: parts.Chunk | None = None) -> None:
         if not self._part:
@@ -205,7 +224,10 @@ class UIMessageWriter(EventWriter):
         if self._cited and self._version >= 7:
             end["citations"] = self._cited
         encoder.write_frame(json=end)
-        self._part, self._cited = "", ()
+        self._close_part()
+
+    def _close_part(self) -> None:
+        self._part, self._cited, self._templates = "", (), {}
 
     def _write_delta(self, encoder: Any, event: TextDelta | ReasoningDelta) -> None:
         if not event.text:
