@@ -49,7 +49,7 @@ def without_index(call: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("seed", range(STREAMS))
 def test_the_message_of_openais_client(seed: int) -> None:
-    need_package("openai")
+    need_package("openai", "clients")
     events = random_answer(seed, leave_out=KEPT_BY_OPENAI)
     theirs = openai_message(events)
     message = gaistream.collect(events)
@@ -95,7 +95,7 @@ def anthropic_message(events: list[Any]) -> Any:
 
 @pytest.mark.parametrize("seed", range(STREAMS))
 def test_the_message_of_anthropics_client(seed: int) -> None:
-    need_package("anthropic")
+    need_package("anthropic", "clients")
     events = random_answer(seed)
     theirs = anthropic_message(events)
     message = gaistream.collect(events)
@@ -116,7 +116,7 @@ def test_the_message_of_anthropics_client(seed: int) -> None:
 
 def test_an_answer_that_lost_a_delta_is_not_the_same() -> None:
     """The comparison notices: a message without one delta differs from the client's."""
-    need_package("openai")
+    need_package("openai", "clients")
     events = [Start(), TextDelta("a"), TextDelta("b")]
     theirs = openai_message(events).choices[0].message.content
     del events[1]
