@@ -214,3 +214,23 @@ def test_a_heartbeat_is_a_ping_unless_a_comment_is_asked_for(gs):
         encoder = gs.SSEEncoder(options, dialect="anthropic")
         encoder.write_heartbeat()
         assert encoder.take() == expected
+
+
+def test_half_surrogate_pairs_in_deltas_are_as_in_other_dialects(gs):
+    e = gs.events
+    for kind in (e.TextDelta, e.ReasoningDelta):
+        payloads = written(gs, kind("a"), kind("\ud800b"))
+        assert outline(payloads)[2].endswith("\ufffdb")
+        encoder = gs.SSEEncoder(gs.SSEOptions(errors="strict"), dialect="anthropic")
+        encoder.write(kind("a"))
+        with pytest.raises(UnicodeEncodeError):
+            encoder.write(kind("\ud800b"))
+
+
+def test_a_delta_of_an_open_block_is_the_same_by_its_template_and_without(gs):
+    e = gs.events
+    wild = "a\u2028\"\\\n\x00\U0001f600"
+    for kind in (e.TextDelta, e.ReasoningDelta, str):
+        payloads = written(gs, kind("a"), kind(wild), kind(wild))
+        assert outline(payloads)[2] == outline(payloads)[3]
+        assert outline(payloads)[2].endswith(f"_delta {wild}")

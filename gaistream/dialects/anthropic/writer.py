@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any, Final
 
-from ...core import json_bytes
+from ...core import FrameTemplate, json_bytes
 from ...events import (
     Citations,
     Done,
@@ -42,6 +42,11 @@ from .words import FINISH_REASONS, SERVER_TOOLS, result_type
 _PING: Final = b'event: ping\ndata: {"type":"ping"}\n\n'
 _TEXT: Final = {"type": "text", "text": ""}
 _THINKING: Final = {"type": "thinking", "thinking": "", "signature": ""}
+# Which events are which delta of a block that is open.
+_DELTAS: Final = {
+    "text": ((TextDelta, "text_delta", "text"), (str, "text_delta", "text")),
+    "thinking": ((ReasoningDelta, "thinking_delta", "thinking"),),
+}
 _STOP_REASONS: Final = {
     reason: next(word for word, other in FINISH_REASONS.items() if other == reason)
     for reason in FINISH_REASONS.values()
@@ -80,6 +85,7 @@ class MessagesWriter(EventWriter):
         self._started = False  # message_start was written
         self._index = 0  # of the open block, or of the next one
         self._open = ""  # the type of the open block
+        self._templates: dict[type[Any], FrameTemplate] = {}  # of the deltas of the open block
         self._tool: ToolCallStart | None = None  # the call of the open block
         self._has_arguments = False  # and a piece of its arguments was written
         self._held: list[Event] = []  # until the open call ends; only appended to
@@ -94,10 +100,19 @@ class MessagesWriter(EventWriter):
         encoder.write_ready(_PING)
 
     def write(self, encoder: Any, item: Any) -> None:
-        if self._open == "text" and type(item) is TextDelta and item.text:
-            self._write_delta(encoder, "text_delta", text=item.text)
-            self._error = None
-            return
+        template = self._templates.get(type(item))
+        if template is not None:
+            text = item if type(item) is str else item.text
+            if text:
+                try:
+                    encoder.write_frame(template.render(text), "content_block_delta")
+                    self._error = None
+                    return
+                except UnicodeEncodeError:
+                    pass  # the encoder knows what to do with half surrogate pairs
+        self._write(encoder, item)
+
+    def _write(self, encoder: Any, item: Any) -> None:
         saved, held = vars(self).copy(), len(self._held)
         try:
             if item is not None and type(item) is not Done:
@@ -223,6 +238,10 @@ class MessagesWriter(EventWriter):
             return
         self._close(encoder)
         self._open, self._in_step = kind, True
+        self._templates = {
+            event: _template(self._index, delta, field)
+            for event, delta, field in _DELTAS.get(kind, ())
+        }
         _write(encoder, "content_block_start", index=self._index, content_block=block)
 
     def _write_delta(self, encoder: Any, kind: str, **fields: Any) -> None:
@@ -235,6 +254,7 @@ class MessagesWriter(EventWriter):
             _write(encoder, "content_block_stop", index=self._index)
             self._index += 1
             self._open = ""
+            self._templates = {}
             self._tool = None
 
     # ---- the frames of each kind of event ----
@@ -331,6 +351,12 @@ _WRITERS: Final[dict[type[Event], Callable[[MessagesWriter, Any, Any], None]]] =
 def error_fields(error: Error) -> dict[str, str]:
     """Return Anthropic's error object."""
     return {"type": _ERROR_TYPES.get(error.code or "", "api_error"), "message": error.message}
+
+
+def _template(index: int, delta: str, field: str) -> FrameTemplate:
+    """Return the template of the data of a delta."""
+    prefix = b'{"type":"content_block_delta","index":%d,"delta":{"type":"%b","%b":"'
+    return FrameTemplate(prefix % (index, delta.encode(), field.encode()), b'"}}')
 
 
 def _write(encoder: Any, kind: str, **fields: Any) -> None:
