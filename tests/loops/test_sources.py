@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from loops import Run, helper_threads, opened
+from loops import MODES, Run, helper_threads, opened
 
 variable: ContextVar[str] = ContextVar("variable", default="nothing")
 
@@ -334,6 +334,9 @@ def test_a_stream_of_a_blocking_source_has_heartbeats_and_can_be_cut(
 
 
 def test_a_blocking_source_that_exits_does_not_hang(gs: ModuleType, run: Run) -> None:
+    if "eager" in MODES:  # its thread may exit before the task first waits
+        pytest.skip("a task that is interrupted as it begins is nobody's, and asyncio says so")
+
     def items() -> Iterator[str]:
         yield "a"
         raise SystemExit
