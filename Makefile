@@ -8,7 +8,7 @@ JOBS ?= auto
 PYTEST := $(BIN)/pytest -q -n $(JOBS) --dist loadfile
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check lint bench bench-server kills exits memory gates \
+.PHONY: help demo test check clients lint bench bench-server kills exits memory gates \
 	sanitize asv wheels wheels-new wheels-aarch64 wheels-pyodide docs grind fuzz watch peers pins \
 	clean
 
@@ -16,6 +16,7 @@ help:
 	@echo "make demo            the chat page, answered from the handbook: no key, no network"
 	@echo "make test            the product, on both twins (minutes); JOBS=4: in four processes"
 	@echo "make check           the release: packaging, workflows, peers, documentation (minutes)"
+	@echo "make clients         the vendors' own clients against servers of ours (npm)"
 	@echo "make lint            ruff and mypy"
 	@echo "make docs            the documentation site, into build/site, and what must be true of it"
 	@echo "make peers           gaistream and its peers in one run (minutes)"
@@ -43,15 +44,20 @@ demo: .venv/demo.stamp
 
 test: .venv/test.stamp
 	@echo "Testing: the compiled core and its pure twin, side by side ..."
-	@GAISTREAM_BACKEND=native $(PYTEST) --ignore=tests/release $(ARGS)
+	@GAISTREAM_BACKEND=native $(PYTEST) --ignore=tests/release --ignore=tests/clients $(ARGS)
 	@echo "Testing: the pure twin, chosen by GAISTREAM_BACKEND ..."
-	@GAISTREAM_BACKEND=pure $(PYTEST) -p no:cacheprovider --ignore=tests/release --after-native $(ARGS)
+	@GAISTREAM_BACKEND=pure $(PYTEST) -p no:cacheprovider --ignore=tests/release \
+		--ignore=tests/clients --after-native $(ARGS)
 
 check: .venv/check.stamp
 	@echo "Checking: packaging, workflows, peers and the documentation ..."
 	@GAISTREAM_BACKEND=native $(PYTEST) -p no:cacheprovider tests/release $(ARGS)
 	@echo "Checking: the documentation's programs on the pure twin ..."
 	@GAISTREAM_BACKEND=pure $(PYTEST) -p no:cacheprovider --after-native tests/release $(ARGS)
+
+clients: .venv/clients.stamp
+	@echo "Testing: the clients of OpenAI, Anthropic, Vercel and LiteLLM, unmodified ..."
+	@GAISTREAM_BACKEND=native $(PYTEST) -p no:cacheprovider tests/clients tests/message $(ARGS)
 
 lint: .venv/lint.stamp
 	@echo "Linting: ruff, then mypy --strict ..."
@@ -137,6 +143,11 @@ watch: .venv/fuzz.stamp
 .venv/check.stamp: .venv/test.stamp
 	@echo "Setting up: what builds and checks a release ..."
 	@$(BIN)/pip install -q --group check
+	@touch $@
+
+.venv/clients.stamp: .venv/test.stamp
+	@echo "Setting up: the vendors' clients ..."
+	@$(BIN)/pip install -q --group clients
 	@touch $@
 
 .venv/lint.stamp: .venv/check.stamp
