@@ -54,6 +54,7 @@ check: .venv/check.stamp
 	@GAISTREAM_BACKEND=native $(PYTEST) -p no:cacheprovider tests/release $(ARGS)
 	@echo "Checking: the documentation's programs on the pure twin ..."
 	@GAISTREAM_BACKEND=pure $(PYTEST) -p no:cacheprovider --after-native tests/release $(ARGS)
+	@$(BIN)/python tools/prose.py
 
 clients: .venv/clients.stamp
 	@echo "Testing: the clients of OpenAI, Anthropic, Vercel and LiteLLM, unmodified ..."

@@ -114,7 +114,7 @@ class Client:
         Raises:
             StreamError: it exceeds the limit.
             RuntimeError: it was discarded, since the stream has begun.
-            Exception: what `receive` raised.
+            Exception: raised by `receive`.
         """
         self._start()
         if not self._body_is_read:

@@ -86,7 +86,7 @@ class _Handler:
 
 
 async def _await_all(steps: Generator[Awaitable[Any], Any, _T]) -> _T:
-    """Await what a generator yields, and return its result."""
+    """Await each item of a generator, and return its result."""
     resume = partial(steps.send, None)
     try:
         while True:

@@ -58,7 +58,7 @@ class AsyncioLoop:
 
     @staticmethod
     def failure_in(error: BaseException) -> BaseException | None:
-        """Return the failure in what a source raised; None if that ends the source's task."""
+        """Return the failure in a source's exception; None if that ends the source's task."""
         if isinstance(error, asyncio.CancelledError):
             task = asyncio.current_task()
             return error if task is None or not task.cancelling() else None

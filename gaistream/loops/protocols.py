@@ -175,4 +175,4 @@ class EventLoop(Protocol):
         """Return True if it will never run again."""
 
     def failure_in(self, error: BaseException) -> BaseException | None:
-        """Return the failure in what a source raised; None if that ends the source's task."""
+        """Return the failure in a source's exception; None if that ends the source's task."""

@@ -73,7 +73,7 @@ class TrioLoop:
 
     @staticmethod
     def failure_in(error: BaseException) -> BaseException | None:
-        """Return the failure in what a source raised; None if that ends the source's task."""
+        """Return the failure in a source's exception; None if that ends the source's task."""
         if isinstance(error, BaseExceptionGroup):
             return error.split(trio.Cancelled)[1]
         if isinstance(error, GeneratorExit):

@@ -65,7 +65,7 @@ def sse(
 
     Args:
         stream: an async or sync iterable of events (or str, dicts with a `type`, …).
-        options: what is written and when; SSEOptions() if None.
+        options: SSEOptions() if None.
         dialect: "gai"; "json": each item is a payload; "raw": each is a frame; or a Dialect.
         cleanup_timeout: seconds that an async source may take to end once the iterator is closed,
             before it is cancelled again and abandoned; None: no limit.

@@ -1,4 +1,4 @@
-"""How a stream ended, and the line of the log for what its source raised."""
+"""How a stream ended, and the line of the log for its source's exception."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Outcome:
 
 
 def log_failure(failure: BaseException, name: str, route: Route | None) -> None:
-    """Log what a source raised, and a remedy, unless its text is for the client.
+    """Log a source's exception, and a remedy, unless its text is for the client.
 
     Args:
         failure: the exception.

@@ -228,7 +228,7 @@ class SourceSide:
         await close_source(self._source)
 
     def _ends_task(self, error: BaseException) -> bool:
-        """Return True if what a source raised ends its task; else keep it as the failure."""
+        """Return True if a source's exception ends its task; else keep it as the failure."""
         failure = self._loop.failure_in(error)
         if failure is None:  # cancelled, by the stream or by the server
             if self._phase is OPEN:
@@ -243,7 +243,7 @@ class SourceSide:
         return False
 
     def log_failure(self, failure: BaseException) -> None:
-        """Log what the source raised, unless its text is for the client."""
+        """Log the source's exception, unless its text is for the client."""
         log_failure(failure, source_name(self._source), self.route)
 
     def _break(self, error: Exception) -> None:

@@ -71,7 +71,7 @@ class SSEEncoder(BaseSSEEncoder):
     """Encode events as Server-Sent Events: `write…`, then `take`. Belongs to one task.
 
     Args:
-        options: what is written; SSEOptions() if None.
+        options: SSEOptions() if None.
         dialect: "gai"; "json": each item is a payload; "raw": each is a frame; or a Dialect.
     """
 
@@ -116,7 +116,7 @@ class NDJSONEncoder(BaseNDJSONEncoder):
     """Encode events as lines of JSON: `write…`, then `take`. Belongs to one task.
 
     Args:
-        options: what is written; NDJSONOptions() if None.
+        options: NDJSONOptions() if None.
         dialect: "gai"; "json": each item is a payload; "raw": each is a frame; or a Dialect.
     """
 

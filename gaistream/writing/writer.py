@@ -112,7 +112,7 @@ class SSEWriter(_Writer):
         sink: a callable that takes bytes, or an object with `write`. It returns None, or how many
             of the bytes it took (it is called again with the rest). It must not be async, and must
             not use the writer.
-        options: what is written and when it is flushed; SSEOptions() if None.
+        options: SSEOptions() if None.
         dialect: "gai"; "json": each item is a payload; "raw": each is a frame; or a Dialect.
     """
 
