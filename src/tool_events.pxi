@@ -114,7 +114,15 @@ cdef class ApprovalRequest(Event):
     __match_args__ = ("id", "tool_call_id", "message", "reason", "response_schema", "signature")
 
     def __cinit__(
-        self, id, tool_call_id, message=None, reason=None, response_schema=None, signature=None, *, timestamp=None
+        self,
+        id,
+        tool_call_id,
+        message=None,
+        reason=None,
+        response_schema=None,
+        signature=None,
+        *,
+        timestamp=None,
     ):
         self.timestamp = as_optional_number("ApprovalRequest", "timestamp", timestamp)
         self.id = as_text("ApprovalRequest", "id", id)

@@ -4,6 +4,7 @@ import asyncio
 import json
 
 import pytest
+from event_recipes import assert_same, event_from, recipes
 from golden import DATA, RECORDED, UNKNOWN, event_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -25,65 +26,19 @@ def bytewise(text):
 
 # ---- what is written is read ----
 
-texts = st.text(st.characters(exclude_categories=["Cs"]))
-whole = st.integers(-(2**63), 2**63 - 1)
-values = st.recursive(
-    st.none() | st.booleans() | whole | st.floats(allow_nan=False, allow_infinity=False) | texts,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
-    max_leaves=6,
-)
-numbers = st.floats(allow_nan=False, allow_infinity=False) | st.integers(0, 9)
-optional = st.none() | texts
-FIELDS = {
-    "Start": [optional, optional],
-    "TextDelta": [texts],
-    "ReasoningDelta": [texts],
-    "AudioDelta": [st.binary(), st.none() | st.tuples(texts, whole, whole, whole)],
-    "ToolCall": [texts, texts, values],
-    "ToolResult": [texts, texts, values],
-    "Citations": [st.lists(st.tuples(texts, whole, whole, optional), max_size=3)],
-    "Safety": [texts, texts, numbers, optional],
-    "FinishStep": [whole],
-    "Finish": [st.none() | st.tuples(whole, whole, whole), optional],
-    "Error": [texts, optional, st.none() | numbers],
-    "Raw": [values],
-}
-recipes = st.sampled_from(sorted(FIELDS)).flatmap(
-    lambda name: st.tuples(st.just(name), st.tuples(*FIELDS[name]))
-)
-
-
-def event_from(gs, recipe):
-    name, fields = recipe
-    events = gs.events
-    if name == "AudioDelta":
-        fields = (fields[0], fields[1] and events.AudioFormat(*fields[1]))
-    elif name == "Citations":
-        fields = ([events.Citation(*each) for each in fields[0]],)
-    elif name == "Finish":
-        fields = (fields[0] and events.Usage(*fields[0]), fields[1])
-    return getattr(events, name)(*fields)
-
-
-def same(found, written):
-    """1 and 1.0 are equal, and not the same; so are True and 1."""
-    assert found == written
-    assert list(map(repr, found)) == list(map(repr, written))
-
-
 @FORMATS
 @given(recipes=st.lists(recipes, max_size=6), sizes=st.lists(st.integers(1, 40)))
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 def test_every_event_that_is_written_is_read_back_equal(gs, format, recipes, sizes):
     written = [*(event_from(gs, recipe) for recipe in recipes), gs.events.Done()]
     text = gs.encode_events(written, format)
-    same(read(gs, text, format), written)
-    same(read(gs, bytewise(text), format), written)
+    assert_same(read(gs, text, format), written)
+    assert_same(read(gs, bytewise(text), format), written)
     chunks, rest = [], text
     for size in sizes:
         chunks.append(rest[:size])
         rest = rest[size:]
-    same(read(gs, [*chunks, rest], format), written)
+    assert_same(read(gs, [*chunks, rest], format), written)
 
 
 @FORMATS

@@ -217,7 +217,7 @@ KINDS = {
     "ToolResult": [any_texts, any_texts, payloads, st.booleans(), st.booleans()],
     "ApprovalRequest": [any_texts, any_texts, any_texts, any_texts, payloads, any_texts],
     "Data": [any_texts, payloads, any_texts, st.booleans()],
-    "File": [any_texts, any_texts],
+    "File": [any_texts, st.none() | any_texts, st.none() | bytes_likes],
     "StepStart": [whole, any_texts],
     "StepReset": [],
     "Citations": [st.lists(values, max_size=3)],

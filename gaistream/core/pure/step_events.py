@@ -58,11 +58,7 @@ class StepReset(Event):
 
     __slots__ = ()
 
-    def __new__(
-        cls,
-        *,
-        timestamp: float | None = None,
-    ) -> Self:
+    def __new__(cls, *, timestamp: float | None = None) -> Self:
         self: Self = new_event(cls, timestamp)
         return self
 

@@ -50,13 +50,7 @@ class ToolCallDelta(Event):
     id: str
     text: str
 
-    def __new__(
-        cls,
-        id: str,
-        text: str,
-        *,
-        timestamp: float | None = None,
-    ) -> Self:
+    def __new__(cls, id: str, text: str, *, timestamp: float | None = None) -> Self:
         self: Self = new_event(cls, timestamp)
         set_field(self, "id", as_text("ToolCallDelta", "id", id))
         set_field(self, "text", as_text("ToolCallDelta", "text", text))
