@@ -32,7 +32,7 @@ from gaistream import (
     encode_sse,
     encode_sse_into,
 )
-from gaistream.events import TextDelta, ToolCall
+from gaistream.events import TextDelta, ToolCall, ToolCallDelta
 
 
 async def send(_: bytes) -> None:
@@ -114,6 +114,42 @@ def life() -> Callable[[], Any]:
     return serve
 
 
+class Blocks:
+    """The writer of a protocol whose templates have the number of the open block."""
+
+    text_template = reasoning_template = None
+
+    def __init__(self, middle: bytes | None = None) -> None:
+        prefix, suffix = payloads.TOKEN_FRAME.split(payloads.TOKEN.encode())
+        self.template = FrameTemplate(prefix, suffix, **({"middle": middle} if middle else {}))
+
+    def write(self, encoder: Any, item: Any) -> None:
+        encoder.set_templates(text=self.template, tool_call=self.template, tool_call_id="call-1")
+        encoder.write(item)
+
+
+def in_blocks() -> dict[str, tuple[int, Callable[[], Any], Any]]:
+    """Give the paths of a token whose template was set during the stream: to 1.3 x gai's."""
+
+    def written(dialect: Blocks, item: Any) -> Callable[[], Any]:
+        encoder = core.BaseSSEEncoder(dialect)
+
+        def write() -> bytes:
+            encoder.write(item)
+            taken: bytes = encoder.take()
+            return taken
+
+        return write
+
+    token, arguments = TextDelta(payloads.TOKEN), ToolCallDelta("call-1", payloads.TOKEN)
+    return {
+        "BaseSSEEncoder, a token of a block": (300, written(Blocks(), token), payloads.TOKEN_FRAME),
+        "BaseSSEEncoder, a numbered token": (300, written(Blocks(b'","n":'), token), None),
+        "BaseSSEEncoder, a piece of a call": (
+            300, written(Blocks(), arguments), payloads.TOKEN_FRAME),
+    }  # fmt: skip
+
+
 def paths() -> dict[str, tuple[int, Callable[[], Any], Any]]:
     """Give each path: how often it is called, what, and what it must give."""
     token = TextDelta(payloads.TOKEN)
@@ -134,6 +170,8 @@ def paths() -> dict[str, tuple[int, Callable[[], Any], Any]]:
     if hasattr(core, "Outbox"):
         newer["a stream, a token"] = (150, streamed(token, in_source=False), 0)
         newer["a stream, a token in its context"] = (150, streamed(token, in_source=True), 0)
+    if hasattr(core.BaseSSEEncoder, "set_templates"):
+        newer |= in_blocks()
     whole = b":\n\n" + payloads.TOKEN_FRAME + b'event: done\ndata: {"finished":true}\n\n'
     return {
         **newer,

@@ -1,8 +1,9 @@
 # The base of the encoders: events are written as frames into one reused buffer.
 #
-# A dialect decides how an event is written. For text and reasoning it has a template, which is
-# rendered here; for any other item `dialect.write(encoder, item)` calls back. A write that raises
-# leaves nothing behind: neither bytes nor a used id. Nothing can be written after the end.
+# A dialect decides how an event is written. For deltas it may have templates, which are rendered
+# here and which it may change; for any other item `dialect.write(encoder, item)` calls back. A
+# write that raises leaves nothing behind: no bytes, no used id, no template. Nothing can be
+# written after the end.
 #
 # An encoder belongs to one task. Each def holds the object, and a dialect may let another thread
 # come between. Twin of gaistream/core/pure/encoder.py.
@@ -12,6 +13,7 @@ cdef struct Mark:
     Py_ssize_t length
     long long takes
     long long next_id
+    long long sequence
     bint id_written
     bint hint_open
     bint failed
@@ -27,8 +29,11 @@ cdef class BaseEncoder:
     cdef public bint failed
     cdef Buffer buffer
     cdef object dialect
-    cdef FrameTemplate text
-    cdef FrameTemplate reasoning
+    cdef FrameTemplate text         # unless it has a slot for a number
+    cdef FrameTemplate reasoning    # likewise
+    cdef tuple templates            # all: of text, reasoning and the tool call with an id, this id
+    cdef bint has_others            # some are in `templates` only
+    cdef long long number           # of the next numbered frame
     cdef bint replace
     cdef bint id_written
     cdef long long takes    # how often the buffer was emptied
@@ -44,8 +49,9 @@ cdef class BaseEncoder:
     def __init__(self, dialect, size, errors):
         cdef Buffer buffer = Buffer(size)
         cdef bint replace = check_errors(errors)
-        cdef FrameTemplate text = dialect.text_template
-        cdef FrameTemplate reasoning = dialect.reasoning_template
+        templates = checked_templates(
+            dialect.text_template, dialect.reasoning_template, None, None
+        )
         with cython.critical_section(self):
             self.buffer = buffer
             self.ended = self.failed = self.id_written = self.hint_open = False
@@ -54,8 +60,8 @@ cdef class BaseEncoder:
             self.half = None
             self.half_kind = TextDelta
             self.replace = replace
-            self.text = text
-            self.reasoning = reasoning
+            self.number = 0
+            self.use_templates(templates)
             self.dialect = dialect
 
     @cython.critical_section
@@ -66,6 +72,28 @@ cdef class BaseEncoder:
         begins with the other half. With errors="strict" nothing changes.
         """
         self.joins = self.replace and getattr(self.dialect, "joins_text", False)
+
+    @cython.critical_section
+    def set_templates(self, *, text=None, reasoning=None, tool_call=None, tool_call_id=None):
+        """Replace the templates of the deltas that follow; called by a dialect's `write`.
+
+        Without a template the dialect is asked. `tool_call` is for the call with `tool_call_id`.
+        Raises FrameTypeError for an argument of another type, FrameError for one of these two
+        without the other.
+        """
+        self.use_templates(checked_templates(text, reasoning, tool_call, tool_call_id))
+
+    @property
+    def sequence(self):
+        """The number of the next frame whose template has a slot for one; a dialect may set it."""
+        with cython.critical_section(self):
+            return self.number
+
+    @sequence.setter
+    def sequence(self, value):
+        number = checked_int("sequence", value, 0, LARGEST_NUMBER, "")
+        with cython.critical_section(self):
+            self.number = number
 
     @property
     def pending(self):
@@ -113,6 +141,7 @@ cdef class BaseEncoder:
             self.check_open()
             mark = self.mark()
             half = self.half
+            templates = self.templates
         try:
             self.write_items(items)
             with cython.critical_section(self):
@@ -120,7 +149,7 @@ cdef class BaseEncoder:
                 return copy_from(self.buffer, min(start, self.buffer.length))
         finally:
             with cython.critical_section(self):
-                self.restore(mark)
+                self.restore(mark, templates)
                 self.half = half
 
     @cython.critical_section
@@ -159,7 +188,7 @@ cdef class BaseEncoder:
         elif type(item) is ReasoningDelta:
             if self.reasoning is not None:
                 return self.write_text(self.reasoning, (<ReasoningDelta> item).text)
-        return self.ask_dialect(item)
+        return self.write_other(item)
 
     @cython.final
     cdef int write_items(self, object items) except -1:
@@ -194,22 +223,50 @@ cdef class BaseEncoder:
     @cython.final
     cdef inline int write_text(self, FrameTemplate template, object text) except -1:
         template.append_to(self.buffer, text, self.replace, self.next_id)
+        self.count_text()
+        return 0
+
+    @cython.final
+    cdef int write_other(self, object item) except -1:
+        """Write an item by a template that is in `templates` only, or by the dialect."""
+        cdef FrameTemplate template = None
+        cdef str text = None
+        if not self.has_others:
+            return self.ask_dialect(item)
+        if type(item) is ToolCallDelta:
+            if (<ToolCallDelta> item).id == <str> self.templates[3]:
+                template, text = self.templates[2], (<ToolCallDelta> item).text
+        else:
+            text = text_of(item)
+            if text is not None:
+                template = self.templates[type(item) is ReasoningDelta]
+        if template is None:
+            return self.ask_dialect(item)
+        if template.middle is None:
+            return self.write_text(template, text)
+        template.append_numbered(self.buffer, text, self.replace, self.next_id, self.number)
+        self.number += 1
+        self.count_text()
+        return 0
+
+    @cython.final
+    cdef inline void count_text(self) noexcept:
         self.failed = False
         self.hint_open = False
         if self.next_id:
             self.next_id += 1
             self.id_written = True
-        return 0
 
     @cython.final
     cdef int ask_dialect(self, object item) except -1:
         cdef Mark mark = self.mark()
+        templates = self.templates
         if item is not None:  # which only the dialect "json" writes
             self.failed = False
         try:
             self.dialect.write(self, item)
         except BaseException:
-            self.restore(mark)
+            self.restore(mark, templates)
             raise
         return 0
 
@@ -219,6 +276,7 @@ cdef class BaseEncoder:
         self.check_open()
         mark = self.mark()
         half = self.half
+        templates = self.templates
         try:
             self.write_half()
             if failed:
@@ -226,7 +284,7 @@ cdef class BaseEncoder:
             else:
                 self.dialect.finish(self)
         except BaseException:
-            self.restore(mark)
+            self.restore(mark, templates)
             self.half = half
             raise
         self.ended = True
@@ -250,6 +308,7 @@ cdef class BaseEncoder:
         cdef Mark mark = self.mark()
         cdef str text = text_of(item)
         half = self.half
+        templates = self.templates
         kind = TextDelta if type(item) is str else type(item)
         try:
             if text is None or kind is not self.half_kind:
@@ -268,7 +327,7 @@ cdef class BaseEncoder:
             self.half = rest
             self.half_kind = kind
         except BaseException:
-            self.restore(mark)
+            self.restore(mark, templates)
             self.half = half
             raise
         return 0
@@ -289,21 +348,33 @@ cdef class BaseEncoder:
         mark.length = self.buffer.length
         mark.takes = self.takes
         mark.next_id = self.next_id
+        mark.sequence = self.number
         mark.id_written = self.id_written
         mark.hint_open = self.hint_open
         mark.failed = self.failed
         return mark
 
     @cython.final
-    cdef void restore(self, Mark mark) noexcept:
+    cdef void restore(self, Mark mark, tuple templates) noexcept:
         # After a take, none of the bytes before the mark are left. An enclosing write that failed
         # first, in another thread, has left fewer of them.
         cut(self.buffer, min(mark.length, self.buffer.length) if mark.takes == self.takes else 0)
         self.next_id = mark.next_id
+        self.number = mark.sequence
+        if self.templates is not templates:
+            self.use_templates(templates)
         self.id_written = mark.id_written
         self.hint_open = mark.hint_open
         self.failed = mark.failed
         self.ended = False
+
+    @cython.final
+    cdef void use_templates(self, tuple templates) noexcept:
+        text, reasoning, tool_call, _ = templates
+        self.templates = templates
+        self.text = None if has_number(text) else text
+        self.reasoning = None if has_number(reasoning) else reasoning
+        self.has_others = tool_call is not None or has_number(text) or has_number(reasoning)
 
 
 cdef inline bint ends_in_half(object text) noexcept:

@@ -1,4 +1,4 @@
-# Frames that differ in one string only: a constant prefix, the escaped text, a constant suffix.
+# Frames that differ in one string, and in one number if wanted; the rest is constant.
 #
 # This is the hot path of a token stream: measure once, copy once, allocate only the result.
 # Twin of gaistream/core/pure/template.py.
@@ -8,8 +8,14 @@ cdef enum:
     # Up to this length, room for the worst case (six bytes a character) is got without measuring.
     UNMEASURED = 256
 
+cdef enum:
+    DIGITS = 20  # of the largest number
+
+# The largest integer that every JSON reader reads exactly.
+cdef long long LARGEST_NUMBER = 2**53 - 1
 
 STRING = re.compile(rb'"((?:[^"\\]|\\.)*)"')
+STRING_OR_NUMBER = re.compile(STRING.pattern + rb"|[-+.0-9eE]+")
 
 
 cdef list places_of(bytes mark, bytes json, Py_ssize_t start):
@@ -23,6 +29,17 @@ cdef list places_of(bytes mark, bytes json, Py_ssize_t start):
         for found in unit.finditer(json, *string.span(1))
         if found[1] is not None
     ]
+
+
+cdef tuple place_of_number(object number, bytes json, Py_ssize_t start, tuple slot):
+    """Return the span of a number that stands once in JSON, after the slot."""
+    cdef bytes digits = b"%d" % number
+    found = [each.span() for each in STRING_OR_NUMBER.finditer(json, start) if each[0] == digits]
+    if len(found) != 1:
+        raise FrameError(f"number must stand in the payload once, not {len(found)} times")
+    if found[0] < slot:
+        raise FrameError("number must stand after the slot in the payload")
+    return found[0]
 
 
 cdef inline Py_ssize_t whole_blocks(Py_ssize_t size) noexcept nogil:
@@ -39,29 +56,42 @@ cdef inline char* copy_blocks(char* out, const char* blocks, Py_ssize_t size) no
 
 
 cdef class FrameTemplate:
-    """A frame with one slot for text: `prefix`, the JSON-escaped text, `suffix`."""
+    """A frame with a slot for text: `prefix`, the JSON-escaped text, `suffix`.
+
+    With `middle` it has a second slot: `prefix`, the text, `middle`, a number, `suffix`.
+    """
 
     cdef readonly bytes prefix
     cdef readonly bytes suffix
+    cdef readonly bytes middle
     cdef Py_ssize_t prefix_size
     cdef Py_ssize_t suffix_size
-    cdef char* blocks               # copies of both, each padded to whole blocks
+    cdef Py_ssize_t middle_size
+    cdef char* blocks               # copies of all, each padded to whole blocks
     cdef Py_ssize_t suffix_at       # the offset of the suffix in `blocks`
+    cdef Py_ssize_t middle_at
 
-    def __cinit__(self, prefix, suffix):
+    def __cinit__(self, prefix, suffix, middle=None):
         for field, value in (("prefix", prefix), ("suffix", suffix)):
             if type(value) is not bytes:
                 raise FrameTypeError(f"{field} must be bytes, not {type(value).__name__}")
+        if middle is not None and type(middle) is not bytes:
+            raise FrameTypeError(f"middle must be bytes or None, not {type(middle).__name__}")
         self.prefix = prefix
         self.suffix = suffix
+        self.middle = middle
         self.prefix_size = PyBytes_GET_SIZE(prefix)
         self.suffix_size = PyBytes_GET_SIZE(suffix)
+        self.middle_size = PyBytes_GET_SIZE(middle) if middle is not None else 0
         self.suffix_at = whole_blocks(self.prefix_size)
-        self.blocks = <char*> PyMem_Calloc(self.suffix_at + whole_blocks(self.suffix_size) + 1, 1)
+        self.middle_at = self.suffix_at + whole_blocks(self.suffix_size)
+        self.blocks = <char*> PyMem_Calloc(self.middle_at + whole_blocks(self.middle_size) + 1, 1)
         if self.blocks == NULL:
             raise MemoryError
         memcpy(self.blocks, PyBytes_AS_STRING(prefix), self.prefix_size)
         memcpy(self.blocks + self.suffix_at, PyBytes_AS_STRING(suffix), self.suffix_size)
+        if middle is not None:
+            memcpy(self.blocks + self.middle_at, PyBytes_AS_STRING(middle), self.middle_size)
 
     def __dealloc__(self):
         PyMem_Free(self.blocks)
@@ -73,20 +103,25 @@ cdef class FrameTemplate:
         raise AttributeError(f"FrameTemplate is immutable: cannot delete {name!r}")
 
     def __repr__(self):
-        return f"FrameTemplate({self.prefix!r}, {self.suffix!r})"
+        middle = "" if self.middle is None else f", middle={self.middle!r}"
+        return f"FrameTemplate({self.prefix!r}, {self.suffix!r}{middle})"
 
     def __reduce__(self):
-        return FrameTemplate, (self.prefix, self.suffix)
+        middle = () if self.middle is None else (self.middle,)
+        return FrameTemplate, (self.prefix, self.suffix, *middle)
 
     @classmethod
-    def of(cls, payload, slot, *, event=None, format="sse"):
+    def of(cls, payload, slot, *, event=None, format="sse", number=None):
         """Return a template made from a payload that holds the string `slot` exactly once.
 
-        Raises FrameError if it does not, or for a bad field, EncodeError for a bad payload.
+        With `number`, an int that stands once in the payload, after the slot, each rendering
+        replaces that too. Raises FrameError if it does not, or for a bad field, EncodeError for a bad payload.
         """
         cdef Fields fields
         if not isinstance(slot, str):
             raise FrameTypeError(f"slot must be str, not {type(slot).__name__}")
+        if number is not None:
+            number = checked_int("number", number, 0, LARGEST_NUMBER, "")
         if format == "sse":
             fields = no_fields(False)
             fields.event = <PyObject*> event
@@ -103,21 +138,41 @@ cdef class FrameTemplate:
         found = places_of(escape_json(slot), frame, start)
         if len(found) != 1:
             raise FrameError(f"slot must stand in the payload once, not {len(found)} times")
-        return cls(frame[:found[0][0]], frame[found[0][1]:])
+        start, end = found[0]
+        if number is None:
+            return cls(frame[:start], frame[end:])
+        digits, rest = place_of_number(number, frame, frame.rfind(b"\n", 0, -2) + 1, found[0])
+        return cls(frame[:start], frame[rest:], middle=frame[end:digits])
 
-    def render(self, text, errors="strict"):
-        """Return the frame with this text; a lone surrogate raises UnicodeEncodeError if strict."""
+    def render(self, text, errors="strict", number=None):
+        """Return the frame with this text; a lone surrogate raises UnicodeEncodeError if strict.
+
+        `number`, from 0 to 2**53 - 1, is for a template with a slot for it.
+        """
         cdef bint replace = check_errors(errors)
+        cdef bytes out
+        cdef Buffer buffer
+        if number is not None or self.middle is not None:
+            buffer = Buffer.__new__(Buffer)
+            self.append_numbered(buffer, text, replace, 0, self.check_number(number))
+            return take(buffer)
         check_text(text)
-        cdef bytes out = new_bytes(self.size_with(text, replace))
+        out = new_bytes(self.size_with(text, replace))
         self.write_to(PyBytes_AS_STRING(out), text)
         return out
 
-    def render_many(self, texts, errors="strict"):
-        """Return the frames of many texts, one after the other."""
+    def render_many(self, texts, errors="strict", number=None):
+        """Return the frames of many texts; `number` is the first one's, and one more for each."""
         cdef bint replace = check_errors(errors)
         cdef Buffer buffer = Buffer.__new__(Buffer)
         cdef Py_ssize_t index = 0
+        cdef long long following
+        if number is not None or self.middle is not None:
+            following = self.check_number(number)
+            for text in texts:
+                self.append_numbered(buffer, text, replace, 0, following)
+                following += 1
+            return take(buffer)
         if type(texts) is not list:
             for text in texts:
                 self.append_checked(buffer, text, replace)
@@ -129,7 +184,7 @@ cdef class FrameTemplate:
                 index += 1
         return take(buffer)
 
-    def render_into(self, buffer, offset, text, errors="strict"):
+    def render_into(self, buffer, offset, text, errors="strict", number=None):
         """Write the frame into a writable buffer and return the offset after it.
 
         Raises BufferTooSmall if it does not fit; nothing is written then.
@@ -137,11 +192,19 @@ cdef class FrameTemplate:
         cdef bint replace = check_errors(errors)
         cdef Py_buffer view
         cdef Py_ssize_t size
-        check_text(text)
-        size = self.size_with(text, replace)
+        cdef bytes frame = None
+        if number is not None or self.middle is not None:
+            frame = self.render(text, errors, number)
+            size = PyBytes_GET_SIZE(frame)
+        else:
+            check_text(text)
+            size = self.size_with(text, replace)
         writable(buffer, &view)
         try:
-            self.write_to(place(&view, offset, size), text)
+            if frame is not None:
+                memcpy(place(&view, offset, size), PyBytes_AS_STRING(frame), size)
+            else:
+                self.write_to(place(&view, offset, size), text)
         finally:
             PyBuffer_Release(&view)
         return offset + size
@@ -222,5 +285,61 @@ cdef class FrameTemplate:
         buffer.length += out - start
         return 0
 
+    @cython.final
+    cdef long long check_number(self, object number) except -1:
+        if self.middle is None:
+            raise FrameError("number must be None: the template has no slot for it")
+        if number is None:
+            raise FrameError("number must be given: the template has a slot for it")
+        return checked_int("number", number, 0, LARGEST_NUMBER, "")
+
+    @cython.final
+    cdef int append_numbered(
+        self, Buffer buffer, object text, bint replace, long long id, long long number
+    ) except -1:
+        """Append a frame with a number, after an id line unless `id` is 0."""
+        cdef Py_ssize_t size
+        cdef char* start
+        cdef char* out
+        check_text(text)
+        size = PyUnicode_GET_LENGTH(text)
+        if size <= UNMEASURED and (replace or PyUnicode_IS_COMPACT_ASCII(text)):
+            size *= 6
+        else:
+            size = escaped_size(text, replace)
+        # as in append_to, and the digits
+        size += self.prefix_size + self.middle_size + self.suffix_size + 26 + DIGITS + BLOCK
+        start = out = reserve(buffer, size)
+        if id:
+            memcpy(out, b"id: ", 4)
+            out += 4 + write_number(out + 4, id)
+            out[0] = 0x0A
+            out += 1
+        out = copy_blocks(out, self.blocks, self.prefix_size)
+        out = write_escaped(out, text)
+        out = copy_blocks(out, self.blocks + self.middle_at, self.middle_size)
+        out += write_number(out, number)
+        out = copy_blocks(out, self.blocks + self.suffix_at, self.suffix_size)
+        buffer.length += out - start
+        return 0
+
 
 name_type(FrameTemplate, b"gaistream.FrameTemplate")
+
+
+cdef inline bint has_number(FrameTemplate template) noexcept:
+    return template is not None and template.middle is not None
+
+
+cdef tuple checked_templates(object text, object reasoning, object tool_call, object tool_call_id):
+    named = (("text", text), ("reasoning", reasoning), ("tool_call", tool_call))
+    for name, value in named:
+        if value is not None and not isinstance(value, FrameTemplate):
+            kind = type(value).__name__
+            raise FrameTypeError(f"{name} must be a FrameTemplate or None, not {kind}")
+    if tool_call_id is not None and type(tool_call_id) is not str:
+        kind = type(tool_call_id).__name__
+        raise FrameTypeError(f"tool_call_id must be str or None, not {kind}")
+    if (tool_call is None) != (tool_call_id is None):
+        raise FrameError("tool_call and tool_call_id must be given together")
+    return text, reasoning, tool_call, tool_call_id

@@ -147,8 +147,9 @@ class DialectWriter:
     """Writes the items of one stream as frames, through the stream's encoder.
 
     Attributes:
-        text_template: the frame of a TextDelta or a str; None: `write` is called for it.
-        reasoning_template: the frame of a ReasoningDelta; None: `write` is called for it.
+        text_template: the frame of a TextDelta or a str; None: `write` is called for it. Read once,
+            when the encoder is made; `write` may replace it by `encoder.set_templates`.
+        reasoning_template: the frame of a ReasoningDelta; likewise.
         joins_text: True if a str is a text delta, which may begin with the second half of a
             surrogate pair whose first half ended the delta before.
         default_heartbeat: "comment" or "native", for options that do not say it (SSE).

@@ -17,7 +17,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from every_name import CORE, Scripted, pieces
+from every_encoder import Scripted
+from every_name import CORE, pieces
 
 THREADS = 8
 ROUNDS = 25

@@ -122,25 +122,30 @@ def test_read_json(twins, data, errors):
     room=rooms,
     offset=offsets,
     errors=errors,
+    middle=st.one_of(st.none(), octets, anything),
+    number=st.one_of(st.none(), st.integers(-1, 2**54), anything),
 )
 @examples(300)
-def test_frame_template(twins, parts, many, room, offset, errors):
-    def use(gs, parts, many, room, offset):
-        template = gs.FrameTemplate(*parts)
+def test_frame_template(twins, parts, many, room, offset, errors, middle, number):
+    def use(gs, parts, many, room, offset, middle, number):
+        template = gs.FrameTemplate(*parts, middle)
         return (
             template,
             repr(template),
             [outcome(template.render, text, errors) for text in many],
             outcome(template.render_many, many, errors),
             outcome(template.render_many, iter(many)),
+            [outcome(template.render, text, errors, number) for text in many],
+            outcome(template.render_many, many, errors, number),
             [outcome(template.render_into, room, offset, text, errors) for text in many],
+            [outcome(template.render_into, room, offset, text, errors, number) for text in many],
             room,
             copy.copy(template),
             outcome(setattr, template, "prefix", b""),
             outcome(template.__init__, b"other", b"parts") and template.render("x"),
         )
 
-    same(twins, use, parts, many, room, offset)
+    same(twins, use, parts, many, room, offset, middle, number)
 
 
 @given(
@@ -149,15 +154,16 @@ def test_frame_template(twins, parts, many, room, offset, errors):
     inside=st.booleans(),
     event=st.one_of(st.none(), texts, anything),
     format=st.sampled_from(["sse", "sse", "ndjson", "xml", None]),
+    number=st.one_of(st.none(), st.integers(-1, 12), st.integers(0, 2**54), anything),
 )
 @examples(300)
-def test_frame_template_of_a_payload(twins, payload, slot, inside, event, format):
-    def use(gs, payload, slot, event):
-        held = [payload, {"t": slot}] if inside else payload
-        template = gs.FrameTemplate.of(held, slot, event=event, format=format)
-        return template, template.render("x")
+def test_frame_template_of_a_payload(twins, payload, slot, inside, event, format, number):
+    def use(gs, payload, slot, event, number):
+        held = [payload, {"t": slot, "n": number}] if inside else payload
+        template = gs.FrameTemplate.of(held, slot, event=event, format=format, number=number)
+        return template, template.render("x", number=number)
 
-    same(twins, use, payload, slot, event)
+    same(twins, use, payload, slot, event, number)
 
 
 # ---- values ----
@@ -296,7 +302,8 @@ METHODS = {
     "LineSplitter": ["close", "feed"],
     "NDJSONDecoder": ["close", "feed"],
     "SSEDecoder": ["close", "feed"],
-    "BaseSSEEncoder": ["take", "take_into", "write", "write_event", "write_frame", "write_ready"],
+    "BaseSSEEncoder": ["take", "take_into", "write", "write_event", "write_frame", "write_ready",
+                       "set_templates"],
     "BaseNDJSONEncoder": ["write_line", "write_many", "write_text_line", "fail", "finish"],
 }
 

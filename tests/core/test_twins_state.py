@@ -273,6 +273,8 @@ class Scripted:
         for name, args, named in item:
             if name == "mark":
                 frames.failed, frames.ended = args
+            elif name == "sequence":
+                (frames.sequence,) = args
             elif hasattr(frames, name):
                 getattr(frames, name)(*args, **named)
 
@@ -282,7 +284,27 @@ class Scripted:
         frames.write_ready(b"(end)")
 
 
+templates = st.one_of(
+    st.none(),
+    st.builds(lambda *a: Make("FrameTemplate", a), octets, octets),
+    st.builds(lambda *a: Make("FrameTemplate", a), octets, octets, octets),
+)
 INNER = st.one_of(
+    st.tuples(
+        st.just("set_templates"),
+        st.just(()),
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "text": often(templates),
+                "reasoning": templates,
+                "tool_call": templates,
+                "tool_call_id": st.sampled_from(["", "x", None]),
+            },
+        ),
+    ),
+    step("sequence", st.one_of(st.integers(0, 9), anything)),
+
     st.tuples(st.just("write_frame"), st.just(()), fields),
     step("write_event", often(texts), payloads),
     step("write_ready", octets),
@@ -293,7 +315,6 @@ INNER = st.one_of(
     step("write", st.one_of(texts, events)),
 )
 scripts = st.lists(INNER, max_size=4)
-templates = st.one_of(st.none(), st.builds(lambda *a: Make("FrameTemplate", a), octets, octets))
 SCRIPTED_STEPS = st.one_of(
     step("write", scripts),
     step("write", st.one_of(texts, events)),

@@ -1,8 +1,9 @@
 """The base of the encoders: events are written as frames into one reused buffer.
 
-A dialect decides how an event is written. For text and reasoning it has a template, which is
-rendered here; for any other item `dialect.write(encoder, item)` calls back. A write that raises
-leaves nothing behind: neither bytes nor a used id. Nothing can be written after the end.
+A dialect decides how an event is written. For deltas it may have templates, which are rendered
+here and which it may change; for any other item `dialect.write(encoder, item)` calls back. A
+write that raises leaves nothing behind: no bytes, no used id, no template. Nothing can be written
+after the end.
 
 An encoder belongs to one task. Twin of src/encoder.pxi.
 """
@@ -15,9 +16,11 @@ from typing import Any
 from gaistream.errors import ClosedError
 
 from .buffer import Buffer, NotCopyable
+from .checks import checked_int
 from .events import ReasoningDelta, TextDelta
-from .template import FrameTemplate, rendered
+from .template import LARGEST_NUMBER, FrameTemplate, checked_templates, rendered
 from .text import check_errors
+from .tool_events import ToolCallDelta
 
 
 class BaseEncoder(NotCopyable):
@@ -34,23 +37,25 @@ class BaseEncoder(NotCopyable):
         "_half",
         "_half_kind",
         "_joins",
-        "_reasoning",
         "_replace",
+        "_sequence",
         "_takes",
-        "_text",
+        "_templates",
         "ended",
         "failed",
     )
 
     def __init__(self, dialect: Any, size: int, errors: str) -> None:
         buffer, replace = Buffer(size), check_errors(errors)
-        text, reasoning = dialect.text_template, dialect.reasoning_template
+        templates = checked_templates(
+            dialect.text_template, dialect.reasoning_template, None, None
+        )
         self._buffer = buffer
         self._replace = replace
         self._dialect = dialect
         self._takes = 0
-        self._text: FrameTemplate | None = text
-        self._reasoning: FrameTemplate | None = reasoning
+        self._templates = templates
+        self._sequence = 0
         self._joins = False
         self._half = ""  # of a surrogate pair: the last delta ended in it
         self._half_kind: type[Any] = TextDelta
@@ -64,6 +69,37 @@ class BaseEncoder(NotCopyable):
         begins with the other half. With errors="strict" nothing changes.
         """
         self._joins = self._replace and getattr(self._dialect, "joins_text", False)
+
+    def set_templates(
+        self, *, text: FrameTemplate | None = None, reasoning: FrameTemplate | None = None,
+        tool_call: FrameTemplate | None = None, tool_call_id: str | None = None,
+    ) -> None:  # fmt: skip
+        """Replace all templates from the next item on; called by a dialect's `write`.
+
+        Args:
+            text: the frame of a TextDelta or a str. None, here as below: the dialect is asked.
+            reasoning: the frame of a ReasoningDelta.
+            tool_call: the frame of a ToolCallDelta with the id `tool_call_id`; the dialect is
+                asked for those of other calls.
+            tool_call_id: the id of that call.
+
+        Raises:
+            FrameTypeError: an argument of another type.
+            FrameError: `tool_call` without `tool_call_id`, or the reverse.
+        """
+        self._templates = checked_templates(text, reasoning, tool_call, tool_call_id)
+
+    @property
+    def sequence(self) -> int:
+        """The number of the next frame whose template has a slot for one; a dialect may set it.
+
+        It begins with 0, and each such frame adds 1. It can be set to 0 to 2**53 - 1.
+        """
+        return self._sequence
+
+    @sequence.setter
+    def sequence(self, value: int) -> None:
+        self._sequence = checked_int("sequence", value, 0, LARGEST_NUMBER, "")
 
     @property
     def pending(self) -> int:
@@ -94,17 +130,20 @@ class BaseEncoder(NotCopyable):
         """
         self._check_open()
         kind = type(item)
-        if kind is TextDelta:
-            text, template = item.text, self._text
-        elif kind is str:
-            text, template = item, self._text
-        elif kind is ReasoningDelta:
-            text, template = item.text, self._reasoning
-        else:
-            text, template = None, None
+        text: str | None = None
+        if kind is str:
+            text = item
+        elif kind is TextDelta or kind is ReasoningDelta:
+            text = item.text
         if self._joins and (self._half or (text and "\ud800" <= text[-1] < "\udc00")):
             self._write_joined(item, text)
             return
+        of_text, of_reasoning, of_tool_call, tool_call_id = self._templates
+        template: FrameTemplate | None = None
+        if text is not None:
+            template = of_reasoning if kind is ReasoningDelta else of_text
+        elif kind is ToolCallDelta and item.id == tool_call_id:
+            template, text = of_tool_call, item.text
         mark = self._mark()
         if item is not None:  # which only the dialect "json" writes
             self.failed = False
@@ -112,7 +151,8 @@ class BaseEncoder(NotCopyable):
             if template is None:
                 self._dialect.write(self, item)
             else:
-                self._append(rendered(template, text, self._replace))
+                self._append(rendered(template, text, self._replace, self._sequence))
+                self._sequence += template.middle is not None
         except BaseException:
             self._restore(mark)
             raise
@@ -200,13 +240,13 @@ class BaseEncoder(NotCopyable):
             raise ClosedError("the stream has ended: nothing may follow")
 
     def _mark(self) -> tuple[Any, ...]:
-        return (len(self._buffer), self._takes, self.failed)
+        return (len(self._buffer), self._takes, self.failed, self._templates, self._sequence)
 
     def _restore(self, mark: tuple[Any, ...]) -> None:
         # An enclosing write that failed first, in another thread, has left fewer bytes.
         kept = min(mark[0], len(self._buffer))
         self._buffer.truncate(kept if mark[1] == self._takes else 0)
-        self.failed = mark[2]
+        self.failed, self._templates, self._sequence = mark[2:5]
         self.ended = False
 
     def _append(self, frame: bytes) -> None:
