@@ -190,7 +190,11 @@ def test_the_conversation_survives_a_reload_and_ends_with_a_new_one(page: Page) 
         transcript = "() => document.querySelector('[data-testid=transcript]').textContent"
         assert "How do I stop nginx from buffering?" in page.run(transcript)
         assert "X-Accel-Buffering" in page.run(transcript)
-        page.run("() => { document.querySelector('.new').click(); }")
+        page.run("""() => {
+          const link = document.querySelector(".new");
+          link.addEventListener("click", (event) => event.preventDefault());
+          link.click();  // the test itself opens the page anew
+        }""")
         page.goto(server.url)
         assert "nginx" not in page.run(transcript)
 
