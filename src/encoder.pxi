@@ -242,10 +242,9 @@ cdef class BaseEncoder:
                 template = self.templates[type(item) is ReasoningDelta]
         if template is None:
             return self.ask_dialect(item)
-        if template.middle is None:
-            return self.write_text(template, text)
         template.append_numbered(self.buffer, text, self.replace, self.next_id, self.number)
-        self.number += 1
+        if template.middle is not None:
+            self.number += 1
         self.count_text()
         return 0
 
@@ -355,7 +354,7 @@ cdef class BaseEncoder:
         return mark
 
     @cython.final
-    cdef void restore(self, Mark mark, tuple templates) noexcept:
+    cdef inline void restore(self, Mark mark, tuple templates) noexcept:
         # After a take, none of the bytes before the mark are left. An enclosing write that failed
         # first, in another thread, has left fewer of them.
         cut(self.buffer, min(mark.length, self.buffer.length) if mark.takes == self.takes else 0)
@@ -374,7 +373,9 @@ cdef class BaseEncoder:
         self.templates = templates
         self.text = None if has_number(text) else text
         self.reasoning = None if has_number(reasoning) else reasoning
-        self.has_others = tool_call is not None or has_number(text) or has_number(reasoning)
+        self.has_others = (
+            tool_call is not None or text is not self.text or reasoning is not self.reasoning
+        )
 
 
 cdef inline bint ends_in_half(object text) noexcept:

@@ -65,11 +65,12 @@ cdef class FrameTemplate:
     cdef readonly bytes suffix
     cdef readonly bytes middle
     cdef Py_ssize_t prefix_size
-    cdef Py_ssize_t suffix_size
-    cdef Py_ssize_t middle_size
+    cdef Py_ssize_t after_size      # of the bytes after the text: middle, else suffix
+    cdef Py_ssize_t after_at        # their offset in `blocks`
+    cdef Py_ssize_t suffix_size     # of the bytes after the number; 0 without a slot for one
+    cdef Py_ssize_t suffix_at
+    cdef Py_ssize_t room            # for all but the text, and what append_to adds
     cdef char* blocks               # copies of all, each padded to whole blocks
-    cdef Py_ssize_t suffix_at       # the offset of the suffix in `blocks`
-    cdef Py_ssize_t middle_at
 
     def __cinit__(self, prefix, suffix, middle=None):
         for field, value in (("prefix", prefix), ("suffix", suffix)):
@@ -80,18 +81,22 @@ cdef class FrameTemplate:
         self.prefix = prefix
         self.suffix = suffix
         self.middle = middle
+        cdef bytes after = suffix if middle is None else middle
         self.prefix_size = PyBytes_GET_SIZE(prefix)
-        self.suffix_size = PyBytes_GET_SIZE(suffix)
-        self.middle_size = PyBytes_GET_SIZE(middle) if middle is not None else 0
-        self.suffix_at = whole_blocks(self.prefix_size)
-        self.middle_at = self.suffix_at + whole_blocks(self.suffix_size)
-        self.blocks = <char*> PyMem_Calloc(self.middle_at + whole_blocks(self.middle_size) + 1, 1)
+        self.after_size = PyBytes_GET_SIZE(after)
+        self.suffix_size = 0 if middle is None else PyBytes_GET_SIZE(suffix)
+        # 26 for an id line, and a block because copy_blocks writes whole ones
+        self.room = self.prefix_size + self.after_size + 26 + BLOCK
+        if middle is not None:
+            self.room += DIGITS + self.suffix_size + BLOCK
+        self.after_at = whole_blocks(self.prefix_size)
+        self.suffix_at = self.after_at + whole_blocks(self.after_size)
+        self.blocks = <char*> PyMem_Calloc(self.suffix_at + whole_blocks(self.suffix_size) + 1, 1)
         if self.blocks == NULL:
             raise MemoryError
         memcpy(self.blocks, PyBytes_AS_STRING(prefix), self.prefix_size)
+        memcpy(self.blocks + self.after_at, PyBytes_AS_STRING(after), self.after_size)
         memcpy(self.blocks + self.suffix_at, PyBytes_AS_STRING(suffix), self.suffix_size)
-        if middle is not None:
-            memcpy(self.blocks + self.middle_at, PyBytes_AS_STRING(middle), self.middle_size)
 
     def __dealloc__(self):
         PyMem_Free(self.blocks)
@@ -150,16 +155,18 @@ cdef class FrameTemplate:
         `number`, from 0 to 2**53 - 1, is for a template with a slot for it.
         """
         cdef bint replace = check_errors(errors)
-        cdef bytes out
-        cdef Buffer buffer
         if number is not None or self.middle is not None:
-            buffer = Buffer.__new__(Buffer)
-            self.append_numbered(buffer, text, replace, 0, self.check_number(number))
-            return take(buffer)
+            return self.render_numbered(text, replace, self.check_number(number))
         check_text(text)
-        out = new_bytes(self.size_with(text, replace))
+        cdef bytes out = new_bytes(self.size_with(text, replace))
         self.write_to(PyBytes_AS_STRING(out), text)
         return out
+
+    @cython.final
+    cdef bytes render_numbered(self, object text, bint replace, long long number):
+        cdef Buffer buffer = Buffer.__new__(Buffer)
+        self.append_numbered(buffer, text, replace, 0, number)
+        return take(buffer)
 
     def render_many(self, texts, errors="strict", number=None):
         """Return the frames of many texts; `number` is the first one's, and one more for each."""
@@ -175,12 +182,12 @@ cdef class FrameTemplate:
             return take(buffer)
         if type(texts) is not list:
             for text in texts:
-                self.append_checked(buffer, text, replace)
+                self.append_checked(buffer, text, replace, 0)
             return take(buffer)
         while index < len(<list> texts):
             index = self.append_run(buffer, texts, index, replace, False)
             if index < len(<list> texts):
-                self.append_checked(buffer, (<list> texts)[index], replace)
+                self.append_checked(buffer, (<list> texts)[index], replace, 0)
                 index += 1
         return take(buffer)
 
@@ -211,15 +218,15 @@ cdef class FrameTemplate:
 
     @cython.final
     cdef inline Py_ssize_t size_with(self, object text, bint replace) except -1:
-        return self.prefix_size + escaped_size(text, replace) + self.suffix_size
+        return self.prefix_size + escaped_size(text, replace) + self.after_size
 
     @cython.final
     cdef inline char* write_to(self, char* out, object text) noexcept:
         """Write a frame of the size that size_with has returned, and return its end."""
         memcpy(out, self.blocks, self.prefix_size)
         out = write_escaped(out + self.prefix_size, text)
-        memcpy(out, self.blocks + self.suffix_at, self.suffix_size)
-        return out + self.suffix_size
+        memcpy(out, self.blocks + self.after_at, self.after_size)
+        return out + self.after_size
 
     @cython.final
     cdef Py_ssize_t append_run(
@@ -230,7 +237,7 @@ cdef class FrameTemplate:
         A text is a str; with `deltas` it may be in a TextDelta.
         """
         cdef Py_ssize_t length
-        cdef Py_ssize_t room = self.prefix_size + self.suffix_size + BLOCK
+        cdef Py_ssize_t room = self.prefix_size + self.after_size + BLOCK
         cdef char* out = buffer.data + buffer.length
         cdef char* end = buffer.data + buffer.capacity
         while index < len(items):
@@ -248,16 +255,18 @@ cdef class FrameTemplate:
                 end = buffer.data + buffer.capacity
             out = copy_blocks(out, self.blocks, self.prefix_size)
             out = write_escaped(out, text)
-            out = copy_blocks(out, self.blocks + self.suffix_at, self.suffix_size)
+            out = copy_blocks(out, self.blocks + self.after_at, self.after_size)
             index += 1
         if out != NULL:
             buffer.length = out - buffer.data
         return index
 
     @cython.final
-    cdef int append_checked(self, Buffer buffer, object text, bint replace) except -1:
+    cdef int append_checked(
+        self, Buffer buffer, object text, bint replace, long long number
+    ) except -1:
         check_text(text)
-        return self.append_to(buffer, text, replace, 0)
+        return self.append_to(buffer, text, replace, number)
 
     @cython.final
     cdef inline int append_to(
@@ -265,8 +274,7 @@ cdef class FrameTemplate:
     ) except -1:
         """Append a frame to a stream, after an id line unless `number` is 0."""
         cdef Py_ssize_t length = PyUnicode_GET_LENGTH(text)
-        # 26 for the id line, and a block because copy_blocks writes whole ones
-        cdef Py_ssize_t size = self.prefix_size + self.suffix_size + 26 + BLOCK
+        cdef Py_ssize_t size = self.room
         cdef char* start
         cdef char* out
         if length <= UNMEASURED and (replace or PyUnicode_IS_COMPACT_ASCII(text)):
@@ -281,7 +289,7 @@ cdef class FrameTemplate:
             out += 1
         out = copy_blocks(out, self.blocks, self.prefix_size)
         out = write_escaped(out, text)
-        out = copy_blocks(out, self.blocks + self.suffix_at, self.suffix_size)
+        out = copy_blocks(out, self.blocks + self.after_at, self.after_size)
         buffer.length += out - start
         return 0
 
@@ -297,30 +305,14 @@ cdef class FrameTemplate:
     cdef int append_numbered(
         self, Buffer buffer, object text, bint replace, long long id, long long number
     ) except -1:
-        """Append a frame with a number, after an id line unless `id` is 0."""
-        cdef Py_ssize_t size
-        cdef char* start
+        """Append a frame as append_to does, and the number if there is a slot for one."""
         cdef char* out
-        check_text(text)
-        size = PyUnicode_GET_LENGTH(text)
-        if size <= UNMEASURED and (replace or PyUnicode_IS_COMPACT_ASCII(text)):
-            size *= 6
-        else:
-            size = escaped_size(text, replace)
-        # as in append_to, and the digits
-        size += self.prefix_size + self.middle_size + self.suffix_size + 26 + DIGITS + BLOCK
-        start = out = reserve(buffer, size)
-        if id:
-            memcpy(out, b"id: ", 4)
-            out += 4 + write_number(out + 4, id)
-            out[0] = 0x0A
-            out += 1
-        out = copy_blocks(out, self.blocks, self.prefix_size)
-        out = write_escaped(out, text)
-        out = copy_blocks(out, self.blocks + self.middle_at, self.middle_size)
-        out += write_number(out, number)
-        out = copy_blocks(out, self.blocks + self.suffix_at, self.suffix_size)
-        buffer.length += out - start
+        self.append_checked(buffer, text, replace, id)  # which has made room for the rest
+        if self.middle is not None:
+            out = buffer.data + buffer.length
+            out += write_number(out, number)
+            out = copy_blocks(out, self.blocks + self.suffix_at, self.suffix_size)
+            buffer.length = out - buffer.data
         return 0
 
 

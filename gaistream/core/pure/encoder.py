@@ -18,7 +18,15 @@ from gaistream.errors import ClosedError
 from .buffer import Buffer, NotCopyable
 from .checks import checked_int
 from .events import ReasoningDelta, TextDelta
-from .template import LARGEST_NUMBER, FrameTemplate, checked_templates, rendered
+from .template import (
+    LARGEST_NUMBER,
+    FrameTemplate,
+    Templates,
+    checked_templates,
+    has_number,
+    numbered,
+    rendered,
+)
 from .text import check_errors
 from .tool_events import ToolCallDelta
 
@@ -36,11 +44,14 @@ class BaseEncoder(NotCopyable):
         "_dialect",
         "_half",
         "_half_kind",
+        "_has_others",
         "_joins",
+        "_reasoning",
         "_replace",
         "_sequence",
         "_takes",
         "_templates",
+        "_text",
         "ended",
         "failed",
     )
@@ -54,7 +65,7 @@ class BaseEncoder(NotCopyable):
         self._replace = replace
         self._dialect = dialect
         self._takes = 0
-        self._templates = templates
+        self._use_templates(templates)
         self._sequence = 0
         self._joins = False
         self._half = ""  # of a surrogate pair: the last delta ended in it
@@ -87,7 +98,15 @@ class BaseEncoder(NotCopyable):
             FrameTypeError: an argument of another type.
             FrameError: `tool_call` without `tool_call_id`, or the reverse.
         """
-        self._templates = checked_templates(text, reasoning, tool_call, tool_call_id)
+        self._use_templates(checked_templates(text, reasoning, tool_call, tool_call_id))
+
+    def _use_templates(self, templates: Templates) -> None:
+        text, reasoning, tool_call, _ = self._templates = templates
+        self._text = None if has_number(text) else text
+        self._reasoning = None if has_number(reasoning) else reasoning
+        self._has_others = (
+            tool_call is not None or text is not self._text or reasoning is not self._reasoning
+        )
 
     @property
     def sequence(self) -> int:
@@ -130,32 +149,47 @@ class BaseEncoder(NotCopyable):
         """
         self._check_open()
         kind = type(item)
-        text: str | None = None
-        if kind is str:
-            text = item
-        elif kind is TextDelta or kind is ReasoningDelta:
-            text = item.text
+        if kind is TextDelta:
+            text, template = item.text, self._text
+        elif kind is str:
+            text, template = item, self._text
+        elif kind is ReasoningDelta:
+            text, template = item.text, self._reasoning
+        else:
+            text, template = None, None
         if self._joins and (self._half or (text and "\ud800" <= text[-1] < "\udc00")):
             self._write_joined(item, text)
             return
-        of_text, of_reasoning, of_tool_call, tool_call_id = self._templates
-        template: FrameTemplate | None = None
-        if text is not None:
-            template = of_reasoning if kind is ReasoningDelta else of_text
-        elif kind is ToolCallDelta and item.id == tool_call_id:
-            template, text = of_tool_call, item.text
         mark = self._mark()
         if item is not None:  # which only the dialect "json" writes
             self.failed = False
         try:
-            if template is None:
-                self._dialect.write(self, item)
+            if template is not None:
+                self._append(rendered(template, text, self._replace))
+            elif self._has_others:
+                self._write_other(item, text)
             else:
-                self._append(rendered(template, text, self._replace, self._sequence))
-                self._sequence += template.middle is not None
+                self._dialect.write(self, item)
         except BaseException:
             self._restore(mark)
             raise
+
+    def _write_other(self, item: Any, text: str | None) -> None:
+        """Write an item by a template that is in `_templates` only, or by the dialect."""
+        of_text, of_reasoning, template, tool_call_id = self._templates
+        if text is not None:
+            template = of_reasoning if type(item) is ReasoningDelta else of_text
+        elif type(item) is ToolCallDelta and item.id == tool_call_id:
+            text = item.text
+        else:
+            template = None
+        if template is None:
+            self._dialect.write(self, item)
+        elif template.middle is None:
+            self._append(rendered(template, text, self._replace))
+        else:
+            self._append(numbered(template, text, self._replace, self._sequence))
+            self._sequence += 1
 
     def _write_joined(self, item: Any, text: str | None) -> None:
         """Write an item after a half, or one that ends in a half."""
@@ -246,7 +280,9 @@ class BaseEncoder(NotCopyable):
         # An enclosing write that failed first, in another thread, has left fewer bytes.
         kept = min(mark[0], len(self._buffer))
         self._buffer.truncate(kept if mark[1] == self._takes else 0)
-        self.failed, self._templates, self._sequence = mark[2:5]
+        self.failed, templates, self._sequence = mark[2:5]
+        if templates is not self._templates:
+            self._use_templates(templates)
         self.ended = False
 
     def _append(self, frame: bytes) -> None:

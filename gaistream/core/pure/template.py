@@ -152,16 +152,20 @@ class FrameTemplate:
             FrameError: a number out of range, or without its slot, or a slot without a number.
         """
         replace = check_errors(errors)
-        return rendered(self, text, replace, self._checked_number(number))
+        if self.middle is None and number is None:
+            return self.prefix + escaped(text, replace) + self.suffix
+        return numbered(self, text, replace, self._checked_number(number))
 
     def render_many(
         self, texts: Iterable[str], errors: str = "strict", number: int | None = None
     ) -> bytes:
         """Return the frames of many texts; `number` is the first one's, and one more for each."""
         replace = check_errors(errors)
+        if self.middle is None and number is None:
+            return b"".join([rendered(self, text, replace) for text in texts])
         first = self._checked_number(number)
         return b"".join(
-            [rendered(self, text, replace, first + index) for index, text in enumerate(texts)]
+            [numbered(self, text, replace, first + index) for index, text in enumerate(texts)]
         )
 
     def render_into(
@@ -179,20 +183,26 @@ class FrameTemplate:
 
     def _checked_number(self, number: int | None) -> int:
         if self.middle is None:
-            if number is not None:
-                raise FrameError("number must be None: the template has no slot for it")
-            return 0
+            raise FrameError("number must be None: the template has no slot for it")
         if number is None:
             raise FrameError("number must be given: the template has a slot for it")
         return checked_int("number", number, 0, LARGEST_NUMBER, "")
 
 
-def rendered(template: FrameTemplate, text: object, replace: bool, number: int) -> bytes:
-    """Return the frame with this text, and this number if it has a slot for one."""
-    rest = template.suffix
-    if template.middle is not None:
-        rest = b"%b%d%b" % (template.middle, number, rest)
-    return template.prefix + escaped(text, replace) + rest
+def rendered(template: FrameTemplate, text: object, replace: bool) -> bytes:
+    """Return the frame with this text, of a template without a slot for a number."""
+    return template.prefix + escaped(text, replace) + template.suffix
+
+
+def numbered(template: FrameTemplate, text: object, replace: bool, number: int) -> bytes:
+    """Return the frame with this text and number."""
+    after = b"%b%d%b" % (template.middle or b"", number, template.suffix)
+    return template.prefix + escaped(text, replace) + after
+
+
+def has_number(template: FrameTemplate | None) -> bool:
+    """Return True if there is a template and it has a slot for a number."""
+    return template is not None and template.middle is not None
 
 
 Templates: TypeAlias = tuple[
@@ -203,8 +213,7 @@ Templates: TypeAlias = tuple[
 
 def checked_templates(text: Any, reasoning: Any, tool_call: Any, tool_call_id: Any) -> Templates:
     """Return the templates; see `BaseEncoder.set_templates`."""
-    named = (("text", text), ("reasoning", reasoning), ("tool_call", tool_call))
-    for name, value in named:
+    for name, value in ("text", text), ("reasoning", reasoning), ("tool_call", tool_call):
         if value is not None and not isinstance(value, FrameTemplate):
             kind = type(value).__name__
             raise FrameTypeError(f"{name} must be a FrameTemplate or None, not {kind}")
