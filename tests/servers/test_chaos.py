@@ -118,8 +118,8 @@ def test_two_thousand_clients_that_go_at_random_leave_nothing(
     with caplog.at_level(logging.CRITICAL), serve_uvicorn(app, http, loop) as server:
         come_and_go(server.address, random.Random(kind))
         sources.let_go.set()
-        until(lambda: server.tasks() == 0 and sources.open == 0)
-        assert timers(server) == 0
+        # the server may not have accepted the last clients yet when there are no tasks
+        until(lambda: server.tasks() == 0 and sources.open == 0 and timers(server) == 0)
         assert sources.begun > CLIENTS // 2
         assert {"client_gone", "completed", "failed"} <= set(sources.outcomes)
         assert set(sources.outcomes) <= {"client_gone", "completed", "failed", "stalled"}
