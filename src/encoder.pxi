@@ -29,8 +29,9 @@ cdef class BaseEncoder:
     cdef public bint failed
     cdef Buffer buffer
     cdef object dialect
-    cdef FrameTemplate text         # unless it has a slot for a number
+    cdef FrameTemplate text         # of `fixed`, unless it has a slot for a number
     cdef FrameTemplate reasoning    # likewise
+    cdef tuple fixed                # the templates with which the encoder begins
     cdef tuple templates            # all: of text, reasoning and the tool call with an id, this id
     cdef bint has_others            # some are in `templates` only
     cdef long long number           # of the next numbered frame
@@ -61,6 +62,7 @@ cdef class BaseEncoder:
             self.half_kind = TextDelta
             self.replace = replace
             self.number = 0
+            self.fixed = templates
             self.use_templates(templates)
             self.dialect = dialect
 
@@ -78,6 +80,7 @@ cdef class BaseEncoder:
         """Replace the templates of the deltas that follow; called by a dialect's `write`.
 
         Without a template the dialect is asked. `tool_call` is for the call with `tool_call_id`.
+        An empty delta is not written.
         Raises FrameTypeError for an argument of another type, FrameError for one of these two
         without the other.
         """
@@ -242,6 +245,9 @@ cdef class BaseEncoder:
                 template = self.templates[type(item) is ReasoningDelta]
         if template is None:
             return self.ask_dialect(item)
+        if not text and self.templates is not self.fixed:
+            self.failed = False
+            return 0
         template.append_numbered(self.buffer, text, self.replace, self.next_id, self.number)
         if template.middle is not None:
             self.number += 1
@@ -371,8 +377,10 @@ cdef class BaseEncoder:
     cdef void use_templates(self, tuple templates) noexcept:
         text, reasoning, tool_call, _ = templates
         self.templates = templates
-        self.text = None if has_number(text) else text
-        self.reasoning = None if has_number(reasoning) else reasoning
+        self.text = self.reasoning = None
+        if templates is self.fixed:
+            self.text = None if has_number(text) else text
+            self.reasoning = None if has_number(reasoning) else reasoning
         self.has_others = (
             tool_call is not None or text is not self.text or reasoning is not self.reasoning
         )

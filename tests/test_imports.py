@@ -160,10 +160,10 @@ STREAM = """if True:
     ("gai", "'a'", {"event_writer", "gai", "gai.from_dict", "gai.writer"}),
     ("json", "{'a': 1}", {"json"}),
     ("raw", "'a'", {"raw"}),
-    ("anthropic", "'a'", {"event_writer", "gai", "gai.from_dict", "anthropic", "anthropic.writer",
-                          "anthropic.words"}),
-    ("openai_chat", "'a'", {"event_writer", "gai", "gai.from_dict", "openai_chat",
-                            "openai_chat.writer", "openai_chat.written_calls"}),
+    ("anthropic", "'a'", {"event_writer", "stateful_writer", "gai", "gai.from_dict", "anthropic",
+                          "anthropic.writer", "anthropic.words"}),
+    ("openai_chat", "'a'", {"event_writer", "stateful_writer", "gai", "gai.from_dict",
+                            "openai_chat", "openai_chat.writer", "openai_chat.written_calls"}),
 ])
 def test_a_stream_on_asyncio_loads_its_dialect_and_neither_readers_nor_other_loops(
     name, item, modules

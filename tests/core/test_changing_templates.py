@@ -186,3 +186,24 @@ def test_templates_of_a_wrong_type_are_refused(gs):
     dialect.text_template = "x"
     with pytest.raises(gs.errors.FrameTypeError, match=r"^text must be a FrameTemplate or None"):
         gs.core.BaseSSEEncoder(dialect)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("numbered", [False, True])
+def test_an_empty_delta_of_an_open_block_is_not_written(gs, kind, numbered):
+    events = gs.events
+    dialect, encoder = made(gs, kind, Blocks(gs, numbered))
+    for filled, empty in (
+        ("a", ""),
+        (events.TextDelta("a"), events.TextDelta("")),
+        (events.ReasoningDelta("a"), events.ReasoningDelta("")),
+        (events.ToolCallDelta("1", "a"), events.ToolCallDelta("1", "")),
+    ):
+        encoder.write(filled)
+        frames, asked, number = encoder.take(), len(dialect.asked), encoder.sequence
+        encoder.write(empty)
+        assert (encoder.take(), len(dialect.asked), encoder.sequence) == (b"", asked, number)
+        assert frames.startswith(b"open\n")
+        encoder.write(events.Done())
+        encoder.ended = False
+        encoder.take()

@@ -42,6 +42,7 @@ class BaseEncoder(NotCopyable):
     __slots__ = (
         "_buffer",
         "_dialect",
+        "_fixed",
         "_half",
         "_half_kind",
         "_has_others",
@@ -65,6 +66,7 @@ class BaseEncoder(NotCopyable):
         self._replace = replace
         self._dialect = dialect
         self._takes = 0
+        self._fixed = templates
         self._use_templates(templates)
         self._sequence = 0
         self._joins = False
@@ -87,6 +89,8 @@ class BaseEncoder(NotCopyable):
     ) -> None:  # fmt: skip
         """Replace all templates from the next item on; called by a dialect's `write`.
 
+        An empty delta that has one of these templates is not written.
+
         Args:
             text: the frame of a TextDelta or a str. None, here as below: the dialect is asked.
             reasoning: the frame of a ReasoningDelta.
@@ -102,8 +106,9 @@ class BaseEncoder(NotCopyable):
 
     def _use_templates(self, templates: Templates) -> None:
         text, reasoning, tool_call, _ = self._templates = templates
-        self._text = None if has_number(text) else text
-        self._reasoning = None if has_number(reasoning) else reasoning
+        fixed = templates is self._fixed
+        self._text = text if fixed and not has_number(text) else None
+        self._reasoning = reasoning if fixed and not has_number(reasoning) else None
         self._has_others = (
             tool_call is not None or text is not self._text or reasoning is not self._reasoning
         )
@@ -185,6 +190,8 @@ class BaseEncoder(NotCopyable):
             template = None
         if template is None:
             self._dialect.write(self, item)
+        elif not text and self._templates is not self._fixed:
+            pass  # an empty delta of an open block
         elif template.middle is None:
             self._append(rendered(template, text, self._replace))
         else:

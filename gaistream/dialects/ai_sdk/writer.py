@@ -45,7 +45,7 @@ from ...events import (
     ToolResult,
 )
 from ..base import check_error
-from ..event_writer import EventWriter
+from ..stateful_writer import StatefulWriter
 from . import parts
 
 _UNFINISHED: Final = "the tool call was not finished"
@@ -70,7 +70,7 @@ class _Call(NamedTuple):
         return not (self.by_server or self.is_answered)
 
 
-class UIMessageWriter(EventWriter):
+class UIMessageWriter(StatefulWriter):
     """Writes one UI message stream.
 
     Args:
@@ -86,7 +86,7 @@ class UIMessageWriter(EventWriter):
         self._has_output = False  # of the current step
         self._part = ""  # the open part: "text", "reasoning" or none
         self._id = ""  # of the open part
-        self._templates: dict[type[Any], FrameTemplate] = {}  # of its deltas
+        self._templates: dict[str, FrameTemplate] = {}  # of its deltas
         self._count = 0  # of parts, for their ids
         self._sources = 0  # written so far, for their ids
         self._cited: tuple[parts.Chunk, ...] = ()  # in the open text
@@ -96,28 +96,14 @@ class UIMessageWriter(EventWriter):
         self._finish: Finish | None = None
         self._failed = False  # the error is written: nothing may follow
 
-    def write(self, encoder: Any, item: Any) -> None:
-        template = self._templates.get(type(item))
-        if template is not None and self._error is None:
-            text = item if type(item) is str else item.text
-            if text:
-                try:
-                    encoder.write_frame(template.render(text))
-                    return
-                except UnicodeEncodeError:
-                    pass  # the encoder knows what to do with half surrogate pairs
-        self._write(encoder, item)
+    def templates(self) -> dict[str, FrameTemplate]:
+        return self._templates if self._error is None else {}
 
-    def _write(self, encoder: Any, item: Any) -> None:
-        saved = vars(self).copy()
-        try:
-            if self._error is not None and item is not None and type(item) is not Done:
-                error, self._error = self._error, None
-                self._output(encoder, parts.error_part(error))
-            super().write(encoder, item)
-        except BaseException:
-            vars(self).update(saved)
-            raise
+    def advance(self, encoder: Any, item: Any) -> None:
+        if self._error is not None and item is not None and type(item) is not Done:
+            error, self._error = self._error, None
+            self._output(encoder, parts.error_part(error))
+        super().advance(encoder, item)
         encoder.failed = self._failed
         encoder.ended = encoder.ended or self._failed
 
@@ -210,12 +196,8 @@ class UIMessageWriter(EventWriter):
         self._count += 1
         self._part, self._id = part, f"{part}-{self._count}"
         self._output(encoder, {"type": f"{part}-start", "id": self._id, **(about or {})})
-        start = f'{{"type":"{part}-delta","id":"{self._id}","delta":"'
-        template = FrameTemplate(start.encode(), b'"}')
-        is_text = part == "text"
-        self._templates = dict.fromkeys(
-            (TextDelta, str) if is_text else (ReasoningDelta,), template
-        )
+        start = f'data: {{"type":"{part}-delta","id":"{self._id}","delta":"'
+        self._templates = {part: FrameTemplate(start.encode(), b'"}\n\n')}
 
     def _end_part(self, encoder: Any, about: parts.Chunk | None = None) -> None:
         if not self._part:

@@ -4,9 +4,9 @@ Guaranteed: blocks have the indexes 0, 1, … and are written one after the othe
 start, its deltas and its stop. A stream that failed ends with an `error` frame, never with
 `message_stop`. A tool call whose `ToolCall` does not come is a failure.
 
-How: a state machine of the block that is open. While a tool call is open, events of other blocks
-are held until it ends. An `Error` is held until the next event, because clients take it for the
-end: it is dropped if the stream goes on. `Finish` is held until the end, for the last counts.
+How: a state machine of the block that is open (see stateful_writer.py, which holds errors). While
+a tool call is open, events of other blocks are held until it ends. `Finish` is held until the end,
+for the last counts.
 """
 
 from __future__ import annotations
@@ -35,17 +35,16 @@ from ...events import (
     ToolResult,
     Usage,
 )
-from ..base import check_error
-from ..event_writer import EventWriter
+from ..stateful_writer import ErrorHoldingWriter
 from .words import FINISH_REASONS, SERVER_TOOLS, result_type
 
 _PING: Final = b'event: ping\ndata: {"type":"ping"}\n\n'
 _TEXT: Final = {"type": "text", "text": ""}
 _THINKING: Final = {"type": "thinking", "thinking": "", "signature": ""}
-# Which events are which delta of a block that is open.
+# The delta that has a template in a block of this type: its name there, its type and its field.
 _DELTAS: Final = {
-    "text": ((TextDelta, "text_delta", "text"), (str, "text_delta", "text")),
-    "thinking": ((ReasoningDelta, "thinking_delta", "thinking"),),
+    "text": ("text", "text_delta", "text"),
+    "thinking": ("reasoning", "thinking_delta", "thinking"),
 }
 _STOP_REASONS: Final = {
     reason: next(word for word, other in FINISH_REASONS.items() if other == reason)
@@ -65,13 +64,9 @@ _ERROR_TYPES: Final = {
     "timeout": "timeout_error",
     "overloaded": "overloaded_error",
 }  # fmt: skip
-_RESET: Final = Error(
-    "a step was begun again after a part of it was sent, which this protocol cannot take back",
-    "step_reset",
-)
 
 
-class MessagesWriter(EventWriter):
+class MessagesWriter(ErrorHoldingWriter):
     """Writes one stream of Anthropic's protocol.
 
     Args:
@@ -81,57 +76,38 @@ class MessagesWriter(EventWriter):
     default_heartbeat = "native"
 
     def __init__(self, model: str | None = None) -> None:
+        super().__init__()
         self._model = model
         self._started = False  # message_start was written
         self._index = 0  # of the open block, or of the next one
         self._open = ""  # the type of the open block
-        self._templates: dict[type[Any], FrameTemplate] = {}  # of the deltas of the open block
+        self._templates: dict[str, FrameTemplate] = {}  # of the deltas of the open block
         self._tool: ToolCallStart | None = None  # the call of the open block
         self._has_arguments = False  # and a piece of its arguments was written
         self._held: list[Event] = []  # until the open call ends; only appended to
         self._unanswered: frozenset[str] = frozenset()  # calls that the client must answer
         self._server_tools: dict[str, str] = {}  # names by id; replaced, never changed
         self._left_out: frozenset[str] = frozenset()  # calls that cannot be written
-        self._in_step = False  # a part of the current step was written or held
-        self._error: Error | None = None  # the last event
         self._finish: Finish | None = None
 
     def heartbeat(self, encoder: Any) -> None:
         encoder.write_ready(_PING)
 
     def write(self, encoder: Any, item: Any) -> None:
-        template = self._templates.get(type(item))
-        if template is not None:
-            text = item if type(item) is str else item.text
-            if text:
-                try:
-                    encoder.write_frame(template.render(text), "content_block_delta")
-                    self._error = None
-                    return
-                except UnicodeEncodeError:
-                    pass  # the encoder knows what to do with half surrogate pairs
-        self._write(encoder, item)
-
-    def _write(self, encoder: Any, item: Any) -> None:
-        saved, held = vars(self).copy(), len(self._held)
+        held = len(self._held)
         try:
-            if item is not None and type(item) is not Done:
-                self._error = None
             super().write(encoder, item)
         except BaseException:
-            vars(self).update(saved)
             del self._held[held:]
             raise
-        if type(item) is StepReset and self._error is not None:
-            self._fail(encoder, self._error)
-            encoder.ended = True
-        else:
-            encoder.failed = encoder.ended and self._error is not None
+
+    def templates(self) -> dict[str, FrameTemplate]:
+        return self._templates if self.error is None else {}
 
     def write_event(self, encoder: Any, event: Event) -> None:
         kind = type(event)
         if kind is Error:
-            self._error = event  # type: ignore[assignment]
+            self.error = event  # type: ignore[assignment]
         elif kind is Done:
             self.finish(encoder)
         elif kind is Start:
@@ -139,23 +115,17 @@ class MessagesWriter(EventWriter):
         elif kind is Finish:
             self._finish = event  # type: ignore[assignment]
         elif kind is StepReset:
-            self._error = _RESET if self._in_step else None
+            self.reset_step()
         elif kind in _WRITERS and not self._is_left_out(event):
             self._write_or_hold(encoder, event)
 
-    def fail(self, encoder: Any, error: Error) -> None:
-        check_error(error)
-        self._fail(encoder, self._error or error)
+    def half_call(self) -> Error | None:
+        if self._tool is None:
+            return None
+        return Error(f"the tool call {self._tool.name!r} was cut", "truncated_tool_call")
 
-    def finish(self, encoder: Any) -> None:
-        """Write the end: the error if the last event was one, else the stop reason and counts."""
-        error = self._error
-        if error is None and self._tool is not None:
-            error = Error(f"the tool call {self._tool.name!r} was cut", "truncated_tool_call")
-        if error is not None:
-            self._error = error
-            self._fail(encoder, error)
-            return
+    def write_success(self, encoder: Any) -> None:
+        """Write the stop reason, the counts and `message_stop`."""
         self._begin(encoder)
         self._close(encoder)
         usage = self._finish.usage if self._finish is not None else None
@@ -163,7 +133,7 @@ class MessagesWriter(EventWriter):
         _write(encoder, "message_delta", delta=delta, usage=_usage(usage))
         _write(encoder, "message_stop")
 
-    def _fail(self, encoder: Any, error: Error) -> None:
+    def write_error(self, encoder: Any, error: Error) -> None:
         _write(encoder, "error", error=error_fields(error))
         encoder.failed = True
 
@@ -213,7 +183,7 @@ class MessagesWriter(EventWriter):
     def _write_or_hold(self, encoder: Any, event: Event) -> None:
         if self._tool is not None and not self._is_of_open_call(event):
             self._held.append(event)
-            self._in_step = type(event) not in (StepStart, FinishStep)
+            self.in_step = type(event) not in (StepStart, FinishStep)
             return
         self._begin(encoder)
         _WRITERS[type(event)](self, encoder, event)
@@ -237,11 +207,10 @@ class MessagesWriter(EventWriter):
         if self._open == kind:
             return
         self._close(encoder)
-        self._open, self._in_step = kind, True
-        self._templates = {
-            event: _template(self._index, delta, field)
-            for event, delta, field in _DELTAS.get(kind, ())
-        }
+        self._open, self.in_step = kind, True
+        if kind in _DELTAS:
+            name, delta, field = _DELTAS[kind]
+            self._templates = {name: _template(self._index, delta, field)}
         _write(encoder, "content_block_start", index=self._index, content_block=block)
 
     def _write_delta(self, encoder: Any, kind: str, **fields: Any) -> None:
@@ -331,7 +300,7 @@ class MessagesWriter(EventWriter):
 
     def _step(self, encoder: Any, event: StepStart | FinishStep) -> None:
         self._close(encoder)
-        self._in_step = False
+        self.in_step = False
 
 
 _WRITERS: Final[dict[type[Event], Callable[[MessagesWriter, Any, Any], None]]] = {
@@ -354,9 +323,12 @@ def error_fields(error: Error) -> dict[str, str]:
 
 
 def _template(index: int, delta: str, field: str) -> FrameTemplate:
-    """Return the template of the data of a delta."""
-    prefix = b'{"type":"content_block_delta","index":%d,"delta":{"type":"%b","%b":"'
-    return FrameTemplate(prefix % (index, delta.encode(), field.encode()), b'"}}')
+    """Return the template of the frame of a delta."""
+    prefix = (
+        b"event: content_block_delta\n"
+        b'data: {"type":"content_block_delta","index":%d,"delta":{"type":"%b","%b":"'
+    )
+    return FrameTemplate(prefix % (index, delta.encode(), field.encode()), b'"}}\n\n')
 
 
 def _write(encoder: Any, kind: str, **fields: Any) -> None:

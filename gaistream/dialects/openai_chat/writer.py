@@ -4,9 +4,8 @@ Guaranteed: the chunks of a stream have one id, time and model. The first has th
 finish reason; then come the counts, if they are asked for, and `[DONE]`. A stream that failed ends
 with an error object, never with `[DONE]`. A tool call whose `ToolCall` does not come is a failure.
 
-How: a small state machine. An `Error` is held until the next event, because clients take it for
-the end: it is dropped if the stream goes on. `Finish` is held until the end, for the last counts.
-Write-time state is replaced, never mutated, so that an event that cannot be encoded changes none.
+How: a small state machine (see stateful_writer.py, which holds errors). `Finish` is held until the
+end, for the last counts.
 """
 
 from __future__ import annotations
@@ -38,8 +37,7 @@ from ...events import (
     ToolResult,
     Usage,
 )
-from ..base import check_error
-from ..event_writer import EventWriter
+from ..stateful_writer import ErrorHoldingWriter
 from .written_calls import WrittenCalls
 
 _Delta = dict[str, Any]
@@ -48,13 +46,9 @@ _ERROR_TYPES: Final = {
     "rate_limited": "rate_limit_error",
     "provider_rejected": "invalid_request_error",
 }
-_RESET: Final = Error(
-    "a step was begun again after a part of it was sent, which this protocol cannot take back",
-    "step_reset",
-)
 
 
-class ChatCompletionsWriter(EventWriter):
+class ChatCompletionsWriter(ErrorHoldingWriter):
     """Writes one Chat Completions stream.
 
     Args:
@@ -63,50 +57,25 @@ class ChatCompletionsWriter(EventWriter):
     """
 
     def __init__(self, model: str | None = None, include_usage: bool = False) -> None:
+        super().__init__()
         self._model = model
         self._include_usage = include_usage
         self._head: dict[str, Any] = {}  # the fields of every chunk; empty before the first
-        self._templates: dict[type[Any], FrameTemplate] = {}  # of the data, after the first chunk
+        self._templates: dict[str, FrameTemplate] = {}  # after the first chunk
         self._calls = WrittenCalls()
-        self._error: Error | None = None  # the last event
         self._finish: Finish | None = None
-        self._in_step = False  # a part of the current step was written
         self._details = self._sources = 0  # written so far, for their indexes
         self._sound = b""  # less than three bytes, which wait for more
         self._sound_id = ""  # of the sound, if there is any
         self._named_sound = False  # the id was written
 
-    def write(self, encoder: Any, item: Any) -> None:
-        template = self._templates.get(type(item))
-        if template is not None and self._error is None and self._in_step:
-            text = item if type(item) is str else item.text
-            if text:
-                try:
-                    encoder.write_frame(template.render(text))
-                    return
-                except UnicodeEncodeError:
-                    pass  # the encoder knows what to do with half surrogate pairs
-        self._write(encoder, item)
-
-    def _write(self, encoder: Any, item: Any) -> None:
-        saved = vars(self).copy()
-        try:
-            if item is not None and type(item) is not Done:
-                self._error = None
-            super().write(encoder, item)
-        except BaseException:
-            vars(self).update(saved)
-            raise
-        if type(item) is StepReset and self._error is not None:
-            self._fail(encoder, self._error)
-            encoder.ended = True
-        else:
-            encoder.failed = encoder.ended and self._error is not None
+    def templates(self) -> dict[str, FrameTemplate]:
+        return self._templates if self.in_step and self.error is None else {}
 
     def write_event(self, encoder: Any, event: Event) -> None:
         kind = type(event)
         if kind is Error:
-            self._error = event  # type: ignore[assignment]
+            self.error = event  # type: ignore[assignment]
         elif kind is Done:
             self.finish(encoder)
         elif kind is Start:
@@ -115,20 +84,14 @@ class ChatCompletionsWriter(EventWriter):
             make = _DELTAS.get(kind)
             for delta in () if make is None else make(self, event):
                 self._begin(encoder)
-                self._in_step = True
+                self.in_step = True
                 self._write_chunk(encoder, delta)
 
-    def fail(self, encoder: Any, error: Error) -> None:
-        check_error(error)
-        self._fail(encoder, self._error or error)
+    def half_call(self) -> Error | None:
+        return self._calls.half_call()
 
-    def finish(self, encoder: Any) -> None:
-        """Write the end: the error if the last event was one, else the finish reason."""
-        error = self._error or self._calls.half_call()
-        if error is not None:
-            self._error = error
-            self._fail(encoder, error)
-            return
+    def write_success(self, encoder: Any) -> None:
+        """Write the finish reason, the counts and `[DONE]`."""
         self._begin(encoder)
         if self._sound_id:  # with all fields that the type of a whole answer requires
             ends = {"transcript": "", "expires_at": self._head["created"]}
@@ -147,7 +110,7 @@ class ChatCompletionsWriter(EventWriter):
         data = json_bytes(self._chunk({}), errors="replace")
         encoder.write_ready(b"data: %b\n\n" % data)
 
-    def _fail(self, encoder: Any, error: Error) -> None:
+    def write_error(self, encoder: Any, error: Error) -> None:
         encoder.write_frame(json={"error": error_fields(error)})
         encoder.failed = True
 
@@ -163,16 +126,15 @@ class ChatCompletionsWriter(EventWriter):
             "model": self._model or start.model or "",
         }
         self._write_chunk(encoder, {"role": "assistant", "content": ""})
-        text = self._template("content")
         self._templates = {
-            TextDelta: text, str: text, ReasoningDelta: self._template("reasoning_content")
+            "text": self._template("content"), "reasoning": self._template("reasoning_content")
         }  # fmt: skip
 
     def _template(self, field: str) -> FrameTemplate:
-        """Return the template of the data of a delta with this field."""
+        """Return the template of the frame of a delta with this field."""
         head = json_bytes(self._head, errors="replace")[:-1]
-        prefix = b'%b,"choices":[{"index":0,"delta":{"%b":"' % (head, field.encode())
-        return FrameTemplate(prefix, b'"},"finish_reason":null}]}')
+        prefix = b'data: %b,"choices":[{"index":0,"delta":{"%b":"' % (head, field.encode())
+        return FrameTemplate(prefix, b'"},"finish_reason":null}]}\n\n')
 
     def _write_chunk(self, encoder: Any, delta: _Delta, reason: str | None = None) -> None:
         encoder.write_frame(json=self._chunk(delta, reason))
@@ -254,11 +216,11 @@ class ChatCompletionsWriter(EventWriter):
         return [{"annotations": annotations}] if annotations else []
 
     def _step(self, event: StepStart | FinishStep) -> list[_Delta]:
-        self._in_step = False
+        self.in_step = False
         return []
 
     def _step_reset(self, event: StepReset) -> list[_Delta]:
-        self._error = _RESET if self._in_step else None
+        self.reset_step()
         return []
 
     def _hold_finish(self, event: Finish) -> list[_Delta]:
