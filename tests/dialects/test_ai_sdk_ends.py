@@ -75,16 +75,26 @@ def test_a_source_that_raises_ends_with_an_error(gs):
     assert "[DONE]" not in text
 
 
-def test_calls_that_do_not_end_become_errors_at_the_end_of_their_step(gs):
+def test_a_call_that_does_not_end_becomes_an_error_at_the_end_of_its_step(gs):
     e = gs.events
-    for end in (e.FinishStep(1), e.Done()):
-        chunks, _ = written(gs, [e.ToolCallStart("c1", "f"), e.ToolCallDelta("c1", "{"), end])
-        errors = [each for each in chunks if kinds([each]) == ["tool-input-error"]]
-        assert errors == [
-            {"type": "tool-input-error", "toolCallId": "c1", "toolName": "f", "input": {},
-             "errorText": "the tool call was not finished"},
-        ]  # fmt: skip
-        assert kinds(chunks).index("tool-input-error") < kinds(chunks).index("finish-step")
+    call = [e.ToolCallStart("c1", "f"), e.ToolCallDelta("c1", "{")]
+    chunks, _ = written(gs, [*call, e.FinishStep(1)])
+    errors = [each for each in chunks if kinds([each]) == ["tool-input-error"]]
+    assert errors == [
+        {"type": "tool-input-error", "toolCallId": "c1", "toolName": "f", "input": {},
+         "errorText": "the tool call was not finished"},
+    ]  # fmt: skip
+    assert kinds(chunks).index("tool-input-error") < kinds(chunks).index("finish-step")
+
+
+@pytest.mark.parametrize("ends", [["Done"], ["Finish", "Done"]])
+def test_a_stream_that_ends_inside_of_a_call_failed(gs, ends):
+    e = gs.events
+    call = [e.ToolCallStart("c1", "f"), e.ToolCallDelta("c1", "{")]
+    chunks, encoder = written(gs, [*call, *(getattr(e, name)() for name in ends)])
+    assert kinds(chunks)[-2:] == ["tool-input-error", "error"]
+    assert chunks[-1]["errorText"] == "the tool call 'f' was cut"
+    assert encoder.failed
 
 
 def test_a_delta_of_a_call_that_is_not_open_is_the_source_s_mistake(gs):

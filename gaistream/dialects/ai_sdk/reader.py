@@ -155,6 +155,7 @@ class UIMessageReader(DialectReader):
         del chunk
         self._texts.clear()
         self._reasonings.clear()
+        self._cited.clear()
         self._calls = dict(self._earlier_calls)
         return [StepReset()]
 

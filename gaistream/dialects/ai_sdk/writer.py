@@ -124,6 +124,11 @@ class UIMessageWriter(StatefulWriter):
         if self._error is not None:
             self._write_error(encoder, self._error)
             return
+        half = next((call for call in self._calls.values() if call.is_open), None)
+        if half is not None:
+            message = f"the tool call {half.name!r} was cut"
+            self._write_error(encoder, Error(message, "truncated_tool_call"))
+            return
         if not self._started:
             self._begin_step(encoder)
         self._end_step(encoder)
@@ -331,10 +336,11 @@ class UIMessageWriter(StatefulWriter):
 
     def _reason(self, event: Finish) -> str:
         """Return why the answer ended: `tool_calls` only if the client is to run one."""
+        reason = event.finish_reason
+        if reason is not None and reason != "tool_calls":
+            return reason
         pending = any(call.is_for_client for call in self._calls.values())
-        if event.finish_reason in (None, "tool_calls"):
-            return "tool_calls" if pending else "stop"
-        return event.finish_reason or ""
+        return "tool_calls" if pending else "stop"
 
 
 def _text(value: object) -> str:

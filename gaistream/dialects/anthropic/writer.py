@@ -173,7 +173,10 @@ class MessagesWriter(ErrorHoldingWriter):
         """
         kind = type(event)
         if kind is ToolCallStart or kind is ToolCall:
-            if event.provider_executed and event.name not in SERVER_TOOLS:
+            is_started = self._is_of_open_call(event) or any(
+                type(each) is ToolCallStart and each.id == event.id for each in self._held
+            )
+            if event.provider_executed and event.name not in SERVER_TOOLS and not is_started:
                 self._left_out |= {event.id}
                 return True
             if kind is ToolCallStart:
@@ -284,6 +287,8 @@ class MessagesWriter(ErrorHoldingWriter):
     def _tool_call(self, encoder: Any, event: ToolCall) -> None:
         start = ToolCallStart(event.id, event.name, event.provider_executed)
         self._tool_call_start(encoder, start)
+        if event.provider_executed:  # it may be marked only at its end
+            self._unanswered -= {event.id}
         if not self._has_arguments and event.input is not None:
             text = json_bytes(event.input, errors="replace").decode()
             self._write_delta(encoder, "input_json_delta", partial_json=text)

@@ -21,12 +21,19 @@ class _Written(NamedTuple):
 class WrittenCalls:
     """The tool calls so far, by id. Immutable: each method returns the calls after an event.
 
-    Calls of tools that run at the provider are left out: a client would run them too.
+    Calls of tools that run at the provider are left out: a client would run them too. One that is
+    marked only at its end is written, and counts as answered.
     """
 
-    def __init__(self, calls: dict[str, _Written] | None = None, count: int = 0) -> None:
+    def __init__(
+        self,
+        calls: dict[str, _Written] | None = None,
+        count: int = 0,
+        left_out: frozenset[str] = frozenset(),
+    ) -> None:
         self._calls = calls or {}
         self._count = count  # an id that is used again has two indexes
+        self._left_out = left_out  # open calls of the provider's tools
 
     @property
     def unanswered(self) -> bool:
@@ -43,7 +50,7 @@ class WrittenCalls:
     def started(self, event: ToolCallStart) -> tuple[WrittenCalls, _Fragments]:
         """Return the calls and the fragments with this call's id and name."""
         if event.provider_executed:
-            return self, []
+            return WrittenCalls(self._calls, self._count, self._left_out | {event.id}), []
         return self._begin(event.id, event.name, "")
 
     def continued(self, event: ToolCallDelta) -> tuple[WrittenCalls, _Fragments]:
@@ -61,12 +68,13 @@ class WrittenCalls:
 
     def ended(self, event: ToolCall) -> tuple[WrittenCalls, _Fragments]:
         """Return the calls and the fragments that are missing: all, arguments, or a signature."""
-        if event.provider_executed:
-            return self, []
+        calls, call = self, self._calls.get(event.id)
+        is_known = call is not None and call.is_open
+        if event.id in self._left_out or (event.provider_executed and not is_known):
+            return WrittenCalls(self._calls, self._count, self._left_out - {event.id}), []
         arguments = "{}"
         if event.input is not None:
             arguments = json_bytes(event.input, errors="replace").decode()
-        calls, call = self, self._calls.get(event.id)
         if call is None or not call.is_open:
             calls, fragments = self._begin(event.id, event.name, arguments)
             call = calls._calls[event.id]
@@ -75,7 +83,8 @@ class WrittenCalls:
         if event.signature:
             fragments = fragments or [_arguments(call.number, "")]
             fragments[0]["extra_content"] = {"google": {"thought_signature": event.signature}}
-        return calls._with(event.id, call._replace(is_open=False)), fragments
+        call = call._replace(is_open=False, is_answered=bool(event.provider_executed))
+        return calls._with(event.id, call), fragments
 
     def answered(self, id: str) -> WrittenCalls:
         """Return the calls after the result of one."""
@@ -88,7 +97,8 @@ class WrittenCalls:
         return self._with(id, _Written(self._count, name), self._count + 1), [fragment]
 
     def _with(self, id: str, call: _Written, count: int | None = None) -> WrittenCalls:
-        return WrittenCalls({**self._calls, id: call}, self._count if count is None else count)
+        count = self._count if count is None else count
+        return WrittenCalls({**self._calls, id: call}, count, self._left_out)
 
 
 def _arguments(index: int, text: str) -> dict[str, Any]:
