@@ -80,9 +80,10 @@ cdef class BaseEncoder:
         """Replace the templates of the deltas that follow; called by a dialect's `write`.
 
         Without a template the dialect is asked. `tool_call` is for the call with `tool_call_id`.
-        An empty delta is not written.
-        Raises FrameTypeError for an argument of another type, FrameError for one of these two
-        without the other.
+        An empty delta that has one of these templates is not written.
+
+        Raises FrameTypeError for an argument of another type, FrameError for `tool_call` without
+        `tool_call_id` or the reverse.
         """
         self.use_templates(checked_templates(text, reasoning, tool_call, tool_call_id))
 
@@ -137,7 +138,10 @@ cdef class BaseEncoder:
         self.write_items(items)
 
     def encode_many(self, items):
-        """Return the frames of many events, up to the first Done, and leave the state as it was."""
+        """Return the frames of many events, up to the first Done, and restore the encoder.
+
+        The dialect's own state is not restored: use it with a dialect that has none.
+        """
         cdef Mark mark
         cdef Py_ssize_t start
         with cython.critical_section(self):
@@ -384,25 +388,3 @@ cdef class BaseEncoder:
         self.has_others = (
             tool_call is not None or text is not self.text or reasoning is not self.reasoning
         )
-
-
-cdef inline bint ends_in_half(object text) noexcept:
-    cdef Py_ssize_t size
-    cdef int kind = PyUnicode_KIND(text)
-    if kind == 1:
-        return False
-    size = PyUnicode_GET_LENGTH(text)
-    if kind == 2:
-        return 0xD800 <= (<const uint16_t*> PyUnicode_DATA(text))[size - 1] < 0xDC00
-    return 0xD800 <= (<const uint32_t*> PyUnicode_DATA(text))[size - 1] < 0xDC00
-
-
-cdef str text_of(object item):
-    """Return the text of an item that is a delta, else None."""
-    if type(item) is TextDelta:
-        return (<TextDelta> item).text
-    if type(item) is str:
-        return item
-    if type(item) is ReasoningDelta:
-        return (<ReasoningDelta> item).text
-    return None

@@ -55,7 +55,7 @@ cdef class ReasoningDelta(Event):
 @cython.no_gc
 @cython.final
 cdef class ReasoningEnd(Event):
-    """The reasoning before it is complete.
+    """The preceding reasoning is complete.
 
     `id` is the provider's. `signature` must be sent back with the reasoning, and only its provider
     can use it. `redacted` is reasoning that the provider encrypted.

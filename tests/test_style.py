@@ -50,13 +50,17 @@ def first_words(path: Path) -> Iterator[tuple[int, str]]:
     text = path.read_text()
     if path.suffix == ".py":
         for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 docstring = ast.get_docstring(node)
                 if docstring:
-                    yield node.lineno, docstring.split()[0].rstrip(":,")
+                    yield getattr(node, "lineno", 1), docstring.split()[0].rstrip(":,")
     else:
         for found in DOCSTRING.finditer(text):
             yield text.count("\n", 0, found.start()) + 1, found[1]
+
+
+def test_every_folder_is_there() -> None:
+    assert all((ROOT / folder).is_dir() for folder in FOLDERS)
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Generator, Mapping
+from collections.abc import Awaitable, Mapping
 from functools import partial
-from typing import Any, TypeVar, Unpack
+from typing import Any, Unpack
 
 from ..http.answer import PlainResponse
-from ..http.handler import HandlerPolicy, OnReconnect, PrepareRequest
+from ..http.handler import HandlerPolicy, OnReconnect, PrepareRequest, run_steps
 from ..http.request import IncomingRequest, last_event_id
 from ..http.settings import ResponseSettings
 from ..streaming.open_streams import open_streams
@@ -23,8 +23,6 @@ from .messages import (
     send_response,
 )
 from .response import RESPONSES, StreamResponse
-
-_T = TypeVar("_T")
 
 
 class _Settings(ResponseSettings, total=False):
@@ -74,7 +72,7 @@ class _Handler:
             request, decided, partial(self._respond, decided), ScopeApplication(scope)
         )
         try:
-            response = await client.unless_gone(_await_all(opening))
+            response = await client.unless_gone(run_steps(opening, _result_of))
             if isinstance(response, PlainResponse):
                 await send_response(send, response)
             else:
@@ -85,21 +83,8 @@ class _Handler:
             await client.close()
 
 
-async def _await_all(steps: Generator[Awaitable[Any], Any, _T]) -> _T:
-    """Await each item of a generator, and return its result."""
-    resume = partial(steps.send, None)
-    try:
-        while True:
-            awaitable = resume()
-            try:
-                resume = partial(steps.send, await awaitable)
-            except BaseException as error:
-                resume = partial(steps.throw, error)
-    except StopIteration as stop:
-        value: _T = stop.value
-        return value
-    finally:
-        del resume  # an error that it holds has a traceback that holds this frame
+async def _result_of(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable
 
 
 def sse_handler(

@@ -19,6 +19,8 @@ from .received import LONGEST_WAIT
 
 RaisedBy: TypeAlias = Literal["prepare_request", "source", "provider"]
 
+PHRASES: Final = {int(each): each.phrase for each in HTTPStatus}
+
 
 @dataclass(frozen=True)
 class PlainResponse:
@@ -133,7 +135,7 @@ def _parts_of_http_error(error: Any) -> tuple[int, str, str, dict[str, str]]:
     """Return status, code, message and headers of an HTTP exception."""
     status = int(error.status_code)
     detail = error.detail if isinstance(error.detail, str) else ""
-    phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else "error"
+    phrase = PHRASES.get(status, "error")
     headers = {
         name: value
         for name, value in dict(error.headers or {}).items()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Generator, Mapping
+from functools import partial
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from .._log import log
@@ -30,10 +31,12 @@ from .cors import ALLOWED_METHODS
 from .headers import merge_headers, stream_headers
 from .negotiation import negotiate
 from .request import IncomingRequest
+from .settings import kind_of
 
 OnReconnect: TypeAlias = Literal["end", "rerun"]
 PrepareRequest: TypeAlias = Callable[[Any], Any]
 _Response = TypeVar("_Response")
+_T = TypeVar("_T")
 _ALLOW = {"Allow": f"{ALLOWED_METHODS}, HEAD"}
 
 
@@ -66,9 +69,10 @@ class HandlerPolicy:
         if on_reconnect not in ("end", "rerun"):
             raise ValueError(f"on_reconnect must be 'end' or 'rerun', not {on_reconnect!r}")
         if not callable(getattr(provider, "stream_text", None)):
-            raise FrameTypeError(f"provider must have stream_text(), {_kind(provider)} has none")
+            raise FrameTypeError(f"provider must have stream_text(), {kind_of(provider)} has none")
         if not callable(prepare_request):
-            raise FrameTypeError(f"prepare_request must be callable, not {_kind(prepare_request)}")
+            kind = kind_of(prepare_request)
+            raise FrameTypeError(f"prepare_request must be callable, not {kind}")
         self._provider = provider
         self._prepare = prepare_request
         self._ends_reconnects = on_reconnect == "end"
@@ -183,13 +187,28 @@ class HandlerPolicy:
         return self._cors.headers(origin) if self._cors is not None else {}
 
 
+async def run_steps(
+    steps: Generator[Awaitable[Any], Any, _T], result_of: Callable[[Awaitable[Any]], Awaitable[Any]]
+) -> _T:
+    """Run an opening: send it the result of each awaitable that it yields, and return its own."""
+    resume = partial(steps.send, None)
+    try:
+        while True:
+            awaitable = resume()
+            try:
+                resume = partial(steps.send, await result_of(awaitable))
+            except BaseException as error:
+                resume = partial(steps.throw, error)
+    except StopIteration as stop:
+        value: _T = stop.value
+        return value
+    finally:
+        del resume  # an error that it holds has a traceback that holds this frame
+
+
 def _log_bad_request(error: BaseException) -> None:
     log.info("a request was refused: %r", error)  # clients' mistakes must not fill the log
 
 
 def _log_failure(error: BaseException) -> None:
     log.error("a request failed before its stream began", exc_info=error)
-
-
-def _kind(value: object) -> str:
-    return getattr(value, "__qualname__", None) or type(value).__name__

@@ -41,8 +41,12 @@ def check_status(status: object) -> int:
 def check_on_close(on_close: object) -> None:
     """Raise FrameTypeError if `on_close` is neither callable nor None."""
     if on_close is not None and not callable(on_close):
-        kind = getattr(on_close, "__qualname__", None) or type(on_close).__name__
-        raise FrameTypeError(f"on_close must be callable or None, not {kind}")
+        raise FrameTypeError(f"on_close must be callable or None, not {kind_of(on_close)}")
+
+
+def kind_of(value: object) -> str:
+    """Return the name of a function or class, and of the type of any other value."""
+    return getattr(value, "__qualname__", None) or type(value).__name__
 
 
 def check_timeouts(

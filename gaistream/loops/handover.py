@@ -29,7 +29,7 @@ _current_tasks: Any = getattr(asyncio.tasks, _NAME, None)
 
 
 class SendPermit(NamedTuple):
-    """Leave to start sends as steps of the connection's task while it waits: see core's Permit."""
+    """Permission to start sends as steps of the connection's task while it waits: Outbox.grant."""
 
     send: Send
     loop: asyncio.AbstractEventLoop
@@ -40,7 +40,7 @@ class SendPermit(NamedTuple):
 
 
 def send_permit(start: TaskStart, send: Send) -> SendPermit | None:
-    """Return leave to start sends for the running task, if it has started the source's.
+    """Return a permit for the running task, if it started the source's task; else None.
 
     Args:
         start: the start of the source's task.

@@ -77,6 +77,7 @@ class BlockingStream:
         registry.enter(self)
         try:
             drained = yield from self._items()
+            self._kind = "drained" if drained else "failed" if self.failure else "completed"
             self._write_end(drained)
             if encoder.pending:
                 yield self._take()
@@ -85,7 +86,8 @@ class BlockingStream:
             raise
         finally:
             registry.leave(self)
-        self._kind = "drained" if drained else "failed" if encoder.failed else "completed"
+        if encoder.failed and not drained:
+            self._kind = "failed"
 
     def _items(self) -> Generator[bytes, None, bool]:
         """Yield one chunk per item and close the source. Return True if a drain ended it."""
@@ -107,9 +109,10 @@ class BlockingStream:
             for item in self._source:
                 before = encoder.pending
                 encoder.write(item)
-                if item is None and encoder.pending == before and not self._draining:  # no event
-                    continue
-                self._events += 1
+                if item is not None or encoder.pending != before:
+                    self._events += 1
+                elif not self._draining:
+                    continue  # None is no event
                 return not encoder.ended
         except (Exception, GeneratorExit, asyncio.CancelledError) as error:
             self.failure = ungrouped(error)
@@ -121,7 +124,14 @@ class BlockingStream:
     def _write_end(self, drained: bool) -> None:
         encoder = self._encoder
         if not drained:
-            encoder.end(self.failure)
+            try:
+                encoder.end(self.failure)
+            except Exception as error:
+                self._kind = "failed"
+                if self.answerable and self.failed_unsaid:
+                    return  # the caller answers, and drops the stream's bytes
+                self.failure = self.failure or error
+                raise
         elif self._retry_ms is not None:
             encoder.write_reconnection_time(self._retry_ms)
 
@@ -218,6 +228,8 @@ class LoopStream:
             run(self._start(registry))
             while (chunk := run(life.next_chunk())) is not None:
                 yield chunk
+            if life.is_broken and life.failure is not None and not life.failed_unsaid:
+                raise life.failure  # so that the body does not look whole
         except GeneratorExit:
             life.interrupt("client_gone")
             raise

@@ -125,7 +125,7 @@ class OpenStreams:
 
     def _drain(self, retry_ms: int | None) -> Drain:
         if self.draining is None:
-            self.draining = Drain(self, self.timer, retry_ms)
+            self.draining = Drain(self, retry_ms)
         return self.draining
 
     def reason_to_refuse(self) -> StreamError | None:
@@ -163,7 +163,6 @@ class Drain:
 
     Args:
         open_streams: the registry.
-        timer: its timer.
         retry_ms: milliseconds after which clients are to reconnect, or None.
 
     Attributes:
@@ -175,11 +174,11 @@ class Drain:
         keeps_own_grace: a stream's own grace time may be longer than the drain's.
     """
 
-    def __init__(self, open_streams: OpenStreams, timer: DrainTimer, retry_ms: int | None) -> None:
+    def __init__(self, open_streams: OpenStreams, retry_ms: int | None) -> None:
         self._registry = open_streams
-        self._timer = timer
+        self._timer = open_streams.timer
         self._retry_ms = retry_ms
-        self.ended = timer.create_event()
+        self.ended = self._timer.create_event()
         self._next_call: Any = None  # at most one
         self.ends_at = math.inf
         self.cancelled = False
@@ -226,7 +225,7 @@ class Drain:
         if self._registry.draining is self:
             self._registry.draining = None
             self.cancelled = True
-            for stream in self._registry.streams:
+            for stream in list(self._registry.streams):
                 stream.drain_is_cancelled()
             self._call_at(None)
             self.ended.set()
@@ -245,7 +244,7 @@ class Drain:
         self.ends_at = now + grace
         self._step = 0 if grace else _STEPS
         self._at_once = _AT_ONCE
-        for stream in self._registry.streams:
+        for stream in list(self._registry.streams):  # one may leave meanwhile
             stream.drain_begins(grace)
         self._open = sorted(self._registry.streams, key=lambda each: each.silent_since())
         self._go_on()

@@ -9,12 +9,11 @@
     ENDING     the end is written and the pending bytes are sent: the source has ended, or was
                silent for too long, or the stream is drained
     FINISHING  the server is told that the body is whole, in one message with a small last chunk
-    ENDED      the server knows it, or nobody needs to be told
-    CUT        nothing more is sent: the client has gone, a send has stalled, the dialect has not
-               written the end, a drain was out of
-               time, or the connection's task was cancelled
+    ENDED      the server knows that the body is whole, or does not have to be told
+    CUT        nothing more is sent: the client has gone, a send has stalled, the dialect could
+               not write the end, a drain ran out of time, or the connection's task was cancelled
 
-A move that is not in the table does nothing: who comes first decides how a stream ends.
+A move that is not in the table does nothing: the first end decides.
 """
 
 from __future__ import annotations

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from http import HTTPStatus
 from typing import Any, TypeAlias
 
-from ..http.answer import PlainResponse
+from ..http.answer import PHRASES, PlainResponse
 from ..http.request import MAX_BODY_BYTES, body_too_large
 
 Environ: TypeAlias = dict[str, Any]
@@ -15,8 +14,7 @@ StartResponse: TypeAlias = Callable[..., Any]
 
 def start(start_response: StartResponse, status: int, headers: Mapping[str, str]) -> None:
     """Send status and headers."""
-    phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else "Status"
-    start_response(f"{status} {phrase}", list(headers.items()))
+    start_response(f"{status} {PHRASES.get(status, 'Status')}", list(headers.items()))
 
 
 def send_response(start_response: StartResponse, response: PlainResponse) -> list[bytes]:

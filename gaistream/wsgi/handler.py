@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, TypeVar, Unpack
 
 from ..http.answer import PlainResponse
-from ..http.handler import HandlerPolicy, OnReconnect, PrepareRequest
+from ..http.handler import HandlerPolicy, OnReconnect, PrepareRequest, run_steps
 from ..http.request import IncomingRequest, last_event_id
 from ..http.settings import ResponseSettings
 from ..loops.greenlets import Runner, new_runner
@@ -70,28 +70,29 @@ class _Handler:
         )
         runner = new_runner()  # one loop for every awaitable, the source's included
         respond = partial(self._respond, decided, runner)
-        response = _resolve_all(self._policy.open_stream(request, decided, respond), runner)
+        try:
+            response = _run_now(self._policy.open_stream(request, decided, respond), runner)
+        except BaseException:
+            runner.close()
+            raise
         if isinstance(response, PlainResponse):
             runner.close()
             return send_response(start_response, response)
         return response(environ, start_response)
 
 
-def _resolve_all(steps: Generator[Awaitable[Any], Any, _T], runner: Runner) -> _T:
-    """Run what a generator yields, and return its result."""
-    resume = partial(steps.send, None)
+def _run_now(steps: Generator[Awaitable[Any], Any, _T], runner: Runner) -> _T:
+    """Run the steps in this thread, and their awaitables on the runner's loop."""
+
+    async def result_of(awaitable: Awaitable[Any]) -> Any:
+        return resolve(awaitable, runner)
+
     try:
-        while True:
-            awaitable = resume()
-            try:
-                resume = partial(steps.send, resolve(awaitable, runner))
-            except BaseException as error:
-                resume = partial(steps.throw, error)
+        run_steps(steps, result_of).send(None)  # which never has to wait
     except StopIteration as stop:
         value: _T = stop.value
         return value
-    finally:
-        del resume  # an error that it holds has a traceback that holds this frame
+    raise AssertionError("a step was not resolved")
 
 
 def sse_handler(

@@ -165,20 +165,29 @@ class SourceResponse(Generic[_Options]):
             return
         self._ended = True
         try:
-            self._stream.close()
-            if self._on_close is not None:
-                outcome = self._stream.outcome
-                if self._failed:
-                    outcome = replace(outcome, bytes=0)
-                result = self._on_close(outcome)
-                if inspect.isawaitable(result):
-                    resolve(result, self._runner)
-        except Exception:
-            log.exception("on_close raised")
+            try:
+                self._stream.close()
+            finally:
+                self._report()
         finally:
             left_behind = self._stream.left_behind
             self._stream.release()
             close_runner(self._runner, left_behind=left_behind)
+
+
+    def _report(self) -> None:
+        """Call `on_close` with the outcome."""
+        if self._on_close is None:
+            return
+        outcome = self._stream.outcome
+        if self._failed:
+            outcome = replace(outcome, bytes=0)
+        try:
+            result = self._on_close(outcome)
+            if inspect.isawaitable(result):
+                resolve(result, self._runner)
+        except Exception:
+            log.exception("on_close raised")
 
 
 class SSEResponse(SourceResponse[SSEOptions]):

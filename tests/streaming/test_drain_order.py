@@ -241,7 +241,7 @@ def test_a_rounding_error_adds_no_second_to_retry_after(gs: ModuleType) -> None:
     now = 1000.003
     assert now + 60 - now > 60
     timer = SimpleNamespace(time=lambda: now, create_event=object)
-    drain = gs.streaming.open_streams.Drain(None, timer, None)
+    drain = gs.streaming.open_streams.Drain(SimpleNamespace(timer=timer), None)
     drain.ends_at = now + 60
     assert drain.retry_after == 60
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from wsgiref.util import setup_testing_defaults
 
 import pytest
 from scripted_asgi import Connection
@@ -66,3 +67,62 @@ def test_an_iterator_raises(gs):
 
     with pytest.raises(gs.errors.UnsayableError):
         asyncio.run(run())
+
+
+SOURCES = ["async", "sync", "thread"]
+
+
+def served_by_wsgi(gs, kind, error, *, first):
+    """Serve a stream under WSGI; return the status, the chunks, the exception and the outcome."""
+
+    async def later():
+        if not first:
+            yield "a"
+            await asyncio.sleep(0)
+        raise error
+
+    def now():
+        if not first:
+            yield "a"
+        raise error
+
+    statuses, outcomes, chunks = [], [], []
+    response = gs.wsgi.SSEResponse(
+        later() if kind == "async" else now(),
+        dialect=broken(gs, gs.errors.UnsayableError("no frame")),
+        on_close=outcomes.append,
+        helper_thread=kind == "thread",
+    )
+    environ = {}
+    setup_testing_defaults(environ)
+    raised = None
+    try:
+        body = response(environ, lambda status, headers: statuses.append(status))
+        try:
+            for chunk in body:
+                chunks.append(chunk)
+        finally:
+            getattr(body, "close", lambda: None)()
+    except Exception as caught:
+        raised = caught
+    return statuses, chunks, raised, outcomes
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_under_wsgi_the_body_does_not_end_as_if_it_were_whole(gs, caplog, kind):
+    statuses, chunks, raised, outcomes = served_by_wsgi(
+        gs, kind, gs.StreamError("no"), first=False
+    )
+    assert raised is not None
+    # bytes that were not taken before the stream was cut are dropped
+    assert (statuses, b"".join(chunks)) in (([], b""), (["200 OK"], b":\n\ndata: a\n\n"))
+    assert [each.kind for each in outcomes] == ["failed"]
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_under_wsgi_a_failure_before_the_first_event_is_answered(gs, caplog, kind):
+    error = gs.StreamError("busy", status=503)
+    statuses, chunks, raised, outcomes = served_by_wsgi(gs, kind, error, first=True)
+    assert (statuses, raised) == (["503 Service Unavailable"], None)
+    assert b"busy" in b"".join(chunks)
+    assert [each.kind for each in outcomes] == ["failed"]

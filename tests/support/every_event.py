@@ -13,7 +13,7 @@ Use = Callable[[ModuleType], Any]
 
 
 def refused(call: Callable[..., Any], *args: Any, **named: Any) -> tuple[str, str]:
-    """Give the error that a call ends in; it must."""
+    """Return the error that a call raises; fail if it raises none."""
     try:
         call(*args, **named)
     except ERRORS as error:

@@ -239,7 +239,10 @@ class BaseEncoder(NotCopyable):
                 break
 
     def encode_many(self, items: Iterable[Any]) -> bytes:
-        """Return the frames of many events, up to the first Done, and leave the state as it was."""
+        """Return the frames of many events, up to the first Done, and restore the encoder.
+
+        The dialect's own state is not restored: use it with a dialect that has none.
+        """
         self._check_open()
         mark, half = self._mark(), self._half
         try:

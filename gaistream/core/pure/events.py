@@ -99,7 +99,7 @@ class ReasoningDelta(Event):
 
 
 class ReasoningEnd(Event):
-    """The reasoning before it is complete.
+    """The preceding reasoning is complete.
 
     `id` is the provider's. `signature` must be sent back with the reasoning, and only its provider
     can use it. `redacted` is reasoning that the provider encrypted.

@@ -209,7 +209,7 @@ class Outbox(NotCopyable):
         """Return the bytes that are due, b"" if there are none, or if the stream was cut.
 
         Args:
-            sending: they are being sent until the next call.
+            sending: True if the caller sends them before its next call.
         """
         chunk = self._take()
         if sending:
