@@ -174,7 +174,7 @@ def test_a_stream_on_asyncio_loads_its_dialect_and_neither_readers_nor_other_loo
     assert {each for each in ours(loaded) if each.startswith("dialects")} == dialects
     rooms = {each.partition(".")[0] for each in ours(loaded)}
     assert rooms - {each.partition(".")[0] for each in CORE} <= {
-        "_log", "dialects", "events", "loops", "streaming", "writing",
+        "_log", "dialects", "events", "loops", "message", "streaming", "writing",
     }
     assert {"trio", "anyio", "greenlet", "gevent"} & {
         each.partition(".")[0] for each in loaded

@@ -3,53 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any
 
 from ..core import Citations, ToolResult
 from .partial_json import read_partial_json
 from .parts import Call, Reasoning, Text, joined
-
-SERVER_TOOLS: Final = {  # of Anthropic, each with the type of its result
-    "web_search": "web_search_tool_result",
-    "web_fetch": "web_fetch_tool_result",
-    "code_execution": "code_execution_tool_result",
-    "bash_code_execution": "bash_code_execution_tool_result",
-    "text_editor_code_execution": "text_editor_code_execution_tool_result",
-    "tool_search_tool_regex": "tool_search_tool_result",
-    "tool_search_tool_bm25": "tool_search_tool_result",
-}
+from .words import SERVER_TOOLS, result_type
 
 
 def to_anthropic(parts: Iterable[Any]) -> list[dict[str, Any]]:
     """Return the blocks as Anthropic's client accumulates them."""
     blocks: list[dict[str, Any]] = []
-    server_calls: dict[str, Call] = {}
-    citations: list[dict[str, Any]] = []  # before the first text
-    text: dict[str, Any] | None = None
+    server_calls: dict[str, str] = {}  # names by ids
+    text: dict[str, Any] | None = None  # the last block, if it is one of text
     for part in parts:
         kind = type(part)
         if kind is Text:
-            text = {"type": "text", "text": joined(part.pieces)}
-            blocks.append(text)
-            _cite(text, citations)
-            citations = []
-        elif kind is Reasoning:
-            blocks.append(_thinking(part))
+            if text is None or text["text"]:
+                text = {"type": "text", "text": ""}
+                blocks.append(text)
+            text["text"] = joined(part.pieces)
+            continue
+        if kind is Citations:
+            if part.citations and text is None:  # a client gets a block of text for them
+                text = {"type": "text", "text": ""}
+                blocks.append(text)
+            if text is not None:
+                _cite(text, [_citation(each) for each in part.citations])
+            continue
+        block: dict[str, Any] | None = None
+        if kind is Reasoning:
+            block = _thinking(part)
         elif kind is Call:
             if part.provider_executed:
-                server_calls[part.id] = part
+                server_calls[part.id] = part.name
             if not part.provider_executed or part.name in SERVER_TOOLS:
-                blocks.append(_tool_use(part))
+                block = _tool_use(part)
         elif kind is ToolResult:
-            call = server_calls.get(part.id)
-            if call is not None and call.name in SERVER_TOOLS:
-                blocks.append(_server_result(call, part))
-        elif kind is Citations:
-            found = [_citation(each) for each in part.citations]
-            if text is None:
-                citations += found
-            else:
-                _cite(text, found)
+            block = _server_result(server_calls.get(part.id, ""), part)
+        if block is not None:
+            blocks.append(block)
+            text = None
     return blocks
 
 
@@ -62,7 +56,7 @@ def _citation(citation: Any) -> dict[str, Any]:
     return {
         "type": "web_search_result_location",
         "url": citation.uri,
-        "title": citation.title,
+        "title": citation.title or "",
         "cited_text": "",
         "encrypted_index": "",
     }
@@ -85,6 +79,8 @@ def _tool_use(call: Call) -> dict[str, Any]:
     }
 
 
-def _server_result(call: Call, result: ToolResult) -> dict[str, Any]:
-    kind = SERVER_TOOLS[call.name]
-    return {"type": kind, "tool_use_id": call.id, "content": result.result}
+def _server_result(tool: str, result: ToolResult) -> dict[str, Any] | None:
+    kind = result_type(tool, result.result)
+    if kind is None:
+        return None
+    return {"type": kind, "tool_use_id": result.id, "content": result.result}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Any
 
 from ..core import (
     ApprovalRequest,
@@ -20,30 +20,14 @@ from ..core import (
 )
 from .partial_json import read_partial_json
 from .parts import Call, Reasoning, Step, Text, joined
-
-USAGE: Final = {
-    "input_tokens": "inputTokens",
-    "output_tokens": "outputTokens",
-    "total_tokens": "totalTokens",
-    "cached_input_tokens": "cachedInputTokens",
-    "cache_write_tokens": "cacheWriteInputTokens",
-    "reasoning_tokens": "reasoningTokens",
-}
-# Where a provider's own package looks for the signature of a block; `signature` in all others.
-SIGNATURES: Final = {
-    "openai": "reasoningEncryptedContent",
-    "azure": "reasoningEncryptedContent",
-    "google": "thoughtSignature",
-    "vertex": "thoughtSignature",
-}
-UNFINISHED: Final = "the tool call was not finished"
+from .words import COUNTS, SIGNATURES, UNFINISHED, position_of
 
 
 def ui_metadata(model: str | None, usage: Usage | None, raw_reason: str | None) -> dict[str, Any]:
     """Return the metadata of the message."""
     metadata: dict[str, Any] = {"model": model} if model else {}
     if usage is not None:
-        counts = {name: getattr(usage, field) for field, name in USAGE.items()}
+        counts = {name: getattr(usage, field) for field, name in COUNTS.items()}
         metadata["usage"] = {name: count for name, count in counts.items() if count is not None}
     if raw_reason:
         metadata["rawFinishReason"] = raw_reason
@@ -74,10 +58,8 @@ def _source(citation: Citation, id: str, provider: str) -> dict[str, Any]:
     source = {"type": "source-url", "sourceId": id, "url": citation.uri}
     if citation.title:
         source["title"] = citation.title
-    if 0 <= citation.start <= citation.end and citation.end:
-        place = {"startIndex": citation.start, "endIndex": citation.end}
-        return {**source, "providerMetadata": {provider: place}}
-    return source
+    place = position_of(citation)
+    return {**source, "providerMetadata": {provider: place}} if place else source
 
 
 def _ui_parts(part: Any, error: Error | None, provider: str) -> Iterator[dict[str, Any]]:

@@ -209,7 +209,7 @@ def test_a_cut_upstream_raises_in_the_client(gs: ModuleType, vendor: Service) ->
         vendor.message(app_of(gs, cut))
 
 
-def test_pings_are_borne_before_the_first_event_and_between_others(
+def test_pings_before_any_event_are_ignored_by_the_client(
     gs: ModuleType, vendor: Service
 ) -> None:
     encoder = gs.SSEEncoder(dialect="anthropic")
@@ -218,12 +218,13 @@ def test_pings_are_borne_before_the_first_event_and_between_others(
         encoder.write(event)
     body = encoder.take()
     assert body.startswith(b"event: ping\n")
+    assert body.count(b"event: ping\n") == len(conversation(gs)) + 1
     message = vendor.message(body_app(body))
     whole = gs.encode_events([*conversation(gs), gs.events.Done()], dialect="anthropic")
     assert message == vendor.message(body_app(whole))
 
 
-def test_ids_and_the_first_comment_are_borne(gs: ModuleType, vendor: Service) -> None:
+def test_ids_and_the_first_comment_are_ignored(gs: ModuleType, vendor: Service) -> None:
     options = gs.SSEOptions(include_id=True, retry_ms=7)
     numbered = vendor.message(app_of(gs, conversation(gs), options=options))
     assert numbered == vendor.message(app_of(gs, conversation(gs)))

@@ -52,15 +52,22 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     async def source() -> Any:
         for item in items:
             for _ in range(3 if idle else 0):
-                await beaten.acquire()
+                await asyncio.wait_for(beaten.acquire(), 10)
             if isinstance(item, Exception):
                 raise item
             yield item
 
+    started = False
+
     async def watched(message: Any) -> None:
-        beats = (b": keep-alive", b'"delta":{},"finish_reason":null')
+        nonlocal started
+        body = message.get("body", b"")
+        # before the first chunk a native heartbeat is a comment too
+        is_native = name == "idle native" and started
+        beat = b'"delta":{},"finish_reason":null' if is_native else b": keep-alive"
+        started = started or b'"role":"assistant"' in body
         await send(message)
-        if any(beat in message.get("body", b"") for beat in beats):
+        if beat in body:
             beaten.release()
 
     async def breaking(message: Any) -> None:

@@ -168,15 +168,23 @@ def test_the_clean_up_of_a_source_may_wait_for_the_close_handler() -> None:
 
 
 def test_a_close_handler_that_hangs_is_cancelled_in_time() -> None:
+    steps = []
+
+    async def hang(_: Any) -> None:
+        steps.append("called")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            steps.append("cancelled")
+
     async def test() -> None:
         response = EventSourceResponse(
-            Source("a"),
-            client_close_handler_callable=lambda _: asyncio.Event().wait(),  # type: ignore[arg-type]
-            cleanup_timeout=0.01,
+            Source("a"), client_close_handler_callable=hang, cleanup_timeout=0.01
         )
         await until_pinged(response, b"data: a")
 
     run(test())
+    assert steps == ["called", "cancelled"]
 
 
 def test_a_send_beyond_the_timeout_ends_the_stream() -> None:

@@ -6,7 +6,9 @@ end. The packages are those of the dependency group `clients`.
 
 from __future__ import annotations
 
+import itertools
 import os
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from random_answers import AnthropicFrames, chat_chunks, random_answer
 from required import need_package
 
 import gaistream
-from gaistream.events import Error, Start, TextDelta, Usage
+from gaistream.events import Done, Error, Start, TextDelta, Usage
 
 STREAMS = int(os.environ.get("GAISTREAM_RANDOM_ANSWERS", "40"))
 KEPT_BY_OPENAI = ("redacted", "server_call", "citations")
@@ -71,33 +73,50 @@ def test_the_message_of_openais_client(seed: int) -> None:
         )
 
 
-def anthropic_message(events: list[Any]) -> Any:
-    """Return the message that Anthropic's client builds."""
+def anthropic_message(frames: Iterable[Any]) -> Any:
+    """Return the message that Anthropic's client builds of these frames."""
     from anthropic import NOT_GIVEN
     from anthropic.lib.streaming._messages import accumulate_event
     from anthropic.types import RawMessageStreamEvent
     from pydantic import TypeAdapter
 
     adapter = TypeAdapter(RawMessageStreamEvent)
-    frames = AnthropicFrames()
     message = None
     texts: dict[int, bytes] = {}
-    for event in events:
-        for frame in frames.frames(event):
-            message = accumulate_event(
-                event=adapter.validate_python(frame),
-                current_snapshot=message,
-                json_bufs=texts,
-                output_format=NOT_GIVEN,
-            )
+    for frame in frames:
+        message = accumulate_event(
+            event=adapter.validate_python(frame),
+            current_snapshot=message,
+            json_bufs=texts,
+            output_format=NOT_GIVEN,
+        )
     return message
 
 
-@pytest.mark.parametrize("seed", range(STREAMS))
-def test_the_message_of_anthropics_client(seed: int) -> None:
+def specified_frames(events: list[Any]) -> Iterable[Any]:
+    """Return the frames by tests/support/random_answers.py, which knows cut streams too."""
+    frames = AnthropicFrames()
+    return itertools.chain.from_iterable(map(frames.frames, events))
+
+
+def written_frames(events: list[Any]) -> Iterable[Any]:
+    """Return the frames that the dialect writes."""
+    body = gaistream.encode_events(events, dialect="anthropic")
+    return [event.json() for event in gaistream.SSEDecoder().feed(body)]
+
+
+WHOLE = [seed for seed in range(STREAMS) if type(random_answer(seed)[-1]) is Done]
+ANTHROPIC = [
+    *((specified_frames, seed) for seed in range(STREAMS)),
+    *((written_frames, seed) for seed in WHOLE),  # the others end in an error frame
+]
+
+
+@pytest.mark.parametrize(("frames", "seed"), ANTHROPIC)
+def test_the_message_of_anthropics_client(frames: Any, seed: int) -> None:
     need_package("anthropic", "clients")
     events = random_answer(seed)
-    theirs = anthropic_message(events)
+    theirs = anthropic_message(frames(events))
     message = gaistream.collect(events)
     ours = message.to_anthropic()
     assert len(ours) == len(theirs.content)

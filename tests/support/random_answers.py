@@ -198,7 +198,7 @@ class AnthropicFrames:
     def __init__(self) -> None:
         self.count = 0
         self.block = ""  # the kind of the open block of text or thinking
-        self.block_index = self.text_index = -1
+        self.block_index = -1
         self.calls: dict[str, int] = {}
         self.streamed: set[str] = set()
 
@@ -236,7 +236,6 @@ class AnthropicFrames:
                 }}  # fmt: skip
             case TextDelta(text):
                 yield from self.begin("text", {"text": ""})
-                self.text_index = self.block_index
                 yield self.delta(self.block_index, "text_delta", text=text)
             case ReasoningDelta(text):
                 yield from self.begin("thinking", {"thinking": "", "signature": ""})
@@ -270,11 +269,12 @@ class AnthropicFrames:
                 yield {"type": "content_block_stop", "index": self.count - 1}
             case Citations(citations):
                 for each in citations:
+                    yield from self.begin("text", {"text": ""})
                     location = {
                         "type": "web_search_result_location", "cited_text": "", "url": each.uri,
-                        "encrypted_index": "", "title": each.title,
+                        "encrypted_index": "", "title": each.title or "",
                     }  # fmt: skip
-                    yield self.delta(self.text_index, "citations_delta", citation=location)
+                    yield self.delta(self.block_index, "citations_delta", citation=location)
             case Finish(usage, reason):
                 yield from self.stop()
                 reasons = {"stop": "end_turn", "length": "max_tokens"}

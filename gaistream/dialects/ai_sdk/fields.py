@@ -7,7 +7,7 @@ import binascii
 from typing import Any
 
 from ...events import Citation, File, Usage
-from .parts import COUNTS, SIGNATURES
+from ...message.words import COUNTS, SIGNATURES
 
 Chunk = dict[str, Any]
 _SIGNATURES = ("signature", *SIGNATURES.values())

@@ -1,4 +1,4 @@
-"""Chunks of the UI message stream that hold one event each, and the words that differ.
+"""Chunks of the UI message stream that hold one event each, and the protocol's names for ours.
 
 Both directions look up finish reasons, usage and provider metadata here.
 """
@@ -24,6 +24,7 @@ from ...events import (
     ToolResult,
     Usage,
 )
+from ...message.words import COUNTS, SIGNATURES, position_of
 
 Chunk = dict[str, Any]
 
@@ -34,23 +35,6 @@ REASONS: Final = {
     "tool_calls": "tool-calls",
     "content_filter": "content-filter",
 }
-# The fields of Usage in `messageMetadata.usage`.
-COUNTS: Final = {
-    "input_tokens": "inputTokens",
-    "output_tokens": "outputTokens",
-    "total_tokens": "totalTokens",
-    "cached_input_tokens": "cachedInputTokens",
-    "cache_write_tokens": "cacheWriteInputTokens",
-    "reasoning_tokens": "reasoningTokens",
-}
-# Where a provider's own package looks for the signature of a block; `signature` in all others.
-SIGNATURES: Final = {
-    "openai": "reasoningEncryptedContent",
-    "azure": "reasoningEncryptedContent",
-    "google": "thoughtSignature",
-    "vertex": "thoughtSignature",
-}
-_LARGEST = 2**53 - 1  # JavaScript's largest safe integer: a larger index kills the stream
 
 
 def set_fields(**fields: Any) -> Chunk:
@@ -65,7 +49,7 @@ def metadata(provider: str, **fields: Any) -> Chunk:
 
 
 def flag(provider_executed: bool | None) -> Chunk:
-    """Return the mark of a tool that the server runs."""
+    """Return `providerExecuted`, if the server runs the tool."""
     return {"providerExecuted": True} if provider_executed else {}
 
 
@@ -102,7 +86,7 @@ def input_error(identity: str, name: str, message: str) -> Chunk:
 
 
 def output(identity: str, event: ToolResult, text: str) -> Chunk:
-    """Return the chunk of a tool's result; `text` is it as text."""
+    """Return the chunk of a tool's result. `text`: the result as text, for an error."""
     if event.is_error:
         fields = {"type": "tool-output-error", "toolCallId": identity, "errorText": text}
     else:
@@ -114,24 +98,18 @@ def source_url(citation: Citation, identity: str, provider: str) -> Chunk:
     """Return the chunk of a source; only its metadata has a place for the positions."""
     return {
         "type": "source-url", "sourceId": identity, "url": citation.uri,
-        **set_fields(title=citation.title), **metadata(provider, **_range(citation)),
+        **set_fields(title=citation.title), **metadata(provider, **position_of(citation)),
     }  # fmt: skip
 
 
 def cited(citation: Citation, identity: str) -> Chunk:
     """Return an item of `text-end.citations` of version 7."""
     source = {"type": "source", "sourceType": "url", "id": identity, "url": citation.uri}
-    return {"source": source | set_fields(title=citation.title), **_range(citation)}
-
-
-def _range(citation: Citation) -> Chunk:
-    if not 0 <= citation.start <= citation.end <= _LARGEST or not citation.end:
-        return {}
-    return {"startIndex": citation.start, "endIndex": citation.end}
+    return {"source": source | set_fields(title=citation.title), **position_of(citation)}
 
 
 def data_part(event: Data) -> Chunk:
-    """Return the chunk of a part of the application's own."""
+    """Return the chunk of an application's data part."""
     transient = {"transient": True} if event.transient else {}
     identity = {} if event.id is None else {"id": event.id}
     return {"type": f"data-{event.name}", **identity, "data": event.data, **transient}

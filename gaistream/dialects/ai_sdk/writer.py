@@ -44,11 +44,11 @@ from ...events import (
     ToolCallStart,
     ToolResult,
 )
+from ...message.words import UNFINISHED
 from ..base import check_error
 from ..stateful_writer import StatefulWriter
 from . import parts
 
-_UNFINISHED: Final = "the tool call was not finished"
 _RESET: Final = Error(
     "a step was begun again after a part of it was sent, which this version of the protocol "
     "cannot take back",
@@ -163,7 +163,7 @@ class UIMessageWriter(StatefulWriter):
 
     def _end_step(self, encoder: Any, *_: Any) -> None:
         self._end_part(encoder)
-        self._end_calls(encoder, _UNFINISHED)
+        self._end_calls(encoder, UNFINISHED)
         if self._in_step:
             self._in_step = False
             encoder.write_frame(json={"type": "finish-step"})

@@ -20,7 +20,7 @@ from ...events import (
     ToolCallStart,
     ToolResult,
 )
-from .words import RESULT_SUFFIX
+from ...message.words import RESULT_SUFFIX
 
 
 class Block:

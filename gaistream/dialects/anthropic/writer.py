@@ -35,8 +35,9 @@ from ...events import (
     ToolResult,
     Usage,
 )
+from ...message.words import SERVER_TOOLS, result_type
 from ..stateful_writer import ErrorHoldingWriter
-from .words import FINISH_REASONS, SERVER_TOOLS, result_type
+from .words import FINISH_REASONS
 
 _PING: Final = b'event: ping\ndata: {"type":"ping"}\n\n'
 _TEXT: Final = {"type": "text", "text": ""}
