@@ -237,6 +237,43 @@ def test_an_event_source_gets_a_reconnection_time(
     run(main())
 
 
+class Hashable(SimpleNamespace):
+    __hash__ = object.__hash__
+
+
+def test_a_stream_that_leaves_when_a_drain_begins_or_is_cancelled_stops_neither(
+    gs: ModuleType,
+) -> None:
+    call = SimpleNamespace(cancel=lambda: None)
+    ended = SimpleNamespace(set=lambda: None)
+    timer = SimpleNamespace(
+        time=lambda: 0.0, call_at=lambda *_: call, create_event=lambda: ended
+    )
+    registry = gs.streaming.open_streams.OpenStreams(timer)
+    called = []
+
+    def stream(number: int) -> SimpleNamespace:
+        """Return a stream of which each call ends it, if its number is even."""
+
+        def told(*_: object) -> None:
+            called.append(number)
+            if number % 2 == 0:
+                registry.leave(made)
+
+        made = Hashable(drain_begins=told, drain_is_cancelled=told, silent_since=lambda: 0.0)
+        return made
+
+    for number in range(4):
+        registry.enter(stream(number))
+    drain = registry.drain(60, None)
+    assert sorted(called) == [0, 1, 2, 3]
+    called.clear()
+    for number in (4, 5):
+        registry.streams.add(stream(number))
+    drain.cancel()
+    assert sorted(called) == [1, 3, 4, 5]
+
+
 def test_a_rounding_error_adds_no_second_to_retry_after(gs: ModuleType) -> None:
     now = 1000.003
     assert now + 60 - now > 60
