@@ -81,7 +81,7 @@ def test_the_demos_stop_button_stops_the_producer(page: Page, mode: str) -> None
         ask_demo(page, server.url, mode, "Anything")
         page.run("""async () => {
           const by = (name) => document.querySelector(`[data-testid=${name}]`);
-          while (!by("answer").textContent.includes("one")) {
+          while (!by("answer")?.textContent.includes("one")) {
             await new Promise((go) => setTimeout(go, 5));
           }
           by("stop").click();
@@ -169,7 +169,7 @@ def test_a_flood_can_be_stopped(page: Page, mode: str, leave: str) -> None:
         ask_demo(page, server.url, mode, "Anything")
         page.run("""async (leave) => {
           const by = (name) => document.querySelector(`[data-testid=${name}]`);
-          while (!by("answer").textContent.includes("word1 ")) {
+          while (!by("answer")?.textContent.includes("word1 ")) {
             await new Promise((go) => setTimeout(go, 5));
           }
           if (leave === "click") by("stop").click();
