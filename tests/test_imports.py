@@ -185,10 +185,10 @@ def test_a_stream_on_asyncio_loads_its_dialect_and_neither_readers_nor_other_loo
 
 @pytest.mark.parametrize(("use", "modules"), [
     ("list(gaistream.read_events(b'', dialect='openai_chat'))",
-     {"openai_chat", "openai_chat.fields", "openai_chat.parts", "openai_chat.reader",
+     {"fields", "openai_chat", "openai_chat.parts", "openai_chat.reader",
       "openai_chat.tool_calls"}),
     ("list(gaistream.read_events(b'', dialect='anthropic'))",
-     {"anthropic", "anthropic.blocks", "anthropic.reader", "anthropic.words"}),
+     {"fields", "anthropic", "anthropic.blocks", "anthropic.reader", "anthropic.words"}),
     ("list(gaistream.read_events(b''))", {"gai", "gai.from_dict", "gai.reader"}),
 ])
 def test_a_stream_that_is_read_loads_a_reader_and_no_writer(use, modules):

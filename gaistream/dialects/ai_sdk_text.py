@@ -12,7 +12,7 @@ from ..core import ServerSentEvent
 from ..errors import EventError, StreamError, UnsayableError
 from ..events import Done, Error, Event, TextDelta
 from .base import Dialect, DialectWriter, check_error
-from .event_writer import EventWriter
+from .event_writer import EventWriter, event_of
 
 
 class TextWriter(EventWriter):
@@ -22,6 +22,7 @@ class TextWriter(EventWriter):
         self._error: Error | None = None  # the last event
 
     def write(self, encoder: Any, item: Any) -> None:
+        item = event_of(item)
         super().write(encoder, item)
         encoder.failed = False
         if item is not None and type(item) is not Error:

@@ -9,12 +9,14 @@ input or output, and belong to one task.
 from __future__ import annotations
 
 import json as stdlib_json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import import_module
 from types import ModuleType
 from typing import Any, Final, TypeAlias
 
 from ..core import FrameTemplate, ServerSentEvent, json, read_json
-from ..errors import EventError, StreamError, ungrouped
+from ..errors import EventError, FrameTypeError, StreamError, ungrouped
 from ..events import Error, Event, ReasoningDelta, TextDelta
 
 OWN_JSON: Final = 'for your own JSON objects pass dialect="json"'
@@ -210,6 +212,11 @@ class DialectReader:
         """Read the end of the body and return the last events."""
         raise NotImplementedError
 
+    def fail(self, error: Error) -> list[Event]:
+        """End the stream, and return the error as its last event."""
+        self.ended = True
+        return [error]
+
     def read(self, data: Any) -> Any:
         """Return the value of a frame's JSON, read leniently if need be. Raise ValueError."""
         try:
@@ -293,7 +300,36 @@ class _Halves:
         return value
 
 
-# ---- what several writers share ----
+# ---- what several dialects share ----
+
+CUT: Final = Error("the stream was cut", "truncated")
+NOT_JSON: Final = Error("the stream has a frame that is not JSON", "invalid_frame")
+
+
+@cache
+def load_writer(package: str, name: str) -> Callable[..., DialectWriter]:
+    """Return the class `name` of a dialect's module `writer`, which its first use imports."""
+    found: Callable[..., DialectWriter] = getattr(import_module(f"{package}.writer"), name)
+    return found
+
+
+@cache
+def load_reader(package: str, name: str) -> Callable[..., DialectReader]:
+    """Return the class `name` of a dialect's module `reader`, which its first use imports."""
+    found: Callable[..., DialectReader] = getattr(import_module(f"{package}.reader"), name)
+    return found
+
+
+def half_call_error(name: str) -> Error:
+    """Return the end of a stream in which the arguments of a call of this tool are not whole."""
+    message = f"the tool call {name!r} was cut: its arguments are not whole"
+    return Error(message, "truncated_tool_call")
+
+
+def check_model(model: object) -> None:
+    """Raise FrameTypeError unless a dialect's option `model` is a str or None."""
+    if model is not None and not isinstance(model, str):
+        raise FrameTypeError(f"model must be str or None, not {type(model).__name__}")
 
 
 def error_event(error: BaseException) -> Error:

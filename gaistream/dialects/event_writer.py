@@ -11,6 +11,13 @@ from .base import OWN_JSON, DialectWriter, check_error
 from .gai.from_dict import event_from_dict
 
 
+def event_of(item: Any) -> Any:
+    """Return the event that a dict or a str stands for; any other item as it is."""
+    if isinstance(item, dict):
+        return event_from_dict(item)
+    return TextDelta(item) if isinstance(item, str) else item
+
+
 class EventWriter(DialectWriter):
     """A writer whose source yields events, or values that stand for one."""
 
@@ -19,10 +26,7 @@ class EventWriter(DialectWriter):
     def write(self, encoder: Any, item: Any) -> None:
         """Write an event, a str (a text delta), a dict with a known `type`, a ServerSentEvent,
         or bytes that are frames already; None is no event."""
-        if isinstance(item, dict):
-            item = event_from_dict(item)
-        elif isinstance(item, str):
-            item = TextDelta(item)
+        item = event_of(item)
         if isinstance(item, Event):
             self.write_event(encoder, item)
             encoder.failed = type(item) is Error

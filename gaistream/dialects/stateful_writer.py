@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ..core import FrameTemplate
 from ..events import Done, Error, StepReset
 from .base import check_error
-from .event_writer import EventWriter
+from .event_writer import EventWriter, event_of
 
 RESET: Final = Error(
-    "a step was begun again after a part of it was sent, which this protocol cannot take back",
+    "a step was begun again after a part of it was sent, which the client cannot take back",
     "step_reset",
 )
 
@@ -29,18 +28,18 @@ class StatefulWriter(EventWriter):
     def write(self, encoder: Any, item: Any) -> None:
         saved = vars(self).copy()
         try:
-            self.advance(encoder, item)
+            self.advance(encoder, event_of(item))
         except BaseException:
             vars(self).update(saved)
             raise
         encoder.set_templates(**self.templates())
 
     def advance(self, encoder: Any, item: Any) -> None:
-        """Write an item and move to the next state."""
+        """Write an item, in which an event is no dict or str, and move to the next state."""
         super().write(encoder, item)
 
-    def templates(self) -> dict[str, FrameTemplate]:
-        """Return the templates of the deltas that may follow, by their names in set_templates."""
+    def templates(self) -> dict[str, Any]:
+        """Return the arguments of `set_templates`: the templates of the deltas that may follow."""
         raise NotImplementedError
 
 
@@ -48,16 +47,22 @@ class ErrorHoldingWriter(StatefulWriter):
     """A writer of a protocol in which an error is the end.
 
     An `Error` is held until the next item. It is the stream's error if it was the last event, and
-    dropped if the stream goes on. A `StepReset` after a part of the step fails the stream.
+    passed to `drop_error` if the stream goes on. A `StepReset` after a part of the step fails the
+    stream.
+
+    Attributes:
+        error: the Error that is held.
+        in_step: True once a part of the current step was written or held.
     """
 
     def __init__(self) -> None:
-        self.error: Error | None = None  # the last event
-        self.in_step = False  # a part of the current step was written or held
+        self.error: Error | None = None
+        self.in_step = False
 
     def advance(self, encoder: Any, item: Any) -> None:
-        if item is not None and type(item) is not Done:
-            self.error = None
+        if self.error is not None and item is not None and type(item) is not Done:
+            error, self.error = self.error, None
+            self.drop_error(encoder, error)
         super().advance(encoder, item)
         if type(item) is StepReset and self.error is not None:
             self.write_error(encoder, self.error)
@@ -80,6 +85,9 @@ class ErrorHoldingWriter(StatefulWriter):
             self.write_success(encoder)
         else:
             self.write_error(encoder, self.error)
+
+    def drop_error(self, encoder: Any, error: Error) -> None:
+        """Write an Error that was not the end, if the protocol has a frame for it."""
 
     def half_call(self) -> Error | None:
         """Return the error of a tool call that is not complete, if there is one."""

@@ -93,7 +93,7 @@ def test_a_stream_that_ends_inside_of_a_call_failed(gs, ends):
     call = [e.ToolCallStart("c1", "f"), e.ToolCallDelta("c1", "{")]
     chunks, encoder = written(gs, [*call, *(getattr(e, name)() for name in ends)])
     assert kinds(chunks)[-2:] == ["tool-input-error", "error"]
-    assert chunks[-1]["errorText"] == "the tool call 'f' was cut"
+    assert chunks[-1]["errorText"] == "the tool call 'f' was cut: its arguments are not whole"
     assert encoder.failed
 
 

@@ -78,7 +78,10 @@ def test_a_call_without_its_end_is_a_failure(gs):
         payloads = written(gs, e.ToolCallStart("1", "f"), e.ToolCallDelta("1", "{"), *end)
         assert payloads[-1] == {
             "type": "error",
-            "error": {"type": "api_error", "message": "the tool call 'f' was cut"},
+            "error": {
+                "type": "api_error",
+                "message": "the tool call 'f' was cut: its arguments are not whole",
+            },
         }
 
 

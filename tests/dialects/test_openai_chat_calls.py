@@ -137,7 +137,7 @@ def test_the_terminator_without_a_finish_reason(gs):
     assert read(gs, text + DONE) == [
         start, events.TextDelta("Hi"), events.Finish(None, None), events.Done()
     ]  # fmt: skip
-    cut = events.Error("the provider's stream was cut", "truncated")
+    cut = events.Error("the stream was cut", "truncated")
     assert read(gs, frame(role="assistant", content="") + DONE) == [start, cut]
     assert read(gs, text + calls((0, "x", "f", A)) + DONE)[-1] == cut
     assert read(gs, DONE) == [cut]

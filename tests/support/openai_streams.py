@@ -11,7 +11,7 @@ DONE = "[DONE]"
 
 START = events.Start("chatcmpl-1", "m")
 END = (events.Finish(None, "stop"), events.Done())
-CUT = events.Error("the provider's stream was cut", "truncated")
+CUT = events.Error("the stream was cut", "truncated")
 
 
 def chunk(finish: str | None = None, /, **delta: Any) -> dict[str, Any]:
@@ -154,7 +154,7 @@ STREAMS: dict[str, tuple[list[object], list[events.Event]]] = {  # name: (frames
         [call('{}', name="f", index=0, id="c1")], [START, *called("c1", "f", "{}")[:2], CUT],
     ),
     "a frame that is not JSON": (
-        ["<html>"], [events.Error("the provider sent a frame that is not JSON", "invalid_frame")],
+        ["<html>"], [events.Error("the stream has a frame that is not JSON", "invalid_frame")],
     ),
     "unknown fields": (
         [{}, "5", "null", {"choices": None}, {"choices": [3]},

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sys
-from functools import cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from ...errors import FrameError, FrameTypeError
-from ..base import Dialect, DialectModule, DialectReader, DialectWriter
-
-if TYPE_CHECKING:
-    from .reader import UIMessageReader
-    from .writer import UIMessageWriter
+from ..base import (
+    Dialect,
+    DialectModule,
+    DialectReader,
+    DialectWriter,
+    load_reader,
+    load_writer,
+)
 
 VERSIONS: Final = (5, 6, 7)
 
@@ -53,24 +55,10 @@ class AISDK(Dialect):
         self._options = (version, provider)
 
     def writer(self, format: str, **_: Any) -> DialectWriter:
-        return _writer_class()(*self._options)
+        return load_writer(__name__, "UIMessageWriter")(*self._options)
 
     def reader(self, format: str) -> DialectReader:
-        return _reader_class()()
-
-
-@cache
-def _writer_class() -> type[UIMessageWriter]:
-    from .writer import UIMessageWriter
-
-    return UIMessageWriter
-
-
-@cache
-def _reader_class() -> type[UIMessageReader]:
-    from .reader import UIMessageReader
-
-    return UIMessageReader
+        return load_reader(__name__, "UIMessageReader")()
 
 
 dialect = AISDK()

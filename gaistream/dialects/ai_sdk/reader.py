@@ -37,13 +37,13 @@ from ...events import (
     ToolCallStart,
     ToolResult,
 )
-from ..base import DialectReader
+from ..base import CUT, NOT_JSON, DialectReader, half_call_error
+from ..fields import object_of, text_of
 from . import fields
 from .fields import Chunk
 
 _REASONS: Final = {"tool-calls": "tool_calls", "content-filter": "content_filter"}
 _KNOWN_REASONS: Final = frozenset({"stop", "length", "tool-calls", "content-filter", "other"})
-_CUT: Final = Error("the stream was cut", "truncated")
 _INTERRUPTED: Final = Error("the answer was interrupted", "truncated")
 
 
@@ -87,7 +87,7 @@ class UIMessageReader(DialectReader):
         try:
             return self.feed_value(self.read(data))
         except ValueError:
-            return self._fail(Error("the stream has a chunk that is not JSON", "invalid_frame"))
+            return self.fail(NOT_JSON)
 
     def feed_value(self, value: Any) -> list[Event]:
         if self.ended:
@@ -111,11 +111,7 @@ class UIMessageReader(DialectReader):
             self.ended = True
             return [Done()]
         broken = [call for call in self._open_calls() if self._is_broken(call)]
-        return self._fail(_half(broken[0]) if broken else _CUT)
-
-    def _fail(self, error: Error) -> list[Event]:
-        self.ended = True
-        return [error]
+        return self.fail(half_call_error(broken[0].name) if broken else CUT)
 
     def _open_calls(self) -> list[_Call]:
         return [call for call in self._calls.values() if call.is_open]
@@ -135,8 +131,8 @@ class UIMessageReader(DialectReader):
         if self._started:
             raise _Unexpected
         self._started = True
-        about = fields.object_of(chunk, "messageMetadata")
-        return [Start(fields.optional_text(chunk, "messageId"), fields.text_of(about, "model"))]
+        model = text_of(object_of(chunk.get("messageMetadata")).get("model"))
+        return [Start(fields.optional_text(chunk, "messageId"), model or None)]
 
     def _start_step(self, chunk: Chunk) -> Iterable[Event]:
         del chunk
@@ -147,7 +143,7 @@ class UIMessageReader(DialectReader):
         del chunk
         half = self._open_calls()
         if half:
-            return self._fail(_half(half[0]))
+            return self.fail(half_call_error(half[0].name))
         self._step += 1
         return [FinishStep(self._step)]
 
@@ -164,12 +160,12 @@ class UIMessageReader(DialectReader):
         half = self._open_calls()
         if word in ("error", "interrupted"):
             failed = Error("the server reported that the answer failed")
-            return self._fail(_INTERRUPTED if word == "interrupted" else failed)
+            return self.fail(_INTERRUPTED if word == "interrupted" else failed)
         if half:
-            return self._fail(_half(half[0]))
+            return self.fail(half_call_error(half[0].name))
         self._finished = True
-        about = fields.object_of(chunk, "messageMetadata")
-        raw = fields.text_of(about, "rawFinishReason")
+        about = object_of(chunk.get("messageMetadata"))
+        raw = text_of(about.get("rawFinishReason")) or None
         if word not in _KNOWN_REASONS:
             raw = raw or word
         return [Finish(fields.usage_of(about), self._reason(word), raw_reason=raw)]
@@ -181,11 +177,11 @@ class UIMessageReader(DialectReader):
         return _REASONS.get(word, word) if word in _KNOWN_REASONS else "other"
 
     def _error(self, chunk: Chunk) -> Iterable[Event]:
-        return self._fail(Error(fields.text_of(chunk, "errorText") or "the server failed"))
+        return self.fail(Error(text_of(chunk.get("errorText")) or "the server failed"))
 
     def _abort(self, chunk: Chunk) -> Iterable[Event]:
-        reason = fields.text_of(chunk, "reason") or "the server aborted the answer"
-        return self._fail(Error(reason, "aborted"))
+        reason = text_of(chunk.get("reason")) or "the server aborted the answer"
+        return self.fail(Error(reason, "aborted"))
 
     # ---- text and reasoning ----
 
@@ -322,22 +318,17 @@ class UIMessageReader(DialectReader):
         raise _Unexpected
 
     def _approval(self, chunk: Chunk) -> Iterable[Event]:
-        asked = fields.object_of(chunk, "approvalDescriptor")
+        asked = object_of(chunk.get("approvalDescriptor"))
         return [
             ApprovalRequest(
                 fields.text(chunk, "approvalId"),
                 fields.text(chunk, "toolCallId"),
-                message=fields.text_of(asked, "message"),
-                reason=fields.text_of(chunk, "reason") or fields.text_of(asked, "reason"),
+                message=text_of(asked.get("message")) or None,
+                reason=text_of(chunk.get("reason")) or text_of(asked.get("reason")) or None,
                 response_schema=asked.get("responseSchema"),
-                signature=fields.text_of(chunk, "signature"),
+                signature=text_of(chunk.get("signature")) or None,
             )
         ]
-
-
-def _half(call: _Call) -> Error:
-    message = f"the tool call {call.name!r} was cut: its arguments are not whole"
-    return Error(message, "truncated_tool_call")
 
 
 def _data(reader: UIMessageReader, chunk: Chunk) -> Iterable[Event]:

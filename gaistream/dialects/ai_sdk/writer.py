@@ -45,15 +45,9 @@ from ...events import (
     ToolResult,
 )
 from ...message.words import UNFINISHED
-from ..base import check_error
-from ..stateful_writer import StatefulWriter
+from ..base import half_call_error
+from ..stateful_writer import ErrorHoldingWriter
 from . import parts
-
-_RESET: Final = Error(
-    "a step was begun again after a part of it was sent, which this version of the protocol "
-    "cannot take back",
-    "step_reset",
-)
 
 
 class _Call(NamedTuple):
@@ -70,7 +64,7 @@ class _Call(NamedTuple):
         return not (self.by_server or self.is_answered)
 
 
-class UIMessageWriter(StatefulWriter):
+class UIMessageWriter(ErrorHoldingWriter):
     """Writes one UI message stream.
 
     Args:
@@ -79,11 +73,11 @@ class UIMessageWriter(StatefulWriter):
     """
 
     def __init__(self, version: int, provider: str) -> None:
+        super().__init__()
         self._version = version
         self._provider = provider
         self._started = False
-        self._in_step = False
-        self._has_output = False  # of the current step
+        self._step_is_open = False
         self._part = ""  # the open part: "text", "reasoning" or none
         self._id = ""  # of the open part
         self._templates: dict[str, FrameTemplate] = {}  # of its deltas
@@ -91,21 +85,12 @@ class UIMessageWriter(StatefulWriter):
         self._sources = 0  # written so far, for their ids
         self._cited: tuple[parts.Chunk, ...] = ()  # in the open text
         self._calls: dict[str, _Call] = {}
+        self._call_template: dict[str, Any] = {}  # of the call whose arguments are arriving
         self._earlier_calls = self._calls  # of the steps before this one
-        self._error: Error | None = None  # the last event
         self._finish: Finish | None = None
-        self._failed = False  # the error is written: nothing may follow
 
-    def templates(self) -> dict[str, FrameTemplate]:
-        return self._templates if self._error is None else {}
-
-    def advance(self, encoder: Any, item: Any) -> None:
-        if self._error is not None and item is not None and type(item) is not Done:
-            error, self._error = self._error, None
-            self._output(encoder, parts.error_part(error))
-        super().advance(encoder, item)
-        encoder.failed = self._failed
-        encoder.ended = encoder.ended or self._failed
+    def templates(self) -> dict[str, Any]:
+        return {} if self.error is not None else {**self._templates, **self._call_template}
 
     def write_event(self, encoder: Any, event: Event) -> None:
         try:
@@ -114,21 +99,15 @@ class UIMessageWriter(StatefulWriter):
             raise EventError(f"{type(event).__name__} is no event that can be written") from None
         write(self, encoder, event)
 
-    def fail(self, encoder: Any, error: Error) -> None:
-        """Write the error: the last event if it was one, which is the stream's error."""
-        check_error(error)
-        self._write_error(encoder, self._error or error)
+    def drop_error(self, encoder: Any, error: Error) -> None:
+        self._output(encoder, parts.error_part(error))
 
-    def finish(self, encoder: Any) -> None:
-        """Write the end: the error if the last event was one, else the finish reason."""
-        if self._error is not None:
-            self._write_error(encoder, self._error)
-            return
+    def half_call(self) -> Error | None:
         half = next((call for call in self._calls.values() if call.is_open), None)
-        if half is not None:
-            message = f"the tool call {half.name!r} was cut"
-            self._write_error(encoder, Error(message, "truncated_tool_call"))
-            return
+        return None if half is None else half_call_error(half.name)
+
+    def write_success(self, encoder: Any) -> None:
+        """Write the finish reason and `[DONE]`."""
         if not self._started:
             self._begin_step(encoder)
         self._end_step(encoder)
@@ -155,39 +134,39 @@ class UIMessageWriter(StatefulWriter):
             self._begin_step(encoder)
 
     def _begin_step(self, encoder: Any) -> None:
-        if self._in_step:
+        if self._step_is_open:
             return
         self._start(encoder)
-        self._in_step, self._has_output, self._earlier_calls = True, False, self._calls
+        self._step_is_open, self._earlier_calls = True, self._calls
         encoder.write_frame(json={"type": "start-step"})
 
     def _end_step(self, encoder: Any, *_: Any) -> None:
         self._end_part(encoder)
         self._end_calls(encoder, UNFINISHED)
-        if self._in_step:
-            self._in_step = False
+        self.in_step = False
+        if self._step_is_open:
+            self._step_is_open = False
             encoder.write_frame(json={"type": "finish-step"})
 
     def _write_step_start(self, encoder: Any, _: StepStart) -> None:
-        if self._in_step and self._has_output:
+        if self.in_step:
             self._end_step(encoder)
         self._begin_step(encoder)
 
     def _write_step_reset(self, encoder: Any, _: StepReset) -> None:
-        if not (self._in_step and self._has_output):
-            return
         if self._version < 7:
-            self._write_error(encoder, _RESET)
-            return
-        self._close_part()
-        self._calls, self._has_output = self._earlier_calls, False
-        encoder.write_frame(json={"type": "reset-step"})
+            self.reset_step()
+        elif self.in_step:
+            self._close_part()
+            self._calls, self.in_step = self._earlier_calls, False
+            self._call_template = {}
+            encoder.write_frame(json={"type": "reset-step"})
 
     def _output(self, encoder: Any, chunk: parts.Chunk) -> None:
         """Write a chunk of the current step."""
         self._begin_step(encoder)
         encoder.write_frame(json=chunk)
-        self._has_output = True
+        self.in_step = True
 
     def _write_part(self, encoder: Any, chunk: parts.Chunk) -> None:
         """Write a part of one chunk, which ends the open part."""
@@ -248,6 +227,7 @@ class UIMessageWriter(StatefulWriter):
     # ---- tool calls ----
 
     def _set_call(self, identity: str, call: _Call) -> None:
+        self._call_template = {}
         self._calls = {**self._calls, identity: call}
 
     def _write_call_start(self, encoder: Any, event: ToolCallStart | ToolCall) -> None:
@@ -264,9 +244,17 @@ class UIMessageWriter(StatefulWriter):
                 f"ToolCallDelta {event.id!r} is of no open call: yield its ToolCallStart before, "
                 "and its ToolCall after all deltas"
             )
-        if event.text:
-            delta = {"toolCallId": event.id, "inputTextDelta": event.text}
-            encoder.write_frame(json={"type": "tool-input-delta", **delta})
+        if not event.text:
+            return
+        if not self._call_template:
+            identity = json_bytes(event.id, errors="replace")
+            prefix = (
+                b'data: {"type":"tool-input-delta","toolCallId":%b,"inputTextDelta":"' % identity
+            )
+            template = FrameTemplate(prefix, b'"}\n\n')
+            self._call_template = {"tool_call": template, "tool_call_id": event.id}
+        delta = {"toolCallId": event.id, "inputTextDelta": event.text}
+        encoder.write_frame(json={"type": "tool-input-delta", **delta})
 
     def _write_call(self, encoder: Any, event: ToolCall) -> None:
         known = self._calls.get(event.id)
@@ -322,9 +310,9 @@ class UIMessageWriter(StatefulWriter):
 
     def _hold_error(self, encoder: Any, event: Error) -> None:
         del encoder
-        self._error = event
+        self.error = event
 
-    def _write_error(self, encoder: Any, error: Error) -> None:
+    def write_error(self, encoder: Any, error: Error) -> None:
         self._end_part(encoder)
         self._end_calls(encoder, error.message)
         if error.code == "truncated" and self._version >= 7:
@@ -332,7 +320,7 @@ class UIMessageWriter(StatefulWriter):
             encoder.write_frame(json={"type": "finish", "finishReason": "interrupted"})
         else:
             encoder.write_frame(json={"type": "error", "errorText": error.message})
-        self._failed = encoder.failed = True
+        encoder.failed = True
 
     def _reason(self, event: Finish) -> str:
         """Return why the answer ended: `tool_calls` only if the client is to run one."""

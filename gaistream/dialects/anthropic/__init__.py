@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ...errors import FrameTypeError
-from ..base import Dialect, DialectModule, DialectReader, DialectWriter
-
-if TYPE_CHECKING:
-    from .reader import MessagesReader
-    from .writer import MessagesWriter
+from ..base import (
+    Dialect,
+    DialectModule,
+    DialectReader,
+    DialectWriter,
+    check_model,
+    load_reader,
+    load_writer,
+)
 
 
 class Anthropic(Dialect):
@@ -33,29 +35,14 @@ class Anthropic(Dialect):
     text_paths = (("content_block_delta", ("delta", "text")),)
 
     def __init__(self, *, model: str | None = None) -> None:
-        if model is not None and not isinstance(model, str):
-            raise FrameTypeError(f"model must be str or None, not {type(model).__name__}")
+        check_model(model)
         self._model = model
 
     def writer(self, format: str, **_: Any) -> DialectWriter:
-        return _writer_class()(self._model)
+        return load_writer(__name__, "MessagesWriter")(self._model)
 
     def reader(self, format: str) -> DialectReader:
-        return _reader_class()()
-
-
-@cache
-def _writer_class() -> type[MessagesWriter]:
-    from .writer import MessagesWriter
-
-    return MessagesWriter
-
-
-@cache
-def _reader_class() -> type[MessagesReader]:
-    from .reader import MessagesReader
-
-    return MessagesReader
+        return load_reader(__name__, "MessagesReader")()
 
 
 dialect = Anthropic()

@@ -5,11 +5,9 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from ...core import read_json
 from ...events import (
     Citation,
     Citations,
-    Error,
     Event,
     Raw,
     ReasoningDelta,
@@ -21,6 +19,8 @@ from ...events import (
     ToolResult,
 )
 from ...message.words import RESULT_SUFFIX
+from ..base import half_call_error
+from ..fields import arguments_of, object_of, text_of
 
 
 class Block:
@@ -66,8 +66,7 @@ class _TextBlock(Block):
 
 class _ThinkingBlock(Block):
     def start(self) -> list[Event]:
-        signature = self.fields.get("signature")
-        self._signature = signature if isinstance(signature, str) else ""
+        self._signature = text_of(self.fields.get("signature"))
         text = self.fields["thinking"]
         return [ReasoningDelta(text)] if text else []
 
@@ -98,9 +97,7 @@ class ToolBlock(Block):
 
     def __init__(self, fields: dict[str, Any]) -> None:
         super().__init__(fields)
-        identity = fields.get("id")
-        made = not isinstance(identity, str) or not identity
-        self.id = f"toolu_{uuid.uuid4().hex}" if made else str(identity)
+        self.id = text_of(fields.get("id")) or f"toolu_{uuid.uuid4().hex}"
         self.name: str = fields["name"]
         self.provider_executed = None if fields["type"] == "tool_use" else True
         self._arguments: list[str] = []
@@ -121,7 +118,7 @@ class ToolBlock(Block):
         try:
             value = self._input()
         except ValueError:
-            return [self.error()]
+            return [half_call_error(self.name)]
         return [ToolCall(self.id, self.name, value, provider_executed=self.provider_executed)]
 
     def is_broken(self) -> bool:
@@ -132,15 +129,11 @@ class ToolBlock(Block):
             return True
         return False
 
-    def error(self) -> Error:
-        """Return the last event of a stream in which this call is broken."""
-        message = f"the tool call {self.name!r} was cut: its arguments are not JSON"
-        return Error(message, "truncated_tool_call")
-
     def _input(self) -> Any:
         """Return the arguments, None if there are none. Raise ValueError if they are not JSON."""
-        text = "".join(self._arguments)
-        return read_json(text, "replace") if text.strip() else self.fields.get("input") or None
+        if any(map(str.strip, self._arguments)):
+            return arguments_of(self._arguments)
+        return self.fields.get("input") or None
 
 
 class _ResultBlock(Block):
@@ -156,7 +149,7 @@ class _ResultBlock(Block):
 
     def start(self) -> list[Event]:
         content = self.fields.get("content")
-        kind = content.get("type") if isinstance(content, dict) else None
+        kind = object_of(content).get("type")
         failed = self.fields.get("is_error") is True or kind == f"{self.fields['type']}_error"
         identity = self.fields["tool_use_id"]
         return [ToolResult(identity, self._tool, content, failed or None, True)]
@@ -194,7 +187,7 @@ def open_block(fields: dict[str, Any], tools: dict[str, str]) -> Block:
 
 def _citation(citation: Any) -> Citations | None:
     """Return the source that a citation of any type names; None if it names none."""
-    fields = citation if isinstance(citation, dict) else {}
+    fields = object_of(citation)
     title = fields.get("title")
     if not isinstance(title, str):
         title = fields.get("document_title")

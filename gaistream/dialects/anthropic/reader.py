@@ -15,13 +15,13 @@ from typing import Any, Final
 
 from ...core import ServerSentEvent
 from ...events import Done, Error, Event, Finish, Raw, Safety, Start, Usage
-from ..base import DialectReader
+from ..base import CUT, NOT_JSON, DialectReader, half_call_error
+from ..fields import count_of, object_of, text_of
 from .blocks import Block, ToolBlock, open_block
 from .words import FINISH_REASONS
 
 __all__ = ["MessagesReader"]
 
-_LARGEST_COUNT: Final = 2**63 - 1
 _COUNTS: Final = (
     "input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens",
 )  # fmt: skip
@@ -48,9 +48,9 @@ class MessagesReader(DialectReader):
             if event.event == "ping":
                 return []
             if event.event == "error":
-                return self._fail(str(event.data), None)
-            return self._fail("the provider sent a frame that is not JSON", "invalid_frame")
-        fields = payload if isinstance(payload, dict) else {}
+                return self.fail(Error(str(event.data)))
+            return self.fail(NOT_JSON)
+        fields = object_of(payload)
         kind = fields.get("type")
         if not isinstance(kind, str):
             kind = event.event or "message"
@@ -70,8 +70,8 @@ class MessagesReader(DialectReader):
             return []
         for block in self._blocks.values():
             if isinstance(block, ToolBlock) and block.is_broken():
-                return self._end_with([block.error()])
-        return self._fail("the provider's stream was cut", "truncated")
+                return self.fail(half_call_error(block.name))
+        return self.fail(CUT)
 
     # ---- one kind of frame each; None: its fields have other types ----
 
@@ -81,20 +81,16 @@ class MessagesReader(DialectReader):
             return None
         self._started = True
         self._count(message.get("usage"))
-        identity, model = message.get("id"), message.get("model")
-        return [
-            Start(
-                identity if isinstance(identity, str) and identity else None,
-                model if isinstance(model, str) and model else None,
-            )
-        ]
+        identity, model = text_of(message.get("id")), text_of(message.get("model"))
+        return [Start(identity or None, model or None)]
 
     def _block_start(self, payload: dict[str, Any]) -> list[Event] | None:
         index, fields = payload.get("index"), payload.get("content_block")
         if type(index) is not int or not isinstance(fields, dict):
             return None
         if index in self._blocks:
-            return self._fail(f"the provider used the block index {index} twice", "invalid_frame")
+            twice = f"the provider used the block index {index} twice"
+            return self.fail(Error(twice, "invalid_frame"))
         block = self._blocks[index] = open_block(fields, self._tools)
         if isinstance(block, ToolBlock):
             if block.provider_executed:
@@ -128,8 +124,8 @@ class MessagesReader(DialectReader):
         if not isinstance(delta, dict):
             return None
         self._count(payload.get("usage"))
-        reason = delta.get("stop_reason")
-        if not isinstance(reason, str) or not reason:
+        reason = text_of(delta.get("stop_reason"))
+        if not reason:
             return []
         first = self._stop_reason is None
         self._stop_reason = reason
@@ -147,23 +143,15 @@ class MessagesReader(DialectReader):
         reason = "tool_calls" if self._unanswered else "stop"
         if raw is not None:
             reason = FINISH_REASONS.get(raw, "other")
-        return self._end_with([*events, Finish(self._usage(), reason, raw), Done()])
+        self.ended = True
+        return [*events, Finish(self._usage(), reason, raw), Done()]
 
     def _error(self, payload: Any, error: Any) -> list[Event]:
-        fields = error if isinstance(error, dict) else payload
-        fields = fields if isinstance(fields, dict) else {}
-        message, code = fields.get("message"), fields.get("type")
+        fields = object_of(error if isinstance(error, dict) else payload)
+        message, code = fields.get("message"), text_of(fields.get("type"))
         if not isinstance(message, str):
             message = error if isinstance(error, str) else "the provider failed"
-        is_code = isinstance(code, str) and code not in ("", "error")
-        return self._fail(message, code if is_code else None)
-
-    def _fail(self, message: str, code: str | None) -> list[Event]:
-        return self._end_with([Error(message, code)])
-
-    def _end_with(self, events: list[Event]) -> list[Event]:
-        self.ended = True
-        return events
+        return self.fail(Error(message, code if code not in ("", "error") else None))
 
     # ---- usage ----
 
@@ -171,14 +159,10 @@ class MessagesReader(DialectReader):
         """Remember counts; those that come later overwrite."""
         if not isinstance(usage, dict):
             return
-        details = usage.get("output_tokens_details")
-        found = {name: usage.get(name) for name in _COUNTS}
-        found["thinking_tokens"] = (
-            details.get("thinking_tokens") if isinstance(details, dict) else None
-        )
-        for name, count in found.items():
-            if type(count) is int and 0 <= count <= _LARGEST_COUNT:
-                self._counts[name] = count
+        found = {name: count_of(usage.get(name)) for name in _COUNTS}
+        details = object_of(usage.get("output_tokens_details"))
+        found["thinking_tokens"] = count_of(details.get("thinking_tokens"))
+        self._counts |= {name: count for name, count in found.items() if count is not None}
 
     def _usage(self) -> Usage | None:
         """Return the counts, whose input includes what was read from and written to caches."""
@@ -207,10 +191,10 @@ _READERS: Final[dict[str, Callable[[MessagesReader, dict[str, Any]], list[Event]
 
 
 def _refusal(details: Any) -> Safety:
-    fields = details if isinstance(details, dict) else {}
-    category, note = fields.get("category"), fields.get("explanation")
+    fields = object_of(details)
+    note = fields.get("explanation")
     return Safety(
-        category if isinstance(category, str) and category else "refusal",
+        text_of(fields.get("category")) or "refusal",
         "block",
         note=note if isinstance(note, str) else None,
     )

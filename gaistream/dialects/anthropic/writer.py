@@ -12,6 +12,7 @@ for the last counts.
 from __future__ import annotations
 
 import uuid
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -36,6 +37,7 @@ from ...events import (
     Usage,
 )
 from ...message.words import SERVER_TOOLS, result_type
+from ..base import half_call_error
 from ..stateful_writer import ErrorHoldingWriter
 from .words import FINISH_REASONS
 
@@ -82,7 +84,7 @@ class MessagesWriter(ErrorHoldingWriter):
         self._started = False  # message_start was written
         self._index = 0  # of the open block, or of the next one
         self._open = ""  # the type of the open block
-        self._templates: dict[str, FrameTemplate] = {}  # of the deltas of the open block
+        self._templates: dict[str, Any] = {}  # of the deltas of the open block
         self._tool: ToolCallStart | None = None  # the call of the open block
         self._has_arguments = False  # and a piece of its arguments was written
         self._held: list[Event] = []  # until the open call ends; only appended to
@@ -102,7 +104,7 @@ class MessagesWriter(ErrorHoldingWriter):
             del self._held[held:]
             raise
 
-    def templates(self) -> dict[str, FrameTemplate]:
+    def templates(self) -> dict[str, Any]:
         return self._templates if self.error is None else {}
 
     def write_event(self, encoder: Any, event: Event) -> None:
@@ -121,9 +123,7 @@ class MessagesWriter(ErrorHoldingWriter):
             self._write_or_hold(encoder, event)
 
     def half_call(self) -> Error | None:
-        if self._tool is None:
-            return None
-        return Error(f"the tool call {self._tool.name!r} was cut", "truncated_tool_call")
+        return None if self._tool is None else half_call_error(self._tool.name)
 
     def write_success(self, encoder: Any) -> None:
         """Write the stop reason, the counts and `message_stop`."""
@@ -185,19 +185,18 @@ class MessagesWriter(ErrorHoldingWriter):
         return kind in (ToolCallDelta, ToolCall, ToolResult) and event.id in self._left_out
 
     def _write_or_hold(self, encoder: Any, event: Event) -> None:
-        if self._tool is not None and not self._is_of_open_call(event):
-            self._held.append(event)
-            self.in_step = type(event) not in (StepStart, FinishStep)
-            return
         self._begin(encoder)
-        _WRITERS[type(event)](self, encoder, event)
-        while self._held and self._tool is None:
-            held, self._held = self._held, []
-            for each in held:
-                if self._tool is not None and not self._is_of_open_call(each):
-                    self._held.append(each)
-                else:
-                    _WRITERS[type(each)](self, encoder, each)
+        waiting = deque([event])
+        while waiting:
+            event = waiting.popleft()
+            if self._tool is not None and not self._is_of_open_call(event):
+                self._held.append(event)
+                self.in_step = type(event) not in (StepStart, FinishStep)
+                continue
+            _WRITERS[type(event)](self, encoder, event)
+            if self._held and self._tool is None:
+                waiting.extendleft(reversed(self._held))
+                self._held = []
 
     def _is_of_open_call(self, event: Any) -> bool:
         return (
@@ -283,7 +282,10 @@ class MessagesWriter(ErrorHoldingWriter):
     def _tool_call_delta(self, encoder: Any, event: ToolCallDelta) -> None:
         if event.text and self._is_of_open_call(event):
             self._write_delta(encoder, "input_json_delta", partial_json=event.text)
-            self._has_arguments = self._has_arguments or not event.text.isspace()
+            if not self._has_arguments and not event.text.isspace():
+                self._has_arguments = True
+                template = _template(self._index, "input_json_delta", "partial_json")
+                self._templates = {"tool_call": template, "tool_call_id": event.id}
 
     def _tool_call(self, encoder: Any, event: ToolCall) -> None:
         start = ToolCallStart(event.id, event.name, event.provider_executed)

@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import TYPE_CHECKING
-
-from ..base import Dialect, DialectReader, DialectWriter, Frame
-
-if TYPE_CHECKING:
-    from .reader import GaiReader
-    from .writer import GaiNDJSON, GaiSSE
+from ..base import Dialect, DialectReader, DialectWriter, Frame, load_reader, load_writer
 
 _MOST_WRITERS = 64
 
@@ -42,24 +35,15 @@ class Gai(Dialect):
     def _make(self, key: int | tuple[bool, bool] | None) -> DialectWriter:
         if len(self._writers) >= _MOST_WRITERS:
             self._writers.clear()
-        sse, ndjson = self._classes
-        self._writers[key] = made = ndjson(*key) if isinstance(key, tuple) else sse(key)
+        if isinstance(key, tuple):
+            made = load_writer(__name__, "GaiNDJSON")(*key)
+        else:
+            made = load_writer(__name__, "GaiSSE")(key)
+        self._writers[key] = made
         return made
 
-    @cached_property
-    def _classes(self) -> tuple[type[GaiSSE], type[GaiNDJSON]]:
-        from .writer import GaiNDJSON, GaiSSE
-
-        return GaiSSE, GaiNDJSON
-
     def reader(self, format: str) -> DialectReader:
-        return self._reader()
-
-    @cached_property
-    def _reader(self) -> type[GaiReader]:
-        from .reader import GaiReader
-
-        return GaiReader
+        return load_reader(__name__, "GaiReader")()
 
 
 dialect = Gai()

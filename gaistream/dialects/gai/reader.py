@@ -14,7 +14,7 @@ from typing import Any
 from ...core import ServerSentEvent, json_bytes, read_json
 from ...errors import EventError
 from ...events import Done, Error, Event, Raw, ReasoningDelta, TextDelta
-from ..base import DialectReader
+from ..base import CUT, DialectReader
 from .from_dict import KINDS, event_from_dict
 
 _DELTAS = {"text_delta": TextDelta, "reasoning_delta": ReasoningDelta}
@@ -88,7 +88,7 @@ class GaiReader(DialectReader):
         if self.ended:
             return []
         self.ended = True
-        return [] if self._failed else [Error("the stream was cut", "truncated")]
+        return [] if self._failed else [CUT]
 
     def _event(self, kind: str, fields: dict[str, Any], payload: Any = None) -> list[Event]:
         self._failed = kind == "error"

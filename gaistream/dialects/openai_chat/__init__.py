@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import sys
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...errors import FrameTypeError
-from ..base import Dialect, DialectModule, DialectReader, DialectWriter, Frame
-
-if TYPE_CHECKING:
-    from .reader import ChatCompletionsReader
-    from .writer import ChatCompletionsWriter
+from ..base import (
+    Dialect,
+    DialectModule,
+    DialectReader,
+    DialectWriter,
+    Frame,
+    check_model,
+    load_reader,
+    load_writer,
+)
 
 
 class OpenAIChat(Dialect):
@@ -33,8 +37,7 @@ class OpenAIChat(Dialect):
     text_paths = (("message", ("choices", 0, "delta", "content")),)
 
     def __init__(self, *, model: str | None = None, include_usage: bool = False) -> None:
-        if model is not None and not isinstance(model, str):
-            raise FrameTypeError(f"model must be str or None, not {type(model).__name__}")
+        check_model(model)
         if not isinstance(include_usage, bool):
             kind = type(include_usage).__name__
             raise FrameTypeError(f"include_usage must be bool, not {kind}")
@@ -44,24 +47,10 @@ class OpenAIChat(Dialect):
         return first.fields.get("object") == "chat.completion.chunk"
 
     def writer(self, format: str, **_: Any) -> DialectWriter:
-        return _writer_class()(*self._options)
+        return load_writer(__name__, "ChatCompletionsWriter")(*self._options)
 
     def reader(self, format: str) -> DialectReader:
-        return _reader_class()()
-
-
-@cache
-def _writer_class() -> type[ChatCompletionsWriter]:
-    from .writer import ChatCompletionsWriter
-
-    return ChatCompletionsWriter
-
-
-@cache
-def _reader_class() -> type[ChatCompletionsReader]:
-    from .reader import ChatCompletionsReader
-
-    return ChatCompletionsReader
+        return load_reader(__name__, "ChatCompletionsReader")()
 
 
 dialect = OpenAIChat()

@@ -10,6 +10,7 @@ from ...events import (
     AudioDelta,
     Citation,
     Citations,
+    Error,
     Event,
     Raw,
     ReasoningDelta,
@@ -18,7 +19,7 @@ from ...events import (
     TextDelta,
     Usage,
 )
-from .fields import count_of, object_of, objects_of, text_of
+from ..fields import count_of, object_of, objects_of, text_of
 
 
 def reasoning_of(delta: dict[str, Any]) -> list[Event]:
@@ -148,14 +149,15 @@ def usage_of(usage: object) -> Usage | None:
     )
 
 
-def problem_of(chunk: dict[str, Any], name: str | None) -> tuple[str, str | None] | None:
-    """Return the message and code of an error frame of any known shape; None for other frames."""
+def problem_of(chunk: dict[str, Any], name: str | None) -> Error | None:
+    """Return the error of an error frame of any known shape; None for other frames."""
     error = chunk.get("error")
     if not error:
         if name != "error" and chunk.get("object") != "error":
             return None
         error = chunk
     if not isinstance(error, dict):
-        return str(error), None
+        return Error(str(error))
     code = error.get("code") or error.get("type")
-    return text_of(error.get("message")) or "the provider failed", str(code) if code else None
+    message = text_of(error.get("message")) or "the provider failed"
+    return Error(message, str(code) if code else None)

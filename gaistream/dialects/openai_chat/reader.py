@@ -27,8 +27,8 @@ from ...events import (
     Start,
     Usage,
 )
-from ..base import DialectReader
-from .fields import object_of, objects_of, text_of
+from ..base import CUT, NOT_JSON, DialectReader, half_call_error
+from ..fields import object_of, objects_of, text_of
 from .parts import (
     citations_of,
     judgements_of,
@@ -75,12 +75,12 @@ class ChatCompletionsReader(DialectReader):
         try:
             chunk = self.read(data)
         except ValueError:
-            return self._fail("the provider sent a frame that is not JSON", "invalid_frame")
+            return self.fail(NOT_JSON)
         if not isinstance(chunk, dict):
             return []
         problem = problem_of(chunk, event.event)
         if problem is not None:
-            return self._fail(*problem)
+            return self.fail(problem)
         return self._chunk(chunk)
 
     def close(self) -> list[Event]:
@@ -133,7 +133,7 @@ class ChatCompletionsReader(DialectReader):
 
     def _end_choice(self, reason: str) -> list[Event]:
         if reason == "error":
-            return self._fail("the provider failed", reason)
+            return self.fail(Error("the provider failed", reason))
         events = [*self._end_reasoning(), *self._end_calls()]
         if reason == "content_filter" and reason != self._finish_reason and not self.ended:
             events.append(Safety(reason, "block"))
@@ -170,11 +170,4 @@ class ChatCompletionsReader(DialectReader):
 
     def _cut(self) -> list[Event]:
         broken = next((call for call in self._calls.open if call.is_broken()), None)
-        if broken is None:
-            return self._fail("the provider's stream was cut", "truncated")
-        self.ended = True
-        return [broken.error()]
-
-    def _fail(self, message: str, code: str | None) -> list[Event]:
-        self.ended = True
-        return [Error(message, code)]
+        return self.fail(CUT if broken is None else half_call_error(broken.name))

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...core import read_json
-from ...events import Error, Event, Raw, ToolCall, ToolCallDelta, ToolCallStart
-from .fields import object_of, text_of
+from ...events import Event, Raw, ToolCall, ToolCallDelta, ToolCallStart
+from ..base import half_call_error
+from ..fields import arguments_of, object_of, text_of
 
 
 class _Call:
@@ -43,7 +43,7 @@ class _Call:
 
     def input(self) -> object:
         """Return the arguments, None if there are none. Raise ValueError if they are not JSON."""
-        return read_json("".join(self.arguments), "replace") if self.arguments else self.value
+        return arguments_of(self.arguments) if self.arguments else self.value
 
     def is_broken(self) -> bool:
         """Return True if the arguments so far are not JSON."""
@@ -59,11 +59,6 @@ class _Call:
             return self.value is not None
         last = next((text for each in reversed(self.arguments) if (text := each.rstrip())), "")
         return last.endswith(("}", "]", '"')) and not self.is_broken()
-
-    def error(self) -> Error:
-        """Return the last event of a stream in which this call is broken."""
-        message = f"the tool call {self.name!r} was cut: its arguments are not JSON"
-        return Error(message, "truncated_tool_call")
 
 
 class ToolCalls:
@@ -137,7 +132,7 @@ class ToolCalls:
             try:
                 value = call.input()
             except ValueError:
-                return [*events, call.error()]
+                return [*events, half_call_error(call.name)]
             events.append(ToolCall(call.id, call.name, value, signature=call.signature or None))
         return events
 

@@ -63,14 +63,17 @@ class ChatCompletionsWriter(ErrorHoldingWriter):
         self._head: dict[str, Any] = {}  # the fields of every chunk; empty before the first
         self._templates: dict[str, FrameTemplate] = {}  # after the first chunk
         self._calls = WrittenCalls()
+        self._call_template: dict[str, Any] = {}  # of the call whose arguments are arriving
         self._finish: Finish | None = None
         self._details = self._sources = 0  # written so far, for their indexes
         self._sound = b""  # less than three bytes, which wait for more
         self._sound_id = ""  # of the sound, if there is any
         self._named_sound = False  # the id was written
 
-    def templates(self) -> dict[str, FrameTemplate]:
-        return self._templates if self.in_step and self.error is None else {}
+    def templates(self) -> dict[str, Any]:
+        if not self.in_step or self.error is not None:
+            return {}
+        return {**self._templates, **self._call_template}
 
     def write_event(self, encoder: Any, event: Event) -> None:
         kind = type(event)
@@ -127,14 +130,15 @@ class ChatCompletionsWriter(ErrorHoldingWriter):
         }
         self._write_chunk(encoder, {"role": "assistant", "content": ""})
         self._templates = {
-            "text": self._template("content"), "reasoning": self._template("reasoning_content")
-        }  # fmt: skip
+            "text": self._template(b'"content":"', b'"'),
+            "reasoning": self._template(b'"reasoning_content":"', b'"'),
+        }
 
-    def _template(self, field: str) -> FrameTemplate:
-        """Return the template of the frame of a delta with this field."""
+    def _template(self, start: bytes, end: bytes) -> FrameTemplate:
+        """Return the template of a delta: its JSON before and after the text."""
         head = json_bytes(self._head, errors="replace")[:-1]
-        prefix = b'data: %b,"choices":[{"index":0,"delta":{"%b":"' % (head, field.encode())
-        return FrameTemplate(prefix, b'"},"finish_reason":null}]}\n\n')
+        prefix = b'data: %b,"choices":[{"index":0,"delta":{%b' % (head, start)
+        return FrameTemplate(prefix, b'%b},"finish_reason":null}]}\n\n' % end)
 
     def _write_chunk(self, encoder: Any, delta: _Delta, reason: str | None = None) -> None:
         encoder.write_frame(json=self._chunk(delta, reason))
@@ -187,14 +191,20 @@ class ChatCompletionsWriter(ErrorHoldingWriter):
 
     def _tool_call_start(self, event: ToolCallStart) -> list[_Delta]:
         self._calls, fragments = self._calls.started(event)
+        self._call_template = {}
         return _calls(fragments)
 
     def _tool_call_delta(self, event: ToolCallDelta) -> list[_Delta]:
         self._calls, fragments = self._calls.continued(event)
+        if fragments and self._call_template.get("tool_call_id") != event.id:
+            start = b'"tool_calls":[{"index":%d,"function":{"arguments":"' % fragments[0]["index"]
+            template = self._template(start, b'"}}]')
+            self._call_template = {"tool_call": template, "tool_call_id": event.id}
         return _calls(fragments)
 
     def _tool_call(self, event: ToolCall) -> list[_Delta]:
         self._calls, fragments = self._calls.ended(event)
+        self._call_template = {}
         return _calls(fragments)
 
     def _tool_result(self, event: ToolResult) -> list[_Delta]:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from ...core import json_bytes
 from ...events import Error, ToolCall, ToolCallDelta, ToolCallStart
+from ..base import half_call_error
 
 _Fragments = list[dict[str, Any]]
 
@@ -44,7 +45,7 @@ class WrittenCalls:
         """Return the error of a stream that ends inside of a call; None if no call is open."""
         for call in self._calls.values():
             if call.is_open:
-                return Error(f"the tool call {call.name!r} was cut", "truncated_tool_call")
+                return half_call_error(call.name)
         return None
 
     def started(self, event: ToolCallStart) -> tuple[WrittenCalls, _Fragments]:

@@ -1,8 +1,15 @@
-"""Fields of untrusted JSON: a value of another type is as good as none."""
+"""Fields of untrusted JSON: a value of another type is as good as none.
+
+Readers look at the fields of their frames by these functions, none of which raises; only
+`arguments_of` does, for the arguments of a tool call that was cut.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
+
+from ..core import read_json
 
 _MOST = 2**63  # counts and offsets from here on cannot be written as JSON
 
@@ -25,3 +32,12 @@ def object_of(value: object) -> dict[str, Any]:
 def objects_of(value: object) -> list[dict[str, Any]]:
     """Return the dicts of a list, none for any other value."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def arguments_of(pieces: Iterable[str]) -> Any:
+    """Return the value of a tool call's arguments, None if there are none.
+
+    Raise ValueError if they are not JSON.
+    """
+    text = "".join(pieces)
+    return read_json(text, "replace") if text.strip() else None
