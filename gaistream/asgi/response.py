@@ -139,6 +139,7 @@ class StreamResponse:
                 method=scope["method"],
                 format=self._format,
                 accept=header(scope, b"accept"),
+                dialect=own.dialect,
             )
         else:
             if not watches_later:
@@ -169,6 +170,7 @@ class StreamResponse:
             log=self._stream.log_failure,
             headers=self.stream_headers.for_origin(origin),
             application=ScopeApplication(scope),
+            dialect=self.stream_headers.dialect,
         )
 
     def _client_left(self) -> None:

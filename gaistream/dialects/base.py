@@ -111,6 +111,19 @@ class Dialect:
             return True
         return bool(self.end_mark) and frame.data.strip() == self.end_mark
 
+    def error_body(self, status: int, error: Error) -> tuple[int, Any]:
+        """Return the status and the body of a response that fails before its stream begins.
+
+        Args:
+            status: the HTTP status of the failure, 400 to 599.
+            error: what failed.
+
+        Returns:
+            The status, which a protocol may have its own for, and a JSON payload, or a str for a
+            body of plain text.
+        """
+        return status, error_object(error.code, error.message)
+
     def writer(
         self, format: str, *, retry: int | None = None, compact: bool = True,
         timestamps: bool = False,

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, Final, Literal, TypeAlias
 
-from ..core import encode_sse, json_bytes
-from ..dialects.base import error_object
+from ..core import encode_sse, json, json_bytes
+from ..dialects import AnyDialect, find
 from ..errors import StreamError, is_http_error, is_public
+from ..events import Error
 from ..writing.formats import FORMATS
 from ..writing.options import LONGEST_RETRY_MS
 from .headers import can_be_sent, merge_headers
@@ -57,6 +58,7 @@ def answer_failure(
     log: Callable[[BaseException], object],
     headers: Mapping[str, str],
     application: Application = NO_APPLICATION,
+    dialect: AnyDialect = "gai",
 ) -> PlainResponse:
     """Return the response for a failure before the first byte of a stream.
 
@@ -66,11 +68,13 @@ def answer_failure(
         log: called with the failure unless it is public or answered by the application.
         headers: those about CORS and caches are kept.
         application: the failure is raised to it if it has a handler for it.
+        dialect: of the stream; its protocol has the body's shape.
     """
     try:
         if application.answers(failure):
             raise failure
-        answer = error_response(failure, raised_by=raised_by, extra=kept_for_errors(headers))
+        extra = kept_for_errors(headers)
+        answer = error_response(failure, raised_by=raised_by, extra=extra, dialect=dialect)
         if not is_public(failure):
             log(failure)
             if answer.status == HTTPStatus.INTERNAL_SERVER_ERROR and application.answers_faults():
@@ -81,9 +85,10 @@ def answer_failure(
 
 
 def error_response(
-    error: BaseException, *, raised_by: RaisedBy, extra: Mapping[str, str] | None = None
-) -> PlainResponse:
-    """Return the JSON response for an error.
+    error: BaseException, *, raised_by: RaisedBy, extra: Mapping[str, str] | None = None,
+    dialect: AnyDialect = "gai",
+) -> PlainResponse:  # fmt: skip
+    """Return the response for an error, in the shape of the dialect's protocol.
 
     Only the text of a StreamError and the detail of an HTTP exception are sent.
 
@@ -92,6 +97,7 @@ def error_response(
         raised_by: the code that raised it: a ValueError of "prepare_request" is the client's
             mistake (400), any other error of the server's own code is 500, of a "provider" 502.
         extra: more headers, such as CORS.
+        dialect: of the stream that the request asks for.
     """
     retry_after = None
     own_headers: Mapping[str, str] = {}
@@ -105,9 +111,13 @@ def error_response(
     else:
         status = 502 if raised_by == "provider" else 500
         code, message = "internal", "internal error"
-    body = json_bytes(error_object(code, message), errors="replace")
+    protocol = find(dialect)
+    assert protocol is not None  # it was checked when the response was made
+    status, payload = protocol.error_body(status, Error(message, code))
+    is_text = isinstance(payload, str)
+    body = json.whole_text(payload).encode() if is_text else json_bytes(payload, errors="replace")
     headers = {
-        "Content-Type": "application/json",
+        "Content-Type": "text/plain; charset=utf-8" if is_text else "application/json",
         "Content-Length": str(len(body)),
         "Cache-Control": "no-store",
         "X-Content-Type-Options": "nosniff",
@@ -145,8 +155,9 @@ def _parts_of_http_error(error: Any) -> tuple[int, str, str, dict[str, str]]:
 
 
 def drain_response(
-    reason: StreamError, headers: Mapping[str, str], *, method: str, format: str, accept: str | None
-) -> PlainResponse:
+    reason: StreamError, headers: Mapping[str, str], *, method: str, format: str,
+    accept: str | None, dialect: AnyDialect = "gai",
+) -> PlainResponse:  # fmt: skip
     """Return the response to a request that comes while the streams are drained.
 
     An EventSource gives up at any status but 200. So a GET that accepts event streams by name, as
@@ -156,13 +167,14 @@ def drain_response(
         reason: why the request is refused, and when the client may come again.
         headers: of the stream that the request asks for.
         method, format, accept: of the request.
+        dialect: of the stream.
     """
     by_itself = FORMATS[format].reconnects and accepts_event_stream_by_name(accept)
     if by_itself and method == "GET" and reason.retry_after is not None:
         retry_ms = min(round(reason.retry_after * 1000), LONGEST_RETRY_MS)
         return PlainResponse(200, dict(headers), encode_sse(retry=retry_ms))
     extra = kept_for_errors(headers)
-    return error_response(reason, raised_by="source", extra=extra).to(method)
+    return error_response(reason, raised_by="source", extra=extra, dialect=dialect).to(method)
 
 
 def kept_for_errors(headers: Mapping[str, str]) -> dict[str, str]:

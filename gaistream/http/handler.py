@@ -85,6 +85,7 @@ class HandlerPolicy:
         if len(options) > 1:
             more = merge_headers({"Vary": "Accept"}, more)
         cors, dialect = settings.get("cors", "*"), settings.get("dialect", "gai")
+        self._dialect = dialect
         self.stream_headers = {
             format: stream_headers(format, cors, dialect, more) for format in options
         }
@@ -119,13 +120,17 @@ class HandlerPolicy:
         if method not in ("GET", "HEAD", "POST"):
             error = StreamError("method not allowed", code="method_not_allowed", status=405)
             extra = _ALLOW | self._cors_headers(origin)
-            return error_response(error, raised_by="prepare_request", extra=extra)
+            return error_response(
+                error, raised_by="prepare_request", extra=extra, dialect=self._dialect
+            )
         several = len(self.options) > 1
         format = negotiate(path, accept) if several else next(iter(self.options))
         if draining is None:
             return format
         own = self.stream_headers[format].for_origin(origin)
-        return drain_response(draining, own, method=method, format=format, accept=accept)
+        return drain_response(
+            draining, own, method=method, format=format, accept=accept, dialect=self._dialect
+        )
 
     def open_stream(
         self,
@@ -167,6 +172,7 @@ class HandlerPolicy:
                 log=_log_bad_request if is_bad_request(failure, raised_by) else _log_failure,
                 headers=self._cors_headers(request.headers.get("origin")),
                 application=application,
+                dialect=self._dialect,
             ).to(request.method)
         finally:
             del failure  # its traceback holds this frame

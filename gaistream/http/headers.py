@@ -75,20 +75,20 @@ class StreamHeaders:
         depend_on_origin: True if they depend on the request's `Origin`.
     """
 
-    __slots__ = ("_base", "_dialect", "_format", "_known", "_more", "cors", "depend_on_origin")
+    __slots__ = ("_base", "_format", "_known", "_more", "cors", "depend_on_origin", "dialect")
 
     def __init__(self, format: str, cors: CORSLike, dialect: Any) -> None:
         self.cors = CORS.of(cors)
         self.depend_on_origin = self.cors is not None and self.cors.depends_on_origin
         self._format = format
-        self._dialect = dialect
+        self.dialect = dialect
         self._base: StreamHeaders | None = None
         self._more: Mapping[str, str] = {}
         self._known: dict[str | None, tuple[dict[str, str], HeaderLines]] = {}
 
     def with_more(self, more: Mapping[str, str]) -> StreamHeaders:
         """Return headers with more of them; raise FrameError if one could not be sent."""
-        extended = StreamHeaders(self._format, self.cors, self._dialect)
+        extended = StreamHeaders(self._format, self.cors, self.dialect)
         extended._base, extended._more = self, checked_headers(more)
         return extended
 
@@ -110,7 +110,7 @@ class StreamHeaders:
 
     def _compute(self, origin: str | None) -> tuple[dict[str, str], HeaderLines]:
         if self._base is None:
-            own = headers(self._format, self.cors, self._dialect, origin=origin)
+            own = headers(self._format, self.cors, self.dialect, origin=origin)
             return own, encode_headers(own)
         own, lines = self._base._for(origin)
         merged = merge_headers(own, self._more)

@@ -121,8 +121,9 @@ class SourceResponse(Generic[_Options]):
             self._end()
             accept = environ.get("HTTP_ACCEPT")
             answer = drain_response(
-                reason, headers, method=method, format=self._format, accept=accept
-            )
+                reason, headers, method=method, format=self._format, accept=accept,
+                dialect=self.stream_headers.dialect,
+            )  # fmt: skip
             return send_response(start_response, answer)
         chunks = self._stream.chunks()
 
@@ -158,6 +159,7 @@ class SourceResponse(Generic[_Options]):
             raised_by=self.raised_by,
             log=self._life.log_failure,
             headers=headers,
+            dialect=self.stream_headers.dialect,
         )
 
     def _end(self) -> None:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from ...errors import FrameError, FrameTypeError
+from ...events import Error
 from ..base import (
     Dialect,
     DialectModule,
@@ -53,6 +54,9 @@ class AISDK(Dialect):
         if not provider:
             raise FrameError("provider must not be empty")
         self._options = (version, provider)
+
+    def error_body(self, status: int, error: Error) -> tuple[int, Any]:
+        return status, error.message  # the text that useChat throws
 
     def writer(self, format: str, **_: Any) -> DialectWriter:
         return load_writer(__name__, "UIMessageWriter")(*self._options)

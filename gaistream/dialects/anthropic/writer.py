@@ -39,6 +39,7 @@ from ...events import (
 from ...message.words import SERVER_TOOLS, result_type
 from ..base import half_call_error
 from ..stateful_writer import ErrorHoldingWriter
+from . import error_fields
 from .words import FINISH_REASONS
 
 _PING: Final = b'event: ping\ndata: {"type":"ping"}\n\n'
@@ -53,20 +54,6 @@ _STOP_REASONS: Final = {
     reason: next(word for word, other in FINISH_REASONS.items() if other == reason)
     for reason in FINISH_REASONS.values()
 }
-_ERROR_TYPES: Final = {
-    **{
-        name: name
-        for name in (
-            "invalid_request_error", "authentication_error", "billing_error", "permission_error",
-            "not_found_error", "request_too_large", "rate_limit_error", "timeout_error",
-            "api_error", "overloaded_error",
-        )
-    },
-    "rate_limited": "rate_limit_error",
-    "provider_rejected": "invalid_request_error",
-    "timeout": "timeout_error",
-    "overloaded": "overloaded_error",
-}  # fmt: skip
 
 
 class MessagesWriter(ErrorHoldingWriter):
@@ -323,11 +310,6 @@ _WRITERS: Final[dict[type[Event], Callable[[MessagesWriter, Any, Any], None]]] =
     StepStart: MessagesWriter._step,
     FinishStep: MessagesWriter._step,
 }
-
-
-def error_fields(error: Error) -> dict[str, str]:
-    """Return Anthropic's error object."""
-    return {"type": _ERROR_TYPES.get(error.code or "", "api_error"), "message": error.message}
 
 
 def _template(index: int, delta: str, field: str) -> FrameTemplate:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, Final
 
 from ...errors import FrameTypeError
+from ...events import Error
 from ..base import (
     Dialect,
     DialectModule,
@@ -16,6 +17,34 @@ from ..base import (
     load_reader,
     load_writer,
 )
+
+# The type of an error, by its HTTP status and by our codes; others of the server are server_error.
+_TYPES_BY_STATUS: Final = {
+    401: "authentication_error",
+    403: "permission_error",
+    429: "rate_limit_error",
+}
+_TYPES: Final = {
+    "rate_limited": "rate_limit_error",
+    "provider_rejected": "invalid_request_error",
+}
+
+
+def error_fields(error: Error, status: int | None = None) -> dict[str, str | None]:
+    """Return OpenAI's error object.
+
+    Args:
+        error: what failed.
+        status: of the response; None in a stream.
+    """
+    code = error.code or ""
+    if code.endswith("_error"):
+        kind = code
+    elif status is not None and status < 500:
+        kind = _TYPES_BY_STATUS.get(status, "invalid_request_error")
+    else:
+        kind = _TYPES.get(code, "server_error")
+    return {"message": error.message, "type": kind, "param": None, "code": error.code}
 
 
 class OpenAIChat(Dialect):
@@ -42,6 +71,9 @@ class OpenAIChat(Dialect):
             kind = type(include_usage).__name__
             raise FrameTypeError(f"include_usage must be bool, not {kind}")
         self._options = (model, include_usage)
+
+    def error_body(self, status: int, error: Error) -> tuple[int, Any]:
+        return status, {"error": error_fields(error, status)}
 
     def sniff(self, first: Frame) -> bool:
         return first.fields.get("object") == "chat.completion.chunk"

@@ -38,14 +38,11 @@ from ...events import (
     Usage,
 )
 from ..stateful_writer import ErrorHoldingWriter
+from . import error_fields
 from .written_calls import WrittenCalls
 
 _Delta = dict[str, Any]
 _REASONS: Final = frozenset({"stop", "length", "content_filter"})
-_ERROR_TYPES: Final = {
-    "rate_limited": "rate_limit_error",
-    "provider_rejected": "invalid_request_error",
-}
 
 
 class ChatCompletionsWriter(ErrorHoldingWriter):
@@ -253,13 +250,6 @@ _DELTAS: Final[dict[type[Event], Callable[[ChatCompletionsWriter, Any], list[_De
     StepReset: ChatCompletionsWriter._step_reset,
     Finish: ChatCompletionsWriter._hold_finish,
 }
-
-
-def error_fields(error: Error) -> dict[str, str | None]:
-    """Return OpenAI's error object."""
-    code = error.code or ""
-    kind = code if code.endswith("_error") else _ERROR_TYPES.get(code, "server_error")
-    return {"message": error.message, "type": kind, "param": None, "code": error.code}
 
 
 def _calls(fragments: list[dict[str, Any]]) -> list[_Delta]:
