@@ -270,7 +270,8 @@ cdef class BaseEncoder:
     cdef int ask_dialect(self, object item) except -1:
         cdef Mark mark = self.mark()
         templates = self.templates
-        if item is not None:  # which only the dialect "json" writes
+        # only "json" writes None, and after an Error the dialect says whether a Done is a success
+        if item is not None and type(item) is not Done and type(item) is not dict:
             self.failed = False
         try:
             self.dialect.write(self, item)

@@ -28,9 +28,10 @@ class EventWriter(DialectWriter):
         or bytes that are frames already; None is no event."""
         item = event_of(item)
         if isinstance(item, Event):
+            kind = type(item)
+            failed = kind is Error or (kind is Done and encoder.failed)  # Done adds nothing
             self.write_event(encoder, item)
-            encoder.failed = type(item) is Error
-            encoder.ended = type(item) is Done
+            encoder.failed, encoder.ended = failed, kind is Done
         elif isinstance(item, bytes):
             encoder.write_ready(item)
         elif isinstance(item, ServerSentEvent):

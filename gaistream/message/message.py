@@ -41,7 +41,7 @@ from ..core import (
 from ..errors import EventError
 from .anthropic import to_anthropic
 from .openai import to_openai
-from .parts import Audio, Call, CollectedCall, Reasoning, Step, Text, joined
+from .parts import Audio, Call, CollectedCall, Reasoning, Step, Text, joined, settled_calls
 from .ui_message import ui_metadata, ui_parts
 
 Part = TypeVar("Part")
@@ -58,7 +58,7 @@ class Message(DeltaCollector):
         usage: the tokens that it took, or None.
         finish_reason: why it ended, or None.
         raw_reason: the provider's own word for that, or None.
-        error: the `Error` by which the stream has failed: None unless it is the last event.
+        error: the `Error` by which the stream has failed: the last event, but for `Done`; or None.
     """
 
     def __init__(self) -> None:
@@ -72,6 +72,7 @@ class Message(DeltaCollector):
         self._block: Text | Reasoning | None = None  # the one that is open
         self._calls: dict[str, Call] = {}  # by id, the last of each
         self._data_at: dict[tuple[str, str] | None, int] = {}  # index, by name and id
+        self._replaced: dict[int, Data] = {}  # data of earlier steps that this step has replaced
         self._step_begins: int | None = None  # index of its first part, None between steps
         self._finished = self._over = False
 
@@ -153,7 +154,7 @@ class Message(DeltaCollector):
 
     @property
     def complete(self) -> bool:
-        """True if `Finish` or `Done` has come, and no error after it."""
+        """True if `Finish` or `Done` has come, and the stream has not failed."""
         return self._finished and self.error is None
 
     def to_openai(self) -> dict[str, Any]:
@@ -199,7 +200,7 @@ class Message(DeltaCollector):
             raise EventError(f"a message is made of events and str, not {type(event).__name__}")
         if self._over:
             return
-        if self.error is not None:  # the stream went on
+        if self.error is not None and type(event) is not Done:  # the stream went on
             self._part(self.error)
             self.error = None
         handle(self, event)
@@ -219,6 +220,7 @@ class Message(DeltaCollector):
     def _begin_step(self, name: str | None = None) -> None:
         self._parts.append(Step(name))
         self._step_begins = len(self._parts)
+        self._replaced = {}
 
     def _close_block(self) -> None:
         if self._block is not None:
@@ -266,7 +268,8 @@ class Message(DeltaCollector):
         self._close_block()
 
     def _audio(self, event: AudioDelta) -> None:
-        last = self._parts[-1] if self._parts else None
+        self._in_step()
+        last = self._parts[-1]
         if type(last) is not Audio or last.format != event.format:
             last = Audio(event.format)
             self._part(last)
@@ -300,15 +303,13 @@ class Message(DeltaCollector):
         call.complete = True
 
     def _result(self, event: ToolResult) -> None:
-        call = self._calls.get(event.id)
-        if call is not None:
-            call.result = event
+        if event.id in self._calls:
+            self._calls[event.id].result = event
         self._part(event)
 
     def _approval(self, event: ApprovalRequest) -> None:
-        call = self._calls.get(event.tool_call_id)
-        if call is not None:
-            call.approval = event
+        if event.tool_call_id in self._calls:
+            self._calls[event.tool_call_id].approval = event
         self._part(event)
 
     def _file(self, event: File) -> None:
@@ -317,17 +318,17 @@ class Message(DeltaCollector):
 
     def _data(self, event: Data) -> None:
         """Append the data, or put them in the place of those with the same name and id."""
+        self._in_step()
         if event.transient:
-            self._in_step()
             return
         self._close_block()
         key = None if event.id is None else (event.name, event.id)
-        if key in self._data_at:
-            self._parts[self._data_at[key]] = event
-            return
-        self._part(event)
+        at = self._data_at.get(key, len(self._parts))
+        if at < (self._step_begins or 0):
+            self._replaced.setdefault(at, self._parts[at])
+        self._parts[at : at + 1] = [event]
         if key is not None:
-            self._data_at[key] = len(self._parts) - 1
+            self._data_at[key] = at
 
     def _step_start(self, event: StepStart) -> None:
         if self._step_begins is None:
@@ -343,13 +344,16 @@ class Message(DeltaCollector):
         self._step_begins = None
 
     def _step_reset(self, _: StepReset) -> None:
-        """Remove the parts of this step."""
+        """Remove the parts of this step, and what it has changed in the parts of earlier ones."""
         self._close_block()
-        if self._step_begins is not None:
-            del self._parts[self._step_begins :]
-            self._calls = {part.id: part for part in self._of(Call)}
-            kept = len(self._parts)
-            self._data_at = {key: at for key, at in self._data_at.items() if at < kept}
+        if self._step_begins is None:
+            return
+        del self._parts[self._step_begins :]
+        self._data_at = {key: at for key, at in self._data_at.items() if at < len(self._parts)}
+        for at, data in self._replaced.items():
+            self._parts[at] = data
+        self._replaced = {}
+        self._calls = settled_calls(self._parts)
 
     def _finish(self, event: Finish) -> None:
         self._close_all()

@@ -6,6 +6,7 @@ the ToolResult of a server's tool) stand among them as they are.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,3 +103,17 @@ def joined(pieces: list[str]) -> str:
     if len(pieces) > 1:
         pieces[:] = ["".join(pieces)]
     return pieces[0] if pieces else ""
+
+
+def settled_calls(parts: Iterable[Any]) -> dict[str, Call]:
+    """Return the last call of each id, with the result and the approval that are parts."""
+    calls: dict[str, Call] = {}
+    for part in parts:
+        if isinstance(part, Call):
+            part.result = part.approval = None
+            calls[part.id] = part
+        elif isinstance(part, ToolResult) and part.id in calls:
+            calls[part.id].result = part
+        elif isinstance(part, ApprovalRequest) and part.tool_call_id in calls:
+            calls[part.tool_call_id].approval = part
+    return calls

@@ -174,3 +174,34 @@ def test_a_pickle_holds_the_message() -> None:
     again = pickle.loads(pickle.dumps(message))
     again.add("c")
     assert (again.text, message.text) == ("abc", "ab")
+
+
+def test_a_reset_step_takes_back_what_it_changed_in_earlier_steps(gs: ModuleType) -> None:
+    e = gs.events
+    message = gs.collect([
+        e.ToolCall("1", "a"), e.ToolCall("2", "b"), e.ToolResult("1", "a", "kept"),
+        e.ApprovalRequest("ask", "1"), e.Data("weather", "kept", "x"), e.FinishStep(1),
+        e.StepStart(2), e.ToolResult("1", "a", "void"), e.ToolResult("2", "b", "void"),
+        e.ApprovalRequest("void", "2"), e.ApprovalRequest("void", "1"),
+        e.Data("weather", "void", "x"), e.Data("weather", "void again", "x"), e.StepReset(),
+    ])  # fmt: skip
+    first, second = message.tool_calls
+    assert first.result == e.ToolResult("1", "a", "kept")
+    assert first.approval == e.ApprovalRequest("ask", "1")
+    assert (second.result, second.approval) == (None, None)
+    assert message.data == (e.Data("weather", "kept", "x"),)
+    message.add(e.Data("weather", "new", "x"))
+    assert message.data == (e.Data("weather", "new", "x"),)
+
+
+def test_audio_between_steps_is_of_a_new_one_that_can_be_reset(gs: ModuleType) -> None:
+    e = gs.events
+    message = gs.collect([e.AudioDelta(b"a"), e.FinishStep(1), e.AudioDelta(b"b"), e.StepReset()])
+    assert message.audio == b"a"
+
+
+def test_a_done_after_an_error_adds_nothing(gs: ModuleType) -> None:
+    message = gs.collect(["a", gs.events.Error("no"), gs.events.Done()])
+    assert message.error == gs.events.Error("no")
+    assert message.errors == (gs.events.Error("no"),)
+    assert not message.complete

@@ -18,6 +18,7 @@ from gaistream.errors import ClosedError
 from .buffer import Buffer, NotCopyable
 from .checks import checked_int
 from .events import ReasoningDelta, TextDelta
+from .step_events import Done
 from .template import (
     LARGEST_NUMBER,
     FrameTemplate,
@@ -59,9 +60,7 @@ class BaseEncoder(NotCopyable):
 
     def __init__(self, dialect: Any, size: int, errors: str) -> None:
         buffer, replace = Buffer(size), check_errors(errors)
-        templates = checked_templates(
-            dialect.text_template, dialect.reasoning_template, None, None
-        )
+        templates = checked_templates(dialect.text_template, dialect.reasoning_template, None, None)
         self._buffer = buffer
         self._replace = replace
         self._dialect = dialect
@@ -166,7 +165,8 @@ class BaseEncoder(NotCopyable):
             self._write_joined(item, text)
             return
         mark = self._mark()
-        if item is not None:  # which only the dialect "json" writes
+        # only "json" writes None, and after an Error the dialect says whether a Done is a success
+        if item is not None and kind is not Done and kind is not dict:
             self.failed = False
         try:
             if template is not None:
