@@ -18,3 +18,16 @@ cdef class DeltaCollector:
 
     def add_other(self, event, /):
         raise NotImplementedError
+
+
+# A __cinit__ would make a message one that can't be pickled.
+cdef newfunc new_base_collector = (<PyTypeObject*> DeltaCollector).tp_new
+
+
+cdef object new_collector(type kind, PyObject* args, PyObject* named):
+    if kind.__init__ is object.__init__:
+        refuse_arguments(kind, args, named)
+    return new_base_collector(kind, args, named)
+
+
+make_by(<PyTypeObject*> DeltaCollector, <newfunc> new_collector)

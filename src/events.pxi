@@ -11,6 +11,19 @@ cdef class Event(Value):
     cdef readonly object timestamp
 
 
+# A __cinit__ of the base would also run for each event of the kinds below, once a token. They don't
+# pass through this slot of its type, so only the base itself, and subclasses in Python, do.
+cdef newfunc new_base_event = (<PyTypeObject*> Event).tp_new
+
+
+cdef object new_bare_event(type kind, PyObject* args, PyObject* named):
+    refuse_arguments(kind, args, named)
+    return new_base_event(kind, args, named)
+
+
+make_by(<PyTypeObject*> Event, <newfunc> new_bare_event)
+
+
 @cython.no_gc
 @cython.final
 cdef class Start(Event):

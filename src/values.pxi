@@ -7,10 +7,24 @@
 
 from functools import partial
 
-from cpython.object cimport PyTypeObject
+from cpython.object cimport PyTypeObject, newfunc
+
+cdef extern from *:
+    """
+    static void gaistream_make_by(PyTypeObject *kind, newfunc make) {
+        kind->tp_new = make;
+        kind->tp_vectorcall = NULL;  /* Cython's own, which goes past tp_new */
+    }
+    """
+    void make_by "gaistream_make_by"(PyTypeObject* kind, newfunc make) noexcept
 
 cdef enum:
     LONGEST_BYTES_IN_REPR = 32
+
+
+cdef int refuse_arguments(type kind, PyObject* args, PyObject* named) except -1:
+    if <object> args or (named is not NULL and <object> named):
+        raise TypeError(f"{kind.__name__}() takes no arguments")
 
 
 cdef int refuse_type(str owner, str field, str expected, object value) except -1:

@@ -5,7 +5,21 @@ Twin of src/deltas.pxi.
 
 from __future__ import annotations
 
+from operator import attrgetter
+from typing import Any, Self
+
 from .events import Event, ReasoningDelta, TextDelta
+
+
+def _pieces(slot: str) -> Any:
+    """Return a property that is a list or None."""
+
+    def write(self: object, pieces: list[str] | None) -> None:
+        if pieces is not None and type(pieces) is not list:
+            raise TypeError(f"Expected list, got {type(pieces).__name__}")
+        setattr(self, slot, pieces)
+
+    return property(attrgetter(slot), write, lambda self: setattr(self, slot, None))
 
 
 class DeltaCollector:
@@ -15,8 +29,19 @@ class DeltaCollector:
     all other events in `add_other`.
     """
 
-    text_pieces: list[str] | None = None
-    reasoning_pieces: list[str] | None = None
+    __slots__ = ("_reasoning_pieces", "_text_pieces")
+    _text_pieces: list[str] | None
+    _reasoning_pieces: list[str] | None
+
+    text_pieces = _pieces("_text_pieces")
+    reasoning_pieces = _pieces("_reasoning_pieces")
+
+    def __new__(cls, *args: object, **named: object) -> Self:
+        if (args or named) and cls.__init__ is object.__init__:
+            raise TypeError(f"{cls.__name__}() takes no arguments")
+        self = super().__new__(cls)
+        self._text_pieces = self._reasoning_pieces = None
+        return self
 
     def add(self, event: Event | str | None, /) -> None:
         """Add the next event; a `str` is a text delta, and None is skipped.
@@ -27,9 +52,9 @@ class DeltaCollector:
         kind = type(event)
         pieces = None
         if kind is TextDelta:
-            pieces = self.text_pieces
+            pieces = self._text_pieces
         elif kind is ReasoningDelta:
-            pieces = self.reasoning_pieces
+            pieces = self._reasoning_pieces
         if pieces is None:
             self.add_other(event)
         else:
