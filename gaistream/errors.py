@@ -24,6 +24,7 @@ __all__ = [
     "FrameError",
     "FrameTypeError",
     "GaistreamError",
+    "LeftRunningError",
     "NDJSONError",
     "ResponseError",
     "SinkError",
@@ -198,6 +199,18 @@ class SinkError(GaistreamError, TypeError, RuntimeError):
 
 class UnsayableError(GaistreamError, ValueError):
     """A protocol has no frame for the failure of its stream: only a broken connection shows it."""
+
+
+class LeftRunningError(GaistreamError, AssertionError):
+    """In a test, an app left something running: the message names each task, generator or thread.
+
+    Attributes:
+        names: what was left.
+    """
+
+    def __init__(self, names: list[str]) -> None:
+        super().__init__(f"the app has left running: {'; '.join(names)}")
+        self.names = names
 
 
 class StreamError(GaistreamError):

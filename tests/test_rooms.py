@@ -40,6 +40,7 @@ TABLE: dict[str, set[str]] = {
     } | EVENTS,
     "client": {"reading", "dialects", "loops", "http"} | EVENTS,
     "providers": {"client", "reading", "dialects", "loops", "http"} | EVENTS,
+    "testing": {"asgi", "wsgi", "streaming", "reading", "loops"} | EVENTS,
 }  # fmt: skip
 TOP = {"__init__", "__main__", "cli"}  # import any room
 MOST_ENTRIES = 26

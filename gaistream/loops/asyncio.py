@@ -1,6 +1,7 @@
 """The event loop of asyncio, and of uvloop: see protocols.py.
 
-`event_loop()` returns the running loop of either kind; trio is imported only where it runs.
+`event_loop()` returns the running loop of either kind; trio is imported only where it runs. What it
+returns can be replaced, as `gaistream.testing` does: all timers then run by another clock.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import functools
 import sys
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import Any, Final, Self
 
 from .handover import Send, SendPermit, TaskStart, send_permit
@@ -164,6 +166,12 @@ class _AsyncioBreakable:
 _ATTRIBUTE: Final = f"_gaistream_{id(AsyncioLoop):x}"
 
 
+new_loop: ContextVar[Callable[[asyncio.AbstractEventLoop], EventLoop]] = ContextVar(
+    "gaistream_new_loop", default=AsyncioLoop
+)
+"""Makes the object of each loop of asyncio that is first used in this context."""
+
+
 def event_loop() -> EventLoop:
     """Return the running event loop, always the same object; raise RuntimeError if none runs."""
     trio = sys.modules.get("trio")
@@ -174,9 +182,20 @@ def event_loop() -> EventLoop:
     running = asyncio.get_running_loop()
     known: EventLoop | None = getattr(running, _ATTRIBUTE, None)
     if known is None:
-        known = AsyncioLoop(running)
+        known = new_loop.get()(running)
         setattr(running, _ATTRIBUTE, known)
     return known
+
+
+def replace_event_loop(own: EventLoop) -> None:
+    """Make `event_loop()` return `own` for the running loop, such as a copy with another clock."""
+    trio = sys.modules.get("trio")
+    if trio is not None and own.cancelled is trio.Cancelled:
+        from .trio import replace_trio_loop
+
+        replace_trio_loop(own)
+    else:
+        setattr(asyncio.get_running_loop(), _ATTRIBUTE, own)
 
 
 def forget_loop(running: asyncio.AbstractEventLoop) -> None:

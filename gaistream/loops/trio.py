@@ -94,6 +94,11 @@ def trio_loop() -> TrioLoop:
     return known
 
 
+def replace_trio_loop(own: Any) -> None:
+    """Make `trio_loop()` return another object for the current run."""
+    _of_run.set(own)
+
+
 class _Future:
     __slots__ = ("_event",)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +47,8 @@ class BlockingStream:
         self._events = 0
         self._bytes = 0
         self._kind: OutcomeKind = "cancelled"  # until the stream ends in another way
-        self._started = self._last = time.monotonic()
+        self._time = thread_streams.in_threads.timer.time
+        self._started = self._last = self._time()
         self._draining = False
         self._retry_ms: int | None = None
         self.failure: BaseException | None = None
@@ -138,7 +138,7 @@ class BlockingStream:
     def _take(self) -> bytes:
         chunk: bytes = self._encoder.take()
         self._bytes += len(chunk)
-        self._last = time.monotonic()
+        self._last = self._time()
         return chunk
 
     # ---- an OpenStream of open_streams.py; these may be called from any thread ----
@@ -178,7 +178,7 @@ class BlockingStream:
             self._kind,
             self._events,
             self._bytes,
-            time.monotonic() - self._started,
+            self._time() - self._started,
             self.failure,
         )
 

@@ -9,14 +9,11 @@ a later time.
 from __future__ import annotations
 
 import math
-from typing import Final, Protocol
+from typing import Protocol
 
 from .._log import log
 from ..loops import event_loop
 from ..loops.protocols import EventLoop, Timer
-
-_GRID: Final = 16  # points of the grid, at least, within a stream's delay
-_FLUSHES: Final = 4  # points of the grid of flushes within a delay
 
 
 class Scheduled(Protocol):
@@ -44,7 +41,12 @@ class Clock:
 
     Attributes:
         loop: the loop.
+        grid: points of the grid, at least, within a stream's delay.
+        flush_grid: points of the grid of flushes within a delay.
     """
+
+    grid = 16
+    flush_grid = 4
 
     def __init__(self, loop: EventLoop) -> None:
         self.loop = loop
@@ -54,7 +56,7 @@ class Clock:
     def call(self, stream: Scheduled, delay: float) -> None:
         """Call `stream.tick()` in about `delay` seconds, instead of at its earlier time."""
         self.forget(stream)
-        step: float = 2.0 ** math.floor(math.log2(delay / _GRID))
+        step: float = 2.0 ** math.floor(math.log2(delay / self.grid))
         when = math.ceil((self.loop.time() + delay) / step) * step
         if when not in self._at:
             self._at[when] = (self.loop.call_at(when, self._call_due, when), set())
@@ -77,7 +79,7 @@ class Clock:
 
         The call cannot be cancelled.
         """
-        step = delay / _FLUSHES
+        step = delay / self.flush_grid
         when = (self.loop.time() + delay) // step * step
         if when in self._held:
             self._held[when].append(stream)

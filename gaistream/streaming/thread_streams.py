@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from .open_streams import Drain, OpenStream, OpenStreams
+from .open_streams import Drain, DrainTimer, OpenStream, OpenStreams
 
 __all__ = ["BlockingDrain", "ThreadStreams", "in_threads"]
 
@@ -21,14 +21,17 @@ class ThreadStreams(OpenStreams):
 
     Only `wsgi.drain_on_signals` drains them at a signal.
 
+    Args:
+        timer: the time of its drains; None: the system's.
+
     Attributes:
         lock: held while streams come, go or are ended.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, timer: DrainTimer | None = None) -> None:
         # Reentrant: the garbage collector may close a stream in the thread that holds it.
         self.lock = threading.RLock()
-        super().__init__(_ThreadTimer(self.lock))
+        super().__init__(timer or _ThreadTimer(self.lock))
 
     def enter(self, stream: OpenStream) -> None:
         """Add a stream; during a drain it is ended at once."""
