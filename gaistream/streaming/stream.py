@@ -355,8 +355,8 @@ class Stream(SourceSide):
 
     def _check_silence(self, now: float, most: float) -> float:
         """End a stream whose source is silent for too long; return the seconds until then."""
-        if self._outbox.pending:
-            return most  # the client is slow
+        if self._outbox.pending and self._outbox.events:
+            return most  # the client is slow; only headers that are held leave a prelude pending
         left = self.silent_since() + most - now
         if left > 0:
             return left
