@@ -9,6 +9,7 @@ import contextlib
 import contextvars
 import functools
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Final, Self, TypeVar
@@ -33,6 +34,7 @@ __all__ = ["BlockingView", "WSGIStream"]
 _T = TypeVar("_T")
 _LONG: Final = 3600.0  # virtual seconds in which a heartbeat shows that the client has left
 _LAST_WAIT: Final = 1.0  # real seconds
+_POLL: Final = 0.002  # real seconds between looks at threads
 _TURNS: Final = 10  # of the app's loop, after which all has happened that could
 
 
@@ -174,18 +176,18 @@ class WSGIStream(Received):
             with self._condition:
                 self._leave()
             self._settle()
-            while not self._app_ended and self._threads.time.run_next(
-                self._threads.time.now + _LONG
-            ):
+            clock = self._threads.time
+            while not self._app_ended and clock.run_next(clock.now + _LONG):
                 self._settle()
             if not self._wait(lambda: self._app_ended, self._settings.timeout):
                 left.append(f"the app, {self._settings.timeout:g} s after its client left")
             else:
                 self._thread.join(_LAST_WAIT)
             if self._settings.check_leftovers:
-                threads = self._leftovers
-                self._wait(lambda: not threads.names(tasks=False), _LAST_WAIT)
-                left += threads.names(tasks=False)
+                ends = time.monotonic() + _LAST_WAIT
+                while (threads := self._leftovers.names(tasks=False)) and time.monotonic() < ends:
+                    time.sleep(_POLL)
+                left += threads
         finally:
             self._threads.leave()
         return left
@@ -230,17 +232,17 @@ class WSGIStream(Received):
 
     def _advance(self, seconds: float, enough: Callable[[], bool]) -> None:
         assert self._threads is not None
-        time = self._threads.time
-        until = time.now + seconds
+        clock = self._threads.time
+        until = clock.now + seconds
         self._settle()
-        while not enough() and time.run_next(until):
+        while not enough() and clock.run_next(until):
             with self._condition:
                 self._read_all()
             self._settle()
         with self._condition:
             self._read_all()
         if not enough():
-            time.reach(until)
+            clock.reach(until)
             self._settle()
 
     def stall(self) -> None:

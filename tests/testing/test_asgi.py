@@ -1,4 +1,4 @@
-"""An ASGI app's stream in process: events, endless streams, virtual time, leaves, stalls, drains."""
+"""An ASGI app's stream in process: events, virtual time, clients that leave or stall, drains."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_ndjson_is_read_by_its_content_type(run: Run) -> None:
     async def main() -> None:
         async with stream(Watched("a").app(NDJSONResponse)) as s:
             assert [event async for event in s] == [events.TextDelta("a"), events.Done()]
-            assert [value async for value in s.frames][0]["text"] == "a"
+            assert (await anext(s.frames))["text"] == "a"
 
     run(main)
 
@@ -244,7 +244,7 @@ def test_an_app_that_waits_before_its_headers_is_entered_without_them(run: Run) 
         app = Watched(waits=True).app(source_timeout=30, hold_headers=True)
         async with stream(app, wait_for_headers=False) as s:
             with pytest.raises(RuntimeError, match="not begun"):
-                s.status  # noqa: B018
+                s.status
             await s.advance(30)
             await s.wait_for_headers()
             assert s.status == 504
