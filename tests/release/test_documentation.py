@@ -208,7 +208,7 @@ MODULES = [
     "gaistream", "gaistream.asgi", "gaistream.client", "gaistream.errors", "gaistream.events",
     "gaistream.frameworks.gunicorn", "gaistream.frameworks.starlette",
     "gaistream.frameworks.uvicorn", "gaistream.http", "gaistream.writing.options",
-    "gaistream.providers.docs", "gaistream.providers.openai", "gaistream.wsgi",
+    "gaistream.providers.docs", "gaistream.providers.openai", "gaistream.testing", "gaistream.wsgi",
 ]  # fmt: skip
 
 

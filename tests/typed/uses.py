@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from contextlib import aclosing, closing
 from typing import Any, assert_type
+from wsgiref.types import WSGIApplication
 
 from starlette.types import ASGIApp
 
 import gaistream
-from gaistream import NDJSONOptions, Outcome, Source, SourceItem, SSEOptions, asgi, wsgi
+from gaistream import NDJSONOptions, Outcome, Source, SourceItem, SSEOptions, asgi, testing, wsgi
 from gaistream.dialects import Detector, Dialect, DialectReader, DialectWriter, EventWriter
 from gaistream.frameworks import starlette
 
@@ -102,3 +103,26 @@ def applications(provider: gaistream.Provider) -> list[ASGIApp]:
     handler = asgi.sse_handler(provider, gaistream.ChatRequest.from_json, dialect="gai")
     asgi.sse_handler(provider, gaistream.ChatRequest.from_json, status=201)  # type: ignore[call-arg]
     return [handler, asgi.SSEResponse(source()), asgi.DrainMiddleware(handler)]
+
+
+async def tested_asgi(app: ASGIApp) -> None:
+    async with testing.stream(app, "POST", "/", json={"a": 1}, query={"a": ["b"]}) as s:
+        assert_type(s, testing.ASGIStream)
+        assert_type(s.status, int)
+        assert_type(await anext(s), gaistream.events.Event)
+        assert_type(await anext(s.chunks), bytes)
+        assert_type(s.outcome, Outcome | None)
+        await s.drain(5, retry_ms=7)
+    async with testing.stream(asgi.SSEResponse(source())) as answer:
+        assert_type(answer.headers["a"], str)
+    testing.stream(5)  # type: ignore[call-overload]
+
+
+def tested_wsgi(app: WSGIApplication) -> None:
+    with testing.stream(app, "GET", "/", timeout=1) as s:
+        assert_type(s, testing.WSGIStream)
+        assert_type(next(s), gaistream.events.Event)
+        s.disconnect(after_bytes=100)
+    with testing.stream(wsgi.SSEResponse(source())) as answer:
+        assert_type(answer.body, bytes)
+    testing.stream(app, lifespan=True)  # type: ignore[call-overload]
