@@ -85,8 +85,15 @@ class ASGIStream(Received):
     Iterate it for the events, as `read_events` returns them.
 
     Attributes:
+        status: of the response.
+        headers: of the response, by names in any case.
         frames: an async iterator of ServerSentEvents, or of the values of NDJSON lines.
         chunks: an async iterator of bytes, as the app has sent them.
+        body: all bytes that have come.
+        comments: the comments of SSE that have come, heartbeats among them.
+        complete: True if the body is whole; False while it comes, and if it was cut.
+        error: the exception that the app raised, or None.
+        outcome: the Outcome of gaistream's stream; None before its end, and without such a stream.
     """
 
     def __init__(
@@ -160,17 +167,22 @@ class ASGIStream(Received):
             place = place_of(self._main)
             names.append(f"the app, {self._settings.timeout:g} s after its client left ({place})")
             self._task.cancel()
-            await self.advance(_LONG)
+            assert self._env is not None
+            await self._advance_to(self._env.time.now + _LONG, lambda: self._app_ended)
             await self._in_time(lambda: self._app_ended, _LAST_WAIT)
         if self._app_ended:
             await self._loop.ended(self._task)
         if not check:
             return names
         await self._settle()
-        if self._leftovers.names(tasks=True):
+        if self._left_names():
             wait = min(_LAST_WAIT, self._settings.timeout)
-            await self._in_time(lambda: not self._leftovers.names(tasks=True), wait, poll=True)
-        return names + self._leftovers.names(tasks=True)
+            await self._in_time(lambda: not self._left_names(), wait, poll=True)
+        return names + self._left_names()
+
+    def _left_names(self) -> list[str]:
+        assert self._env is not None
+        return self._leftovers.names(tasks=True, threads=len(self._env.streams) == 1)
 
     async def _in_time(
         self, condition: Callable[[], bool], seconds: float, *, poll: bool = False
@@ -228,12 +240,12 @@ class ASGIStream(Received):
         Args:
             seconds: of virtual time.
         """
-        await self._advance(seconds, lambda: False)
+        assert self._env is not None
+        await self._advance_to(self._env.time.now + seconds, lambda: False)
 
-    async def _advance(self, seconds: float, enough: Callable[[], bool]) -> None:
+    async def _advance_to(self, until: float, enough: Callable[[], bool]) -> None:
         assert self._env is not None
         time = self._env.time
-        until = time.now + seconds
         await self._settle()
         while not enough() and time.run_next(until):
             self._read_all()
@@ -293,7 +305,10 @@ class ASGIStream(Received):
         check_drain(grace, retry_ms)
         assert self._env is not None
         self._env.loop.open_streams.drain(grace, retry_ms)
-        await self._advance(grace + LAST_SEND, lambda: self._app_ended)
+        until = self._env.time.now + grace + LAST_SEND
+        await self._advance_to(until, lambda: self._over)
+        if not await self._in_time(lambda: self._app_ended, _LAST_WAIT):  # a thread takes real time
+            await self._advance_to(until, lambda: self._app_ended)
 
     async def _until(self, condition: Callable[[], bool], problem: str) -> None:
         if condition():

@@ -59,11 +59,12 @@ class Leftovers:
         if recorder.get() is self._owner:
             self._generators.add(generator)
 
-    def names(self, *, tasks: bool) -> list[str]:
+    def names(self, *, tasks: bool, threads: bool) -> list[str]:
         """Return the names and places of all that is left.
 
         Args:
             tasks: look at the tasks of the running loop too.
+            threads: look at helper threads too; they do not tell whose they are.
         """
         names = [
             f"the async generator {each.__qualname__} ({place_of(each)})"
@@ -76,8 +77,10 @@ class Leftovers:
                 for name, coro, context in _tasks()
                 if context.get(recorder) is self._owner
             ]
-        threads = set(_helper_threads()) - self._threads_before
-        return names + [f"the thread of a blocking source ({each.name})" for each in threads]
+        if threads:
+            left = set(_helper_threads()) - self._threads_before
+            names += [f"the thread of a blocking source ({each.name})" for each in left]
+        return names
 
 
 def _helper_threads() -> list[threading.Thread]:

@@ -126,7 +126,9 @@ class Received:
     def comments(self) -> list[str]:
         """The comments of SSE that have come, heartbeats among them, without their colons."""
         lines = self.body.split(b"\n")[:-1]
-        return [line[1:].strip().decode() for line in lines if line.startswith(b":")]
+        return [
+            line[1:].strip().decode(errors="replace") for line in lines if line.startswith(b":")
+        ]
 
     def _check_begun(self) -> None:
         if self._status is None:

@@ -20,14 +20,14 @@ from ..events import Event
 from ..loops import new_loop
 from ..loops.asyncio import AsyncioLoop
 from ..loops.protocols import EventLoop
-from ..streaming import thread_streams
 from ..streaming.drain import check_drain
-from ..streaming.open_streams import LAST_SEND, OpenStream
+from ..streaming.open_streams import LAST_SEND
 from ..streaming.outcome import Outcome
 from .leftovers import Leftovers
 from .received import Received, Settings, View
 from .request import Request
-from .virtual_time import VirtualTime, recorder, with_virtual_time
+from .threads import ThreadsUnderTest
+from .virtual_time import recorder, with_virtual_time
 
 __all__ = ["BlockingView", "WSGIStream"]
 
@@ -36,63 +36,6 @@ _LONG: Final = 3600.0  # virtual seconds in which a heartbeat shows that the cli
 _LAST_WAIT: Final = 1.0  # real seconds
 _POLL: Final = 0.002  # real seconds between looks at threads
 _TURNS: Final = 10  # of the app's loop, after which all has happened that could
-
-
-class _ThreadsUnderTest:
-    """The streams in threads, while tests run some: their time, and the registry of their drains.
-
-    It stands in the process's place of the usual registry, until the last of them is left.
-    """
-
-    current: _ThreadsUnderTest | None = None
-
-    def __init__(self) -> None:
-        self.time = VirtualTime()
-        self.registry = _RecordedThreadStreams(_Timer(self))
-        self.loops: list[EventLoop] = []
-        self._before = thread_streams.in_threads
-        self._users = 0
-
-    @classmethod
-    def enter(cls) -> _ThreadsUnderTest:
-        known = cls.current
-        if known is None:
-            known = cls.current = cls()
-            thread_streams.in_threads = known.registry
-        known._users += 1
-        return known
-
-    def leave(self) -> None:
-        self._users -= 1
-        if not self._users:
-            type(self).current = None
-            thread_streams.in_threads = self._before
-
-
-class _Timer:
-    """The time of the drains of streams in threads."""
-
-    def __init__(self, threads: _ThreadsUnderTest) -> None:
-        self._threads = threads
-        self.time = threads.time.time
-        self.create_event = threading.Event
-
-    def call_at(self, when: float, callback: Callable[[], None]) -> Any:
-        threads = self._threads
-
-        def post(call: Callable[[], None]) -> None:
-            with threads.registry.lock:
-                call()
-
-        return threads.time.call_at(post, when, callback)
-
-
-class _RecordedThreadStreams(thread_streams.ThreadStreams):
-    def leave(self, stream: OpenStream) -> None:
-        known = recorder.get()
-        if known is not None:
-            known.stream_left(stream)
-        super().leave(stream)
 
 
 class BlockingView(View[_T]):
@@ -113,8 +56,8 @@ class BlockingView(View[_T]):
 class WSGIStream(Received):
     """A response of a WSGI app: see `gaistream.testing.stream`. Belongs to one thread.
 
-    Iterate it for the events, as `read_events` returns them. Its methods are those of ASGIStream,
-    without `await`.
+    Iterate it for the events, as `read_events` returns them. Its attributes and methods are those
+    of ASGIStream, without `await`.
 
     Attributes:
         frames: an iterator of ServerSentEvents, or of the values of NDJSON lines.
@@ -131,10 +74,11 @@ class WSGIStream(Received):
         self._events: BlockingView[Event] = BlockingView(self, self._event_decoder)
         self.frames: BlockingView[ServerSentEvent | Any] = BlockingView(self, self._frame_decoder)
         self.chunks: BlockingView[bytes] = BlockingView(self, self._chunk_decoder)
-        self._threads: _ThreadsUnderTest | None = None
+        self._threads: ThreadsUnderTest | None = None
         self._condition = threading.Condition(threading.RLock())
         self._thread: threading.Thread
         self._in_app = False  # it may go on by itself: it waits for no reader
+        self._noticed = False  # that the client has left
         self._asyncio: Any = None  # the loop of the app's response
         self._pending_status: tuple[int, list[tuple[str, str]]] | None = None
         self._streams: list[tuple[Any, Outcome]] = []
@@ -144,7 +88,7 @@ class WSGIStream(Received):
     def __enter__(self) -> Self:
         if self._threads is not None:
             raise RuntimeError("a stream is one request: call gaistream.testing.stream() again")
-        self._threads = _ThreadsUnderTest.enter()
+        self._threads = ThreadsUnderTest.enter()
         self._leftovers = Leftovers(self)
         context = contextvars.copy_context()
         context.run(recorder.set, self)
@@ -177,7 +121,7 @@ class WSGIStream(Received):
                 self._leave()
             self._settle()
             clock = self._threads.time
-            while not self._app_ended and clock.run_next(clock.now + _LONG):
+            while not (self._noticed or self._app_ended) and clock.run_next(clock.now + _LONG):
                 self._settle()
             if not self._wait(lambda: self._app_ended, self._settings.timeout):
                 left.append(f"the app, {self._settings.timeout:g} s after its client left")
@@ -185,9 +129,12 @@ class WSGIStream(Received):
                 self._thread.join(_LAST_WAIT)
             if self._settings.check_leftovers:
                 ends = time.monotonic() + _LAST_WAIT
-                while (threads := self._leftovers.names(tasks=False)) and time.monotonic() < ends:
+                alone = self._threads.users == 1
+                while names := self._leftovers.names(tasks=False, threads=alone):
+                    if time.monotonic() > ends:
+                        break
                     time.sleep(_POLL)
-                left += threads
+                left += names
         finally:
             self._threads.leave()
         return left
@@ -228,12 +175,12 @@ class WSGIStream(Received):
         Args:
             seconds: of virtual time.
         """
-        self._advance(seconds, lambda: False)
+        assert self._threads is not None
+        self._advance_to(self._threads.time.now + seconds, lambda: False)
 
-    def _advance(self, seconds: float, enough: Callable[[], bool]) -> None:
+    def _advance_to(self, until: float, enough: Callable[[], bool]) -> None:
         assert self._threads is not None
         clock = self._threads.time
-        until = clock.now + seconds
         self._settle()
         while not enough() and clock.run_next(until):
             with self._condition:
@@ -280,8 +227,10 @@ class WSGIStream(Received):
         check_drain(grace, retry_ms)
         assert self._threads is not None
         self._threads.registry.drain(grace, retry_ms)
-        self._advance(grace + LAST_SEND, lambda: self._app_ended)
-        self._wait(lambda: self._app_ended, _LAST_WAIT)
+        until = self._threads.time.now + grace + LAST_SEND
+        self._advance_to(until, lambda: self._over)
+        if not self._wait(lambda: self._app_ended, _LAST_WAIT):  # a thread takes real time
+            self._advance_to(until, lambda: self._app_ended)
 
     def _wait(self, condition: Callable[[], bool], seconds: float) -> bool:
         with self._condition:
@@ -349,6 +298,7 @@ class WSGIStream(Received):
             chunks: Iterator[bytes] = iter(result)
             for chunk in chunks:
                 if chunk and not self._write(chunk):
+                    self._noticed = True
                     return
             self._write(b"")
             with self._condition:

@@ -22,18 +22,15 @@ from scripted_asgi import (
 
 def test_a_waiting_source_is_closed_as_soon_as_the_client_leaves(gs: Any) -> None:
     async def test() -> None:
-        source, connection, outcomes = Source("a", "b"), Connection(), []
-        task = connection.begin(gs.asgi.SSEResponse(source, on_close=outcomes.append))
-        await source.waiting.wait()
-        connection.leave()
-        await task
-        assert source.closed == 1
+        source = Source("a", "b")
+        async with gs.testing.stream(gs.asgi.SSEResponse(source)) as s:
+            await source.waiting.wait()
+            await s.disconnect()
+            assert source.closed == 1
         expected = PRELUDE + text("a") + text("b")
-        assert connection.body == expected
-        assert not connection.is_complete
-        assert [(each.kind, each.events, each.bytes) for each in outcomes] == [
-            ("client_gone", 2, len(expected))
-        ]
+        assert (s.body, s.complete) == (expected, False)
+        outcome = s.outcome
+        assert (outcome.kind, outcome.events, outcome.bytes) == ("client_gone", 2, len(expected))
 
     run(test())
 
@@ -197,16 +194,12 @@ def test_a_client_that_leaves_during_a_large_last_chunk_has_not_got_it(
 
 def test_a_blocked_send_is_broken_off_when_the_client_leaves(gs: Any) -> None:
     async def test() -> None:
-        connection, gate, outcomes = Connection(), Gate(), []
-        connection.before_send = lambda message: gate() if "more_body" in message else None
         source = Source("a")
-        task = connection.begin(gs.asgi.SSEResponse(source, on_close=outcomes.append))
-        await gate.arrival()
-        connection.leave()
-        await task
-        assert task.cancelling() == 0
-        assert source.closed == 1
-        assert [each.kind for each in outcomes] == ["client_gone"]
+        async with gs.testing.stream(gs.asgi.SSEResponse(source), read_ahead=1) as s:
+            await source.waiting.wait()
+            await s.disconnect()
+            assert source.closed == 1
+        assert s.outcome.kind == "client_gone"
 
     run(test())
 

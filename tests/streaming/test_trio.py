@@ -91,16 +91,11 @@ def test_the_source_is_closed_however_the_stream_is_ended(gs: ModuleType, how: s
 def test_a_send_that_stalls_ends_the_stream(gs: ModuleType) -> None:
     async def main() -> None:
         source = Waiting()
-
-        class Stuck(Exchange):
-            async def send(self, message: Any) -> None:
-                await super().send(message)
-                if message["type"] == "http.response.body":
-                    await trio.sleep_forever()
-
-        exchange = Stuck()
-        await exchange.serve(gs, source(), send_timeout=0.02)
-        assert exchange.kind == "stalled"
+        async with gs.testing.stream(gs.asgi.SSEResponse(source(), send_timeout=20)) as s:
+            s.stall()
+            await s.advance(15 + 20)  # a heartbeat, and its send
+            await s.wait_closed()
+            assert s.outcome.kind == "stalled"
         assert source.closed
 
     on_trio(main)
@@ -108,20 +103,9 @@ def test_a_send_that_stalls_ends_the_stream(gs: ModuleType) -> None:
 
 def test_a_source_that_waits_has_heartbeats(gs: ModuleType) -> None:
     async def main() -> None:
-        beats = trio.Event()
-
-        class Counting(Exchange):
-            async def send(self, message: Any) -> None:
-                await super().send(message)
-                if self.body.count(b": keep-alive\n\n") == 2:
-                    beats.set()
-
-        exchange = Counting()
-        async with trio.open_nursery() as nursery:
-            options = gs.SSEOptions(heartbeat_interval=0.01)
-            nursery.start_soon(lambda: exchange.serve(gs, Waiting()(), options=options))
-            await beats.wait()
-            exchange.gone.set()
+        async with gs.testing.stream(gs.asgi.SSEResponse(Waiting()())) as s:
+            await s.advance(30)
+            assert s.comments == ["", "keep-alive", "keep-alive"]
 
     on_trio(main)
 

@@ -163,3 +163,14 @@ def test_a_source_that_never_pauses_is_drained_too(run: Run) -> None:
             assert s.outcome.kind == "drained"
 
     run(main)
+
+
+def test_a_block_that_is_left_first_does_not_name_the_thread_of_another(run: Run) -> None:
+    async def main() -> None:
+        first = stream(Watched("a").app())
+        await first.__aenter__()
+        async with stream(SSEResponse(endless())) as s:
+            await anext(s)
+            await first.__aexit__(None, None, None)
+
+    run(main)
