@@ -1,22 +1,25 @@
 // Asks an endpoint as useChat does, with the AI SDK's own transport and Chat of version 5, 6 or 7.
-// A question: {version, url, text?}; text: over the text transport.
-// An answer: what the client has understood when the stream is over.
+// A question: {version, url, text?, leave?}; text: over the text transport; leave: at the first text.
+// An answer: what the client has understood when the stream is over, or {left}.
 import { createInterface } from "node:readline";
-
-const packages = { 5: await import("ai5"), 6: await import("ai6"), 7: await import("ai7") };
 
 class State {
   status = "ready";
   error = undefined;
   messages = [];
-  pushMessage = (message) => this.messages.push(message);
+  pushMessage = (message) => (this.messages.push(message), this.changed(message));
   popMessage = () => this.messages.pop();
-  replaceMessage = (index, message) => (this.messages[index] = this.snapshot(message));
+  replaceMessage = (index, message) => {
+    this.messages[index] = this.snapshot(message);
+    this.changed(message);
+  };
   snapshot = (thing) => structuredClone(thing);
+  changed = () => {};
 }
 
-async function chat({ version, url, text }) {
-  const { AbstractChat, DefaultChatTransport, TextStreamChatTransport } = packages[version];
+async function chat({ version, url, text, leave }) {
+  const { AbstractChat, DefaultChatTransport, TextStreamChatTransport } =
+    await import(`ai${version}`);
   class Chat extends AbstractChat {}
   const state = new State();
   const answer = { data: [], calls: [] };
@@ -29,7 +32,11 @@ async function chat({ version, url, text }) {
     onFinish: ({ isAbort, isDisconnect, isError, finishReason }) =>
       (answer.finish = { isAbort, isDisconnect, isError, finishReason }),
   });
+  const hasText = ({ role, parts }) =>
+    role === "assistant" && parts.some((part) => part.type === "text" && part.text);
+  if (leave) state.changed = (message) => hasText(message) && client.stop();
   await client.sendMessage({ text: "the question" });
+  if (leave && answer.finish.isAbort) return { left: true };
   const message = state.messages.find((each) => each.role === "assistant") ?? null;
   return { ...answer, status: state.status, error: state.error?.message ?? null, message };
 }

@@ -1,57 +1,37 @@
-// What OpenAI's client for JavaScript understands of a stream: {url, model, api} -> {said} or {error}.
+// What OpenAI's client for JavaScript understands of a stream.
+// A question: {url, api, leave?, timeout?}; api: "create" or "stream"; leave: at the first text.
+// An answer: {said}, the chunks of `create` or the completion of `stream`; {left} or {failed}.
 import { createInterface } from "node:readline";
 import OpenAI from "openai";
 
-const countsOf = (usage) =>
-  usage && [
-    usage.prompt_tokens, usage.completion_tokens, usage.total_tokens,
-    usage.prompt_tokens_details?.cached_tokens ?? 0,
-    usage.prompt_tokens_details?.cache_write_tokens ?? 0,
-    usage.completion_tokens_details?.reasoning_tokens ?? 0,
-  ];
+const request = { model: "m", messages: [{ role: "user", content: "Hi" }] };
 
-async function byChunks(client, request) {
-  const said = { text: "", reasoning: "", signatures: [], calls: [], citations: [] };
-  for await (const chunk of await client.chat.completions.create({ ...request, stream: true })) {
-    said.id = chunk.id;
-    said.model = chunk.model;
-    said.usage = countsOf(chunk.usage) ?? said.usage;
-    for (const { delta, finish_reason } of chunk.choices) {
-      said.finish_reason = finish_reason;
-      said.text += delta.content ?? "";
-      said.reasoning += delta.reasoning_content ?? "";
-      said.signatures.push(...(delta.reasoning_details ?? []).map((each) => each.signature));
-      said.citations.push(...(delta.annotations ?? []).map((each) => each.url_citation));
-      for (const call of delta.tool_calls ?? []) {
-        said.calls[call.index] ??= { id: call.id, name: call.function.name, text: "" };
-        said.calls[call.index].text += call.function.arguments;
-      }
-    }
+async function byChunks(completions, leave) {
+  const chunks = [];
+  for await (const chunk of await completions.create({ ...request, stream: true })) {
+    chunks.push(chunk);
+    if (leave && chunk.choices[0].delta.content) return { left: true }; // which closes the stream
   }
-  return said;
+  return { said: chunks };
 }
 
-async function byStream(client, request) {
-  const whole = await client.chat.completions.stream(request).finalChatCompletion();
-  const [{ message, finish_reason }] = whole.choices;
-  const calls = (message.tool_calls ?? []).map((call) => ({
-    id: call.id, name: call.function.name, text: call.function.arguments,
-  }));
-  return {
-    id: whole.id, model: whole.model, text: message.content ?? "", calls, finish_reason,
-    usage: countsOf(whole.usage),
-  };
+async function byStream(completions, leave) {
+  const stream = completions.stream(request);
+  if (leave) stream.on("content", () => stream.abort());
+  try {
+    return { said: await stream.finalChatCompletion() };
+  } catch (error) {
+    if (leave && error instanceof OpenAI.APIUserAbortError) return { left: true };
+    throw error;
+  }
 }
 
 for await (const line of createInterface({ input: process.stdin })) {
-  const { url, model, api } = JSON.parse(line);
-  const client = new OpenAI({ baseURL: url, apiKey: "not-a-key", maxRetries: 0 });
-  const request = { model, messages: [{ role: "user", content: "Hi" }] };
-  let answer;
-  try {
-    answer = { said: await (api === "stream" ? byStream : byChunks)(client, request) };
-  } catch (error) {
-    answer = { error: error.constructor.name, message: String(error.message) };
-  }
+  const { url, api, leave, timeout } = JSON.parse(line);
+  const client = new OpenAI({ baseURL: url, apiKey: "not-a-key", maxRetries: 0, timeout });
+  const read = api === "stream" ? byStream : byChunks;
+  const answer = await read(client.chat.completions, leave).catch((error) => ({
+    failed: `${error.constructor.name}: ${error.message}`,
+  }));
   process.stdout.write(JSON.stringify(answer) + "\n");
 }

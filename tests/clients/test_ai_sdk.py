@@ -1,10 +1,8 @@
-"""The AI SDK's own clients of versions 5, 6 and 7 understand the streams as their events say."""
+"""The AI SDK's own clients of versions 5, 6 and 7 understand each kind of part as it was meant."""
 
 from __future__ import annotations
 
-import asyncio
-import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,7 +10,7 @@ from real_servers import serve_uvicorn
 from required import once_a_check
 from vendor_clients import ClientScript
 
-from gaistream import SSEOptions, StreamError, asgi, dialects
+from gaistream import StreamError, asgi, dialects
 from gaistream import events as e
 
 once_a_check()
@@ -20,9 +18,6 @@ once_a_check()
 VERSIONS = (5, 6, 7)
 UNICODE = 'a\u2028b\u2029c\u0085d é 😀 \\ " \x01'
 Source = list[Any]
-
-
-BEAT = object()
 
 
 class Asking:
@@ -33,42 +28,22 @@ class Asking:
         self.url = ""
         self.source: Source = []
         self.version = 0
-        self.is_text = False
-        self.options: SSEOptions | None = None
 
     async def app(self, scope: Any, receive: Any, send: Any) -> None:
         while (await receive()).get("more_body"):
             pass
-        response: Any
-        if self.is_text:
-            response = asgi.NDJSONResponse(self.events(), dialect="ai_sdk_text")
-        else:
-            dialect = dialects.ai_sdk(version=self.version)
-            response = asgi.SSEResponse(
-                self.events(), self.options, dialect=dialect, hold_headers=self.options is None
-            )
-        self.beat = asyncio.Semaphore(0)
-
-        async def watched(message: Any) -> None:
-            await send(message)
-            if b": keep-alive" in message.get("body", b""):
-                self.beat.release()
-
-        await response(scope, receive, watched)
+        dialect = dialects.ai_sdk(version=self.version)
+        await asgi.SSEResponse(self.events(), dialect=dialect)(scope, receive, send)
 
     async def events(self) -> Any:
         for item in self.source:
             if isinstance(item, Exception):
                 raise item
-            if item is BEAT:  # wait for three heartbeats
-                for _ in range(3):
-                    await asyncio.wait_for(self.beat.acquire(), 10)
-                continue
             yield item
 
-    def ask(self, source: Source, version: int, *, text: bool = False) -> Any:
-        self.source, self.version, self.is_text = source, version, text
-        return self.script.ask(version=version, url=self.url, text=text)
+    def ask(self, source: Source, version: int) -> Any:
+        self.source, self.version = source, version
+        return self.script.ask(version=version, url=self.url)
 
 
 @pytest.fixture(scope="module")
@@ -164,56 +139,6 @@ def test_a_whole_conversation_is_understood(client: Asking, version: int) -> Non
     }  # fmt: skip
 
 
-Block = Callable[[str], tuple[Source, list[Any]]]
-BLOCKS: dict[str, Block] = {
-    "text": lambda name: ([e.TextDelta(name), e.TextDelta("!")], [text(f"{name}!")]),
-    "reasoning": lambda name: (
-        [e.ReasoningDelta(name), e.ReasoningEnd(signature=name)], [reasoning(name, signature=name)],
-    ),
-    "tool": lambda name: (
-        [e.ToolCallStart(name, "f"), e.ToolCallDelta(name, '{"a":1}'),
-         e.ToolCall(name, "f", {"a": 1})],
-        [tool("f", name, "input-available", {"a": 1})],
-    ),
-    "server tool": lambda name: (
-        [e.ToolCall(name, "g", {"q": 1}, provider_executed=True),
-         e.ToolResult(name, "g", [1], provider_executed=True)],
-        [tool("g", name, "output-available", {"q": 1}, output=[1], providerExecuted=True)],
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize(("first", "second"), list(itertools.product(BLOCKS, repeat=2)))
-def test_blocks_of_any_order_are_understood(
-    client: Asking, first: str, second: str, version: int
-) -> None:
-    before, seen_before = BLOCKS[first]("one")
-    after, seen_after = BLOCKS[second]("two")
-    answer = client.ask([*before, *after], version)
-    expected = [*seen_before, *seen_after]
-    if first == second == "text":
-        expected = [text("one!two!")]
-    assert parts_of(answer) == [STEP, *expected]
-    waits = "tool" in (first, second)
-    assert answer["finish"]["finishReason"] == ("tool-calls" if waits else "stop")
-    calls = [name for name, kind in (("one", first), ("two", second)) if kind == "tool"]
-    assert answer["calls"] == calls
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-def test_heartbeats_before_any_event_are_ignored_by_the_client(
-    client: Asking, version: int
-) -> None:
-    items = [BEAT, e.Start("m"), BEAT, "a", BEAT, e.ToolCallStart("c1", "f"), BEAT]
-    client.options = SSEOptions(heartbeat_interval=0.01)
-    try:
-        answer = client.ask([*items, e.ToolCall("c1", "f", {})], version)
-    finally:
-        client.options = None
-    assert parts_of(answer) == [STEP, text("a"), tool("f", "c1", "input-available", {})]
-
-
 @pytest.mark.parametrize("version", VERSIONS)
 def test_text_between_the_pieces_of_a_call_is_one_part(client: Asking, version: int) -> None:
     source = [
@@ -245,25 +170,6 @@ def test_an_error_before_more_is_a_part_and_the_chat_goes_on(client: Asking, ver
     assert parts_of(answer) == [STEP, text("ab"), error]
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-def test_an_error_before_the_first_byte_is_a_status(client: Asking, version: int) -> None:
-    answer = client.ask([StreamError("busy", status=503)], version)
-    assert answer["status"] == "error"
-    assert "busy" in answer["error"]
-    assert answer["message"] is None
-
-
-def test_a_cut_is_seen_by_every_version(client: Asking) -> None:
-    source = ["so far", e.Error("the provider's stream was cut", "truncated")]
-    for version in (5, 6):
-        answer = client.ask(source, version)
-        assert (answer["status"], answer["error"]) == ("error", "the provider's stream was cut")
-    answer = client.ask(source, 7)
-    assert (answer["status"], answer["error"]) == ("ready", None)
-    assert answer["finish"]["finishReason"] == "interrupted"
-    assert parts_of(answer) == [STEP, text("so far")]
-
-
 def test_a_step_that_begins_again_is_dropped_or_an_error(client: Asking) -> None:
     source = ["void", e.ToolCall("c1", "f"), e.StepReset(), "new"]
     for version in (5, 6):
@@ -285,15 +191,6 @@ def test_an_approval_is_asked_for(client: Asking, version: int) -> None:
     else:
         assert parts[1]["state"] == "approval-requested"
         assert parts[1]["approval"]["id"] == "a1"
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-def test_plain_text_is_understood_and_a_failure_is_seen(client: Asking, version: int) -> None:
-    answer = client.ask(["a\n", UNICODE, e.Finish(), e.Done()], version, text=True)
-    assert answer["status"] == "ready"
-    assert parts_of(answer) == [STEP, text(f"a\n{UNICODE}")]
-    for failure in (e.Error("no"), StreamError("no")):
-        assert client.ask(["a", failure], version, text=True)["status"] == "error"
 
 
 @pytest.mark.parametrize("version", VERSIONS)

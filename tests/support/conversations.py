@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import permutations, product
 from typing import Any
@@ -24,7 +25,7 @@ from gaistream.events import (
     Usage,
 )
 
-ODD = "Hé 😀 \u2028\u2029\u0085\r\n\t\"\\ \x00 data: x\n\n"
+ODD = 'Hé 😀 \u2028\u2029\u0085\r\n\t"\\ \x00 data: x\n\n'
 
 
 def call(identity: str, name: str, *pieces: str) -> list[Event]:
@@ -35,12 +36,16 @@ def call(identity: str, name: str, *pieces: str) -> list[Event]:
 
 
 def server_call(identity: str) -> list[Event]:
-    """Return the events of a tool that runs at the provider."""
+    """Return the events of a tool that runs at the provider, one that Anthropic has too."""
+    found = {
+        "type": "web_search_result", "url": "https://a.example", "title": ODD,
+        "encrypted_content": "ZQ", "page_age": None,
+    }  # fmt: skip
     return [
-        ToolCallStart(identity, "search", provider_executed=True),
-        ToolCallDelta(identity, "{}"),
-        ToolCall(identity, "search", {}, provider_executed=True),
-        ToolResult(identity, "search", ["found"], provider_executed=True),
+        ToolCallStart(identity, "web_search", provider_executed=True),
+        ToolCallDelta(identity, '{"query":"q"}'),
+        ToolCall(identity, "web_search", {"query": "q"}, provider_executed=True),
+        ToolResult(identity, "web_search", [found], provider_executed=True),
     ]
 
 
@@ -54,7 +59,8 @@ FULL: list[Event] = [
     ReasoningEnd(signature="c2ln"), TextDelta(ODD), *server_call("call_s"), *_first[:2],
     *_second[:2], TextDelta("while "), *_first[2:4], TextDelta("calling"), *_second[2:],
     _first[4], Citations([Citation("https://a.example/", 1, 4, "A é"), Citation("https://b")]),
-    Citations([Citation("https://c")]), *_END,
+    Citations([Citation("https://c")]), ToolResult("call_a", "weather", {"sky": [ODD, None]}),
+    ToolCall("call_c", "clock"), ToolResult("call_c", "clock", "no battery", is_error=True), *_END,
 ]  # fmt: skip
 
 
@@ -84,7 +90,16 @@ ALTERNATING: dict[str, list[Event]] = {
 
 @dataclass
 class Understood:
-    """An answer as a client sees it when its stream is over."""
+    """An answer as a client sees it when its stream is over.
+
+    Attributes:
+        calls: id, name and input of the calls that the client is to answer.
+        server_calls: id, name, input and result of the provider's own.
+        results: id, result and whether it is an error, of the other calls.
+        citations: URL, start, end and title; 0 and "" where there is none.
+        usage: the counts of `Usage`, 0 where there is none.
+        order: the kinds of blocks, in their order.
+    """
 
     id: str | None = None
     model: str | None = None
@@ -92,17 +107,25 @@ class Understood:
     reasoning: str = ""
     signatures: list[str] = field(default_factory=list)
     calls: list[tuple[str, str, Any]] = field(default_factory=list)
+    server_calls: list[tuple[str, str, Any, Any]] = field(default_factory=list)
+    results: list[tuple[str, Any, bool]] = field(default_factory=list)
     citations: list[tuple[str, int, int, str]] = field(default_factory=list)
     usage: tuple[int, ...] | None = None
     finish_reason: str | None = None
+    order: list[str] = field(default_factory=list)
+
+    def fields(self, names: Iterable[str]) -> dict[str, Any]:
+        """Return the fields of these names."""
+        return {name: getattr(self, name) for name in sorted(names)}
 
 
-def expected(events: list[Event]) -> Understood:
-    """Return what these events say to a client that is not shown the provider's own tools."""
-    said = Understood(finish_reason="stop")
+def expected(events: Iterable[Any]) -> Understood:
+    """Return what these events say."""
+    said = Understood()
     order: list[str] = []
-    inputs: dict[str, tuple[str, Any]] = {}
-    for event in events:
+    calls: dict[str, ToolCall] = {}
+    results: dict[str, ToolResult] = {}
+    for event in (TextDelta(item) if isinstance(item, str) else item for item in events):
         match event:
             case Start():
                 said.id, said.model = event.id, event.model
@@ -112,16 +135,41 @@ def expected(events: list[Event]) -> Understood:
                 said.reasoning += event.text
             case ReasoningEnd(signature=str(signature)):
                 said.signatures.append(signature)
-            case ToolCallStart(provider_executed=None | False):
+            case ToolCallStart() if event.id not in order:
                 order.append(event.id)
-            case ToolCall(provider_executed=None | False):
-                inputs[event.id] = (event.name, event.input)
-                said.finish_reason = "tool_calls"
+            case ToolCall():
+                calls[event.id] = event
+                order += [] if event.id in order else [event.id]
+            case ToolResult():
+                results[event.id] = event
             case Citations():
                 said.citations += [(c.uri, c.start, c.end, c.title or "") for c in event.citations]
-            case Finish(usage=Usage() as usage):
-                said.usage = (usage.input_tokens, usage.output_tokens, usage.total_tokens,
-                              usage.cached_input_tokens or 0, usage.cache_write_tokens or 0,
-                              usage.reasoning_tokens or 0)  # fmt: skip
-    said.calls = [(identity, *inputs[identity]) for identity in order]
+            case Finish():
+                said.finish_reason = event.finish_reason
+                said.usage = event.usage and counts(event.usage)
+        kind = _KINDS.get(type(event))
+        if kind is not None and said.order[-1:] != [kind]:
+            said.order.append(kind)
+    for call in (calls[identity] for identity in order):
+        about = call.id, call.name, {} if call.input is None else call.input
+        result = results.get(call.id)
+        if call.provider_executed:
+            said.server_calls.append((*about, result and result.result))
+            continue
+        said.calls.append(about)
+        if result is None and said.finish_reason is None:
+            said.finish_reason = "tool_calls"
+        elif result is not None:
+            said.results.append((call.id, result.result, bool(result.is_error)))
+    said.finish_reason = said.finish_reason or "stop"
     return said
+
+
+_KINDS: dict[Any, str] = {TextDelta: "text", ReasoningDelta: "reasoning", ToolCall: "tool"}
+
+
+def counts(usage: Usage) -> tuple[int, ...]:
+    """Return the counts, 0 for those that are not known."""
+    names = ("input_tokens", "output_tokens", "total_tokens", "cached_input_tokens",
+             "cache_write_tokens", "reasoning_tokens")  # fmt: skip
+    return tuple(getattr(usage, name) or 0 for name in names)

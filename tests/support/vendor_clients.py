@@ -24,7 +24,7 @@ from source_tree import ROOT
 
 SCRIPTS = ROOT / "tests" / "clients"
 PINS = ("package.json", "package-lock.json")
-SECONDS = 30  # after which a client that gives no answer is killed
+SECONDS = 30
 INSTALL_SECONDS = 300
 
 
@@ -74,9 +74,11 @@ class ClientScript:
     Args:
         name: the script's file name.
         arguments: what it finds in process.argv from index 2 on.
+        seconds: after which a client that gives no answer is killed.
     """
 
-    def __init__(self, name: str, *arguments: str) -> None:
+    def __init__(self, name: str, *arguments: str, seconds: float = SECONDS) -> None:
+        self._seconds = seconds
         folder = need_clients()
         number, copy = tempfile.mkstemp(suffix=".mjs", dir=folder)
         os.close(number)
@@ -93,7 +95,7 @@ class ClientScript:
         """Send a line of JSON and return the answer's value; fail if no answer comes."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        timer = threading.Timer(SECONDS, self._process.kill)
+        timer = threading.Timer(self._seconds, self._process.kill)
         timer.start()
         try:
             self._process.stdin.write(json.dumps(question) + "\n")
