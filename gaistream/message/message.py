@@ -175,10 +175,11 @@ class Message(DeltaCollector):
         """
         return to_anthropic(self._parts)
 
-    def to_ui_message(self, *, provider: str = "gaistream") -> dict[str, Any]:
+    def to_ui_message(self, *, version: int = 6, provider: str = "gaistream") -> dict[str, Any]:
         """Return the UIMessage of the AI SDK, for `useChat` and its store.
 
         Args:
+            version: of the AI SDK: 5, 6 or 7.
             provider: the name under which signatures stand in `providerMetadata`.
         """
         metadata = ui_metadata(self.model, self.usage, self.raw_reason)
@@ -186,7 +187,7 @@ class Message(DeltaCollector):
             "id": self.id or "",
             "role": "assistant",
             **({"metadata": metadata} if metadata else {}),
-            "parts": ui_parts(self._parts, self.error, provider),
+            "parts": ui_parts(self._parts, self.error, version, provider),
         }
 
     def add_other(self, event: Event | str | None, /) -> None:

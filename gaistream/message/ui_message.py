@@ -34,24 +34,39 @@ def ui_metadata(model: str | None, usage: Usage | None, raw_reason: str | None) 
     return metadata
 
 
-def ui_parts(parts: Iterable[Any], error: Error | None, provider: str) -> list[dict[str, Any]]:
+def ui_parts(
+    parts: Iterable[Any], error: Error | None, version: int, provider: str
+) -> list[dict[str, Any]]:
     """Return the parts as `readUIMessageStream` makes them of the UI message stream.
 
     Args:
         parts: those of the message.
         error: the error by which it failed.
+        version: of the AI SDK; from 7 on a text that has ended has its citations too.
         provider: the name under which signatures stand.
     """
     found: list[dict[str, Any]] = []
     sources = 0
+    text: dict[str, Any] = {}  # the last part but for sources, if it is a text
     for part in parts:
         if isinstance(part, Citations):
             for each in part.citations:
                 sources += 1
                 found.append(_source(each, f"source-{sources}", provider))
-        else:
-            found += _ui_parts(part, error, provider)
+                if version >= 7 and text.get("state") == "done":
+                    text.setdefault("citations", []).append(_cited(each, f"source-{sources}"))
+            continue
+        made = list(_ui_parts(part, error, version, provider))
+        found += made
+        if not isinstance(part, Safety | Error):  # a text goes on after these
+            text = made[-1] if isinstance(part, Text) else {}
     return found
+
+
+def _cited(citation: Citation, id: str) -> dict[str, Any]:
+    source = {"type": "source", "sourceType": "url", "id": id, "url": citation.uri}
+    title = {"title": citation.title} if citation.title else {}
+    return {"source": {**source, **title}, **position_of(citation)}
 
 
 def _source(citation: Citation, id: str, provider: str) -> dict[str, Any]:
@@ -62,7 +77,9 @@ def _source(citation: Citation, id: str, provider: str) -> dict[str, Any]:
     return {**source, "providerMetadata": {provider: place}} if place else source
 
 
-def _ui_parts(part: Any, error: Error | None, provider: str) -> Iterator[dict[str, Any]]:
+def _ui_parts(
+    part: Any, error: Error | None, version: int, provider: str
+) -> Iterator[dict[str, Any]]:
     if isinstance(part, Step):
         yield {"type": "step-start"}
     elif isinstance(part, Text):
@@ -70,7 +87,7 @@ def _ui_parts(part: Any, error: Error | None, provider: str) -> Iterator[dict[st
     elif isinstance(part, Reasoning):
         yield {**_reasoning(part, provider), "state": _state(part, error)}
     elif isinstance(part, Call):
-        yield _tool(part, error, provider)
+        yield _tool(part, error, version, provider)
     elif isinstance(part, Safety):
         note = {"note": part.note} if part.note else {}
         about = {"category": part.category, "action": part.action, "score": part.score}
@@ -112,8 +129,9 @@ def _reasoning(part: Reasoning, provider: str) -> dict[str, Any]:
     return found
 
 
-def _tool(call: Call, error: Error | None, provider: str) -> dict[str, Any]:
-    part = {"type": f"tool-{call.name}", "toolCallId": call.id, **_tool_state(call, error)}
+def _tool(call: Call, error: Error | None, version: int, provider: str) -> dict[str, Any]:
+    state = _tool_state(call, error, version)
+    part = {"type": f"tool-{call.name}", "toolCallId": call.id, **state}
     if call.provider_executed:
         part["providerExecuted"] = True
     if call.signature:
@@ -121,13 +139,16 @@ def _tool(call: Call, error: Error | None, provider: str) -> dict[str, Any]:
     return part
 
 
-def _tool_state(call: Call, error: Error | None) -> dict[str, Any]:
+def _tool_state(call: Call, error: Error | None, version: int) -> dict[str, Any]:
     if not call.complete:
         if error is None and not call.abandoned:
-            value = read_partial_json(call.arguments, repair=True)
-            return {"state": "input-streaming", **({} if value is None else {"input": value})}
+            text = call.arguments
+            value = read_partial_json(text, repair=True)
+            about = {} if value is None else {"input": value}
+            return {"state": "input-streaming", **about, **({"rawInput": text} if text else {})}
         message = UNFINISHED if error is None or call.abandoned else error.message
-        return {"state": "output-error", "rawInput": {}, "errorText": message}
+        name = "rawInput" if version < 7 else "input"
+        return {"state": "output-error", name: {}, "errorText": message}
     input = {"input": {} if call.input is None else call.input}
     if call.result is not None:
         return {**_output(call.result), **input}

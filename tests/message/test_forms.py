@@ -82,6 +82,35 @@ def test_the_ui_message_of_an_approval_files_and_metadata(gs: ModuleType) -> Non
     assert message.tool_calls[0].approval == message.approvals[0]
 
 
+def test_the_ui_message_of_version_7_has_the_sources_of_a_text_with_it(gs: ModuleType) -> None:
+    events = gs.events
+    message = gs.collect([
+        "a", events.Citations([events.Citation("u:1", 0, 1, "U")]), "b",
+        events.Citations([events.Citation("u:2")]), events.ToolCallStart("1", "f"),
+        events.Citations([events.Citation("u:3")]), events.Error("no"),
+    ])  # fmt: skip
+    _, text, *others = message.to_ui_message(version=7)["parts"]
+    source = {"type": "source", "sourceType": "url"}
+    assert text == {"type": "text", "text": "ab", "state": "done", "citations": [
+        {"source": {**source, "id": "source-1", "url": "u:1", "title": "U"},
+         "startIndex": 0, "endIndex": 1},
+        {"source": {**source, "id": "source-2", "url": "u:2"}},
+    ]}  # fmt: skip
+    assert [each["type"] for each in others] == [
+        "source-url", "source-url", "tool-f", "source-url",
+    ]  # fmt: skip
+    assert (others[2]["input"], others[2]["errorText"]) == ({}, "no")
+
+
+def test_a_call_whose_arguments_come_shows_their_text_too(gs: ModuleType) -> None:
+    events = gs.events
+    message = gs.collect([events.ToolCallStart("1", "f"), events.ToolCallDelta("1", '{"a":1,"b')])
+    assert message.to_ui_message()["parts"][1] == {
+        "type": "tool-f", "toolCallId": "1", "state": "input-streaming", "input": {"a": 1},
+        "rawInput": '{"a":1,"b',
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("ended", ["failed", "step"])
 def test_a_call_that_was_not_finished(gs: ModuleType, ended: str) -> None:
     events = gs.events

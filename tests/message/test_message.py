@@ -71,7 +71,7 @@ def test_it_is_read_while_a_call_is_streamed(gs: ModuleType) -> None:
     )  # fmt: skip
     assert message.to_ui_message()["parts"][1] == {
         "type": "tool-search", "toolCallId": "1", "state": "input-streaming",
-        "input": {"query": "sn"},
+        "input": {"query": "sn"}, "rawInput": '{"query": "sn',
     }  # fmt: skip
     message.add(events.ToolCallDelta("1", 'ow"}'))
     message.add(events.ToolCall("1", "search", {"query": "snow"}, "signed"))

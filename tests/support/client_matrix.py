@@ -175,7 +175,7 @@ _WHOLE_CALL = [*_CALL, events.ToolCallDelta("c", "}"), events.ToolCall("c", "f",
 _WAIT = [events.Start("i", "m"), events.ReasoningDelta("hm"), events.ReasoningEnd(signature="s"),
          "some ", LATER, "text", events.Finish(events.Usage(3, 2, 5, 1, 1, 1), "stop"),
          events.Done()]  # fmt: skip
-_BEATEN = [*_WAIT[:4], *_WHOLE_CALL, events.Finish(events.Usage(3, 2, 5), "tool_calls")]
+_BEATEN = [*_WAIT[:4], *_WHOLE_CALL, events.Finish(events.Usage(3, 2, 5, 1, 1, 1), "tool_calls")]
 _SAME_INDEX = body_of(
     call('{"a":1}', name="f", index=0, id="c1"), call('{"b":2}', name="g", index=0, id="c2"),
     chunk("tool_calls"), DONE,

@@ -57,9 +57,12 @@ class Answer:
         if self.rng.random() < 0.7:
             self.events.append(ReasoningEnd(None, f"signature {len(self.events)}"))
 
-    def redacted(self) -> None:
+    def end_reasoning(self) -> None:
         if isinstance(self.events[-1], ReasoningDelta):
             self.events.append(ReasoningEnd())
+
+    def redacted(self) -> None:
+        self.end_reasoning()
         self.events.append(ReasoningEnd(None, None, f"encrypted {len(self.events)}"))
 
     def begin_call(self) -> None:
@@ -93,6 +96,7 @@ class Answer:
 
     def citations(self) -> None:
         if any(isinstance(event, TextDelta) for event in self.events):
+            self.end_reasoning()  # they are of the text
             self.events.append(Citations([Citation("https://example.com/é", 0, 5, "A title")]))
 
     def end(self) -> list[Event]:
