@@ -57,7 +57,7 @@ check: .venv/check.stamp
 	@$(BIN)/python tools/prose.py
 
 clients: .venv/clients.stamp
-	@echo "Testing: the clients of OpenAI, Anthropic, Vercel and LiteLLM, unmodified ..."
+	@echo "Testing: the clients of OpenAI, Anthropic, Vercel, LiteLLM and Pydantic AI, unmodified ..."
 	@GAISTREAM_BACKEND=native $(PYTEST) -p no:cacheprovider tests/clients tests/message $(ARGS)
 
 lint: .venv/lint.stamp
