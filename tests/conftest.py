@@ -37,7 +37,8 @@ SUBMODULES = ["asgi", "dialects", "errors", "http", "testing", "wsgi"]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--after-native", action="store_true",
+        "--after-native",
+        action="store_true",
         help="leave out the tests that a run on the compiled core has already run on the pure twin",
     )
 
@@ -125,6 +126,7 @@ def load_all() -> ModuleType:
             dialect.writer(format)
         for format in dialect.reads:
             dialect.reader(format)
+    importlib.import_module("gaistream.streaming.disconnects").answer_classes()
     library = package.core.json.library
     package.core.load_json_library = lambda: library  # type: ignore[attr-defined]
     package.core.install_json(package.core.load_json_library)

@@ -6,7 +6,7 @@ a client that has left is broken off in that very task, where its context variab
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, TypeVar
 
 from .._log import log
@@ -151,6 +151,14 @@ class Client:
             finally:
                 self._on_gone = None
         raise ClientGone
+
+    async def despite_leave(self, work: Awaitable[_T]) -> _T:
+        """Await a part of the work of `unless_gone`, also if the client leaves meanwhile."""
+        on_gone, self._on_gone = self._on_gone, None
+        try:
+            return await work
+        finally:
+            self._on_gone = on_gone
 
     async def close(self) -> None:
         """Stop reading."""

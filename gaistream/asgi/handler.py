@@ -43,6 +43,7 @@ class _Handler:
         self._policy = HandlerPolicy(
             provider, prepare_request, options, on_reconnect, settings, _Settings
         )
+        self._continues = settings.get("on_disconnect") == "continue"
         for format in options:
             self._respond(format, ())  # raises what is wrong with the settings
 
@@ -69,7 +70,11 @@ class _Handler:
         query = scope.get("query_string", b"").decode("latin-1")
         request = IncomingRequest(method, path, query, headers, last_event_id(scope), client.body)
         opening = self._policy.open_stream(
-            request, decided, partial(self._respond, decided), ScopeApplication(scope)
+            request,
+            decided,
+            partial(self._respond, decided),
+            ScopeApplication(scope),
+            client.despite_leave if self._continues else None,
         )
         try:
             response = await client.unless_gone(run_steps(opening, _result_of))
@@ -112,7 +117,9 @@ def sse_handler(
         on_reconnect: "end": a request with a Last-Event-ID gets 204, which ends an EventSource's
             reconnecting, so that nothing is paid twice; "rerun": it is served anew.
         settings: dialect, headers, cors, send_timeout, cleanup_timeout, source_timeout,
-            hold_headers, on_close: see SSEResponse.
+            hold_headers, on_close, on_disconnect, continue_seconds, continue_bytes, collect: see
+            SSEResponse. With on_disconnect="continue" the provider is also waited for if the client
+            leaves before the stream begins.
     """
     formats = {"sse": options}
     return _Handler(provider, prepare_request, formats, on_reconnect, settings)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Generic, Never, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Never, TypeVar
 
 from .._log import log
 from ..chat import Source
@@ -18,7 +18,15 @@ from ..http.cors import CORSLike
 from ..http.headers import stream_headers
 from ..http.settings import check_keywords, check_on_close, check_status, check_timeouts
 from ..loops import event_loop
+from ..loops.protocols import Event
 from ..streaming.cleanup import CLEANUP_TIMEOUT
+from ..streaming.disconnects import (
+    CONTINUE_BYTES,
+    CONTINUE_SECONDS,
+    OnDisconnect,
+    check_disconnects,
+    open_response_stream,
+)
 from ..streaming.open_streams import open_streams
 from ..streaming.outcome import Outcome
 from ..streaming.stream import Stream
@@ -36,6 +44,9 @@ from .messages import (
     send_response,
 )
 
+if TYPE_CHECKING:
+    from ..streaming.producer import Producer
+
 _Options = TypeVar("_Options", SSEOptions, NDJSONOptions)
 
 
@@ -46,6 +57,7 @@ class StreamResponse:
         stream: a Stream that was not started yet.
         format: "sse" or "ndjson".
         status, headers, dialect, cors, hold_headers, on_close: see SSEResponse.
+        producer: whose reader is the stream's source, if that goes on without the client.
 
     Attributes:
         stream_headers: of the response.
@@ -63,8 +75,10 @@ class StreamResponse:
         cors: CORSLike = "*",
         hold_headers: bool = False,
         on_close: Callable[[Outcome], Any] | None = None,
+        producer: Producer | None = None,
     ) -> None:
         self._stream = stream
+        self._producer = producer
         self._format = format
         self._status = check_status(status)
         check_on_close(on_close)
@@ -74,6 +88,7 @@ class StreamResponse:
         self._on_close = on_close
         self._used = False
         self._failed = False  # an error was sent in the stream's place
+        self._read_on: Event | None = None  # set when a source that goes on has ended
 
     async def __call__(
         self, scope: Scope, receive: Receive, send: Send, *, client: Client | None = None
@@ -97,6 +112,8 @@ class StreamResponse:
             await self._close(reader if client is None else None)
             if client is None and reader.discarded:
                 log_unread_body(scope)
+        if self._read_on is not None:
+            await self._read_on.wait()
 
     async def _close(self, client: Client | None) -> None:
         """Close the stream, report its outcome, and stop reading from the client."""
@@ -104,13 +121,47 @@ class StreamResponse:
             await self._stream.close()
         finally:
             try:
-                if self._on_close is not None:
-                    with event_loop().shield_from_outer_scopes():
-                        await self._report(self._on_close)
+                await self._close_producer()
             finally:
                 self._stream.release()
                 if client is not None:
                     await client.close()
+
+    async def _close_producer(self) -> None:
+        """Close the producer, or have it go on without this task; then report the outcome."""
+        producer, outcome = self._producer, self._stream.outcome
+        loop = event_loop()
+        if producer is not None:
+            if producer.goes_on_after(outcome.kind):
+                self._read_on = loop.create_event()
+                main = self._finish(producer, outcome, self._read_on)
+                loop.create_task(main, name="gaistream answer")
+                return
+            await producer.close(outcome.kind)
+            outcome = producer.outcome(outcome)
+        try:
+            if self._on_close is not None:
+                with loop.shield_from_outer_scopes():
+                    await self._report(self._on_close, outcome)
+        finally:
+            if producer is not None:
+                producer.release()
+
+    async def _finish(self, producer: Producer, outcome: Outcome, ended: Event) -> None:
+        """Wait until the source has ended without its client, then report the outcome.
+
+        This runs in its own task: the request's may be cancelled.
+        """
+        try:
+            await producer.read_on()
+        finally:
+            try:
+                if self._on_close is not None:
+                    with event_loop().shield_from_outer_scopes():
+                        await self._report(self._on_close, producer.outcome(outcome))
+            finally:
+                producer.release()
+                ended.set()
 
     async def _connect(
         self, scope: Scope, client: Client, send: Send, watches_later: bool
@@ -142,6 +193,8 @@ class StreamResponse:
                 dialect=own.dialect,
             )
         else:
+            if self._producer is not None:
+                await self._producer.start()
             if not watches_later:
                 client.watch(self._client_left)
             stream.route = scope["method"], scope.get("path", ""), scope.get("endpoint")
@@ -177,9 +230,9 @@ class StreamResponse:
         if not self._failed:  # else the outcome is known
             self._stream.interrupt("client_gone")
 
-    async def _report(self, on_close: Callable[[Outcome], Any]) -> None:
+    async def _report(self, on_close: Callable[[Outcome], Any], outcome: Outcome) -> None:
         try:
-            result = on_close(self._stream.outcome)
+            result = on_close(outcome)
             if inspect.isawaitable(result):
                 await result
         except Exception:
@@ -205,20 +258,29 @@ class _SourceResponse(StreamResponse, Generic[_Options]):
         source_timeout: float | None = None,
         hold_headers: bool = False,
         on_close: Callable[[Outcome], Any] | None = None,
+        on_disconnect: OnDisconnect = "close",
+        continue_seconds: float = CONTINUE_SECONDS,
+        continue_bytes: int = CONTINUE_BYTES,
+        collect: bool = False,
         **unknown: Never,
     ) -> None:
         if unknown:
             check_keywords(type(self), unknown, [self._format])
         encoder = FORMATS[self._format].encoder(options, dialect=dialect)
         check_timeouts(cleanup_timeout, source_timeout, send_timeout)
+        disconnects = check_disconnects(
+            on_disconnect, continue_seconds, continue_bytes, collect, dialect, self._format
+        )
+        opened, producer = open_response_stream(
+            stream,
+            encoder,
+            disconnects,
+            send_timeout=send_timeout or None,
+            cleanup_timeout=cleanup_timeout,
+            source_timeout=source_timeout or None,
+        )
         super().__init__(
-            Stream(
-                stream,
-                encoder,
-                send_timeout=send_timeout or None,
-                cleanup_timeout=cleanup_timeout,
-                source_timeout=source_timeout or None,
-            ),
+            opened,
             self._format,
             status=status,
             headers=headers,
@@ -226,6 +288,7 @@ class _SourceResponse(StreamResponse, Generic[_Options]):
             cors=cors,
             hold_headers=hold_headers,
             on_close=on_close,
+            producer=producer,
         )
 
 
@@ -251,9 +314,16 @@ class SSEResponse(_SourceResponse[SSEOptions]):
         hold_headers: True to send the headers with the first event, so that an error before it
             gets a status even if it comes late.
         on_close: called (or awaited) with the Outcome when everything is closed.
+        on_disconnect: "close": when the client leaves, the source is closed. "continue": it is read
+            to its end, also if a send stalls or the server cancels the request, but not beyond the
+            grace time of a drain. Then `on_close` gets the answer as `Outcome.message`. The request
+            lasts that long, unless it is cancelled.
+        continue_seconds: how long a source may go on without its client before it is closed.
+        continue_bytes: how many bytes it may then yield, by an estimate of their memory.
+        collect: True to give `on_close` the message, as far as it came, with "close" too.
 
     Raises:
-        FrameError: an argument has a value that could not be sent.
+        FrameError: an argument has a value that could not be sent or kept to.
         EventError: `stream` is not iterable.
     """
 

@@ -84,6 +84,7 @@ class Dialect:
             then ends only a stream that was recognised.
         trailer: data of an event that may follow the last one; "" if nothing may.
         text_paths: pairs of a kind of event and the place of a piece of the answer's text in it.
+        has_events: False if its items are no events, so that no `Message` can be made of them.
     """
 
     name: str
@@ -100,6 +101,7 @@ class Dialect:
     last_is_unmistakable: bool = True
     trailer: str = ""
     text_paths: tuple[tuple[str, Path], ...] = ()
+    has_events: bool = True
 
     def sniff(self, first: Frame) -> bool:
         """Return True if no other protocol has such a frame."""

@@ -18,6 +18,14 @@ def event_of(item: Any) -> Any:
     return TextDelta(item) if isinstance(item, str) else item
 
 
+def no_event(item: object) -> EventError:
+    """Return the error for an item that stands for no event."""
+    return EventError(
+        f"{type(item).__name__} is no event: a source yields events, str, dicts with a "
+        f"known 'type', ServerSentEvent or bytes; {OWN_JSON}"
+    )
+
+
 class EventWriter(DialectWriter):
     """A writer whose source yields events, or values that stand for one."""
 
@@ -37,10 +45,7 @@ class EventWriter(DialectWriter):
         elif isinstance(item, ServerSentEvent):
             self.write_sse_event(encoder, item)
         elif item is not None:
-            raise EventError(
-                f"{type(item).__name__} is no event: a source yields events, str, dicts with a "
-                f"known 'type', ServerSentEvent or bytes; {OWN_JSON}"
-            )
+            raise no_event(item)
 
     def write_event(self, encoder: Any, event: Event) -> None:
         """Write one event."""

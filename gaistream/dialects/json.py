@@ -61,6 +61,7 @@ class PayloadDialect(Dialect):
 
     name = "json"
     writes = ("sse", "ndjson")
+    has_events = False
 
     def writer(self, format: str, *, retry: int | None = None, **_: Any) -> DialectWriter:
         return PayloadSSE(retry) if format == "sse" else PayloadNDJSON()

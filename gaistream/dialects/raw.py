@@ -96,6 +96,7 @@ class RawDialect(Dialect):
 
     name = "raw"
     writes = ("sse", "ndjson")
+    has_events = False
 
     def writer(
         self, format: str, *, retry: int | None = None, compact: bool = True,

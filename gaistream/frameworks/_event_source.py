@@ -225,7 +225,7 @@ class DrainNotifiedStream(Stream):
         on_gone: Callable[[dict[str, Any]], Awaitable[None]] | None,
         event: Any,
         grace: float,
-        **times: float | None,
+        **times: Any,
     ) -> None:
         super().__init__(source, encoder, **times)
         self._on_gone = on_gone

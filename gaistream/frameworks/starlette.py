@@ -41,6 +41,7 @@ from ..http.headers import SERVERS_OWN, checked_headers, encode_headers, merge_h
 from ..http.settings import check_keywords, check_status
 from ..loops.sources import open_source
 from ..streaming.cleanup import CLEANUP_TIMEOUT
+from ..streaming.disconnects import CONTINUE_BYTES, CONTINUE_SECONDS, OnDisconnect
 from ..streaming.outcome import Outcome
 from ..writing.options import NDJSONOptions, SSEOptions, check_seconds
 from ._event_source import (
@@ -148,6 +149,10 @@ class _SourceResponse(_Streamed, Generic[_Options]):
         source_timeout: float | None = None,
         hold_headers: bool = False,
         on_close: Callable[[Outcome], Any] | None = None,
+        on_disconnect: OnDisconnect = "close",
+        continue_seconds: float = CONTINUE_SECONDS,
+        continue_bytes: int = CONTINUE_BYTES,
+        collect: bool = False,
         **unknown: Never,
     ) -> None:
         if unknown:
@@ -163,6 +168,10 @@ class _SourceResponse(_Streamed, Generic[_Options]):
             source_timeout=source_timeout,
             hold_headers=hold_headers,
             on_close=on_close,
+            on_disconnect=on_disconnect,
+            continue_seconds=continue_seconds,
+            continue_bytes=continue_bytes,
+            collect=collect,
         )
 
     def _app(self) -> App:
@@ -188,9 +197,16 @@ class SSEResponse(_SourceResponse[SSEOptions]):
             `Error(code="timeout")`, or status 504 if nothing was sent; 0 or None: unlimited.
         hold_headers: True: send the headers with the first event.
         on_close: called with the Outcome after everything is closed; awaited if it is async.
+        on_disconnect: "close": when the client leaves, the source is closed. "continue": it is read
+            to its end, also if a send stalls or the server cancels the request, but not beyond the
+            grace time of a drain. Then `on_close` gets the answer as `Outcome.message`. The request
+            lasts that long, unless it is cancelled.
+        continue_seconds: how long a source may go on without its client before it is closed.
+        continue_bytes: how many bytes it may then yield, by an estimate of their memory.
+        collect: True to give `on_close` the message, as far as it came, with "close" too.
 
     Raises:
-        FrameError: an argument that cannot be sent.
+        FrameError: an argument that cannot be sent or kept to.
         EventError: `content` is not iterable.
     """
 

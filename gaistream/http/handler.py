@@ -138,6 +138,7 @@ class HandlerPolicy:
         format: str,
         make_response: Callable[[Any], _Response],
         application: Application = NO_APPLICATION,
+        of_provider: Callable[[Awaitable[Any]], Awaitable[Any]] | None = None,
     ) -> Generator[Awaitable[Any], Any, _Response | PlainResponse]:
         """Prepare a request and open the provider's source; yield each awaitable on the way.
 
@@ -146,6 +147,7 @@ class HandlerPolicy:
             format: as `decide` has chosen it.
             make_response: makes the response from the source.
             application: errors that it answers are raised to it.
+            of_provider: called with the provider's awaitable, returns the one that is yielded.
 
         Returns:
             What `make_response` returned, or the response in its place.
@@ -161,7 +163,7 @@ class HandlerPolicy:
                 return answer
             source = self._provider.stream_text(prepared)
             if inspect.isawaitable(source):
-                source = yield source
+                source = yield source if of_provider is None else of_provider(source)
             return make_response(source)
         except Exception as error:
             failure = ungrouped(error)

@@ -8,6 +8,7 @@ from typing import Any, Final, TypedDict
 from ..dialects import AnyDialect
 from ..errors import FrameError, FrameTypeError
 from ..streaming.cleanup import CLEANUP_TIMEOUT
+from ..streaming.disconnects import OnDisconnect
 from ..streaming.outcome import Outcome
 from ..writing.formats import FORMATS
 from ..writing.options import check_seconds, keywords_of, refuse_unknown
@@ -27,6 +28,10 @@ class ResponseSettings(TypedDict, total=False):
     source_timeout: float | None
     hold_headers: bool
     on_close: Callable[[Outcome], Any] | None
+    on_disconnect: OnDisconnect
+    continue_seconds: float
+    continue_bytes: int
+    collect: bool
 
 
 def check_status(status: object) -> int:

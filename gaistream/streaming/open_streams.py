@@ -79,13 +79,16 @@ class OpenStreams:
         self.draining: Drain | None = None
         self.signal_hooks = 0
 
-    def enter(self, stream: OpenStream) -> None:
-        """Add a stream; during a drain it is ended at once."""
+    def enter(self, stream: OpenStream, *, was_open: bool = False) -> None:
+        """Add a stream. During a drain it is ended at once, or in its grace time if it was open."""
         if not self.streams:
             self._first_enters()
         self.streams.add(stream)
         if self.draining is not None:
-            self.draining.end(stream)
+            if was_open:
+                self.draining.join(stream)
+            else:
+                self.draining.end(stream)
 
     def leave(self, stream: OpenStream) -> None:
         """Remove a stream, if it is there."""
@@ -209,6 +212,15 @@ class Drain:
         if self._next_call is None:
             self._call_at(self._timer.time() + LAST_SEND, self._break_off)
         stream.drain(self._retry_ms)
+
+    def join(self, stream: OpenStream) -> None:
+        """Add a stream that was open before the drain: it has the rest of the grace time."""
+        left = self.ends_at - self._timer.time()
+        if left > 0:
+            stream.drain_begins(left)
+            self._open.append(stream)
+        else:
+            self.end(stream)
 
     def left(self) -> None:
         """End the drain if the last stream has left."""

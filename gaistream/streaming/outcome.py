@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
 from .._log import log
 from ..errors import EncodeError, GaistreamError, StreamError, is_http_error
+from ..loops.sources import source_name
+
+if TYPE_CHECKING:
+    from ..message import Message
 
 OutcomeKind = Literal["completed", "failed", "client_gone", "stalled", "cancelled", "drained"]
 
@@ -22,13 +26,17 @@ class Outcome:
         kind: "completed", "failed" (the source raised, or ended with an Error), "client_gone",
             "stalled" (a send took longer than send_timeout), "cancelled" (by the server) or
             "drained" (by `gaistream.drain`).
-        events: the number of items that the source yielded.
+        events: the number of items that the source yielded, also after the client has left.
         bytes: the number of bytes that were handed to the server.
         seconds: from start to end.
-        error: the exception that the source raised, or None.
+        error: the exception that the source raised, or the StreamError of a limit that ended it, or
+            None.
         source_closed: False if the source had not ended `cleanup_timeout` seconds after it was
             cancelled, and was cancelled again or left behind; if it still blocks its thread; or if
             the wait for its clean-up was cancelled.
+        message: the `gaistream.Message` of the answer, if the response has `collect=True` or
+            `on_disconnect="continue"` (and a dialect of events), else None. If the answer is not
+            whole, `message.error` says why. The repr of an outcome leaves it out, for the log.
     """
 
     kind: OutcomeKind
@@ -37,6 +45,14 @@ class Outcome:
     seconds: float
     error: BaseException | None = None
     source_closed: bool = True
+    message: Message | None = field(default=None, repr=False)
+
+
+def silence(source: Any, seconds: float) -> StreamError:
+    """Return, and log, the error of a source that has been silent for too long."""
+    message = f"the source was silent for {seconds:g} seconds"
+    log.warning("a stream ends: %s (%s)", message, source_name(source))
+    return StreamError(message, code="timeout", status=504)
 
 
 def log_failure(failure: BaseException, name: str, route: Route | None) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Awaitable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._log import log
 from ..core import Outbox
@@ -22,6 +22,9 @@ from .clock import Clock
 from .open_streams import LoopStreams, streams_of_source
 from .outcome import OutcomeKind, Route, log_failure
 from .phases import CUT, ENDED, ENDING, MOVES, OPEN, OPENING, Phase
+
+if TYPE_CHECKING:
+    from .collector import Collector
 
 
 class _Source(enum.Enum):
@@ -53,9 +56,9 @@ class SourceSide:
         "_cleanup",
         "_cleanup_timeout",
         "_clock",
+        "_collector",
         "_drain_ends",
         "_encoder",
-        "_flush_interval",
         "_kind",
         "_loop",
         "_outbox",
@@ -75,7 +78,6 @@ class SourceSide:
         self._source = source
         self._encoder = encoder
         self._outbox = outbox
-        self._flush_interval: float = encoder.options.flush_interval
         self._cleanup_timeout = cleanup_timeout
         self.failure: BaseException | None = None
         self.answerable = False
@@ -87,6 +89,7 @@ class SourceSide:
         self._cleanup: Cleanup | None = None
         self._drain_ends = math.inf
         self._clock: Clock | None = None
+        self._collector: Collector | None = None
         self._streams: LoopStreams | None = None
         self._loop: EventLoop
 
@@ -160,6 +163,11 @@ class SourceSide:
                 self._source_state = _Source.CANCELLED
             task.cancel()
 
+    def _is_cancelled(self) -> None:
+        """Note that others cancel the source's task."""
+        if self._source_state is _Source.READ:
+            self._source_state = _Source.CANCELLED
+
     async def _wait_for_source(self, own: Clock) -> None:
         """Wait for the end of the source's task, or close the source in a task."""
         if self._task is not None:
@@ -189,7 +197,7 @@ class SourceSide:
         """Write everything that the source yields, then the end; never raises but to cancel."""
         self._source_state = _Source.READ
         streams_of_source.set(self._streams)
-        accept = self._outbox.accept
+        accept = self._outbox.accept if self._collector is None else self._accept_and_collect
         try:
             try:
                 async for item in self._source:
@@ -207,11 +215,19 @@ class SourceSide:
             await self._close_source()
             del self, accept  # a failure's traceback holds this frame, and somebody may keep it
 
+    def _accept_and_collect(self, item: Any) -> bool:
+        """Write an item, and add it to the message unless the stream is over."""
+        looks: bool = self._outbox.accept(item)
+        if not looks or self._phase is OPEN:
+            assert self._collector is not None
+            self._collector.add(item)
+        return looks
+
     async def _give_turn(self) -> None:
         """Yield to the loop, and wait while more bytes are pending than the client takes."""
         if self._outbox.hold():
             assert self._clock is not None
-            self._clock.flush(self._outbox, self._flush_interval)
+            self._clock.flush(self._outbox, self._encoder.options.flush_interval)
             return
         with self._loop.shield_from_source_scopes():
             await self._loop.sleep(0)

@@ -20,20 +20,21 @@ stream from phase to phase (see phases.py; a move that is not in its table does 
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from .._log import log
 from ..core import Outbox, SourceReader, estimate_size
-from ..errors import StreamError
 from ..loops.handover import Send, StartedSend
 from ..loops.protocols import Breakable, Start
-from ..loops.sources import open_source, source_name
+from ..loops.sources import open_source
 from .cleanup import CLEANUP_TIMEOUT, SHORTEST
 from .clock import clock
 from .open_streams import LAST_SEND, open_streams
-from .outcome import Outcome, OutcomeKind
+from .outcome import Outcome, OutcomeKind, silence
 from .phases import CUT, ENDED, ENDING, FINISHING, MOVES, OPEN
 from .source_side import SourceSide
+
+if TYPE_CHECKING:
+    from .collector import Collector
 
 TURN_BYTES: Final = 64 * 1024  # after so much of one stream's work the loop gets a turn,
 TURN_SECONDS: Final = 0.002  # or after so long
@@ -64,6 +65,7 @@ class Stream(SourceSide):
         send_timeout: seconds that one send may take, or None.
         cleanup_timeout: seconds that the source may take to end once it was cancelled, or None.
         source_timeout: seconds that the source may be silent, or None.
+        collector: of the message, or None.
     """
 
     __slots__ = (  # an idle stream takes fewer bytes, and each field is found sooner
@@ -88,6 +90,7 @@ class Stream(SourceSide):
         send_timeout: float | None = None,
         cleanup_timeout: float | None = CLEANUP_TIMEOUT,
         source_timeout: float | None = None,
+        collector: Collector | None = None,
     ) -> None:
         opened, options = open_source(source, estimate_size), encoder.options
         encoder.join_halves()
@@ -100,6 +103,7 @@ class Stream(SourceSide):
             MOST_PENDING,
         )
         super().__init__(opened, encoder, outbox, cleanup_timeout)
+        self._collector = collector
         self._heartbeat: float | None = options.heartbeat_interval or None
         self._send_timeout = send_timeout
         self._source_timeout = source_timeout
@@ -122,9 +126,11 @@ class Stream(SourceSide):
         """How the stream ended, once it was closed."""
         sent, started = self._outbox, self._started_at
         seconds = 0.0 if self._clock is None else self._loop.time() - started
-        return Outcome(
-            self._kind, sent.events, sent.bytes, seconds, self.failure, self._source_closed
-        )
+        closed, message = self._source_closed, None
+        if self._collector is not None:
+            is_whole = self._encoder.ended and not self._encoder.failed
+            message = self._collector.end("completed" if is_whole else self._kind, self.failure)
+        return Outcome(self._kind, sent.events, sent.bytes, seconds, self.failure, closed, message)
 
     # ---- ends that come from outside ----
 
@@ -360,9 +366,7 @@ class Stream(SourceSide):
         left = self.silent_since() + most - now
         if left > 0:
             return left
-        message = f"the source was silent for {most:g} seconds"
-        log.warning("a stream ends: %s (%s)", message, source_name(self._source))
-        self.failure = StreamError(message, code="timeout", status=504)
+        self.failure = silence(self._source, most)
         self._source_ended()
         self._stop_source()
         return most

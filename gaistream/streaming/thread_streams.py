@@ -33,10 +33,10 @@ class ThreadStreams(OpenStreams):
         self.lock = threading.RLock()
         super().__init__(timer or _ThreadTimer(self.lock))
 
-    def enter(self, stream: OpenStream) -> None:
-        """Add a stream; during a drain it is ended at once."""
+    def enter(self, stream: OpenStream, *, was_open: bool = False) -> None:
+        """Add a stream. During a drain it is ended at once, or in its grace time if it was open."""
         with self.lock:
-            super().enter(stream)
+            super().enter(stream, was_open=was_open)
 
     def leave(self, stream: OpenStream) -> None:
         """Remove a stream, if it is there."""
