@@ -24,6 +24,8 @@ from .stream import Stream
 
 if TYPE_CHECKING:
     from ..loops.greenlets import Runner
+    from .collector import Collector
+    from .producer import Producer
 
 
 class BlockingStream:
@@ -38,12 +40,14 @@ class BlockingStream:
 
     left_behind = False
 
-    def __init__(self, source: Any, encoder: Any) -> None:
+    def __init__(self, source: Any, encoder: Any, collector: Collector | None = None) -> None:
         check_iterable(source)
         self._owner = source
         self._source: Iterator[Any] = iter(source)
         encoder.join_halves()
         self._encoder = encoder
+        self._collector = collector
+        self._write = encoder.write if collector is None else _collecting(encoder.write, collector)
         self._events = 0
         self._bytes = 0
         self._kind: OutcomeKind = "cancelled"  # until the stream ends in another way
@@ -108,7 +112,7 @@ class BlockingStream:
             encoder = self._encoder
             for item in self._source:
                 before = encoder.pending
-                encoder.write(item)
+                self._write(item)
                 if item is not None or encoder.pending != before:
                     self._events += 1
                 elif not self._draining:
@@ -174,13 +178,26 @@ class BlockingStream:
     @property
     def outcome(self) -> Outcome:
         """The outcome, once the iterator has ended or was closed."""
+        message = None
+        if self._collector is not None:
+            is_whole = self._encoder.ended and not self._encoder.failed
+            message = self._collector.end("completed" if is_whole else self._kind, self.failure)
         return Outcome(
             self._kind,
             self._events,
             self._bytes,
             self._time() - self._started,
             self.failure,
+            message=message,
         )
+
+
+def _collecting(write: Callable[[Any], None], collector: Collector) -> Callable[[Any], None]:
+    def write_and_collect(item: Any) -> None:
+        write(item)
+        collector.add(item)
+
+    return write_and_collect
 
 
 class LoopStream:
@@ -190,10 +207,19 @@ class LoopStream:
         life: a stream that has not been started.
         runner: runs the loop. The caller closes it, after the stream.
         hold_headers: yield no chunk before the first event.
+        producer: whose reader is the stream's source, if that goes on without the client.
+
+    Attributes:
+        goes_on: True if the source is to be read on, by `read_on`, after the chunks were closed.
     """
 
-    def __init__(self, life: Stream, runner: Runner, *, hold_headers: bool) -> None:
+    def __init__(
+        self, life: Stream, runner: Runner, *, hold_headers: bool, producer: Producer | None = None
+    ) -> None:
         self._life = life
+        self._producer = producer
+        self.goes_on = False
+        self._registry: thread_streams.ThreadStreams
         self._runner = runner
         self._hold = hold_headers
         self._begun = False
@@ -213,7 +239,7 @@ class LoopStream:
     @property
     def left_behind(self) -> bool:
         """True if the source is still running after `close`."""
-        return self._life.left_behind
+        return (self._producer or self._life).left_behind
 
     def refuse(self) -> None:
         """Set the outcome of a stream that is refused because the server is being drained."""
@@ -223,7 +249,7 @@ class LoopStream:
         """Yield the pending bytes whenever the source waits, and heartbeats."""
         self._begun = True
         life, run = self._life, self._runner.run
-        registry = thread_streams.in_threads
+        registry = self._registry = thread_streams.in_threads
         try:
             run(self._start(registry))
             while (chunk := run(life.next_chunk())) is not None:
@@ -235,41 +261,85 @@ class LoopStream:
             raise
         finally:
             try:
-                run(life.close())
+                run(self._close())
             finally:
-                registry.leave(self)
-            self._outcome = life.outcome
+                if not self.goes_on:
+                    registry.leave(self)
+            self._outcome = self._final(life.outcome)
 
     async def _start(self, registry: thread_streams.ThreadStreams) -> None:
         self._loop = event_loop()
         # if wsgi.drain_on_signals is active, it drains this stream instead of the automatic drain
         open_streams().signal_hooks = registry.signal_hooks
+        if self._producer is not None:
+            await self._producer.start()
         await self._life.start()
         registry.enter(self)
         if self._hold:
             await self._life.wait_for_event()
 
+    async def _close(self) -> None:
+        try:
+            await self._life.close()
+        finally:
+            kind, producer = self._life.outcome.kind, self._producer
+            if producer is not None:
+                self.goes_on = self._begun and producer.goes_on_after(kind)
+                if not self.goes_on:
+                    await producer.close(kind)
+
+    def _final(self, outcome: Outcome) -> Outcome:
+        return (
+            outcome if self._producer is None or self.goes_on else self._producer.outcome(outcome)
+        )
+
+    def read_on(self) -> None:
+        """Wait until the source has ended without its client. The thread may be another one."""
+        assert self._producer is not None
+        assert self._outcome is not None
+        try:
+            self._runner.run(self._producer.read_on())
+        finally:
+            self.goes_on = False
+            self._registry.leave(self)
+            self._outcome = self._final(self._outcome)
+
+    def stop(self) -> None:
+        """Interrupt a source that goes on; may be called from any thread."""
+        self.interrupt("drained")
+
+    @property
+    def _sides(self) -> list[Any]:
+        return [self._life] if self._producer is None else [self._life, self._producer]
+
+    @property
+    def _open(self) -> Any:
+        """The side that is open."""
+        return self._producer if self.goes_on else self._life
+
     # ---- an OpenStream of open_streams.py; these may be called from any thread ----
 
     def silent_since(self) -> float:
         """Return the time of the last event, or of the stream's beginning."""
-        return self._life.silent_since()
+        return float(self._open.silent_since())
 
     def drain_begins(self, grace: float) -> None:
         """Take notice of a drain of `grace` seconds; `drain` is called later."""
-        self._call(self._life.drain_begins, grace)
+        for each in self._sides:
+            self._call(each.drain_begins, grace)
 
     def drain_is_cancelled(self) -> None:
         """Take notice that the drain does not end the stream any more, if it has not."""
-        self._call(self._life.drain_is_cancelled)
+        for each in self._sides:
+            self._call(each.drain_is_cancelled)
 
     def drain(self, retry_ms: int | None) -> None:
         """End the stream now, but whole."""
-        self._call(self._life.drain, retry_ms)
+        self._call(self._open.drain, retry_ms)
 
     def interrupt(self, kind: OutcomeKind) -> None:
         """End the stream at once."""
-        self._call(self._life.interrupt, kind)
+        self._call(self._open.interrupt, kind)
 
     def _call(self, method: Callable[..., None], *arguments: Any) -> None:
         if self._loop is not None:
@@ -279,14 +349,16 @@ class LoopStream:
     def close(self) -> None:
         """Close the source if the iterator was never begun."""
         if not self._begun:
-            self._runner.run(self._life.close())
+            self._runner.run(self._close())
 
     def release(self) -> None:
         """Drop the failure after the outcome was read: its traceback refers to this object."""
         self._life.release()
+        if self._producer is not None:
+            self._producer.release()
         self._outcome = None
 
     @property
     def outcome(self) -> Outcome:
         """The outcome, once the iterator has ended or was closed."""
-        return self._outcome or self._life.outcome
+        return self._outcome or self._final(self._life.outcome)

@@ -92,6 +92,22 @@ def check_disconnects(
     return Disconnects(continues, continue_seconds, continue_bytes, has_events, dialect, format)
 
 
+def blocking_collector(disconnects: Disconnects | None) -> Collector | None:
+    """Return the collector of a sync source in the server's own thread, or None.
+
+    Raises:
+        FrameError: the source is to go on without its client.
+    """
+    if disconnects is None:
+        return None
+    if disconnects.continues:
+        raise FrameError(
+            'on_disconnect="continue" needs helper_thread=True or an async source: a sync source'
+            " runs in the server's own thread, which is not kept for a client that has left"
+        )
+    return disconnects.collector()
+
+
 def open_response_stream(
     source: Any,
     encoder: Any,

@@ -111,7 +111,8 @@ def sse_handler(
         options: SSEOptions; by default with ids.
         on_reconnect: "end" or "rerun".
         settings: dialect, headers, cors, cleanup_timeout, source_timeout, hold_headers, on_close,
-            helper_thread: see SSEResponse.
+            helper_thread, on_disconnect, continue_seconds, continue_bytes, collect: see
+            SSEResponse.
     """
     return _Handler(provider, prepare_request, {"sse": options}, on_reconnect, settings)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import inspect
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -15,9 +16,18 @@ from ..http.cors import CORSLike
 from ..http.headers import stream_headers
 from ..http.settings import check_keywords, check_on_close, check_status, check_timeouts
 from ..loops.greenlets import Runner, close_runner, new_runner
+from ..loops.helper_threads import helper_threads
 from ..streaming import thread_streams
 from ..streaming.blocking import BlockingStream, LoopStream
 from ..streaming.cleanup import CLEANUP_TIMEOUT
+from ..streaming.disconnects import (
+    CONTINUE_BYTES,
+    CONTINUE_SECONDS,
+    OnDisconnect,
+    blocking_collector,
+    check_disconnects,
+    open_response_stream,
+)
 from ..streaming.outcome import Outcome
 from ..streaming.stream import Stream
 from ..writing.formats import FORMATS, FormatName
@@ -79,27 +89,38 @@ class SourceResponse(Generic[_Options]):
         hold_headers: bool = False,
         on_close: Callable[[Outcome], Any] | None = None,
         helper_thread: bool = False,
+        on_disconnect: OnDisconnect = "close",
+        continue_seconds: float = CONTINUE_SECONDS,
+        continue_bytes: int = CONTINUE_BYTES,
+        collect: bool = False,
         _runner: Runner | None = None,
         **unknown: Never,
     ) -> None:
         if unknown:
             check_keywords(type(self), unknown, [self._format])
         check_timeouts(cleanup_timeout, source_timeout)
+        disconnects = check_disconnects(
+            on_disconnect, continue_seconds, continue_bytes, collect, dialect, self._format
+        )
         self._runner = _runner or new_runner()
         encoder = FORMATS[self._format].encoder(options, dialect=dialect)
         self._life: BlockingStream | Stream
         self._stream: BlockingStream | LoopStream
         if helper_thread or isinstance(stream, AsyncIterable):
-            self._life = Stream(
+            self._life, producer = open_response_stream(
                 stream,
                 encoder,
+                disconnects,
                 cleanup_timeout=cleanup_timeout,
                 source_timeout=source_timeout or None,
             )
-            self._stream = LoopStream(self._life, self._runner, hold_headers=hold_headers)
+            self._stream = LoopStream(
+                self._life, self._runner, hold_headers=hold_headers, producer=producer
+            )
         else:
             refuse_source_timeout(source_timeout, "helper_thread=True or an async source")
-            self._life = self._stream = BlockingStream(stream, encoder)
+            collector = blocking_collector(disconnects)
+            self._life = self._stream = BlockingStream(stream, encoder, collector)
         self._status = check_status(status)
         check_on_close(on_close)
         self.stream_headers = stream_headers(self._format, cors, dialect, headers)
@@ -167,15 +188,39 @@ class SourceResponse(Generic[_Options]):
             return
         self._ended = True
         try:
-            try:
-                self._stream.close()
-            finally:
-                self._report()
+            self._stream.close()
+        finally:
+            stream = self._stream
+            if not (isinstance(stream, LoopStream) and stream.goes_on and self._goes_on(stream)):
+                self._finish()
+
+    def _finish(self) -> None:
+        try:
+            self._report()
         finally:
             left_behind = self._stream.left_behind
             self._stream.release()
             close_runner(self._runner, left_behind=left_behind)
 
+    def _goes_on(self, stream: LoopStream) -> bool:
+        """Have the source read to its end in a helper thread; return False if there is none."""
+
+        def read_on() -> None:
+            try:
+                try:
+                    stream.read_on()
+                finally:
+                    self._finish()
+            finally:
+                helper_threads.ended(stream)
+
+        try:
+            helper_threads.start(stream, contextvars.copy_context().run, read_on)
+        except Exception:  # too many threads are running
+            stream.stop()
+            stream.read_on()
+            return False
+        return True
 
     def _report(self) -> None:
         """Call `on_close` with the outcome."""
@@ -210,6 +255,13 @@ class SSEResponse(SourceResponse[SSEOptions]):
         hold_headers: True to send the headers with the first event, for an async source too.
         on_close: called (or awaited) with the Outcome when everything is closed.
         helper_thread: True to run a sync source in another thread, with heartbeats and coalescing.
+        on_disconnect: "close": when the client leaves, the source is closed. "continue": it is read
+            to its end in a helper thread, but not beyond the grace time of a drain, and `on_close`,
+            which is called there, gets the answer as `Outcome.message`. Needs an async source or
+            `helper_thread`.
+        continue_seconds: how long a source may go on without its client before it is closed.
+        continue_bytes: how many bytes it may then yield, by an estimate of their memory.
+        collect: True to give `on_close` the message, as far as it came, with "close" too.
 
     Raises:
         FrameError: an argument has a value that could not be sent or kept to.
