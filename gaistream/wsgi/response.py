@@ -203,7 +203,7 @@ class SourceResponse(Generic[_Options]):
             close_runner(self._runner, left_behind=left_behind)
 
     def _goes_on(self, stream: LoopStream) -> bool:
-        """Have the source read to its end in a helper thread; return False if there is none."""
+        """Read the source to its end in a helper thread; return False if there is none."""
 
         def read_on() -> None:
             try:
