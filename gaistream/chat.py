@@ -2,18 +2,19 @@
 
 A request is immutable: the client's messages, the three settings that every model has, and all
 other fields in `extra`. `ChatRequest.from_json` is strict, since its input comes from the network:
-a missing field or a wrong type is a `ValueError` that names the field, which handlers answer with
-400. A provider is any object with a `stream_text` method.
+a missing field or a wrong type is an `InvalidRequest` (a `ValueError` too) that names the field,
+which handlers answer with 400. A provider is any object with a `stream_text` method.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterable, Awaitable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, Protocol, Self, TypeAlias
 
 from .core import ServerSentEvent
+from .errors import InvalidRequest
 from .events import Event
 
 __all__ = ["ChatRequest", "Message", "Provider", "Source", "SourceItem"]
@@ -64,16 +65,15 @@ class ChatRequest:
                 and `max_tokens`; null counts as absent. Other keys go to `extra`.
 
         Raises:
-            ValueError: a field is missing or has the wrong type; the message names it.
+            InvalidRequest: a field is missing or has the wrong type; the message names it.
         """
-        if not isinstance(payload, dict):
-            _refuse("the request", "an object", payload)
+        fields = Fields(payload)
         return cls(
-            messages=_messages(payload),
-            model=_model(payload.get("model")),
-            temperature=_temperature(payload.get("temperature")),
-            max_tokens=_max_tokens(payload.get("max_tokens")),
-            extra={name: value for name, value in payload.items() if name not in _KNOWN},
+            messages=_messages(fields),
+            model=fields.optional_text("model"),
+            temperature=fields.number("temperature"),
+            max_tokens=fields.count("max_tokens"),
+            extra={name: value for name, value in fields.value.items() if name not in _KNOWN},
         )
 
     @classmethod
@@ -81,10 +81,10 @@ class ChatRequest:
         """Make a request of a single user message.
 
         Raises:
-            ValueError: `text` is not a str.
+            InvalidRequest: `text` is not a str.
         """
         if not isinstance(text, str):
-            _refuse("the question", "a string", text)
+            refuse_type("the question", "a string", text)
         return cls(messages=({"role": "user", "content": text},))
 
     @property
@@ -110,82 +110,155 @@ class Provider(Protocol):
         ...
 
 
-def _refuse(name: str, expected: str, value: object) -> NoReturn:
-    raise ValueError(f"{name} must be {expected}, not {type(value).__name__}")
+class Fields:
+    """A JSON object of a request, and the path to it.
+
+    Its methods return a field of the right type, or raise `InvalidRequest`, whose message names the
+    field. A field that is null counts as absent.
+
+    Args:
+        value: any JSON value; another one than an object is refused.
+        path: the path, "" for the request itself.
+    """
+
+    __slots__ = ("path", "value")
+
+    def __init__(self, value: object, path: str = "") -> None:
+        if not isinstance(value, dict):
+            refuse_type(path or "the request", "an object", value)
+        self.value: dict[str, Any] = value
+        self.path = path
+
+    def at(self, name: str) -> str:
+        """Return the path of a field."""
+        return f"{self.path}.{name}" if self.path else name
+
+    def get(self, name: str) -> Any:
+        """Return a field of any type, None if it is absent."""
+        return self.value.get(name)
+
+    def require(self, name: str) -> Any:
+        """Return a field of any type that must be there."""
+        value = self.value.get(name)
+        if value is None:
+            self.refuse(name, "is missing")
+        return value
+
+    def text(self, name: str, *, may_be_empty: bool = True) -> str:
+        """Return a string that must be there."""
+        value = self.require(name)
+        if not isinstance(value, str):
+            refuse_type(self.at(name), "a string", value)
+        if not value and not may_be_empty:
+            self.refuse(name, "must not be empty")
+        return value
+
+    def optional_text(self, name: str) -> str | None:
+        """Return a string, None if it is absent."""
+        return None if self.value.get(name) is None else self.text(name)
+
+    def flag(self, name: str) -> bool | None:
+        """Return a boolean, None if it is absent."""
+        value = self.value.get(name)
+        if value is not None and not isinstance(value, bool):
+            refuse_type(self.at(name), "a boolean", value)
+        return value
+
+    def number(self, name: str) -> float | None:
+        """Return a finite number, None if it is absent."""
+        value = self.value.get(name)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            refuse_type(self.at(name), "a number", value)
+        if not math.isfinite(value):
+            self.refuse(name, f"must be a finite number, not {value}")
+        return value
+
+    def count(self, name: str, *, least: int = 1) -> int | None:
+        """Return an integer of at least `least`, None if it is absent."""
+        value = self.value.get(name)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int):
+            refuse_type(self.at(name), "an integer", value)
+        if value < least:
+            self.refuse(name, f"must be at least {least}, not {value}")
+        return value
+
+    def optional_object(self, name: str) -> Fields | None:
+        """Return an object, None if it is absent."""
+        value = self.value.get(name)
+        return None if value is None else Fields(value, self.at(name))
+
+    def required_object(self, name: str) -> Fields:
+        """Return an object that must be there."""
+        return Fields(self.require(name), self.at(name))
+
+    def items(self, name: str) -> list[Any] | None:
+        """Return a list, None if it is absent."""
+        value = self.value.get(name)
+        if value is not None and not isinstance(value, list):
+            refuse_type(self.at(name), "a list", value)
+        return value
+
+    def objects(self, name: str) -> Iterator[Fields]:
+        """Yield the objects of a list, none if it is absent."""
+        for index, value in enumerate(self.items(name) or ()):
+            yield Fields(value, f"{self.at(name)}[{index}]")
+
+    def required_objects(self, name: str) -> Iterator[Fields]:
+        """Yield the objects of a list that must be there and not empty."""
+        self.require(name)
+        if not self.items(name):
+            self.refuse(name, "must not be empty")
+        return self.objects(name)
+
+    def text_or_objects(self, name: str) -> str | list[Fields]:
+        """Return a field that must be a string, or a list of objects."""
+        value = self.require(name)
+        if isinstance(value, str):
+            return value
+        if not isinstance(value, list):
+            refuse_type(self.at(name), "a string or a list of parts", value)
+        return list(self.objects(name))
+
+    def rest(self, *known: str) -> dict[str, Any]:
+        """Return the fields that are set and have none of these names."""
+        return {
+            name: value
+            for name, value in self.value.items()
+            if name not in known and value is not None
+        }
+
+    def refuse(self, name: str, why: str) -> NoReturn:
+        """Refuse a field: `why` goes on after its path."""
+        raise InvalidRequest(f"{self.at(name)} {why}", self.at(name))
 
 
-def _messages(payload: dict[str, Any]) -> tuple[Message, ...]:
-    if "messages" not in payload:
-        raise ValueError("messages is missing")
-    messages = payload["messages"]
-    if not isinstance(messages, list | tuple):
-        _refuse("messages", "a list", messages)
-    if not messages:
-        raise ValueError("messages must not be empty")
-    for position, message in enumerate(messages):
-        _check_message(f"messages[{position}]", message)
-    return tuple(messages)
+def refuse_type(name: str, expected: str, value: object) -> NoReturn:
+    """Raise InvalidRequest for a value of the wrong type."""
+    raise InvalidRequest(f"{name} must be {expected}, not {type(value).__name__}", name)
 
 
-def _check_message(name: str, message: object) -> None:
-    if not isinstance(message, dict):
-        _refuse(name, "an object", message)
-    if "role" not in message:
-        raise ValueError(f"{name}.role is missing")
-    _check_text(f"{name}.role", message["role"], may_be_empty=False)
+def _messages(fields: Fields) -> tuple[Message, ...]:
+    messages = list(fields.required_objects("messages"))
+    for message in messages:
+        _check_message(message)
+    return tuple(message.value for message in messages)
+
+
+def _check_message(message: Fields) -> None:
+    message.text("role", may_be_empty=False)
     content = message.get("content")
-    if isinstance(content, list):
-        for position, part in enumerate(content):
-            _check_part(f"{name}.content[{position}]", part)
-    elif content is None and message.get("tool_calls"):
-        pass  # the content of an assistant that only called tools is null or absent
-    elif "content" not in message:
-        raise ValueError(f"{name}.content is missing")
-    elif not isinstance(content, str):
-        _refuse(f"{name}.content", "a string or a list of parts", content)
-
-
-def _check_part(name: str, part: object) -> None:
-    if not isinstance(part, dict):
-        _refuse(name, "an object", part)
-    if "type" not in part:
-        raise ValueError(f"{name}.type is missing")
-    _check_text(f"{name}.type", part["type"], may_be_empty=False)
-    if part["type"] == "text":
-        _check_text(f"{name}.text", part.get("text"))
-
-
-def _check_text(name: str, value: object, *, may_be_empty: bool = True) -> None:
-    if not isinstance(value, str):
-        _refuse(name, "a string", value)
-    if not value and not may_be_empty:
-        raise ValueError(f"{name} must not be empty")
-
-
-def _model(value: object) -> str | None:
-    if value is not None and not isinstance(value, str):
-        _refuse("model", "a string", value)
-    return value
-
-
-def _temperature(value: object) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        _refuse("temperature", "a number", value)
-    if not math.isfinite(value):
-        raise ValueError(f"temperature must be a finite number, not {value}")
-    return value
-
-
-def _max_tokens(value: object) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int):
-        _refuse("max_tokens", "an integer", value)
-    if value < 1:
-        raise ValueError(f"max_tokens must be at least 1, not {value}")
-    return value
+    if content is None and message.get("tool_calls"):
+        return  # the content of an assistant that only called tools is null or absent
+    if content is None and "content" in message.value:
+        refuse_type(message.at("content"), "a string or a list of parts", content)
+    parts = message.text_or_objects("content")
+    for part in parts if isinstance(parts, list) else ():
+        if part.text("type", may_be_empty=False) == "text":
+            part.text("text")
 
 
 def _text_of(content: object) -> str:

@@ -25,6 +25,8 @@ __all__ = [
     "FrameTypeError",
     "GaistreamError",
     "LeftRunningError",
+
+    "InvalidRequest",
     "NDJSONError",
     "ResponseError",
     "SinkError",
@@ -254,6 +256,22 @@ class StreamError(GaistreamError):
 
     def __reduce__(self) -> tuple[object, ...]:
         return _stream_error, (self.message, self.code, self.status, self.retry_after)
+
+
+class InvalidRequest(StreamError, ValueError):
+    """A client's request has a missing or wrong field: it is answered with 400.
+
+    Args:
+        message: the text for the client, which names the field.
+        field: the path to the field, such as `messages[0].content`; "" for the request itself.
+    """
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message, code="bad_request", status=400)
+        self.field = field
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.message, self.field)
 
 
 def is_http_error(error: object) -> bool:

@@ -130,9 +130,7 @@ class NDJSONEncoder(BaseNDJSONEncoder):
         options = _checked(NDJSONOptions, options)
         compact = options.compact_json
         super().__init__(
-            create_writer(
-                dialect, "ndjson", compact=compact, timestamps=options.include_timestamp
-            ),
+            create_writer(dialect, "ndjson", compact=compact, timestamps=options.include_timestamp),
             options.buffer_size,
             options.errors,
             None if compact and options.default is None else _dumps(options, compact=compact),

@@ -1,0 +1,156 @@
+"""The body that `useChat` posts → ChatRequest: UIMessages become messages of Chat Completions.
+
+All of it is the browser's word. Parts that are not for the model (sources, data of the app, the
+beginnings of steps) are left out, as the AI SDK's own conversion does.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from ...chat import ChatRequest, Fields
+from ..requests import (
+    FROM_CLIENT,
+    Conversation,
+    chat_request,
+    file_part,
+    image_part,
+    json_text,
+    plain_content,
+    set_only,
+)
+
+_TAKEN = ("messages", "id", "trigger", "messageId", "model", "temperature", "maxOutputTokens")
+_DENIED: Final = "the call was not approved"
+_CALLED: Final = frozenset(
+    {"input-available", "output-available", "output-error", "output-denied", "approval-requested",
+     "approval-responded"}
+)  # fmt: skip
+"""The states of a tool part whose arguments are complete."""
+
+
+def read_request(fields: Fields) -> ChatRequest:
+    """Return what the body asks for; approvals of calls are in `extra["approvals"]`.
+
+    Raises:
+        InvalidRequest: a field is missing, or has a wrong value.
+    """
+    conversation = Conversation()
+    approvals: list[dict[str, Any]] = []
+    for message in fields.required_objects("messages"):
+        role = message.text("role", may_be_empty=False)
+        message.require("parts")
+        parts = list(message.objects("parts"))
+        if role == "assistant":
+            _read_answer(conversation, parts, approvals)
+        elif role in ("user", "system"):
+            content = [part for each in parts if (part := _part(each)) is not None]
+            conversation.add(role, plain_content(content) or "")
+        else:
+            message.refuse("role", f"must be user, assistant or system, not {role!r:.40}")
+    extra = fields.rest(*_TAKEN)
+    extra |= {
+        "chat_id": fields.optional_text("id"),
+        "trigger": fields.optional_text("trigger"),
+        "message_id": fields.optional_text("messageId"),
+        "approvals": approvals or None,
+    }
+    return chat_request(
+        fields, conversation.finished(), max_tokens=fields.count("maxOutputTokens"), extra=extra
+    )
+
+
+def _part(part: Fields) -> dict[str, Any] | None:
+    kind = part.text("type", may_be_empty=False)
+    if kind == "text":
+        return {"type": "text", "text": part.text("text")}
+    if kind == "file":
+        media_type, url = part.text("mediaType"), part.text("url")
+        if media_type.startswith("image/"):
+            return image_part(url)
+        name = part.optional_text("filename")
+        if url.startswith("data:"):
+            return file_part(file_data=url, filename=name)
+        return file_part(file_url=url, filename=name)
+    return None
+
+
+def _read_answer(
+    conversation: Conversation, parts: list[Fields], approvals: list[dict[str, Any]]
+) -> None:
+    """Add an earlier answer: a message a step, and the results of its calls after it."""
+    conversation.end_message()
+    results: list[tuple[str, Any, bool]] = []
+
+    def end_step() -> None:
+        for call_id, content, is_error in results:
+            conversation.add_tool_result(call_id, content, is_error=is_error)
+        results.clear()
+
+    for part in parts:
+        kind = part.text("type", may_be_empty=False)
+        if kind == "step-start":
+            end_step()
+            conversation.end_message()
+        elif kind == "reasoning":
+            _add_reasoning(conversation, part)
+        elif kind.startswith("tool-") or kind == "dynamic-tool":
+            _read_call(conversation, part, kind, results, approvals)
+        elif (converted := _part(part)) is not None:
+            conversation.add_part(converted)
+    end_step()
+
+
+def _add_reasoning(conversation: Conversation, part: Fields) -> None:
+    about: dict[str, str | None] = {}
+    metadata = part.optional_object("providerMetadata")
+    for name in metadata.value if metadata is not None else ():
+        inner = metadata.optional_object(name) if metadata is not None else None
+        if inner is None:
+            continue
+        for ours, names in (
+            ("signature", ("signature", "reasoningEncryptedContent", "thoughtSignature")),
+            ("redacted", ("redactedData",)),
+            ("id", ("itemId",)),
+        ):
+            for theirs in names:
+                about[ours] = inner.optional_text(theirs) or about.get(ours)
+    conversation.add_reasoning(part.text("text"), **about)
+
+
+def _read_call(
+    conversation: Conversation,
+    part: Fields,
+    kind: str,
+    results: list[tuple[str, Any, bool]],
+    approvals: list[dict[str, Any]],
+) -> None:
+    state = part.text("state")
+    if state not in _CALLED:
+        return  # its arguments are not complete
+    call_id = part.text("toolCallId", may_be_empty=False)
+    name = part.text("toolName") if kind == "dynamic-tool" else kind.removeprefix("tool-")
+    arguments = part.get("input")
+    if arguments is None and state == "output-error":
+        arguments = part.get("rawInput")
+    executed = {"provider_executed": True} if part.flag("providerExecuted") else {}
+    text = "{}" if arguments is None else json_text(arguments)
+    conversation.add_call(call_id, name, text, **executed)
+    if state == "output-available":
+        results.append((call_id, json_text(part.get("output")), False))
+    elif state == "output-error":
+        results.append((call_id, part.text("errorText"), True))
+    approval = part.optional_object("approval")
+    if approval is None:
+        if state == "output-denied":
+            results.append((call_id, _DENIED, True))
+        return
+    approved, reason = approval.flag("approved"), approval.optional_text("reason")
+    if state == "output-denied":
+        results.append((call_id, reason or _DENIED, True))
+    if approved is not None:
+        given = set_only(
+            id=approval.text("id"), tool_call_id=call_id, approved=approved, reason=reason,
+            signature=approval.optional_text("signature"),
+        )  # fmt: skip
+        approvals.append({**given, **FROM_CLIENT})
