@@ -66,7 +66,7 @@ class Conversation:
         self._open()["content"].append(part)
 
     def add_reasoning(self, text: str, **fields: str | None) -> None:
-        """Add reasoning of the assistant, without the fields that are None or ""."""
+        """Add reasoning of the assistant; empty fields are dropped."""
         set_fields = {name: value for name, value in fields.items() if value}
         self.add_part({"type": "reasoning", "text": text, **set_fields, **FROM_CLIENT})
 
