@@ -24,9 +24,8 @@ __all__ = [
     "FrameError",
     "FrameTypeError",
     "GaistreamError",
-    "LeftRunningError",
-
     "InvalidRequest",
+    "LeftRunningError",
     "NDJSONError",
     "ResponseError",
     "SinkError",

@@ -32,22 +32,13 @@ class _Settings(ResponseSettings, total=False):
 class _Handler:
     """A provider as an ASGI app."""
 
-    def __init__(
-        self,
-        provider: Any,
-        prepare_request: PrepareRequest,
-        options: Mapping[str, Any],
-        on_reconnect: OnReconnect,
-        settings: Mapping[str, Any],
-    ) -> None:
-        self._policy = HandlerPolicy(
-            provider, prepare_request, options, on_reconnect, settings, _Settings
-        )
-        self._continues = settings.get("on_disconnect") == "continue"
-        for format in options:
-            self._respond(format, ())  # raises what is wrong with the settings
+    def __init__(self, policy: HandlerPolicy) -> None:
+        self._policy = policy
+        self._continues = policy.settings.get("on_disconnect") == "continue"
+        for format in policy.options:
+            self._respond(format, (), None)  # raises what is wrong with the settings
 
-    def _respond(self, format: str, source: Any) -> StreamResponse:
+    def _respond(self, format: str, source: Any, prepared: Any) -> StreamResponse:  # noqa: ARG002
         """Return the response that streams a provider's source."""
         policy = self._policy
         response = RESPONSES[format](source, policy.options[format], **policy.settings)
@@ -88,6 +79,18 @@ class _Handler:
             await client.close()
 
 
+def _handler(
+    provider: Any,
+    prepare_request: PrepareRequest,
+    options: Mapping[str, Any],
+    on_reconnect: OnReconnect,
+    settings: Mapping[str, Any],
+) -> _Handler:
+    return _Handler(
+        HandlerPolicy(provider, prepare_request, options, on_reconnect, settings, _Settings)
+    )
+
+
 async def _result_of(awaitable: Awaitable[Any]) -> Any:
     return await awaitable
 
@@ -122,7 +125,7 @@ def sse_handler(
             leaves before the stream begins.
     """
     formats = {"sse": options}
-    return _Handler(provider, prepare_request, formats, on_reconnect, settings)
+    return _handler(provider, prepare_request, formats, on_reconnect, settings)
 
 
 def ndjson_handler(
@@ -133,7 +136,7 @@ def ndjson_handler(
     **settings: Unpack[_Settings],
 ) -> _Handler:
     """Make an ASGI app that streams a provider's answers as NDJSON; otherwise as sse_handler."""
-    return _Handler(provider, prepare_request, {"ndjson": options}, "rerun", settings)
+    return _handler(provider, prepare_request, {"ndjson": options}, "rerun", settings)
 
 
 def event_handler(
@@ -150,4 +153,4 @@ def event_handler(
     A path that ends in `sse` or `ndjson` decides, else `Accept`; SSE wins ties.
     """
     formats = {"sse": sse_options, "ndjson": ndjson_options}
-    return _Handler(provider, prepare_request, formats, on_reconnect, settings)
+    return _handler(provider, prepare_request, formats, on_reconnect, settings)

@@ -13,11 +13,15 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
 from types import ModuleType
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from ..core import FrameTemplate, ServerSentEvent, json, read_json
 from ..errors import EventError, FrameTypeError, StreamError, ungrouped
 from ..events import Error, Event, ReasoningDelta, TextDelta
+
+if TYPE_CHECKING:
+    from ..chat import ChatRequest
+    from ..message import Message
 
 OWN_JSON: Final = 'for your own JSON objects pass dialect="json"'
 Path: TypeAlias = tuple[str | int, ...]
@@ -85,6 +89,10 @@ class Dialect:
         trailer: data of an event that may follow the last one; "" if nothing may.
         text_paths: pairs of a kind of event and the place of a piece of the answer's text in it.
         has_events: False if its items are no events, so that no `Message` can be made of them.
+        resume_suffix: end of the path of a GET by which clients ask for a stream again; "" if the
+            protocol has none.
+        requested_model: the model that a request asks for, which answers without a model of their
+            own bear.
     """
 
     name: str
@@ -102,6 +110,8 @@ class Dialect:
     trailer: str = ""
     text_paths: tuple[tuple[str, Path], ...] = ()
     has_events: bool = True
+    resume_suffix: str = ""
+    requested_model: str = ""
 
     def sniff(self, first: Frame) -> bool:
         """Return True if no other protocol has such a frame."""
@@ -150,6 +160,33 @@ class Dialect:
         """
         raise NotImplementedError
 
+    @property
+    def has_requests(self) -> bool:
+        """True if the requests of the protocol can be read."""
+        return type(self).read_request is not Dialect.read_request
+
+    def read_request(self, payload: object) -> ProtocolRequest:
+        """Read the JSON body of a request.
+
+        Raises:
+            InvalidRequest: a field is missing, or has a wrong value.
+        """
+        raise NotImplementedError
+
+
+class ProtocolRequest(NamedTuple):
+    """A request of a protocol.
+
+    Attributes:
+        request: the provider's argument.
+        dialect: writes the answer as this request wants it.
+        stream: False if the whole answer is wanted at once.
+    """
+
+    request: ChatRequest
+    dialect: Dialect
+    stream: bool = True
+
 
 class DialectModule(ModuleType):
     """A module whose `dialect` has options: `dialects.NAME(…)` makes another one with them."""
@@ -194,6 +231,14 @@ class DialectWriter:
 
     def finish(self, encoder: Any) -> None:
         """Write the end of a stream that succeeded; a writer that holds an Error back fails."""
+        raise NotImplementedError
+
+    def whole(self, message: Message) -> dict[str, Any]:
+        """Return the whole answer that a request without streaming gets.
+
+        Args:
+            message: the message of the stream, whose end was written.
+        """
         raise NotImplementedError
 
     def heartbeat(self, encoder: Any) -> None:

@@ -1,4 +1,4 @@
-"""A vendor's request, read: what the model is asked, and how its answer is written.
+"""What the readers of vendors' requests share.
 
 Each protocol's `request.py` turns the JSON of its requests into a `ChatRequest` whose messages and
 settings have the names of Chat Completions, so one provider serves every protocol. Tool results,
@@ -10,30 +10,13 @@ unknown fields are kept in `extra`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Final
 
 from ..chat import ChatRequest, Fields
 from ..core import json_bytes
-from .base import Dialect
 
 FROM_CLIENT: Final = {"from_client": True}
 """The mark of a part that a client could have made up."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProtocolRequest:
-    """A request of a protocol.
-
-    Attributes:
-        request: what the provider is asked.
-        dialect: writes the answer as this request wants it.
-        stream: False if the whole answer is wanted at once.
-    """
-
-    request: ChatRequest
-    dialect: Dialect
-    stream: bool = True
 
 
 class Conversation:

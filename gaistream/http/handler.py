@@ -92,13 +92,16 @@ class HandlerPolicy:
         self._cors = next(iter(self.stream_headers.values())).cors
         self.settings = {**settings, "cors": None, "headers": None}
 
-    def _check_keywords(self, settings: Mapping[str, Any], known_settings: type[Any]) -> None:
+    def _function(self) -> tuple[str, list[str]]:
+        """Return the public function that makes the handler, and its own keywords."""
         if len(self.options) > 1:
-            name, own = "event_handler", ["sse_options", "ndjson_options", "on_reconnect"]
-        elif SSE.name in self.options:
-            name, own = "sse_handler", ["options", "on_reconnect"]
-        else:
-            name, own = "ndjson_handler", ["options"]
+            return "event_handler", ["sse_options", "ndjson_options", "on_reconnect"]
+        if SSE.name in self.options:
+            return "sse_handler", ["options", "on_reconnect"]
+        return "ndjson_handler", ["options"]
+
+    def _check_keywords(self, settings: Mapping[str, Any], known_settings: type[Any]) -> None:
+        name, own = self._function()
         known = [*own, *known_settings.__annotations__]
         unknown = {key: value for key, value in settings.items() if key not in known}
         refuse_unknown(name, unknown, known, [FORMATS[each].options for each in self.options])
@@ -136,7 +139,7 @@ class HandlerPolicy:
         self,
         request: IncomingRequest,
         format: str,
-        make_response: Callable[[Any], _Response],
+        make_response: Callable[[Any, Any], _Response],
         application: Application = NO_APPLICATION,
         of_provider: Callable[[Awaitable[Any]], Awaitable[Any]] | None = None,
     ) -> Generator[Awaitable[Any], Any, _Response | PlainResponse]:
@@ -145,7 +148,7 @@ class HandlerPolicy:
         Args:
             request: what `prepare_request` gets.
             format: as `decide` has chosen it.
-            make_response: makes the response from the source.
+            make_response: makes the response from the source and the prepared request.
             application: errors that it answers are raised to it.
             of_provider: called with the provider's awaitable, returns the one that is yielded.
 
@@ -161,10 +164,10 @@ class HandlerPolicy:
             answer = self._answer_without_provider(request, format)
             if answer is not None:
                 return answer
-            source = self._provider.stream_text(prepared)
+            source = self._provider.stream_text(self._chat_request(prepared))
             if inspect.isawaitable(source):
                 source = yield source if of_provider is None else of_provider(source)
-            return make_response(source)
+            return make_response(source, prepared)
         except Exception as error:
             failure = ungrouped(error)
         try:
@@ -178,6 +181,10 @@ class HandlerPolicy:
             ).to(request.method)
         finally:
             del failure  # its traceback holds this frame
+
+    def _chat_request(self, prepared: Any) -> Any:
+        """Return the provider's argument."""
+        return prepared
 
     def _answer_without_provider(
         self, request: IncomingRequest, format: str

@@ -33,21 +33,18 @@ class _Settings(ResponseSettings, total=False):
 class _Handler:
     """A provider as a WSGI app."""
 
-    def __init__(
-        self,
-        provider: Any,
-        prepare_request: PrepareRequest,
-        options: Mapping[str, Any],
-        on_reconnect: OnReconnect,
-        settings: Mapping[str, Any],
-    ) -> None:
-        self._policy = HandlerPolicy(
-            provider, prepare_request, options, on_reconnect, settings, _Settings
-        )
-        for format in options:
-            self._respond(format, None, ())  # raises what is wrong with the settings
+    def __init__(self, policy: HandlerPolicy) -> None:
+        self._policy = policy
+        for format in policy.options:
+            self._respond(format, None, (), None)  # raises what is wrong with the settings
 
-    def _respond(self, format: str, runner: Runner | None, source: Any) -> SourceResponse[Any]:
+    def _respond(
+        self,
+        format: str,
+        runner: Runner | None,
+        source: Any,
+        prepared: Any,  # noqa: ARG002
+    ) -> SourceResponse[Any]:
         """Return the response that streams a provider's source."""
         policy = self._policy
         options = policy.options[format]
@@ -95,6 +92,18 @@ def _run_now(steps: Generator[Awaitable[Any], Any, _T], runner: Runner) -> _T:
     raise AssertionError("a step was not resolved")
 
 
+def _handler(
+    provider: Any,
+    prepare_request: PrepareRequest,
+    options: Mapping[str, Any],
+    on_reconnect: OnReconnect,
+    settings: Mapping[str, Any],
+) -> _Handler:
+    return _Handler(
+        HandlerPolicy(provider, prepare_request, options, on_reconnect, settings, _Settings)
+    )
+
+
 def sse_handler(
     provider: Any,
     prepare_request: PrepareRequest,
@@ -114,7 +123,7 @@ def sse_handler(
             helper_thread, on_disconnect, continue_seconds, continue_bytes, collect: see
             SSEResponse.
     """
-    return _Handler(provider, prepare_request, {"sse": options}, on_reconnect, settings)
+    return _handler(provider, prepare_request, {"sse": options}, on_reconnect, settings)
 
 
 def ndjson_handler(
@@ -125,7 +134,7 @@ def ndjson_handler(
     **settings: Unpack[_Settings],
 ) -> _Handler:
     """Make a WSGI app that streams a provider's answers as NDJSON; otherwise as sse_handler."""
-    return _Handler(provider, prepare_request, {"ndjson": options}, "rerun", settings)
+    return _handler(provider, prepare_request, {"ndjson": options}, "rerun", settings)
 
 
 def event_handler(
@@ -139,4 +148,4 @@ def event_handler(
 ) -> _Handler:
     """Make a WSGI app that streams as the request asks for; see gaistream.asgi.event_handler."""
     formats = {"sse": sse_options, "ndjson": ndjson_options}
-    return _Handler(provider, prepare_request, formats, on_reconnect, settings)
+    return _handler(provider, prepare_request, formats, on_reconnect, settings)

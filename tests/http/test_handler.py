@@ -55,7 +55,7 @@ def open_stream(
 
     request = IncomingRequest(method, "/x", "", {"origin": ORIGIN}, event_id, read)
     with pytest.raises(StopIteration) as stop:
-        next(handler.open_stream(request, format, lambda source: source))
+        next(handler.open_stream(request, format, lambda source, _: source))
     return stop.value.value
 
 
@@ -143,7 +143,7 @@ def test_each_awaitable_is_yielded_and_its_result_or_error_comes_back() -> None:
     for result, expected in (("question", ["a"]), (KeyError("q"), 400)):
         handler = policy(prepare=prepare)
         request = IncomingRequest("GET", "/x", "", {}, None, prepare)  # type: ignore[arg-type]
-        opening = handler.open_stream(request, "sse", lambda source: source)
+        opening = handler.open_stream(request, "sse", lambda source, _: source)
         next(opening).close()  # type: ignore[attr-defined]
         with pytest.raises(StopIteration) as stop:
             if isinstance(result, Exception):

@@ -13,6 +13,7 @@ from ..base import (
     DialectModule,
     DialectReader,
     DialectWriter,
+    ProtocolRequest,
     load_reader,
     load_writer,
 )
@@ -44,6 +45,7 @@ class AISDK(Dialect):
     last_kinds = frozenset({"finish", "abort"})
     last_is_unmistakable = False  # gai has a `finish` before its `done`
     trailer = "[DONE]"
+    resume_suffix = "/stream"
     text_paths = (("text-delta", ("delta",)),)
 
     def __init__(self, *, version: int = 6, provider: str = "gaistream") -> None:
@@ -57,6 +59,11 @@ class AISDK(Dialect):
 
     def error_body(self, status: int, error: Error) -> tuple[int, Any]:
         return status, error.message  # the text that useChat throws
+    def read_request(self, payload: object) -> ProtocolRequest:
+        from ...chat import Fields
+        from .request import read_request
+
+        return ProtocolRequest(read_request(Fields(payload)), self)
 
     def writer(self, format: str, **_: Any) -> DialectWriter:
         return load_writer(__name__, "UIMessageWriter")(*self._options)

@@ -11,6 +11,7 @@ from ..base import (
     DialectModule,
     DialectReader,
     DialectWriter,
+    ProtocolRequest,
     check_model,
     load_reader,
     load_writer,
@@ -85,10 +86,20 @@ class Anthropic(Dialect):
         return status, {"type": "error", "error": fields}
 
     def writer(self, format: str, **_: Any) -> DialectWriter:
-        return load_writer(__name__, "MessagesWriter")(self._model)
+        return load_writer(__name__, "MessagesWriter")(self._model, self.requested_model)
 
     def reader(self, format: str) -> DialectReader:
         return load_reader(__name__, "MessagesReader")()
+
+    def read_request(self, payload: object) -> ProtocolRequest:
+        from ...chat import Fields
+        from .request import read_request
+
+        fields = Fields(payload)
+        request = read_request(fields)
+        dialect = Anthropic(model=self._model)
+        dialect.requested_model = request.model or ""
+        return ProtocolRequest(request, dialect, bool(fields.flag("stream")))
 
 
 dialect = Anthropic()

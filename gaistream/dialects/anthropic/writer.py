@@ -14,7 +14,7 @@ from __future__ import annotations
 import uuid
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ...core import FrameTemplate, json_bytes
 from ...events import (
@@ -42,6 +42,9 @@ from ..stateful_writer import ErrorHoldingWriter
 from . import error_fields
 from .words import FINISH_REASONS
 
+if TYPE_CHECKING:
+    from ...message import Message
+
 _PING: Final = b'event: ping\ndata: {"type":"ping"}\n\n'
 _TEXT: Final = {"type": "text", "text": ""}
 _THINKING: Final = {"type": "thinking", "thinking": "", "signature": ""}
@@ -61,14 +64,16 @@ class MessagesWriter(ErrorHoldingWriter):
 
     Args:
         model: the model of the message; None: that of `Start`.
+        requested_model: the model of the message if there is no other.
     """
 
     default_heartbeat = "native"
 
-    def __init__(self, model: str | None = None) -> None:
+    def __init__(self, model: str | None = None, requested_model: str = "") -> None:
         super().__init__()
         self._model = model
-        self._started = False  # message_start was written
+        self._requested_model = requested_model
+        self._message: dict[str, Any] = {}  # as it was started; empty before
         self._index = 0  # of the open block, or of the next one
         self._open = ""  # the type of the open block
         self._templates: dict[str, Any] = {}  # of the deltas of the open block
@@ -121,27 +126,35 @@ class MessagesWriter(ErrorHoldingWriter):
         _write(encoder, "message_delta", delta=delta, usage=_usage(usage))
         _write(encoder, "message_stop")
 
+    def whole(self, message: Message) -> dict[str, Any]:
+        usage = self._finish.usage if self._finish is not None else None
+        return {
+            **self._message,
+            "content": message.to_anthropic(),
+            "stop_reason": self._stop_reason(),
+            "usage": {**_usage(Usage()), **_usage(usage)},
+        }
+
     def write_error(self, encoder: Any, error: Error) -> None:
         _write(encoder, "error", error=error_fields(error))
         encoder.failed = True
 
     def _begin(self, encoder: Any, start: Event | None = None) -> None:
         """Write the start of the message, unless it was written."""
-        if self._started:
+        if self._message:
             return
-        self._started = True
         start = start if type(start) is Start else Start()
-        message: dict[str, Any] = {
+        self._message = {
             "id": start.id or f"msg_{uuid.uuid4().hex}",
             "type": "message",
             "role": "assistant",
-            "model": self._model or start.model or "",
+            "model": self._model or start.model or self._requested_model,
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,
             "usage": _usage(Usage()),
         }
-        _write(encoder, "message_start", message=message)
+        _write(encoder, "message_start", message=self._message)
 
     def _stop_reason(self) -> str:
         finish = self._finish or Finish()

@@ -13,6 +13,7 @@ from ..base import (
     DialectReader,
     DialectWriter,
     Frame,
+    ProtocolRequest,
     check_model,
     load_reader,
     load_writer,
@@ -70,7 +71,8 @@ class OpenAIChat(Dialect):
         if not isinstance(include_usage, bool):
             kind = type(include_usage).__name__
             raise FrameTypeError(f"include_usage must be bool, not {kind}")
-        self._options = (model, include_usage)
+        self._model = model
+        self._include_usage = include_usage
 
     def error_body(self, status: int, error: Error) -> tuple[int, Any]:
         return status, {"error": error_fields(error, status)}
@@ -79,10 +81,22 @@ class OpenAIChat(Dialect):
         return first.fields.get("object") == "chat.completion.chunk"
 
     def writer(self, format: str, **_: Any) -> DialectWriter:
-        return load_writer(__name__, "ChatCompletionsWriter")(*self._options)
+        make = load_writer(__name__, "ChatCompletionsWriter")
+        return make(self._model, self._include_usage, self.requested_model)
 
     def reader(self, format: str) -> DialectReader:
         return load_reader(__name__, "ChatCompletionsReader")()
+
+    def read_request(self, payload: object) -> ProtocolRequest:
+        from ...chat import Fields
+        from .request import read_request, wants_usage
+
+        fields = Fields(payload)
+        request = read_request(fields)
+        usage = self._include_usage or wants_usage(fields)
+        dialect = OpenAIChat(model=self._model, include_usage=usage)
+        dialect.requested_model = request.model or ""
+        return ProtocolRequest(request, dialect, bool(fields.flag("stream")))
 
 
 dialect = OpenAIChat()

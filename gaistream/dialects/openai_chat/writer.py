@@ -14,7 +14,7 @@ import base64
 import time
 import uuid
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ...core import FrameTemplate, json_bytes
 from ...events import (
@@ -41,6 +41,9 @@ from ..stateful_writer import ErrorHoldingWriter
 from . import error_fields
 from .written_calls import WrittenCalls
 
+if TYPE_CHECKING:
+    from ...message import Message
+
 _Delta = dict[str, Any]
 _REASONS: Final = frozenset({"stop", "length", "content_filter"})
 
@@ -51,11 +54,15 @@ class ChatCompletionsWriter(ErrorHoldingWriter):
     Args:
         model: the model of all chunks; None: that of `Start`.
         include_usage: write the counts of `Finish`.
+        requested_model: the model of all chunks if there is no other.
     """
 
-    def __init__(self, model: str | None = None, include_usage: bool = False) -> None:
+    def __init__(
+        self, model: str | None = None, include_usage: bool = False, requested_model: str = ""
+    ) -> None:
         super().__init__()
         self._model = model
+        self._requested_model = requested_model
         self._include_usage = include_usage
         self._head: dict[str, Any] = {}  # the fields of every chunk; empty before the first
         self._templates: dict[str, FrameTemplate] = {}  # after the first chunk
@@ -102,6 +109,22 @@ class ChatCompletionsWriter(ErrorHoldingWriter):
             encoder.write_frame(json={**self._head, "choices": [], "usage": _usage(usage)})
         encoder.write_frame("[DONE]")
 
+    def whole(self, message: Message) -> dict[str, Any]:
+        answer = {**message.to_openai(), "refusal": None}
+        if message.audio:
+            sound = base64.b64encode(message.audio).decode("ascii")
+            ends = {"transcript": "", "expires_at": self._head["created"]}
+            answer["audio"] = {"id": self._sound_id, "data": sound, **ends}
+        choice = {"index": 0, "message": answer, "logprobs": None}
+        choice["finish_reason"] = self._finish_reason()
+        usage = self._finish.usage if self._finish is not None else None
+        return {
+            **self._head,
+            "object": "chat.completion",
+            "choices": [choice],
+            **({} if usage is None else {"usage": _usage(usage)}),
+        }
+
     def heartbeat(self, encoder: Any) -> None:
         """Write an empty delta; a comment before the first chunk, whose id is not known yet."""
         if not self._head:
@@ -123,7 +146,7 @@ class ChatCompletionsWriter(ErrorHoldingWriter):
             "id": start.id or f"chatcmpl-{uuid.uuid4().hex}",
             "object": "chat.completion.chunk",
             "created": int(time.time()),
-            "model": self._model or start.model or "",
+            "model": self._model or start.model or self._requested_model,
         }
         self._write_chunk(encoder, {"role": "assistant", "content": ""})
         self._templates = {

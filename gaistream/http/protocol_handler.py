@@ -1,0 +1,123 @@
+"""How the handler of a vendor's protocol treats a request, the same on ASGI and WSGI.
+
+A POST is read as the protocol's request, and its answer is streamed, or sent whole, as the request
+asks. Errors before the first byte have the vendor's shape and status. Everything else (drain,
+failures of the provider, HTTP exceptions of the application) is as in every handler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from ..core import json_bytes
+from ..dialects import find_writable
+from ..dialects.base import ProtocolRequest
+from ..dialects.models import list_models
+from ..errors import FrameTypeError, InvalidRequest, StreamError
+from ..writing.formats import SSE
+from ..writing.options import SSEOptions
+from .answer import PlainResponse, error_response, kept_for_errors
+from .handler import HandlerPolicy
+from .received import is_json
+from .request import IncomingRequest
+
+_ALLOW: Final = {"Allow": "POST, OPTIONS"}
+
+
+class ProtocolPolicy(HandlerPolicy):
+    """How a handler of one protocol treats requests.
+
+    Args:
+        provider: has `stream_text(request)`.
+        dialect: the name of a protocol, or a Dialect, that has requests.
+        options: SSEOptions, or None.
+        models: names that `GET …/models` lists, or None.
+        settings: of the responses.
+        known_settings: a TypedDict of the settings that the interface's responses take.
+    """
+
+    def __init__(
+        self,
+        provider: Any,
+        dialect: Any,
+        options: SSEOptions | None,
+        models: Iterable[str] | None,
+        settings: Mapping[str, Any],
+        known_settings: type[Any],
+    ) -> None:
+        self.dialect = find_writable(dialect, SSE.name)
+        if not self.dialect.has_requests:
+            raise FrameTypeError(f"dialect must be a protocol with requests, not {dialect!r}")
+        settings = {**settings, "dialect": self.dialect}
+        super().__init__(
+            provider, self._read, {SSE.name: options}, "rerun", settings, known_settings
+        )
+        self.options = {SSE.name: options or SSEOptions()}  # the protocols know no ids
+        self._models = None if models is None else tuple(models)
+
+    def _function(self) -> tuple[str, list[str]]:
+        return "protocol_handler", ["options", "models"]
+
+    def decide(
+        self, method: str, path: str, headers: Mapping[str, str], draining: StreamError | None
+    ) -> str | PlainResponse:
+        origin = headers.get("origin")
+        if method == "OPTIONS":
+            preflight = self._cors.preflight(origin) if self._cors is not None else {}
+            return PlainResponse(204, _ALLOW | preflight)
+        if method in ("GET", "HEAD"):
+            return self._answer_get(method, path, headers)
+        if method != "POST":
+            refused = StreamError("method not allowed", code="method_not_allowed", status=405)
+            return self._error(refused, headers, _ALLOW)
+        if draining is not None:
+            return self._error(draining, headers)
+        media_type = headers.get("content-type", "")
+        if media_type and not is_json(media_type):
+            wrong = f"the content type must be application/json, not {media_type[:80]}"
+            return self._error(StreamError(wrong, code="bad_request", status=415), headers)
+        return SSE.name
+
+    def _answer_get(self, method: str, path: str, headers: Mapping[str, str]) -> PlainResponse:
+        if self._models is not None and path.rstrip("/").endswith("/models"):
+            body = list_models(self._models, anthropic="anthropic-version" in headers)
+            return self.whole(body, headers.get("origin")).to(method)
+        suffix = self.dialect.resume_suffix
+        if suffix and path.rstrip("/").endswith(suffix):  # streams are not kept
+            own = self._cors_headers(headers.get("origin"))
+            return PlainResponse(204, {"Cache-Control": "no-store", **own})
+        refused = StreamError("method not allowed", code="method_not_allowed", status=405)
+        return self._error(refused, headers, _ALLOW).to(method)
+
+    def _error(
+        self, error: StreamError, headers: Mapping[str, str], extra: Mapping[str, str] | None = None
+    ) -> PlainResponse:
+        more = {**(extra or {}), **self._cors_headers(headers.get("origin"))}
+        return error_response(error, raised_by="prepare_request", extra=more)
+
+    async def _read(self, request: IncomingRequest) -> ProtocolRequest:
+        """Read the body as the protocol's request."""
+        try:
+            payload = await request.json()
+        except ValueError as error:
+            raise InvalidRequest(f"the body must be JSON: {error}") from None
+        return self.dialect.read_request(payload)
+
+    def _chat_request(self, prepared: ProtocolRequest) -> Any:
+        return prepared.request
+
+    def _answer_without_provider(self, *_: Any) -> None:
+        return None
+
+    def whole(self, body: Mapping[str, Any], origin: str | None) -> PlainResponse:
+        """Return the response with a whole answer."""
+        encoded = json_bytes(body, errors="replace")
+        headers = {
+            "Content-Type": "application/json",
+            "Content-Length": str(len(encoded)),
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+            **kept_for_errors(self.stream_headers[SSE.name].for_origin(origin)),
+        }
+        return PlainResponse(200, headers, encoded)
