@@ -7,6 +7,7 @@ at once, for a suite that silently ran pure has tested the wrong thing.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import itertools
@@ -126,6 +127,9 @@ def load_all() -> ModuleType:
             dialect.writer(format)
         for format in dialect.reads:
             dialect.reader(format)
+        if dialect.has_requests:
+            with contextlib.suppress(ValueError):
+                dialect.read_request(None)
     importlib.import_module("gaistream.streaming.disconnects").answer_classes()
     library = package.core.json.library
     package.core.load_json_library = lambda: library  # type: ignore[attr-defined]

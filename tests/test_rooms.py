@@ -41,6 +41,9 @@ TABLE: dict[str, set[str]] = {
     "client": {"reading", "dialects", "loops", "http"} | EVENTS,
     "providers": {"client", "reading", "dialects", "loops", "http"} | EVENTS,
     "testing": {"asgi", "wsgi", "streaming", "reading", "loops"} | EVENTS,
+    "gateway": {
+        "providers", "asgi", "http", "streaming", "writing", "dialects", "loops",
+    } | EVENTS,
 }  # fmt: skip
 TOP = {"__init__", "__main__", "cli"}  # import any room
 MOST_ENTRIES = 26

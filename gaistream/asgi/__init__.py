@@ -4,7 +4,7 @@ Responses and handlers are ASGI apps.
 """
 
 from .drain import DrainMiddleware
-from .handler import event_handler, ndjson_handler, sse_handler
+from .handler import event_handler, ndjson_handler, protocol_handler, sse_handler
 from .response import NDJSONResponse, SSEResponse
 
 __all__ = [
@@ -13,5 +13,6 @@ __all__ = [
     "SSEResponse",
     "event_handler",
     "ndjson_handler",
+    "protocol_handler",
     "sse_handler",
 ]

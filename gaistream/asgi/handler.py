@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from functools import partial
 from typing import Any, Unpack
 
+from ..dialects import AnyDialect
 from ..http.answer import PlainResponse
 from ..http.handler import HandlerPolicy, OnReconnect, PrepareRequest, run_steps
+from ..http.protocol_handler import ProtocolPolicy
 from ..http.request import IncomingRequest, last_event_id
-from ..http.settings import ResponseSettings
+from ..http.settings import ProtocolSettings, ResponseSettings
 from ..streaming.open_streams import open_streams
 from ..writing.options import NDJSONOptions, SSEOptions
 from .client import Client, ClientGone
@@ -22,11 +24,15 @@ from .messages import (
     request_headers,
     send_response,
 )
-from .response import RESPONSES, StreamResponse
+from .response import RESPONSES, NDJSONResponse, StreamResponse
 
 
-class _Settings(ResponseSettings, total=False):
+class _ProtocolSettings(ProtocolSettings, total=False):
     send_timeout: float | None
+
+
+class _Settings(_ProtocolSettings, ResponseSettings, total=False):
+    pass
 
 
 class _Handler:
@@ -89,6 +95,27 @@ def _handler(
     return _Handler(
         HandlerPolicy(provider, prepare_request, options, on_reconnect, settings, _Settings)
     )
+
+
+class _ProtocolHandler(_Handler):
+    """A provider as an ASGI app that speaks a vendor's protocol."""
+
+    _policy: ProtocolPolicy
+
+    def _respond(self, format: str, source: Any, prepared: Any) -> StreamResponse:
+        policy, settings = self._policy, self._policy.settings
+        if prepared is not None and not prepared.stream:
+            source = policy.source_of_whole(source, prepared)
+            settings = {**settings, "dialect": "raw", "hold_headers": True}
+            response: StreamResponse = NDJSONResponse(source, **settings)
+            response.stream_headers = policy.headers_of_whole
+        else:
+            dialect = policy.dialect if prepared is None else prepared.dialect
+            settings = {**settings, "dialect": dialect}
+            response = RESPONSES[format](source, policy.options[format], **settings)
+            response.stream_headers = policy.stream_headers[format]
+        response.raised_by = "provider"
+        return response
 
 
 async def _result_of(awaitable: Awaitable[Any]) -> Any:
@@ -154,3 +181,37 @@ def event_handler(
     """
     formats = {"sse": sse_options, "ndjson": ndjson_options}
     return _handler(provider, prepare_request, formats, on_reconnect, settings)
+
+
+def protocol_handler(
+    provider: Any,
+    dialect: AnyDialect,
+    *,
+    options: SSEOptions | None = None,
+    models: Iterable[str] | None = None,
+    **settings: Unpack[_ProtocolSettings],
+) -> _Handler:
+    """Make an ASGI app that answers a vendor's clients: an endpoint of their protocol.
+
+    The body of a POST is read as the protocol's request, and becomes the `ChatRequest` that the
+    provider gets. Its answer is streamed, or sent whole, as the request asks. A wrong field is
+    answered with 400 and its path; errors have the vendor's shape.
+
+    Tool results, approvals and reasoning that a client sends back are marked `"from_client": True`,
+    since it could have made them up.
+
+    Args:
+        provider: has `stream_text(request)`, see sse_handler.
+        dialect: "openai_chat", "openai_responses", "anthropic", "ai_sdk", "ag_ui", or a Dialect
+            that has requests, such as `dialects.ai_sdk(version=5)`.
+        options: SSEOptions.
+        models: names that a GET of a path that ends in `/models` lists.
+        settings: headers, cors, send_timeout, cleanup_timeout, source_timeout, hold_headers,
+            on_close: see SSEResponse.
+
+    Raises:
+        FrameError: `dialect` is unknown, or has no requests.
+    """
+    return _ProtocolHandler(
+        ProtocolPolicy(provider, dialect, options, models, settings, _ProtocolSettings)
+    )

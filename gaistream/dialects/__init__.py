@@ -12,7 +12,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from ..errors import FrameError
-from .base import Dialect, DialectReader, DialectWriter, Frame
+from .base import Dialect, DialectReader, DialectWriter
+from .frame import Frame
 
 if TYPE_CHECKING:
     from .ai_sdk import AISDK as ai_sdk  # noqa: N811

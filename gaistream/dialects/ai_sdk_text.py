@@ -59,7 +59,7 @@ class AISDKText(Dialect):
     writes = ("ndjson",)  # of the two carriers the one that adds no bytes
     media_type = "text/plain; charset=utf-8"
 
-    def error_body(self, status: int, error: Error) -> tuple[int, Any]:
+    def error_body(self, status: int, error: Error, field: str = "") -> tuple[int, Any]:
         return status, error.message  # the text that the client throws
 
     def writer(self, format: str, **_: Any) -> DialectWriter:

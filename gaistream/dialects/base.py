@@ -10,60 +10,22 @@ from __future__ import annotations
 
 import json as stdlib_json
 from collections.abc import Callable, Mapping
+from copy import copy
 from functools import cache
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from ..core import FrameTemplate, ServerSentEvent, json, read_json
 from ..errors import EventError, FrameTypeError, StreamError, ungrouped
 from ..events import Error, Event, ReasoningDelta, TextDelta
+from .frame import Frame, Path
 
 if TYPE_CHECKING:
     from ..chat import ChatRequest
     from ..message import Message
 
 OWN_JSON: Final = 'for your own JSON objects pass dialect="json"'
-Path: TypeAlias = tuple[str | int, ...]
-"""Keys and indexes that lead to a value inside a JSON value."""
-
-
-class Frame:
-    """An SSE event or an NDJSON line, as a dialect looks at it to recognise its protocol.
-
-    Attributes:
-        name: the name of the SSE event, "message" if it has none; of a line its `type`.
-        data: the data, or the line, as text.
-        value: the value of the data's JSON; None if it is not JSON.
-        fields: the data's JSON object; empty if the data is anything else.
-        kind: `name`; for a nameless event the `type` in its data, if there is one.
-    """
-
-    __slots__ = ("data", "fields", "kind", "name", "value")
-
-    def __init__(self, name: str, data: str, value: Any = None) -> None:
-        self.name = name
-        self.data = data
-        self.value = value
-        self.fields: Mapping[str, Any] = value if isinstance(value, dict) else {}
-        inner = self.fields.get("type")
-        self.kind: str = inner if name == "message" and isinstance(inner, str) else name
-
-    @classmethod
-    def of_event(cls, event: ServerSentEvent) -> Frame:
-        """Return the frame of an SSE event."""
-        text = str(event.data)
-        try:
-            value = read_json(text, "replace")
-        except ValueError:
-            value = None
-        return cls(event.event or "message", text, value)
-
-    @classmethod
-    def of_line(cls, line: str, value: Any) -> Frame:
-        """Return the frame of a line of NDJSON that has this value."""
-        kind = value.get("type") if isinstance(value, dict) else None
-        return cls(kind if isinstance(kind, str) else "message", line, value)
 
 
 class Dialect:
@@ -123,12 +85,13 @@ class Dialect:
             return True
         return bool(self.end_mark) and frame.data.strip() == self.end_mark
 
-    def error_body(self, status: int, error: Error) -> tuple[int, Any]:
+    def error_body(self, status: int, error: Error, field: str = "") -> tuple[int, Any]:
         """Return the status and the body of a response that fails before its stream begins.
 
         Args:
             status: the HTTP status of the failure, 400 to 599.
-            error: what failed.
+            error: the failure.
+            field: path of the request's field that was refused, "" if none was.
 
         Returns:
             The status, which a protocol may have its own for, and a JSON payload, or a str for a
@@ -164,6 +127,12 @@ class Dialect:
     def has_requests(self) -> bool:
         """True if the requests of the protocol can be read."""
         return type(self).read_request is not Dialect.read_request
+
+    def answering(self, request: ChatRequest) -> Self:
+        """Return a copy that writes the answer to a request."""
+        other = copy(self)
+        other.requested_model = request.model or ""
+        return other
 
     def read_request(self, payload: object) -> ProtocolRequest:
         """Read the JSON body of a request.
@@ -234,11 +203,7 @@ class DialectWriter:
         raise NotImplementedError
 
     def whole(self, message: Message) -> dict[str, Any]:
-        """Return the whole answer that a request without streaming gets.
-
-        Args:
-            message: the message of the stream, whose end was written.
-        """
+        """Return the answer to a request without streaming, once the end was written."""
         raise NotImplementedError
 
     def heartbeat(self, encoder: Any) -> None:
@@ -377,6 +342,13 @@ def load_writer(package: str, name: str) -> Callable[..., DialectWriter]:
 def load_reader(package: str, name: str) -> Callable[..., DialectReader]:
     """Return the class `name` of a dialect's module `reader`, which its first use imports."""
     found: Callable[..., DialectReader] = getattr(import_module(f"{package}.reader"), name)
+    return found
+
+
+@cache
+def load_request_reader(package: str) -> Callable[[object], Any]:
+    """Return `read_body` of a dialect's module `request`, which its first use imports."""
+    found: Callable[[object], Any] = import_module(f"{package}.request").read_body
     return found
 
 

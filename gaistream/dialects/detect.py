@@ -13,7 +13,8 @@ from typing import Any
 from ..core import ServerSentEvent
 from .ai_sdk import dialect as ai_sdk
 from .anthropic import dialect as anthropic
-from .base import Dialect, Frame, Path
+from .base import Dialect
+from .frame import Frame, Path
 from .gai import dialect as gai
 from .openai_chat import dialect as openai_chat
 

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from ..core import encode_sse, json, json_bytes
 from ..dialects import AnyDialect, find
-from ..errors import StreamError, is_http_error, is_public
+from ..errors import InvalidRequest, StreamError, is_http_error, is_public
 from ..events import Error
 from ..writing.formats import FORMATS
 from ..writing.options import LONGEST_RETRY_MS
@@ -113,7 +113,8 @@ def error_response(
         code, message = "internal", "internal error"
     protocol = find(dialect)
     assert protocol is not None  # it was checked when the response was made
-    status, payload = protocol.error_body(status, Error(message, code))
+    field = error.field if isinstance(error, InvalidRequest) else ""
+    status, payload = protocol.error_body(status, Error(message, code), field)
     is_text = isinstance(payload, str)
     body = json.whole_text(payload).encode() if is_text else json_bytes(payload, errors="replace")
     headers = {

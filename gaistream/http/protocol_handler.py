@@ -7,6 +7,7 @@ failures of the provider, HTTP exceptions of the application) is as in every han
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -17,11 +18,14 @@ from ..dialects.models import list_models
 from ..errors import FrameTypeError, InvalidRequest, StreamError
 from ..writing.formats import SSE
 from ..writing.options import SSEOptions
-from .answer import PlainResponse, error_response, kept_for_errors
+from .answer import PlainResponse, error_response
 from .handler import HandlerPolicy
+from .headers import stream_headers
 from .received import is_json
 from .request import IncomingRequest
+from .whole_answer import WholeAnswer
 
+_NAMES: Final = re.compile(r"[\w-]+(?:, ?[\w-]+){0,99}", re.ASCII)
 _ALLOW: Final = {"Allow": "POST, OPTIONS"}
 
 
@@ -54,18 +58,27 @@ class ProtocolPolicy(HandlerPolicy):
             provider, self._read, {SSE.name: options}, "rerun", settings, known_settings
         )
         self.options = {SSE.name: options or SSEOptions()}  # the protocols know no ids
+        self.headers_of_whole = stream_headers(
+            SSE.name,
+            settings.get("cors", "*"),
+            self.dialect,
+            {**(settings.get("headers") or {}), "Content-Type": "application/json"},
+        )
         self._models = None if models is None else tuple(models)
 
     def _function(self) -> tuple[str, list[str]]:
         return "protocol_handler", ["options", "models"]
+
+    def _check_keywords(self, settings: Mapping[str, Any], known_settings: type[Any]) -> None:
+        given = {name: value for name, value in settings.items() if name != "dialect"}
+        super()._check_keywords(given, known_settings)
 
     def decide(
         self, method: str, path: str, headers: Mapping[str, str], draining: StreamError | None
     ) -> str | PlainResponse:
         origin = headers.get("origin")
         if method == "OPTIONS":
-            preflight = self._cors.preflight(origin) if self._cors is not None else {}
-            return PlainResponse(204, _ALLOW | preflight)
+            return PlainResponse(204, _ALLOW | self._preflight(headers, origin))
         if method in ("GET", "HEAD"):
             return self._answer_get(method, path, headers)
         if method != "POST":
@@ -79,10 +92,23 @@ class ProtocolPolicy(HandlerPolicy):
             return self._error(StreamError(wrong, code="bad_request", status=415), headers)
         return SSE.name
 
+    def _preflight(self, headers: Mapping[str, str], origin: str | None) -> dict[str, str]:
+        """Allow every header that is asked for: the vendors' clients send a dozen of their own."""
+        if self._cors is None:
+            return {}
+        preflight = self._cors.preflight(origin)
+        asked = headers.get("access-control-request-headers", "")
+        if _NAMES.fullmatch(asked):
+            preflight["Access-Control-Allow-Headers"] = asked
+        return preflight
+
     def _answer_get(self, method: str, path: str, headers: Mapping[str, str]) -> PlainResponse:
         if self._models is not None and path.rstrip("/").endswith("/models"):
-            body = list_models(self._models, anthropic="anthropic-version" in headers)
-            return self.whole(body, headers.get("origin")).to(method)
+            models = list_models(self._models, anthropic="anthropic-version" in headers)
+            body = json_bytes(models, errors="replace")
+            own = {"Content-Type": "application/json", "Content-Length": str(len(body))}
+            own |= self._cors_headers(headers.get("origin"))
+            return PlainResponse(200, own, body).to(method)
         suffix = self.dialect.resume_suffix
         if suffix and path.rstrip("/").endswith(suffix):  # streams are not kept
             own = self._cors_headers(headers.get("origin"))
@@ -94,7 +120,7 @@ class ProtocolPolicy(HandlerPolicy):
         self, error: StreamError, headers: Mapping[str, str], extra: Mapping[str, str] | None = None
     ) -> PlainResponse:
         more = {**(extra or {}), **self._cors_headers(headers.get("origin"))}
-        return error_response(error, raised_by="prepare_request", extra=more)
+        return error_response(error, raised_by="prepare_request", extra=more, dialect=self.dialect)
 
     async def _read(self, request: IncomingRequest) -> ProtocolRequest:
         """Read the body as the protocol's request."""
@@ -110,14 +136,6 @@ class ProtocolPolicy(HandlerPolicy):
     def _answer_without_provider(self, *_: Any) -> None:
         return None
 
-    def whole(self, body: Mapping[str, Any], origin: str | None) -> PlainResponse:
-        """Return the response with a whole answer."""
-        encoded = json_bytes(body, errors="replace")
-        headers = {
-            "Content-Type": "application/json",
-            "Content-Length": str(len(encoded)),
-            "Cache-Control": "no-store",
-            "X-Content-Type-Options": "nosniff",
-            **kept_for_errors(self.stream_headers[SSE.name].for_origin(origin)),
-        }
-        return PlainResponse(200, headers, encoded)
+    def source_of_whole(self, source: Any, prepared: ProtocolRequest) -> Any:
+        """Return a source of the whole answer, for a response of NDJSON and the dialect "raw"."""
+        return WholeAnswer(prepared.dialect, self.options[SSE.name]).source(source)

@@ -18,10 +18,9 @@ SEND_TIMEOUT: Final = 60  # seconds
 _STATUSES_WITHOUT_BODY: Final = (204, 205, 304)
 
 
-class ResponseSettings(TypedDict, total=False):
-    """The keywords that responses and handlers share; see SSEResponse."""
+class ProtocolSettings(TypedDict, total=False):
+    """The keywords that the responses and all handlers share; see SSEResponse."""
 
-    dialect: AnyDialect
     headers: Mapping[str, str] | None
     cors: CORSLike
     cleanup_timeout: float | None
@@ -32,6 +31,12 @@ class ResponseSettings(TypedDict, total=False):
     continue_seconds: float
     continue_bytes: int
     collect: bool
+
+
+class ResponseSettings(ProtocolSettings, total=False):
+    """The same with the dialect, which is an argument of a protocol's handler."""
+
+    dialect: AnyDialect
 
 
 def check_status(status: object) -> int:

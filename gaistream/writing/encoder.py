@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from .._log import log
 from ..core import BaseNDJSONEncoder, BaseSSEEncoder, json_bytes
@@ -17,6 +17,9 @@ from ..dialects import AnyDialect, create_writer
 from ..dialects.base import error_event
 from ..errors import FrameError, FrameTypeError, UnsayableError
 from .options import NDJSONOptions, SSEOptions
+
+if TYPE_CHECKING:
+    from ..message import Message
 
 __all__ = ["NDJSONEncoder", "SSEEncoder"]
 
@@ -99,6 +102,10 @@ class SSEEncoder(BaseSSEEncoder):
         The bytes make proxies and middleware forward the response before the first event.
         """
         self.write_prelude(self.options.first_retry)
+
+    def whole(self, message: Message) -> dict[str, Any]:
+        """Return the whole answer that a request without streaming gets, after the end."""
+        return self._writer.whole(message)
 
     def write_heartbeat(self) -> None:
         """Write the heartbeat of the options: a comment, or the dialect's own."""

@@ -8,7 +8,7 @@ client has left: it shows when the server closes the response, after a send that
 """
 
 from .draining import drain, drain_on_signals
-from .handler import event_handler, ndjson_handler, sse_handler
+from .handler import event_handler, ndjson_handler, protocol_handler, sse_handler
 from .response import NDJSONResponse, SSEResponse
 
 __all__ = [
@@ -18,5 +18,6 @@ __all__ = [
     "drain_on_signals",
     "event_handler",
     "ndjson_handler",
+    "protocol_handler",
     "sse_handler",
 ]

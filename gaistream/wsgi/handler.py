@@ -6,10 +6,12 @@ from collections.abc import Awaitable, Generator, Iterable, Mapping
 from functools import partial
 from typing import Any, TypeVar, Unpack
 
+from ..dialects import AnyDialect
 from ..http.answer import PlainResponse
 from ..http.handler import HandlerPolicy, OnReconnect, PrepareRequest, run_steps
+from ..http.protocol_handler import ProtocolPolicy
 from ..http.request import IncomingRequest, last_event_id
-from ..http.settings import ResponseSettings
+from ..http.settings import ProtocolSettings, ResponseSettings
 from ..loops.greenlets import Runner, new_runner
 from ..streaming import thread_streams
 from ..writing.options import NDJSONOptions, SSEOptions
@@ -21,13 +23,17 @@ from .environ import (
     request_path,
     send_response,
 )
-from .response import RESPONSES, SourceResponse, resolve
+from .response import RESPONSES, NDJSONResponse, SourceResponse, resolve
 
 _T = TypeVar("_T")
 
 
-class _Settings(ResponseSettings, total=False):
+class _ProtocolSettings(ProtocolSettings, total=False):
     helper_thread: bool
+
+
+class _Settings(_ProtocolSettings, ResponseSettings, total=False):
+    pass
 
 
 class _Handler:
@@ -76,6 +82,29 @@ class _Handler:
             runner.close()
             return send_response(start_response, response)
         return response(environ, start_response)
+
+
+class _ProtocolHandler(_Handler):
+    """A provider as a WSGI app that speaks a vendor's protocol."""
+
+    _policy: ProtocolPolicy
+
+    def _respond(
+        self, format: str, runner: Runner | None, source: Any, prepared: Any
+    ) -> SourceResponse[Any]:
+        policy, settings = self._policy, self._policy.settings
+        if prepared is not None and not prepared.stream:
+            source = policy.source_of_whole(source, prepared)
+            settings = {**settings, "dialect": "raw", "hold_headers": True}
+            response: SourceResponse[Any] = NDJSONResponse(source, **settings, _runner=runner)
+            response.stream_headers = policy.headers_of_whole
+        else:
+            dialect = policy.dialect if prepared is None else prepared.dialect
+            settings = {**settings, "dialect": dialect}
+            response = RESPONSES[format](source, policy.options[format], **settings, _runner=runner)
+            response.stream_headers = policy.stream_headers[format]
+        response.raised_by = "provider"
+        return response
 
 
 def _run_now(steps: Generator[Awaitable[Any], Any, _T], runner: Runner) -> _T:
@@ -149,3 +178,17 @@ def event_handler(
     """Make a WSGI app that streams as the request asks for; see gaistream.asgi.event_handler."""
     formats = {"sse": sse_options, "ndjson": ndjson_options}
     return _handler(provider, prepare_request, formats, on_reconnect, settings)
+
+
+def protocol_handler(
+    provider: Any,
+    dialect: AnyDialect,
+    *,
+    options: SSEOptions | None = None,
+    models: Iterable[str] | None = None,
+    **settings: Unpack[_ProtocolSettings],
+) -> _Handler:
+    """Make a WSGI app that answers a vendor's clients; see gaistream.asgi.protocol_handler."""
+    return _ProtocolHandler(
+        ProtocolPolicy(provider, dialect, options, models, settings, _ProtocolSettings)
+    )

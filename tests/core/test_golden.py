@@ -43,9 +43,7 @@ def contains(ours, golden):
         )
     if isinstance(golden, list):
         return (
-            isinstance(ours, list)
-            and len(ours) == len(golden)
-            and all(map(contains, ours, golden))
+            isinstance(ours, list) and len(ours) == len(golden) and all(map(contains, ours, golden))
         )
     return type(ours) is type(golden) and ours == golden
 

@@ -10,29 +10,24 @@ resolve to this machine (DNS rebinding): only requests to the server's own names
 from __future__ import annotations
 
 import contextlib
-import re
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from importlib import resources
-from ipaddress import ip_address
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ... import __version__, backend
 from ...asgi import ndjson_handler, sse_handler
-from ...asgi.messages import send_response
+from ...asgi.hosts import OwnHosts
 from ...chat import ChatRequest, Provider
 from ...errors import StreamError
 from ...http import IncomingRequest
-from ...http.answer import error_response
 from ...writing.options import NDJSONOptions
 
 __all__ = ["create_app", "listen", "serve"]
@@ -40,7 +35,6 @@ __all__ = ["create_app", "listen", "serve"]
 _HEARTBEAT_SECONDS = 5
 _GRACE_SECONDS = 1  # at shutdown, for streams that still run
 _LARGEST_REQUEST = 64 * 1024  # bytes of a body or a query
-_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.-]+))(?::\d+)?", re.ASCII)
 _MEDIA_TYPES = {
     "index.html": "text/html",
     "style.css": "text/css",
@@ -81,41 +75,8 @@ def create_app(provider: Provider, host: str = "127.0.0.1") -> Starlette:
             Route("/api/chat", ndjson_handler(provider, _chat, options=ndjson, cors=None)),
             *(Route(f"/static/{name}", files[name]) for name in files),
         ],
-        middleware=[Middleware(_OwnHosts, host=host)],
+        middleware=[Middleware(OwnHosts, host=host)],
     )
-
-
-class _OwnHosts:
-    """An ASGI app around another that answers only requests to the server's own hosts."""
-
-    def __init__(self, app: ASGIApp, host: str) -> None:
-        self._app = app
-        self._host = host.lower()
-        self._is_anywhere = host in ("0.0.0.0", "::")  # noqa: S104 - it is compared only
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or self._is_own(scope):
-            await self._app(scope, receive, send)
-            return
-        error = StreamError(
-            "this demo answers localhost, loopback addresses and its --host", code="wrong_host",
-            status=421,
-        )  # fmt: skip
-        await send_response(send, error_response(error, raised_by="prepare_request"))
-
-    def _is_own(self, scope: Scope) -> bool:
-        named = _HOST.fullmatch(Headers(scope=scope).get("host", ""))
-        if named is None:
-            return False
-        host = (named[1] or named[2]).lower()
-        if host in ("localhost", self._host):
-            return True
-        try:
-            address = ip_address(host)
-        except ValueError:
-            return False
-        here, _ = scope.get("server") or ("", None)  # no name is made to resolve to an address
-        return address.is_loopback or (self._is_anywhere and host == here)
 
 
 def serve(

@@ -20,6 +20,11 @@ _TAKEN = ("messages", "threadId", "runId", "parentRunId", "protocolVersion", "to
           "context", "forwardedProps", "resume", "model", "temperature")  # fmt: skip
 
 
+def read_body(payload: object) -> ChatRequest:
+    """Return what a body asks for."""
+    return read_request(Fields(payload))
+
+
 def read_request(fields: Fields) -> ChatRequest:
     """Return what the body asks for.
 

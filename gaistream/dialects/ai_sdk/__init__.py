@@ -15,6 +15,7 @@ from ..base import (
     DialectWriter,
     ProtocolRequest,
     load_reader,
+    load_request_reader,
     load_writer,
 )
 
@@ -57,13 +58,11 @@ class AISDK(Dialect):
             raise FrameError("provider must not be empty")
         self._options = (version, provider)
 
-    def error_body(self, status: int, error: Error) -> tuple[int, Any]:
+    def error_body(self, status: int, error: Error, field: str = "") -> tuple[int, Any]:
         return status, error.message  # the text that useChat throws
-    def read_request(self, payload: object) -> ProtocolRequest:
-        from ...chat import Fields
-        from .request import read_request
 
-        return ProtocolRequest(read_request(Fields(payload)), self)
+    def read_request(self, payload: object) -> ProtocolRequest:
+        return ProtocolRequest(load_request_reader(__name__)(payload), self)
 
     def writer(self, format: str, **_: Any) -> DialectWriter:
         return load_writer(__name__, "UIMessageWriter")(*self._options)

@@ -29,6 +29,11 @@ _CALLED: Final = frozenset(
 """The states of a tool part whose arguments are complete."""
 
 
+def read_body(payload: object) -> ChatRequest:
+    """Return what a body asks for."""
+    return read_request(Fields(payload))
+
+
 def read_request(fields: Fields) -> ChatRequest:
     """Return what the body asks for; approvals of calls are in `extra["approvals"]`.
 

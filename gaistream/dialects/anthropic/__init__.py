@@ -14,6 +14,7 @@ from ..base import (
     ProtocolRequest,
     check_model,
     load_reader,
+    load_request_reader,
     load_writer,
 )
 
@@ -80,7 +81,7 @@ class Anthropic(Dialect):
         check_model(model)
         self._model = model
 
-    def error_body(self, status: int, error: Error) -> tuple[int, Any]:
+    def error_body(self, status: int, error: Error, field: str = "") -> tuple[int, Any]:
         fields = error_fields(error, status)
         status = 529 if status == 503 else status  # Anthropic's own status of an overload
         return status, {"type": "error", "error": fields}
@@ -92,14 +93,8 @@ class Anthropic(Dialect):
         return load_reader(__name__, "MessagesReader")()
 
     def read_request(self, payload: object) -> ProtocolRequest:
-        from ...chat import Fields
-        from .request import read_request
-
-        fields = Fields(payload)
-        request = read_request(fields)
-        dialect = Anthropic(model=self._model)
-        dialect.requested_model = request.model or ""
-        return ProtocolRequest(request, dialect, bool(fields.flag("stream")))
+        request, stream = load_request_reader(__name__)(payload)
+        return ProtocolRequest(request, self.answering(request), stream)
 
 
 dialect = Anthropic()

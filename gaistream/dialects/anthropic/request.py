@@ -22,6 +22,12 @@ _EFFORTS: Final = ((2048, "low"), (8192, "medium"))  # budgets of thinking below
 _CHOICES: Final = {"auto": "auto", "any": "required", "none": "none"}
 
 
+def read_body(payload: object) -> tuple[ChatRequest, bool]:
+    """Return what a body asks for, and if it asks for a stream."""
+    fields = Fields(payload)
+    return read_request(fields), bool(fields.flag("stream"))
+
+
 def read_request(fields: Fields) -> ChatRequest:
     """Return what the body asks for.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..base import Dialect, DialectReader, DialectWriter, Frame, load_reader, load_writer
+from ..base import Dialect, DialectReader, DialectWriter, load_reader, load_writer
+from ..frame import Frame
 
 _MOST_WRITERS = 64
 

@@ -12,12 +12,13 @@ from ..base import (
     DialectModule,
     DialectReader,
     DialectWriter,
-    Frame,
     ProtocolRequest,
     check_model,
     load_reader,
+    load_request_reader,
     load_writer,
 )
+from ..frame import Frame
 
 # The type of an error, by its HTTP status and by our codes; others of the server are server_error.
 _TYPES_BY_STATUS: Final = {
@@ -74,8 +75,8 @@ class OpenAIChat(Dialect):
         self._model = model
         self._include_usage = include_usage
 
-    def error_body(self, status: int, error: Error) -> tuple[int, Any]:
-        return status, {"error": error_fields(error, status)}
+    def error_body(self, status: int, error: Error, field: str = "") -> tuple[int, Any]:
+        return status, {"error": {**error_fields(error, status), "param": field or None}}
 
     def sniff(self, first: Frame) -> bool:
         return first.fields.get("object") == "chat.completion.chunk"
@@ -88,15 +89,10 @@ class OpenAIChat(Dialect):
         return load_reader(__name__, "ChatCompletionsReader")()
 
     def read_request(self, payload: object) -> ProtocolRequest:
-        from ...chat import Fields
-        from .request import read_request, wants_usage
-
-        fields = Fields(payload)
-        request = read_request(fields)
-        usage = self._include_usage or wants_usage(fields)
-        dialect = OpenAIChat(model=self._model, include_usage=usage)
-        dialect.requested_model = request.model or ""
-        return ProtocolRequest(request, dialect, bool(fields.flag("stream")))
+        request, stream, usage = load_request_reader(__name__)(payload)
+        dialect = self.answering(request)
+        dialect._include_usage = self._include_usage or usage
+        return ProtocolRequest(request, dialect, stream)
 
 
 dialect = OpenAIChat()

@@ -12,6 +12,14 @@ _TAKEN = ("messages", "model", "temperature", "max_tokens", "max_completion_toke
 _REASONING = ("reasoning", "reasoning_content", "reasoning_details")
 
 
+def read_body(payload: object) -> tuple[ChatRequest, bool, bool]:
+    """Return what a body asks for, if it asks for a stream, and if for its token counts."""
+    fields = Fields(payload)
+    options = fields.optional_object("stream_options")
+    usage = options is not None and bool(options.flag("include_usage"))
+    return read_request(fields), bool(fields.flag("stream")), usage
+
+
 def read_request(fields: Fields) -> ChatRequest:
     """Return what the body asks for.
 
@@ -30,12 +38,6 @@ def read_request(fields: Fields) -> ChatRequest:
         max_tokens=fields.count("max_tokens") if most is None else most,
         extra=fields.rest(*_TAKEN),
     )
-
-
-def wants_usage(fields: Fields) -> bool:
-    """Return True if the token counts are asked for in the stream."""
-    options = fields.optional_object("stream_options")
-    return options is not None and bool(options.flag("include_usage"))
 
 
 def _check_tools(fields: Fields) -> None:

@@ -25,6 +25,12 @@ _TAKEN = ("input", "instructions", "model", "temperature", "max_output_tokens", 
 _KEPT: Final = "refers to what a server keeps, which this one does not: send the whole conversation"
 
 
+def read_body(payload: object) -> tuple[ChatRequest, bool]:
+    """Return what a body asks for, and if it asks for a stream."""
+    fields = Fields(payload)
+    return read_request(fields), bool(fields.flag("stream"))
+
+
 def read_request(fields: Fields) -> ChatRequest:
     """Return what the body asks for; tools that OpenAI's servers run stay as they are.
 

@@ -1,0 +1,168 @@
+"""The gateway as an ASGI app: its routes, its clients' keys, its bound and its access log.
+
+    POST /v1/chat/completions   OpenAI Chat Completions
+    POST /v1/responses          OpenAI Responses
+    POST /v1/messages           Anthropic Messages
+    POST /ai-sdk                the AI SDK's useChat
+    POST /ag-ui                 AG-UI
+    GET  /v1/models             the list of models, in the form of OpenAI or Anthropic
+    GET  /healthz               200, or 503 while the server drains
+
+Errors have the shape of the route's protocol. No other site's page may use the gateway unless
+`cors` says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from ..asgi import protocol_handler
+from ..asgi.messages import (
+    Receive,
+    Scope,
+    Send,
+    refuse_scope,
+    request_headers,
+    send_response,
+)
+from ..core import json_bytes
+from ..errors import StreamError
+from ..http.answer import PlainResponse, error_response
+from ..http.cors import CORSLike
+from ..streaming.open_streams import open_streams
+from ..writing.options import SSEOptions
+from .keys import ClientKeys
+from .records import Record, RecordingProvider, access_log, current, note_outcome
+
+_ROUTES: Final = {
+    "/v1/chat/completions": "openai_chat",
+    "/v1/responses": "openai_responses",
+    "/v1/messages": "anthropic",
+    "/ai-sdk": "ai_sdk",
+    "/ag-ui": "ag_ui",
+}
+_MODELS: Final = "/v1/models"
+
+
+class Gateway:
+    """Every protocol of chat clients, answered from one provider, as an ASGI app.
+
+    Args:
+        provider: has `stream_text(request)`; several: see Fallback.
+        models: names that `GET /v1/models` lists.
+        model: the model that the provider is asked for, whatever a client names; None: the
+            client's.
+        client_keys: keys of which a client must send one; None: none is needed.
+        max_streams: how many requests are answered at once; the next ones get 503.
+        cors: pages of other sites that may use the gateway; see SSEResponse.
+        options: SSEOptions of all streams.
+        source_timeout: seconds that the provider may be silent; None: unlimited.
+        dialects: replaces dialects of routes, such as `{"/ai-sdk": dialects.ai_sdk(version=5)}`.
+
+    Raises:
+        ValueError: an argument cannot be used; the message names it.
+    """
+
+    def __init__(
+        self,
+        provider: Any,
+        *,
+        models: Iterable[str] = (),
+        model: str | None = None,
+        client_keys: Iterable[str] | None = None,
+        max_streams: int = 1000,
+        cors: CORSLike = None,
+        options: SSEOptions | None = None,
+        source_timeout: float | None = None,
+        dialects: dict[str, Any] | None = None,
+    ) -> None:
+        if type(max_streams) is not int or max_streams < 1:
+            raise ValueError(f"max_streams must be an int from 1 on, not {max_streams!r}")
+        self._keys = None if client_keys is None else ClientKeys(client_keys)
+        self._max_streams = max_streams
+        self._requests = 0
+        recorded = RecordingProvider(provider, self._is_full, model)
+        routes = {**_ROUTES, **(dialects or {})}
+        unknown = routes.keys() - _ROUTES.keys()
+        if unknown:
+            raise ValueError(f"dialects must replace those of {', '.join(_ROUTES)}, not {unknown}")
+        self._dialects = routes
+        listed = list(models) or ([] if model is None else [model])
+        self._handlers = {
+            path: protocol_handler(
+                recorded,
+                dialect,
+                options=options,
+                models=listed if path == "/v1/chat/completions" else None,
+                cors=cors,
+                source_timeout=source_timeout,
+                on_close=note_outcome,
+                collect=True,
+            )
+            for path, dialect in routes.items()
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            await refuse_scope(scope, receive, send)
+            return
+        path = scope["path"].rstrip("/") or "/"
+        if path == "/healthz":
+            await send_response(send, _health())
+            return
+        record = Record(scope["method"], path)
+        token = current.set(record)
+        self._requests += 1
+
+        def noting_send(message: Any) -> Any:
+            if message["type"] == "http.response.start":
+                record.status = message["status"]
+            return send(message)
+
+        try:
+            await self._answer(path, scope, receive, noting_send)
+        finally:
+            self._requests -= 1
+            current.reset(token)
+            access_log.info("%s", record.line())
+
+    async def _answer(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
+        route = _route_of(path)
+        dialect = self._dialects.get(route, "openai_chat")
+        if self._keys is not None and scope["method"] != "OPTIONS":
+            try:
+                self._keys.check(request_headers(scope))
+            except StreamError as error:
+                await send_response(send, _refusal(error, dialect))
+                return
+        handler = self._handlers.get(route)
+        if handler is None:
+            missing = StreamError(f"there is no {path[:200]} here", code="not_found", status=404)
+            await send_response(send, _refusal(missing, dialect))
+            return
+        await handler(scope, receive, send)
+
+    def _is_full(self) -> bool:
+        return self._requests > self._max_streams
+
+
+def _route_of(path: str) -> str:
+    """Return the route that answers a path, or the one whose protocol its refusal has."""
+    if path == _MODELS:
+        return "/v1/chat/completions"
+    if path.startswith("/ai-sdk/") and path.endswith("/stream"):
+        return "/ai-sdk"
+    return path
+
+
+def _refusal(error: StreamError, dialect: Any) -> PlainResponse:
+    return error_response(error, raised_by="prepare_request", dialect=dialect)
+
+
+def _health() -> PlainResponse:
+    draining = open_streams().reason_to_refuse() is not None
+    body = json_bytes({"status": "draining" if draining else "ok"})
+    headers = {"Content-Type": "application/json", "Content-Length": str(len(body))}
+    return PlainResponse(503 if draining else 200, headers, body)

@@ -1,0 +1,84 @@
+"""Providers in turn: the next is asked if one fails before its first event."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any, Final
+
+from .._log import log
+from ..chat import ChatRequest
+from ..core import estimate_size
+from ..errors import StreamError
+from ..events import Error, Start
+from ..loops.sources import close_source, open_source
+
+_CLIENTS_FAULTS: Final = frozenset({"provider_rejected", "bad_request"})
+"""Codes of requests that another provider would refuse too."""
+
+
+class Fallback:
+    """A provider that asks others in turn.
+
+    The next one is asked if one raises a `StreamError`, or begins with an `Error`, before anything
+    of its answer. A request that a provider has rejected is not sent to the next one.
+
+    Args:
+        providers: in the order in which they are asked.
+    """
+
+    def __init__(self, *providers: Any) -> None:
+        if not providers:
+            raise ValueError("a Fallback needs at least one provider")
+        self._providers = providers
+
+    async def stream_text(self, request: ChatRequest) -> AsyncGenerator[Any, None]:
+        """Yield the items of the first provider that answers.
+
+        Raises:
+            StreamError: the last provider has failed.
+        """
+        *others, last = self._providers
+        for provider in others:
+            source = await _open(provider, request)
+            try:
+                try:
+                    first = await _first_items(source)
+                except StreamError as error:
+                    if error.code in _CLIENTS_FAULTS:
+                        raise
+                    log.warning("a provider failed, the next one is asked: %s", error)
+                    continue
+                for item in first:
+                    yield item
+                async for item in source:
+                    yield item
+                return
+            finally:
+                await close_source(source)
+        source = await _open(last, request)
+        try:
+            async for item in source:
+                yield item
+        finally:
+            await close_source(source)
+
+
+async def _open(provider: Any, request: ChatRequest) -> AsyncIterator[Any]:
+    source = provider.stream_text(request)
+    if inspect.isawaitable(source):
+        source = await source
+    opened: AsyncIterator[Any] = aiter(open_source(source, estimate_size))
+    return opened
+
+
+async def _first_items(source: AsyncIterator[Any]) -> list[Any]:
+    """Return the items up to the first that belongs to an answer; raise if it is an Error."""
+    items: list[Any] = []
+    async for item in source:
+        if isinstance(item, Error):
+            raise StreamError(item.message, code=item.code or "provider_failed")
+        items.append(item)
+        if not isinstance(item, Start):
+            break
+    return items

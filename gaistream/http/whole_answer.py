@@ -1,0 +1,84 @@
+"""A whole answer, for a request that does not stream.
+
+The provider's source is read to its end, and becomes a source of one item: the bytes of the
+answer's JSON. So a whole answer has the life of a stream (time-outs, a client that leaves, drain,
+the source closed in every outcome), and a source that fails is answered with a status, since
+nothing was sent before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from typing import Any
+
+from ..core import json_bytes
+from ..dialects.base import Dialect
+from ..dialects.event_writer import event_of
+from ..errors import StreamError
+from ..message import Message
+from ..writing.encoder import SSEEncoder
+from ..writing.options import SSEOptions
+
+
+class WholeAnswer:
+    """Collects one answer.
+
+    Args:
+        dialect: writes the answer, as the request wants it.
+        options: SSEOptions.
+
+    Attributes:
+        message: the message so far.
+    """
+
+    def __init__(self, dialect: Dialect, options: SSEOptions) -> None:
+        self._encoder = SSEEncoder(options, dialect=dialect)
+        self.message = Message()
+
+    def source(self, source: Any) -> Any:
+        """Return a source that yields the answer's JSON, async if `source` is."""
+        return self._read_async(source) if isinstance(source, AsyncIterable) else self._read(source)
+
+    async def _read_async(self, source: AsyncIterable[Any]) -> AsyncIterator[bytes]:
+        try:
+            async for item in source:
+                if self._add(item):
+                    break
+        finally:
+            close = getattr(source, "aclose", None)
+            if close is not None:
+                await close()
+        yield self._result()
+
+    def _read(self, source: Any) -> Iterator[bytes]:
+        try:
+            for item in source:
+                if self._add(item):
+                    break
+        finally:
+            close = getattr(source, "close", None)
+            if close is not None:
+                close()
+        yield self._result()
+
+    def _add(self, item: Any) -> bool:
+        """Add an item, and return True if it is the last."""
+        item = event_of(item)
+        self.message.add(item)
+        self._encoder.write(item)
+        self._encoder.take()  # its frames are not sent
+        return self._encoder.ended
+
+    def _result(self) -> bytes:
+        """Return the JSON of the answer.
+
+        Raises:
+            StreamError: the answer has failed.
+        """
+        self._encoder.end(None)
+        if self._encoder.failed:
+            error = self.message.error
+            if error is None:
+                raise StreamError("the answer is not whole", code="truncated")
+            raise StreamError(error.message, code=error.code or "error")
+        return json_bytes(self._encoder.whole(self.message), errors="replace")
