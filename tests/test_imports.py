@@ -16,36 +16,18 @@ import pytest
 import gaistream
 
 SOURCE = Path(gaistream.__file__)
-HEAVY = {
-    "asyncio",
-    "concurrent",
-    "dataclasses",
-    "email",
-    "http",
-    "inspect",
-    "json",
-    "logging",
-    "orjson",
-    "socket",
-    "ssl",
-    "urllib",
-    "uuid",
+HEAVY = {"asyncio", "concurrent", "dataclasses", "email", "http", "inspect", "json", "logging",
+         "orjson", "socket", "ssl", "urllib", "uuid"}
+TWIN = {"core._core"} if gaistream.backend == "native" else {
+    f"core.pure.{file.stem}".removesuffix(".__init__")
+    for file in SOURCE.parent.glob("core/pure/*.py")
 }
-TWIN = (
-    {"core._core"}
-    if gaistream.backend == "native"
-    else {
-        f"core.pure.{file.stem}".removesuffix(".__init__")
-        for file in SOURCE.parent.glob("core/pure/*.py")
-    }
-)
 CORE = {"core", "core.separators", "_version", "errors"} | TWIN
 
 
 def child(program: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program], text=True, capture_output=True, timeout=60
-    )
+    done = subprocess.run([sys.executable, "-W", "error", "-c", program], text=True,
+                          capture_output=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -68,45 +50,35 @@ def test_importing_the_package_loads_the_core_and_nothing_heavy():
     assert others <= sys.stdlib_module_names
 
 
-@pytest.mark.parametrize(
-    "use",
-    [
-        "encode_sse('x', 'text')",
-        "encode_sse_into(bytearray(99), 0, 'x')",
-        "encode_comment()",
-        "FrameTemplate(b'data: ', b'\\n\\n').render('x')",
-        "SSEDecoder().feed(b'data: x\\n\\n')",
-        "LineSplitter().feed(b'x\\n')",
-        "events.TextDelta('x')",
-    ],
-)
+@pytest.mark.parametrize("use", [
+    "encode_sse('x', 'text')",
+    "encode_sse_into(bytearray(99), 0, 'x')",
+    "encode_comment()",
+    "FrameTemplate(b'data: ', b'\\n\\n').render('x')",
+    "SSEDecoder().feed(b'data: x\\n\\n')",
+    "LineSplitter().feed(b'x\\n')",
+    "events.TextDelta('x')",
+])
 def test_what_needs_no_json_loads_no_json_library(use):
     modules = loaded_by(f"import gaistream; gaistream.{use}")
     assert ours(modules) - CORE <= {"events"}
     assert {"json", "orjson"} & modules == set()
 
 
-@pytest.mark.parametrize(
-    ("use", "value"),
-    [
-        ("encode_ndjson({'a': 'é'})", "{'a': 'é'}"),
-        ("encode_ndjson([float('nan')])", "[None]"),
-        ("encode_ndjson(" + "[" * 60 + "]" * 60 + ")", "[" * 60 + "]" * 60),  # not for orjson
-    ],
-)
+@pytest.mark.parametrize(("use", "value"), [
+    ("encode_ndjson({'a': 'é'})", "{'a': 'é'}"),
+    ("encode_ndjson([float('nan')])", "[None]"),
+    ("encode_ndjson(" + "[" * 60 + "]" * 60 + ")", "[" * 60 + "]" * 60),  # not for orjson
+])
 def test_the_first_payload_loads_the_json_library_and_is_encoded_as_any(use, value):
-    program = (
-        f"import json, gaistream; first = gaistream.{use}; "
-        f"print(first == gaistream.{use}, json.loads(first))"
-    )
+    program = (f"import json, gaistream; first = gaistream.{use}; "
+               f"print(first == gaistream.{use}, json.loads(first))")
     assert child(program) == f"True {value}\n"
 
 
 def test_the_first_frame_with_a_payload_and_the_first_refusal_are_as_any():
-    assert (
-        child("import gaistream; print(gaistream.encode_sse(json=[1]))")
-        == repr(b"data: [1]\n\n") + "\n"
-    )
+    assert child("import gaistream; print(gaistream.encode_sse(json=[1]))") == repr(
+        b"data: [1]\n\n") + "\n"
     program = """if True:
         import gaistream
         said = []
@@ -121,14 +93,11 @@ def test_the_first_frame_with_a_payload_and_the_first_refusal_are_as_any():
     assert child(program) == "EncodeError cannot encode object at $.a[0]\n"
 
 
-@pytest.mark.parametrize(
-    "use",
-    [
-        "gaistream.ServerSentEvent('[1]').json()",
-        "gaistream.SSEDecoder().feed(b'data: [1]\\n\\n')[0].json()",
-        "gaistream.NDJSONDecoder().feed(b'[1]\\n')[0]",
-    ],
-)
+@pytest.mark.parametrize("use", [
+    "gaistream.ServerSentEvent('[1]').json()",
+    "gaistream.SSEDecoder().feed(b'data: [1]\\n\\n')[0].json()",
+    "gaistream.NDJSONDecoder().feed(b'[1]\\n')[0]",
+])
 def test_the_first_value_that_is_read_loads_the_json_library(use):
     assert child(f"import gaistream; print({use})") == "[1]\n"
 
@@ -149,9 +118,8 @@ def test_a_decoder_made_before_the_json_library_was_loaded_calls_the_library_its
 
 @pytest.mark.parametrize("name", sorted(gaistream.__all__))
 def test_a_name_can_be_imported_by_itself_and_used_as_an_attribute(name):
-    program = (
-        f"from gaistream import {name} as first; import gaistream; print(gaistream.{name} is first)"
-    )
+    program = (f"from gaistream import {name} as first; import gaistream; "
+               f"print(gaistream.{name} is first)")
     assert child(program) == "True\n"
 
 
@@ -170,11 +138,8 @@ def test_a_name_that_is_not_there_is_an_attribute_error():
 
 
 def test_what_is_loaded_later_is_what_the_type_checker_sees():
-    (checked,) = (
-        node
-        for node in ast.parse(SOURCE.read_text()).body
-        if isinstance(node, ast.If) and isinstance(node.test, ast.Name)
-    )
+    (checked,) = (node for node in ast.parse(SOURCE.read_text()).body
+                  if isinstance(node, ast.If) and isinstance(node.test, ast.Name))
     seen = {name.name: node.module or name.name for node in checked.body for name in node.names}
     assert seen == gaistream._MODULES
 
@@ -191,58 +156,25 @@ STREAM = """if True:
 """
 
 
-@pytest.mark.parametrize(
-    ("name", "item", "modules"),
-    [
-        ("gai", "'a'", {"event_writer", "gai", "gai.from_dict", "gai.writer"}),
-        ("json", "{'a': 1}", {"json"}),
-        ("raw", "'a'", {"raw"}),
-        (
-            "anthropic",
-            "'a'",
-            {
-                "event_writer",
-                "stateful_writer",
-                "gai",
-                "gai.from_dict",
-                "anthropic",
-                "anthropic.writer",
-                "anthropic.words",
-            },
-        ),
-        (
-            "openai_chat",
-            "'a'",
-            {
-                "event_writer",
-                "stateful_writer",
-                "gai",
-                "gai.from_dict",
-                "openai_chat",
-                "openai_chat.writer",
-                "openai_chat.written_calls",
-            },
-        ),
-    ],
-)
+@pytest.mark.parametrize(("name", "item", "modules"), [
+    ("gai", "'a'", {"event_writer", "gai", "gai.from_dict", "gai.writer"}),
+    ("json", "{'a': 1}", {"json"}),
+    ("raw", "'a'", {"raw"}),
+    ("anthropic", "'a'", {"event_writer", "stateful_writer", "gai", "gai.from_dict", "anthropic",
+                          "anthropic.writer", "anthropic.words"}),
+    ("openai_chat", "'a'", {"event_writer", "stateful_writer", "gai", "gai.from_dict",
+                            "openai_chat", "openai_chat.writer", "openai_chat.written_calls"}),
+])
 def test_a_stream_on_asyncio_loads_its_dialect_and_neither_readers_nor_other_loops(
     name, item, modules
 ):
     program = STREAM.replace("ITEM", item).replace("NAME", repr(name))
     loaded = loaded_by(program)
-    dialects = {"dialects", "dialects.base", "dialects.frame"} | {
-        f"dialects.{module}" for module in modules
-    }
+    dialects = {"dialects", *(f"dialects.{each}" for each in {"base", "frame", *modules})}
     assert {each for each in ours(loaded) if each.startswith("dialects")} == dialects
     rooms = {each.partition(".")[0] for each in ours(loaded)}
     assert rooms - {each.partition(".")[0] for each in CORE} <= {
-        "_log",
-        "dialects",
-        "events",
-        "loops",
-        "message",
-        "streaming",
-        "writing",
+        "_log", "dialects", "events", "loops", "message", "streaming", "writing",
     }
     assert {"trio", "anyio", "greenlet", "gevent"} & {
         each.partition(".")[0] for each in loaded
@@ -251,31 +183,17 @@ def test_a_stream_on_asyncio_loads_its_dialect_and_neither_readers_nor_other_loo
     assert ours(loaded) & foreign_loops == set()
 
 
-@pytest.mark.parametrize(
-    ("use", "modules"),
-    [
-        (
-            "list(gaistream.read_events(b'', dialect='openai_chat'))",
-            {
-                "fields",
-                "openai_chat",
-                "openai_chat.parts",
-                "openai_chat.reader",
-                "openai_chat.tool_calls",
-            },
-        ),
-        (
-            "list(gaistream.read_events(b'', dialect='anthropic'))",
-            {"fields", "anthropic", "anthropic.blocks", "anthropic.reader", "anthropic.words"},
-        ),
-        ("list(gaistream.read_events(b''))", {"gai", "gai.from_dict", "gai.reader"}),
-    ],
-)
+@pytest.mark.parametrize(("use", "modules"), [
+    ("list(gaistream.read_events(b'', dialect='openai_chat'))",
+     {"fields", "openai_chat", "openai_chat.parts", "openai_chat.reader",
+      "openai_chat.tool_calls"}),
+    ("list(gaistream.read_events(b'', dialect='anthropic'))",
+     {"fields", "anthropic", "anthropic.blocks", "anthropic.reader", "anthropic.words"}),
+    ("list(gaistream.read_events(b''))", {"gai", "gai.from_dict", "gai.reader"}),
+])
 def test_a_stream_that_is_read_loads_a_reader_and_no_writer(use, modules):
     loaded = ours(loaded_by(f"import gaistream; {use}"))
-    dialects = {"dialects", "dialects.base", "dialects.frame"} | {
-        f"dialects.{module}" for module in modules
-    }
+    dialects = {"dialects", *(f"dialects.{each}" for each in {"base", "frame", *modules})}
     assert {each for each in loaded if each.startswith("dialects")} == dialects
 
 

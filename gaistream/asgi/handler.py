@@ -105,8 +105,7 @@ class _ProtocolHandler(_Handler):
     def _respond(self, format: str, source: Any, prepared: Any) -> StreamResponse:
         policy, settings = self._policy, self._policy.settings
         if prepared is not None and not prepared.stream:
-            source = policy.source_of_whole(source, prepared)
-            settings = {**settings, "dialect": "raw", "hold_headers": True}
+            source, settings = policy.whole(source, prepared)
             response: StreamResponse = NDJSONResponse(source, **settings)
             response.stream_headers = policy.headers_of_whole
         else:

@@ -121,7 +121,9 @@ def _kind_of_key(key: object) -> str:
     return kind
 
 
-def _plain_copy(payload: object, errors: str, convert: Callable[[Any], Any] = to_plain) -> Any:
+def _plain_copy(
+    payload: object, errors: str, convert: Callable[[Any], Any] = to_plain
+) -> Any:
     clean = _strict if errors == "strict" else partial(_SURROGATE.sub, "\ufffd")
     try:
         return _plain(payload, 0, clean, convert)

@@ -136,6 +136,12 @@ class ProtocolPolicy(HandlerPolicy):
     def _answer_without_provider(self, *_: Any) -> None:
         return None
 
-    def source_of_whole(self, source: Any, prepared: ProtocolRequest) -> Any:
-        """Return a source of the whole answer, for a response of NDJSON and the dialect "raw"."""
-        return WholeAnswer(prepared.dialect, self.options[SSE.name]).source(source)
+    def whole(self, source: Any, prepared: ProtocolRequest) -> tuple[Any, dict[str, Any]]:
+        """Return the source and the settings of a response of NDJSON that is the whole answer."""
+        answer = WholeAnswer(prepared.dialect, self.options[SSE.name])
+        settings = {**self.settings, "dialect": "raw", "hold_headers": True, "collect": False}
+        on_close = settings.get("on_close")
+        collects = self.settings.get("collect") or settings.get("on_disconnect") == "continue"
+        if on_close is not None and collects:
+            settings["on_close"] = answer.report_to(on_close)
+        return answer.source(source), settings

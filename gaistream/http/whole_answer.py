@@ -8,15 +8,17 @@ nothing was sent before.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from ..core import json_bytes
 from ..dialects.base import Dialect
-from ..dialects.event_writer import event_of
 from ..errors import StreamError
-from ..message import Message
+from ..streaming.collector import Collector
+from ..streaming.outcome import Outcome
 from ..writing.encoder import SSEEncoder
+from ..writing.formats import SSE
 from ..writing.options import SSEOptions
 
 
@@ -26,14 +28,11 @@ class WholeAnswer:
     Args:
         dialect: writes the answer, as the request wants it.
         options: SSEOptions.
-
-    Attributes:
-        message: the message so far.
     """
 
     def __init__(self, dialect: Dialect, options: SSEOptions) -> None:
         self._encoder = SSEEncoder(options, dialect=dialect)
-        self.message = Message()
+        self._collector = Collector(dialect, SSE.name)
 
     def source(self, source: Any) -> Any:
         """Return a source that yields the answer's JSON, async if `source` is."""
@@ -63,9 +62,7 @@ class WholeAnswer:
 
     def _add(self, item: Any) -> bool:
         """Add an item, and return True if it is the last."""
-        item = event_of(item)
-        self.message.add(item)
-        self._encoder.write(item)
+        self._encoder.write(self._collector.add(item))
         self._encoder.take()  # its frames are not sent
         return self._encoder.ended
 
@@ -76,9 +73,18 @@ class WholeAnswer:
             StreamError: the answer has failed.
         """
         self._encoder.end(None)
-        if self._encoder.failed:
-            error = self.message.error
-            if error is None:
-                raise StreamError("the answer is not whole", code="truncated")
-            raise StreamError(error.message, code=error.code or "error")
-        return json_bytes(self._encoder.whole(self.message), errors="replace")
+        failed = self._encoder.failed
+        message = self._collector.end("failed" if failed else "completed", None)
+        if failed:
+            assert message.error is not None
+            raise StreamError(message.error.message, code=message.error.code or "error")
+        return json_bytes(self._encoder.whole(message), errors="replace")
+
+    def report_to(self, on_close: Callable[[Outcome], Any]) -> Callable[[Outcome], Any]:
+        """Return an `on_close` that gives another one the outcome with its message."""
+
+        def report(outcome: Outcome) -> Any:
+            message = self._collector.end(outcome.kind, outcome.error)
+            return on_close(replace(outcome, message=message))
+
+        return report

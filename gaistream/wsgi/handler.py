@@ -94,8 +94,7 @@ class _ProtocolHandler(_Handler):
     ) -> SourceResponse[Any]:
         policy, settings = self._policy, self._policy.settings
         if prepared is not None and not prepared.stream:
-            source = policy.source_of_whole(source, prepared)
-            settings = {**settings, "dialect": "raw", "hold_headers": True}
+            source, settings = policy.whole(source, prepared)
             response: SourceResponse[Any] = NDJSONResponse(source, **settings, _runner=runner)
             response.stream_headers = policy.headers_of_whole
         else:

@@ -66,7 +66,9 @@ def test_a_disconnect_after_an_error_status_does_not_hide_the_failure(
 
 
 @pytest.mark.parametrize("repeats", [False, True])
-def test_receive_is_not_called_again_after_a_disconnect(gs: ModuleType, repeats: bool) -> None:
+def test_receive_is_not_called_again_after_a_disconnect(
+    gs: ModuleType, repeats: bool
+) -> None:
     """Hypercorn and daphne send one disconnect, granian and gunicorn one for each call."""
 
     async def test() -> None:

@@ -39,7 +39,7 @@ def test_a_fault_is_reported_with_its_line_its_rule_and_its_effect_on_a_browser(
         "stdin:3: error: a block has an event name and no data [event-without-data]\n"
         "    no event is dispatched\n"
         "stdin:6: note: a block of only comments; httpx-sse and SDKs like it make an "
-        "event of it [phantom-event]\n"
+            "event of it [phantom-event]\n"
         "    no event is dispatched\n"
         "stdin: 1 error, 0 warnings, 1 note\n"
         "A browser dispatches 1 event (message ×1), resumes after the id '7'.\n"

@@ -44,7 +44,7 @@ def test_the_demo_prints_its_address_answers_and_ends_by_interrupt():
         question = {"q": "How do I stream from FastAPI?"}
         sse = httpx.get(f"{address}/chat", params=question, timeout=DEADLINE)
         assert "access-control-allow-origin" not in sse.headers
-        assert "id: 1\nevent: start\n" in sse.text
+        assert 'id: 1\nevent: start\n' in sse.text
         assert sse.text.endswith('event: done\ndata: {"finished":true}\n\n')
         body = {"messages": [{"role": "user", "content": question["q"]}]}
         ndjson = httpx.post(f"{address}/api/chat", json=body, timeout=DEADLINE)

@@ -206,7 +206,7 @@ def test_a_reader_that_leaves_early_ends_it_quietly():
     assert (ran.status, ran.errors) == (141, "")
 
 
-HOSTILE = "event: \x1b[31mred\ndata: a\x1b]0;title\x07 \x9b2J \u202egnp\n\n"
+HOSTILE = 'event: \x1b[31mred\ndata: a\x1b]0;title\x07 \x9b2J \u202egnp\n\n'
 
 
 def test_a_terminal_gets_colour_and_no_control_characters_of_the_server():
@@ -232,10 +232,7 @@ def test_there_is_no_colour_where_it_is_not_wanted(environment):
 
 WRONG = [
     (["http://127.0.0.1:1/"], "Error: cannot connect: "),
-    (
-        ["ftp://me:secret@here/"],
-        "the URL must be an http or https URL with a host, not 'ftp://here/'",
-    ),
+    (["ftp://me:secret@here/"], "the URL must be an http or https URL with a host, not 'ftp://here/'"),
     (["http://"], "the URL must be an http or https URL with a host, not 'http://'"),
     (["-H", "nonsense", "http://127.0.0.1:1/"], "--header needs NAME: VALUE, not 'nonsense'"),
     (["-d", "@/no/such/file", "http://127.0.0.1:1/"], "cannot read /no/such/file: No such file"),

@@ -148,7 +148,9 @@ def test_status_204_ends_the_stream():
         ("GET", {"policy": None}, b"", False),
     ],
 )
-def test_a_cut_is_retried_only_if_the_request_may_be_repeated(method, named, received, again):
+def test_a_cut_is_retried_only_if_the_request_may_be_repeated(
+    method, named, received, again
+):
     plan = opened(received, method=method, **named)
     plan.lost("cut")
     taken(plan)

@@ -49,7 +49,9 @@ STEPS = {
 @pytest.mark.parametrize("first", STEPS)
 @pytest.mark.parametrize("second", STEPS)
 @pytest.mark.parametrize("include_id", [False, True])
-def test_only_events_are_emitted(gs: ModuleType, first: str, second: str, include_id: bool) -> None:
+def test_only_events_are_emitted(
+    gs: ModuleType, first: str, second: str, include_id: bool
+) -> None:
     frames = gs.SSEEncoder(gs.SSEOptions(include_id=include_id))
     for number in range(2):
         STEPS[first](frames)

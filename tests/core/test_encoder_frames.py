@@ -154,15 +154,11 @@ NDJSON_WRONG = {
     "id": (lambda e: e.write_frame("1", id=1), "FrameError", f"id {NO_FIELD} id field"),
     "retry": (lambda e: e.write_frame("1", retry=1), "FrameError", f"retry {NO_FIELD} retry field"),
     "comment": (
-        lambda e: e.write_frame("1", comment=""),
-        "FrameError",
-        f"comment {NO_FIELD} comment field",
+        lambda e: e.write_frame("1", comment=""), "FrameError", f"comment {NO_FIELD} comment field"
     ),
     "comments": (lambda e: e.write_comment("c"), "FrameError", "NDJSON has no comments"),
     "both": (
-        lambda e: e.write_frame("1", json=1),
-        "FrameError",
-        "data and json exclude each other",
+        lambda e: e.write_frame("1", json=1), "FrameError", "data and json exclude each other"
     ),
     "nothing": (lambda e: e.write_frame(), "FrameError", "a line needs data or json"),
     "LF": (
@@ -181,7 +177,9 @@ NDJSON_WRONG = {
         "FrameError",
         "data must not have a 'type' of its own: the event is the type",
     ),
-    "payload": (lambda e: e.write_line({"a": 1j}), "EncodeError", "cannot encode complex at $.a"),
+    "payload": (
+        lambda e: e.write_line({"a": 1j}), "EncodeError", "cannot encode complex at $.a"
+    ),
     "line of int": (
         lambda e: e.write_frame(5),
         "FrameTypeError",

@@ -42,19 +42,13 @@ class Bound(float):
 def test_a_subclass_of_int_or_float_becomes_an_exact_number(gs):
     events = gs.events
     usage = events.Usage(0, 0, None, Number.TWO, Number.TWO, Number.TWO)
-    for number in (
-        events.FinishStep(Number.TWO).step_number,
-        events.StepStart(Number.TWO).step_number,
-        usage.cached_input_tokens,
-        usage.cache_write_tokens,
-        usage.reasoning_tokens,
-        events.TextDelta("", timestamp=Number.TWO).timestamp,
-    ):
+    for number in (events.FinishStep(Number.TWO).step_number,
+                   events.StepStart(Number.TWO).step_number,
+                   usage.cached_input_tokens, usage.cache_write_tokens, usage.reasoning_tokens,
+                   events.TextDelta("", timestamp=Number.TWO).timestamp):
         assert (type(number), number) == (int, 2)
-    for number in (
-        events.Safety("c", "a", Bound(0.5)).score,
-        events.Error("e", None, Bound(0.5)).retry_after,
-    ):
+    for number in (events.Safety("c", "a", Bound(0.5)).score,
+                   events.Error("e", None, Bound(0.5)).retry_after):
         assert (type(number), number) == (float, 0.5)
     assert events.Usage(Number.TWO, 10**30).total_tokens == 10**30 + 2
     assert events.Usage(1, 2, 0).total_tokens == 0

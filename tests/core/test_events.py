@@ -146,13 +146,8 @@ def test_events_are_matched_by_position(gs):
 
 def test_an_event_with_an_unhashable_field_is_unhashable(gs):
     events = gs.events
-    for event in (
-        events.Raw([]),
-        events.ToolCall("i", "n", {}),
-        events.ToolResult("i", "n", {}),
-        events.Data("n", []),
-        events.ApprovalRequest("i", "c", response_schema={}),
-    ):
+    for event in (events.Raw([]), events.ToolCall("i", "n", {}), events.ToolResult("i", "n", {}),
+                  events.Data("n", []), events.ApprovalRequest("i", "c", response_schema={})):
         assert event == copy.deepcopy(event)
         with pytest.raises(TypeError, match="unhashable"):
             hash(event)

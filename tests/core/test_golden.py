@@ -43,7 +43,9 @@ def contains(ours, golden):
         )
     if isinstance(golden, list):
         return (
-            isinstance(ours, list) and len(ours) == len(golden) and all(map(contains, ours, golden))
+            isinstance(ours, list)
+            and len(ours) == len(golden)
+            and all(map(contains, ours, golden))
         )
     return type(ours) is type(golden) and ours == golden
 

@@ -117,7 +117,6 @@ for levels in range(40, 254):
 
 def test_no_depth_corrupts_memory() -> None:
     environment = {**os.environ, "PYTHONMALLOC": "debug"}
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=60, env=environment
-    )
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True,
+                          timeout=60, env=environment)
     assert (done.returncode, done.stderr) == (0, "")

@@ -9,7 +9,9 @@ from outboxes import MANY, TOKEN, outbox_of
 
 
 @pytest.mark.parametrize(("seconds", "looks"), [(3600.0, 0), (-1.0, 5)])
-def test_a_turn_is_looked_at_every_eight_events(gs: ModuleType, seconds: float, looks: int) -> None:
+def test_a_turn_is_looked_at_every_eight_events(
+    gs: ModuleType, seconds: float, looks: int
+) -> None:
     outbox = outbox_of(gs, turn_seconds=seconds)
     told = [outbox.accept("x") for _ in range(40)]
     assert [number for number, each in enumerate(told, 1) if each] == [8, 16, 24, 32, 40][:looks]

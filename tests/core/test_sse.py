@@ -116,9 +116,7 @@ REFUSED = {
     "retry of bool": ({"retry": True}, "FrameTypeError", "retry must be int, not bool"),
     "retry of str": ({"retry": "5"}, "FrameTypeError", "retry must be int, not str"),
     "negative retry": (
-        {"retry": -1},
-        "FrameError",
-        f"retry must be from 0 to {2**63 - 1} milliseconds, not -1",
+        {"retry": -1}, "FrameError", f"retry must be from 0 to {2**63 - 1} milliseconds, not -1"
     ),
     "a huge retry": (
         {"retry": BIG},

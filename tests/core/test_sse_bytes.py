@@ -179,10 +179,7 @@ def test_the_refusal_survives_pickling(both):
     error = both[0].errors.BufferTooSmall(9, 4)
     again = pickle.loads(pickle.dumps(error))
     assert (type(again), again.needed, again.available, str(again)) == (
-        type(error),
-        9,
-        4,
-        str(error),
+        type(error), 9, 4, str(error)
     )
 
 

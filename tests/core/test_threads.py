@@ -273,7 +273,7 @@ def test_writes_that_fail_out_of_order_leave_no_foreign_bytes(gs: ModuleType) ->
 
 
 def test_an_event_is_read_while_it_is_changed(native: ModuleType) -> None:
-    (event,) = native.SSEDecoder().feed(b'id: 1\ndata: ["\xc3\xa9"]\n\n')
+    (event,) = native.SSEDecoder().feed(b"id: 1\ndata: [\"\xc3\xa9\"]\n\n")
     frames = native.SSEEncoder()
 
     def work(number: int) -> Any:

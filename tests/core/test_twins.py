@@ -302,15 +302,8 @@ METHODS = {
     "LineSplitter": ["close", "feed"],
     "NDJSONDecoder": ["close", "feed"],
     "SSEDecoder": ["close", "feed"],
-    "BaseSSEEncoder": [
-        "take",
-        "take_into",
-        "write",
-        "write_event",
-        "write_frame",
-        "write_ready",
-        "set_templates",
-    ],
+    "BaseSSEEncoder": ["take", "take_into", "write", "write_event", "write_frame", "write_ready",
+                       "set_templates"],
     "BaseNDJSONEncoder": ["write_line", "write_many", "write_text_line", "fail", "finish"],
 }
 

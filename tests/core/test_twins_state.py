@@ -220,8 +220,6 @@ all_steps = st.builds(
     st.lists(ENDING_STEPS, max_size=1),
     st.lists(ENCODER_STEPS, max_size=3),
 )
-
-
 def look(frames):
     return frames.pending, frames.failed, frames.ended, getattr(frames, "last_id", None)
 
@@ -306,6 +304,7 @@ INNER = st.one_of(
         ),
     ),
     step("sequence", st.one_of(st.integers(0, 9), anything)),
+
     st.tuples(st.just("write_frame"), st.just(()), fields),
     step("write_event", often(texts), payloads),
     step("write_ready", octets),

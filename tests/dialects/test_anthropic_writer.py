@@ -232,7 +232,7 @@ def test_half_surrogate_pairs_in_deltas_are_as_in_other_dialects(gs):
 
 def test_a_delta_of_an_open_block_is_the_same_by_its_template_and_without(gs):
     e = gs.events
-    wild = 'a\u2028"\\\n\x00\U0001f600'
+    wild = "a\u2028\"\\\n\x00\U0001f600"
     for kind in (e.TextDelta, e.ReasoningDelta, str):
         payloads = written(gs, kind("a"), kind(wild), kind(wild))
         assert outline(payloads)[2] == outline(payloads)[3]

@@ -90,10 +90,7 @@ def test_clients_read_what_sse_starlette_would_have_them_read() -> None:
             *dicts,
             *(event(**fields) for fields in dicts),
             *(json_event(payload, event="json") for payload in payloads),
-            "s",
-            1,
-            None,
-            b"data: raw\n\n",
+            "s", 1, None, b"data: raw\n\n",
         ]
 
     def read(frames: bytes) -> list[Any]:

@@ -49,7 +49,9 @@ def test_a_source_that_is_told_says_goodbye_and_ends_by_itself(make_event: Any) 
     async def test() -> None:
         event, connection = make_event(), Connection()
         source = Polite(event)
-        response = EventSourceResponse(source(), shutdown_event=event, shutdown_grace_period=GRACE)
+        response = EventSourceResponse(
+            source(), shutdown_event=event, shutdown_grace_period=GRACE
+        )
         serving = connection.begin(response)
         await source.waits.wait()
         await gaistream.drain(GRACE)
@@ -135,7 +137,9 @@ def test_at_a_signal_its_own_time_is_kept_with_nothing_configured(number: int) -
     async def test() -> None:
         event, connection, go_on = asyncio.Event(), Connection(), asyncio.Event()
         source = Polite(SimpleNamespace(wait=go_on.wait))
-        response = EventSourceResponse(source(), shutdown_event=event, shutdown_grace_period=GRACE)
+        response = EventSourceResponse(
+            source(), shutdown_event=event, shutdown_grace_period=GRACE
+        )
         other, its = Source("a"), Connection()
         serving = connection.begin(response)
         ended = its.begin(EventSourceResponse(other))

@@ -164,7 +164,9 @@ def test_a_source_that_is_told_of_a_drain_says_goodbye() -> None:
             await event.wait()
             yield "bye"
 
-        response = EventSourceResponse(source(), shutdown_event=event, shutdown_grace_period=3600)
+        response = EventSourceResponse(
+            source(), shutdown_event=event, shutdown_grace_period=3600
+        )
         async with trio.open_nursery() as nursery:
             nursery.start_soon(response, SCOPE, exchange.receive, exchange.send)
             await waits.wait()

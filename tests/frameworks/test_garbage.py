@@ -293,7 +293,9 @@ class Switch:
 
 
 @pytest.mark.parametrize("how", ["failed", "client_gone", "cancelled", "drained"])
-@pytest.mark.parametrize("feed", [None, feeding, feeding_badly, feeding_badly_when_ended])
+@pytest.mark.parametrize(
+    "feed", [None, feeding, feeding_badly, feeding_badly_when_ended]
+)
 def test_an_event_source_response(run: Run, how: str, feed: Any) -> None:
     starlette = pytest.importorskip("gaistream.frameworks.starlette")
 

@@ -18,7 +18,7 @@ from gaistream.core import _core, load_json_library, pure
 
 pure.install_json(load_json_library)
 ERRORS = (ValueError, TypeError, BufferError, LookupError, gaistream.errors.GaistreamError)
-NASTY = '\r\n\0"\\\x1f\x7f\x80\x85\xff\u07ff\u2028\u2029\ud7ff\ud800\udfff\ue000\ufeff\uffff😀 :ab'
+NASTY = "\r\n\0\"\\\x1f\x7f\x80\x85\xff\u07ff\u2028\u2029\ud7ff\ud800\udfff\ue000\ufeff\uffff😀 :ab"
 SIZES = (0, 1, 7, 8, 9, 15, 16, 17, 63, 64, 65, 255, 256, 257, 4096, 8191, 8192, 8193, 20_000)
 
 
@@ -55,7 +55,9 @@ class Draw:
     def readable(self) -> Any:
         """Draw text, or bytes in any of their guises."""
         data = self.octets()
-        return self.one((data, self.text(), bytearray(data), memoryview(b"<" + data + b">")[1:-1]))
+        return self.one(
+            (data, self.text(), bytearray(data), memoryview(b"<" + data + b">")[1:-1])
+        )
 
     def more(self) -> bool:
         return self.provider.remaining_bytes() > 0
@@ -66,14 +68,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(each) for each in value]
     if hasattr(value, "data_bytes"):
-        return [
-            value.event,
-            value.data_bytes,
-            value.data,
-            value.id,
-            value.retry,
-            outcome(bytes, value),
-        ]
+        return [value.event, value.data_bytes, value.data, value.id, value.retry,
+                outcome(bytes, value)]
     return value if isinstance(value, bytes | str | bytearray) else repr(value)
 
 

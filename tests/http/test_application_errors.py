@@ -91,10 +91,9 @@ def test_an_error_that_the_application_answers_is_raised_to_it(
     assert (served.status, served.body, served.headers["retry-after"]) == (410, b"gone", "7")
     for error in (MissingError(), type("Derived", (MissingError,), {})()):
         served = app(error)
-        assert (served.status, served.body) == (
-            404,
-            b'{"handled":"%b"}' % (type(error).__name__.encode()),
-        )
+        assert (served.status, served.body) == (404, b'{"handled":"%b"}' % (
+            type(error).__name__.encode()
+        ))
     served = app(BaseExceptionGroup("one", [ExceptionGroup("two", [gone()])]))
     assert (served.status, served.body) == (410, b"gone")
     assert not caplog.records

@@ -156,3 +156,5 @@ def test_a_malformed_request_header_is_refused_at_once(gs: Any, given: Any) -> N
         gs.http.CORS("*", allow_headers=given)
     with pytest.raises(gs.errors.FrameTypeError, match="allow_headers"):
         gs.http.CORS("*", allow_headers=(7,))
+
+

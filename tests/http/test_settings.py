@@ -48,7 +48,9 @@ HEADERS = {
 
 
 @pytest.mark.parametrize("case", HEADERS.values(), ids=HEADERS.keys())
-def test_headers_that_could_not_be_sent_are_refused_at_once(gs: ModuleType, case: Any) -> None:
+def test_headers_that_could_not_be_sent_are_refused_at_once(
+    gs: ModuleType, case: Any
+) -> None:
     headers, message = case
     for make in makers(gs):
         with pytest.raises(gs.errors.FrameError, match=message):
@@ -146,9 +148,8 @@ def test_an_unknown_keyword_of_a_handler_names_it_and_the_options(gs: ModuleType
         assert message.startswith(
             f"{name}() got an unexpected keyword argument 'status': it takes {first}"
         )
-    message = refused(
-        lambda **given: gs.asgi.ndjson_handler(Provider(), same, **given), on_reconnect="end"
-    )
+    message = refused(lambda **given: gs.asgi.ndjson_handler(Provider(), same, **given),
+                   on_reconnect="end")
     assert message.startswith("ndjson_handler() got an unexpected keyword argument 'on_reconnect'")
 
 

@@ -16,7 +16,9 @@ from loops import Connection, Run, turns
 variable: ContextVar[str] = ContextVar("variable", default="nothing")
 
 
-def test_a_token_is_sent_before_the_source_of_another_stream_runs(gs: ModuleType, run: Run) -> None:
+def test_a_token_is_sent_before_the_source_of_another_stream_runs(
+    gs: ModuleType, run: Run
+) -> None:
     async def main() -> None:
         log: list[str] = []
         sources = {"a": Fed(), "b": Fed(), "c": Fed()}
@@ -75,7 +77,9 @@ def test_a_token_costs_the_loop_one_call_that_of_the_source(
     run(main())
 
 
-def test_every_send_is_of_the_connections_task_and_in_its_context(gs: ModuleType, run: Run) -> None:
+def test_every_send_is_of_the_connections_task_and_in_its_context(
+    gs: ModuleType, run: Run
+) -> None:
     async def main() -> None:
         fed, seen, sources_own = Fed(), [], []
 

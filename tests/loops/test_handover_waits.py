@@ -40,7 +40,9 @@ def test_a_send_that_waits_goes_on_when_it_may_and_the_next_one_has_all_that_cam
     run(main())
 
 
-def test_a_send_that_has_waited_is_not_taken_for_one_that_stalls(gs: ModuleType, run: Run) -> None:
+def test_a_send_that_has_waited_is_not_taken_for_one_that_stalls(
+    gs: ModuleType, run: Run
+) -> None:
     async def main() -> None:
         fed = Fed()
 

@@ -131,7 +131,9 @@ def test_a_source_may_use_the_room_of_one_that_has_ended(gs: ModuleType, run: Ru
 
 @pytest.mark.parametrize("name", ["abandoned", "total"])
 @pytest.mark.parametrize("bound", [0, -1, 2**40, True, 1.5, "64", None])
-def test_a_bound_must_be_a_positive_int(gs: ModuleType, name: str, bound: Any) -> None:
+def test_a_bound_must_be_a_positive_int(
+    gs: ModuleType, name: str, bound: Any
+) -> None:
     error = gs.errors.FrameError if type(bound) is int else gs.errors.FrameTypeError
     with pytest.raises(error, match=name):
         gs.blocking_threads(**{name: bound})

@@ -109,7 +109,9 @@ def test_all_items_come_in_order_and_with_few_wake_ups(gs: ModuleType, run: Run)
     run(main())
 
 
-def test_the_last_items_are_not_lost_whenever_the_threads_switch(gs: ModuleType, run: Run) -> None:
+def test_the_last_items_are_not_lost_whenever_the_threads_switch(
+    gs: ModuleType, run: Run
+) -> None:
     async def main() -> None:
         for count in range(300):
             size = count % 7

@@ -56,10 +56,8 @@ def main() -> int:
     errors = list(Tree.parse(found).getroot().iter("error"))
     reports = [told(each) for each in errors if ours(each)]
     print("\n\n".join(reports), end="")
-    print(
-        f"\ngrind: {ran.stdout.strip()}: {len(reports)} error(s) of the core, "
-        f"{len(errors) - len(reports)} of the interpreter left out"
-    )
+    print(f"\ngrind: {ran.stdout.strip()}: {len(reports)} error(s) of the core, "
+          f"{len(errors) - len(reports)} of the interpreter left out")
     return int(bool(reports))
 
 

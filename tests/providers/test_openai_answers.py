@@ -125,7 +125,9 @@ def test_a_decompression_bomb_is_read_in_bounded_memory(http_library):
             assert "compressed its answer without being asked" in failure(server).message
             assert failure(server).message == "the provider rejected the request"
             assert failure(server, **asked).message == "the provider rejected the request"
-            assert ask(server, **asked) == [events.Error("the stream was cut", "truncated")]
+            assert ask(server, **asked) == [
+                events.Error("the stream was cut", "truncated")
+            ]
             assert ask(server, **asked) == READ
             assert "cannot be decompressed" in failure(server, **asked).message
         assert tracemalloc.get_traced_memory()[1] < 8 * 2**20

@@ -26,7 +26,6 @@ def bytewise(text):
 
 # ---- what is written is read ----
 
-
 @FORMATS
 @given(recipes=st.lists(recipes, max_size=6), sizes=st.lists(st.integers(1, 40)))
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
@@ -115,7 +114,7 @@ def test_the_golden_files_of_openai_are_read(gs):
         events.Finish(events.Usage(10, 20, 30), "stop"),
         events.Done(),
     ]
-    cut = (DATA / "openai_sse.txt").read_bytes().partition(b'data: {"choices":[{"finish')[0]
+    cut = (DATA / "openai_sse.txt").read_bytes().partition(b"data: {\"choices\":[{\"finish")[0]
     assert read(gs, cut, dialect="openai_chat")[-1].code == "truncated"
 
 
@@ -177,20 +176,16 @@ UNREADABLE = {
     "no name and text": (b"data: hello", "hello"),
     "a type that is no text": (b'data: {"type":1}', {"type": 1}),
     "a field of another type": (
-        b'event: text_delta\ndata: {"text":1}',
-        {"type": "text_delta", "text": 1},
+        b'event: text_delta\ndata: {"text":1}', {"type": "text_delta", "text": 1},
     ),
     "a missing field": (
-        b'event: tool_call\ndata: {"tool_id":"i"}',
-        {"type": "tool_call", "tool_id": "i"},
+        b'event: tool_call\ndata: {"tool_id":"i"}', {"type": "tool_call", "tool_id": "i"},
     ),
     "audio that is no base64": (
-        b'event: audio_delta\ndata: {"audio":"?"}',
-        {"type": "audio_delta", "audio": "?"},
+        b'event: audio_delta\ndata: {"audio":"?"}', {"type": "audio_delta", "audio": "?"},
     ),
     "a payload that is no object": (
-        b"event: finish\ndata: null",
-        {"type": "finish", "data": None},
+        b"event: finish\ndata: null", {"type": "finish", "data": None},
     ),
 }
 
@@ -201,21 +196,8 @@ def test_an_unknown_event_is_raw(gs, case):
     assert read(gs, frame + b"\n\n") == [gs.events.Raw(raw), cut_error(gs)]
 
 
-@pytest.mark.parametrize(
-    "raw",
-    [
-        {"type": "new", "a": 1},
-        {"type": 1},
-        {"a": 1},
-        [1],
-        "x",
-        None,
-        5,
-        {"type": "text_delta"},
-        {"type": "safety", "safety": 5},
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize("raw", [{"type": "new", "a": 1}, {"type": 1}, {"a": 1}, [1], "x", None, 5,
+                                 {"type": "text_delta"}, {"type": "safety", "safety": 5}], ids=str)
 def test_a_line_that_is_not_a_known_event_is_raw(gs, raw):
     text = json.dumps(raw).encode() + b'\n{"type":"done"}\n'
     assert read(gs, text, "ndjson") == [gs.events.Raw(raw), gs.events.Done()]

@@ -263,14 +263,8 @@ def test_reading_goes_on_after_a_bad_line(gs, run):
     with pytest.raises(EOFError):
         reader.read()
     assert list(gs.NDJSONReader(text, on_error="skip")) == [1, 2, 3]
-    assert list(gs.NDJSONReader(text, loads=None, strict=True)) == [
-        b"1",
-        b"x",
-        b"2",
-        b"y",
-        b"3",
-        b"z",
-    ]
+    assert list(gs.NDJSONReader(text, loads=None, strict=True)) == [b"1", b"x", b"2", b"y", b"3",
+                                                                   b"z"]
 
     async def main():
         reader, found = gs.NDJSONReader(text), []

@@ -35,14 +35,8 @@ def asv(tmp_path):
                    "PYTHONPATH": package, "ASV_PYTHONPATH": package}  # fmt: skip
 
     def run(*arguments: str, code: int = 0) -> str:
-        ran = subprocess.run(
-            [sys.executable, "-m", "asv", *arguments],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
+        ran = subprocess.run([sys.executable, "-m", "asv", *arguments], cwd=tmp_path,
+                             env=environment, capture_output=True, text=True, timeout=300)
         assert ran.returncode == code, ran.stdout + ran.stderr
         return ran.stdout
 

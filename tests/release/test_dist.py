@@ -108,20 +108,17 @@ PAGE = "gaistream/cli/demo/page/index.html"
 MODULE = "gaistream/core/_core.cpython-311-x86_64-linux-gnu.so"
 
 
-@pytest.mark.parametrize(
-    ("name", "without", "more", "said"),
-    [
-        (ANY, "gaistream/py.typed", {}, "gaistream/py.typed is missing"),
-        (ANY, "gaistream/core/_core.pyi", {}, "gaistream/core/_core.pyi is missing"),
-        (ANY, "gaistream/handbook/wire.md", {}, "gaistream/handbook/wire.md is missing"),
-        (ANY, PAGE, {}, f"{PAGE} is missing"),
-        (ANY, "-", {"src/core.pyx": ""}, "src/core.pyx does not belong there"),
-        (ANY, "-", {"tests/conftest.py": ""}, "tests/conftest.py does not belong there"),
-        (ANY, "-", {MODULE: ""}, "1 compiled cores in a wheel for any"),
-        (LINUX, "-", {}, "0 compiled cores in a wheel for linux_x86_64"),
-        (LINUX, "-", {MODULE: os.urandom(700_000)}, "bytes; less than 850000 are allowed"),
-    ],
-)
+@pytest.mark.parametrize(("name", "without", "more", "said"), [
+    (ANY, "gaistream/py.typed", {}, "gaistream/py.typed is missing"),
+    (ANY, "gaistream/core/_core.pyi", {}, "gaistream/core/_core.pyi is missing"),
+    (ANY, "gaistream/handbook/wire.md", {}, "gaistream/handbook/wire.md is missing"),
+    (ANY, PAGE, {}, f"{PAGE} is missing"),
+    (ANY, "-", {"src/core.pyx": ""}, "src/core.pyx does not belong there"),
+    (ANY, "-", {"tests/conftest.py": ""}, "tests/conftest.py does not belong there"),
+    (ANY, "-", {MODULE: ""}, "1 compiled cores in a wheel for any"),
+    (LINUX, "-", {}, "0 compiled cores in a wheel for linux_x86_64"),
+    (LINUX, "-", {MODULE: os.urandom(700_000)}, "bytes; less than 850000 are allowed"),
+])
 def test_a_wheel_with_a_fault_is_named_with_it(pure, name, without, more, said):
     wheel = changed_wheel(pure, name, without=without, more=more)
     (fault,) = wrong([wheel])
@@ -133,8 +130,7 @@ def test_a_wheel_that_an_index_refuses_is_named_only_for_a_release(pure):
     wheel = changed_wheel(pure, LINUX, more={MODULE: "", "gaistream/": ""})  # as auditwheel does
     assert list(wrong([wheel])) == []
     assert list(wrong([wheel], release=True)) == [
-        f"{LINUX}: tagged linux_x86_64, which an index refuses"
-    ]
+        f"{LINUX}: tagged linux_x86_64, which an index refuses"]
 
 
 def test_wheels_that_say_different_things_of_themselves_are_named(pure):
@@ -159,22 +155,15 @@ def test_an_sdist_with_generated_files_or_without_its_own_is_named(sdist, tmp_pa
         assert "x.tar.gz: src/sse.pxi is missing" in found
 
 
-@pytest.mark.parametrize(
-    ("options", "code", "said"),
-    [
-        (["--count", "2"], 0, "2 files checked, 0 faults"),
-        (["--count", "3"], 1, "3 files were expected"),
-        (["--tag", ""], 0, "2 files checked, 0 faults"),
-        (["--tag", f"v{gaistream.__version__}"], 0, "2 files checked, 0 faults"),
-        (["--tag", "v9.9"], 1, "-py3-none-any.whl: not of version 9.9"),
-    ],
-)
+@pytest.mark.parametrize(("options", "code", "said"), [
+    (["--count", "2"], 0, "2 files checked, 0 faults"),
+    (["--count", "3"], 1, "3 files were expected"),
+    (["--tag", ""], 0, "2 files checked, 0 faults"),
+    (["--tag", f"v{gaistream.__version__}"], 0, "2 files checked, 0 faults"),
+    (["--tag", "v9.9"], 1, "-py3-none-any.whl: not of version 9.9"),
+])
 def test_files_too_few_or_of_another_version_are_refused(sdist, pure, options, code, said):
-    done = subprocess.run(
-        [sys.executable, check_dist.__file__, *options, sdist, pure],
-        text=True,
-        capture_output=True,
-        timeout=60,
-    )
+    done = subprocess.run([sys.executable, check_dist.__file__, *options, sdist, pure], text=True,
+                          capture_output=True, timeout=60)
     assert (done.returncode, done.stderr) == (code, "")
     assert said in done.stdout

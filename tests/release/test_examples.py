@@ -101,11 +101,7 @@ class Example:
     """
 
     def __init__(
-        self,
-        framework: str,
-        serve: Any,
-        path: str = "/chat",
-        source: str = "answer",
+        self, framework: str, serve: Any, path: str = "/chat", source: str = "answer",
         app: str = "app",
     ) -> None:
         self.framework, self.path, self.source = framework, path, source
@@ -186,6 +182,7 @@ class Steps:
                 time.sleep(0.005)  # nothing tells a thread that the client has gone
         finally:
             self.closed.set()
+
 
     def like(self, source: Callable[..., Any]) -> Callable[..., Any]:
         return self.asynchronous if inspect.isasyncgenfunction(source) else self.blocking

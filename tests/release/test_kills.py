@@ -110,9 +110,7 @@ KeyError: 'a'
 def test_errors_that_the_sources_do_not_raise_are_counted(times):
     import processes
 
-    assert processes.unexpected(LOG * times, "RuntimeError: broken") == Counter(
-        {
-            "ERROR asyncio Task was destroyed but it is pending!": times,
-            "[N-N-N N:N:N +N] [N] [ERROR] Error handling request /a … KeyError: 'a'": times,
-        }
-    )
+    assert processes.unexpected(LOG * times, "RuntimeError: broken") == Counter({
+        "ERROR asyncio Task was destroyed but it is pending!": times,
+        "[N-N-N N:N:N +N] [N] [ERROR] Error handling request /a … KeyError: 'a'": times,
+    })

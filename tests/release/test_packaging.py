@@ -19,34 +19,17 @@ def tree(tmp_path_factory) -> Path:
 
 
 def install(tree: Path, target: Path, **more: str) -> subprocess.CompletedProcess[str]:
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "--no-build-isolation",
-        "--no-deps",
-        "--no-index",
-        "--no-cache-dir",
-        "--target",
-        str(target),
-        ".",
-    ]
-    return subprocess.run(
-        command, cwd=tree, env=environment(**more), text=True, capture_output=True, timeout=DEADLINE
-    )
+    command = [sys.executable, "-m", "pip", "install", "--no-build-isolation", "--no-deps",
+               "--no-index", "--no-cache-dir", "--target", str(target), "."]
+    return subprocess.run(command, cwd=tree, env=environment(**more), text=True,
+                          capture_output=True, timeout=DEADLINE)
 
 
 def run(target: Path, program: str, **more: str) -> subprocess.CompletedProcess[str]:
     # without site: an editable install beside it would lend its core
-    return subprocess.run(
-        [sys.executable, "-S", "-c", program],
-        cwd=target,
-        text=True,
-        env=environment(PYTHONPATH=str(target), **more),
-        capture_output=True,
-        timeout=DEADLINE,
-    )
+    return subprocess.run([sys.executable, "-S", "-c", program], cwd=target, text=True,
+                          env=environment(PYTHONPATH=str(target), **more),
+                          capture_output=True, timeout=DEADLINE)
 
 
 USE = "import gaistream; print(gaistream.backend, gaistream.encode_sse('x'))"

@@ -43,12 +43,8 @@ def serve(tmp_path):
 
     def start(program: str) -> str:
         (tmp_path / "program.py").write_text(program)
-        process = subprocess.Popen(
-            [sys.executable, "-c", SERVE, "program:app"],
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        process = subprocess.Popen([sys.executable, "-c", SERVE, "program:app"], cwd=tmp_path,
+                                   stdout=subprocess.PIPE, text=True)
         running.append(process)
         return f"http://127.0.0.1:{int(process.stdout.readline())}"
 
@@ -65,13 +61,8 @@ def test_readme_fits_on_a_page():
 
 def test_the_first_program_prints_what_readme_says():
     assert OUTPUT is not None
-    ran = subprocess.run(
-        [sys.executable, "-c", PROGRAMS[0]],
-        text=True,
-        capture_output=True,
-        timeout=DEADLINE,
-        check=True,
-    )
+    ran = subprocess.run([sys.executable, "-c", PROGRAMS[0]], text=True, capture_output=True,
+                         timeout=DEADLINE, check=True)
     assert ran.stdout == OUTPUT[1]
     assert ran.stderr == ""
 

@@ -19,14 +19,9 @@ SCRIPTS = sorted(TOOLS.glob("build_wheels*.py"))
 
 def refused(*arguments: str) -> str:
     """Give what it says of a package that is not what was meant, where it must run no test."""
-    done = subprocess.run(
-        [sys.executable, TOOLS / "test_wheel.py", *arguments],
-        cwd=ROOT,
-        env=environment(PYTHONPATH=str(ROOT)),
-        text=True,
-        capture_output=True,
-        timeout=60,
-    )
+    done = subprocess.run([sys.executable, TOOLS / "test_wheel.py", *arguments], cwd=ROOT,
+                          env=environment(PYTHONPATH=str(ROOT)), text=True, capture_output=True,
+                          timeout=60)
     assert done.returncode == 1
     assert done.stdout == ""
     return done.stderr
@@ -39,23 +34,13 @@ def test_the_source_tree_is_not_taken_for_a_wheel():
 
 def test_the_other_backend_is_not_taken_for_the_one_that_was_meant():
     other = "pure" if gaistream.backend == "native" else "native"
-    child = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            f"""if True:
+    child = subprocess.run([sys.executable, "-c", f"""if True:
         import sys
         sys.path.insert(0, {str(TOOLS)!r})
         import test_wheel
         test_wheel.check({{"backend": {other!r}, "json": "orjson", "file": "x"}},
                          {gaistream.backend!r})
-    """,
-        ],
-        text=True,
-        capture_output=True,
-        timeout=60,
-        cwd=ROOT,
-    )
+    """], text=True, capture_output=True, timeout=60, cwd=ROOT)
     assert child.returncode == 1
     assert child.stderr.startswith(f"meant were {gaistream.backend} and ")
 
@@ -89,14 +74,8 @@ def test_the_parts_of_the_suite_need_what_their_dependency_group_brings():
     more = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "GAISTREAM_BACKEND": gaistream.backend}
     if "PYTHONPATH" in os.environ:
         more["PYTHONPATH"] = os.environ["PYTHONPATH"]
-    done = subprocess.run(
-        [sys.executable, "-c", ALONE.format(tools=str(TOOLS))],
-        cwd=ROOT,
-        env=environment(**more),
-        text=True,
-        capture_output=True,
-        timeout=120,
-    )
+    done = subprocess.run([sys.executable, "-c", ALONE.format(tools=str(TOOLS))], cwd=ROOT,
+                          env=environment(**more), text=True, capture_output=True, timeout=120)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr
 
 
@@ -106,9 +85,8 @@ def test_every_part_of_the_suite_is_there_and_every_script_tells_what_it_does(sc
     module = importlib.import_module(script.stem)
     for part in getattr(module, "PARTS", []):
         assert importlib.import_module("test_wheel").files_of(ROOT / "tests", part), part
-    told = subprocess.run(
-        [sys.executable, script, "--help"], text=True, capture_output=True, timeout=60
-    )
+    told = subprocess.run([sys.executable, script, "--help"], text=True, capture_output=True,
+                          timeout=60)
     assert told.returncode == 0
     assert "[PART ...]" in told.stdout
 
@@ -116,5 +94,4 @@ def test_every_part_of_the_suite_is_there_and_every_script_tells_what_it_does(sc
 def test_make_has_a_target_for_every_script():
     targets = re.findall(r"^(wheels[\w -]*):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert sorted(" ".join(targets).replace("-", "_").split()) == [
-        script.stem.removeprefix("build_") for script in SCRIPTS
-    ]
+        script.stem.removeprefix("build_") for script in SCRIPTS]

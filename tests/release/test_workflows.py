@@ -39,26 +39,17 @@ PLATFORMS = {  # of cibuildwheel, with the architecture of a runner: what is bui
 @pytest.mark.parametrize("platform", PLATFORMS, ids="-".join)
 def test_the_wheels_of_a_platform_are_these(platform):
     system, architecture = platform
-    listed = tool(
-        "cibuildwheel",
-        "--print-build-identifiers",
-        "--platform",
-        system,
-        "--archs",
-        architecture,
-        ".",
-    )
+    listed = tool("cibuildwheel", "--print-build-identifiers", "--platform", system, "--archs",
+                  architecture, ".")
     assert sorted(listed.split()) == sorted(
-        f"{python}-{tag}" for python in PYTHONS for tag in PLATFORMS[platform]
-    )
+        f"{python}-{tag}" for python in PYTHONS for tag in PLATFORMS[platform])
 
 
 def test_the_wheels_are_built_on_a_runner_of_their_own_and_counted():
     text = (FOLDER / "wheels.yml").read_text()
     runners = re.findall(r"\{ platform: (\S+), runner: (\S+) \}", text)
     assert [platform for platform, _ in runners] == [
-        f"{system}-{architecture}".lower() for system, architecture in PLATFORMS
-    ]
+        f"{system}-{architecture}".lower() for system, architecture in PLATFORMS]
     assert len({runner for _, runner in runners}) == len(PLATFORMS)
     wheels = sum(len(PYTHONS) * len(tags) for tags in PLATFORMS.values())
     assert f"check_dist.py --release --count {wheels + 2} " in text  # a pure one, an sdist
@@ -75,9 +66,8 @@ def test_the_workflows_are_valid():
 
 
 def test_zizmor_finds_nothing():
-    found = tool(
-        "zizmor", "--offline", "--no-progress", "--persona", "pedantic", "--format", "json", FOLDER
-    )
+    found = tool("zizmor", "--offline", "--no-progress", "--persona", "pedantic", "--format",
+                 "json", FOLDER)
     assert json.loads(found) == []
 
 
@@ -165,8 +155,7 @@ def run_step(job: str, name: str, folder, **environment: str) -> tuple[int, str]
     output.write_text("")
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     ran = subprocess.run(
-        ["bash", "-e", "-c", step["run"]],
-        cwd=folder / step.get("working-directory", "."),
+        ["bash", "-e", "-c", step["run"]], cwd=folder / step.get("working-directory", "."),
         env={**RELEASE["env"], "PATH": path, "GITHUB_OUTPUT": str(output), **environment},
         capture_output=True,
     )

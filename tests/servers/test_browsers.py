@@ -85,9 +85,8 @@ class Stepwise:
 
 
 async def _send(send: Any, status: int, kind: bytes, body: bytes) -> None:
-    await send(
-        {"type": "http.response.start", "status": status, "headers": [(b"content-type", kind)]}
-    )
+    await send({"type": "http.response.start", "status": status,
+                "headers": [(b"content-type", kind)]})
     await send({"type": "http.response.body", "body": body})
 
 
@@ -324,11 +323,8 @@ def test_a_page_of_another_site_sends_its_own_header_and_reads_retry_after(page:
     api = asgi.ndjson_handler(Stepwise(), busy, cors=cors)
     with serve(api) as asked, serve(Stepwise()) as server:
         page.goto(server.url)
-        answer = page.run(
-            """async (url) => {
+        answer = page.run("""async (url) => {
           const response = await fetch(url, { method: "POST", headers: { "X-Api-Key": "mine" } });
           return [response.status, response.headers.get("Retry-After")];
-        }""",
-            asked.url,
-        )
+        }""", asked.url)
     assert answer == [429, "7"]

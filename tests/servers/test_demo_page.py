@@ -167,17 +167,14 @@ def test_a_flood_can_be_stopped(page: Page, mode: str, leave: str) -> None:
     provider = Flood()
     with serve(create_app(provider)) as server:
         ask_demo(page, server.url, mode, "Anything")
-        page.run(
-            """async (leave) => {
+        page.run("""async (leave) => {
           const by = (name) => document.querySelector(`[data-testid=${name}]`);
           while (!by("answer")?.textContent.includes("word1 ")) {
             await new Promise((go) => setTimeout(go, 5));
           }
           if (leave === "click") by("stop").click();
           else document.dispatchEvent(new KeyboardEvent("keydown", { key: leave }));
-        }""",
-            leave,
-        )
+        }""", leave)
         assert provider.closed.wait(SECONDS)
         page.run(UNTIL_STATUS, "stopped")
 

@@ -34,12 +34,9 @@ async def app(scope, receive, send):
                 return
     await SSEResponse(source(), silent)(scope, receive, send)
 """
-DRAINED_APP = (
-    BARE_APP
-    + """
+DRAINED_APP = BARE_APP + """
 app = DrainMiddleware(app, 0.4, retry_ms=2000)
 """
-)
 
 UVICORN = ["uvicorn", "served:app", "--fd", "{fd}"]
 HYPERCORN = ["hypercorn", "served:app", "--workers", "0", "--bind", "fd://{fd}"]
@@ -137,7 +134,6 @@ def app(environ, start_response):
 """
 GUNICORN = ["gunicorn", "served:app", "--bind", "fd://{fd}", "--worker-class"]
 
-
 @dataclass(frozen=True)
 class WSGICase:
     """A WSGI server that gets SIGTERM, and its number of streams of each kind."""
@@ -165,6 +161,8 @@ WSGI_CASES = {
 }
 
 
+
+
 ALL: dict[str, Case | WSGICase] = {**CASES, **WSGI_CASES}
 
 
@@ -180,7 +178,8 @@ def running(
     ]
     with ThreadPoolExecutor(6) as pool:
         yield {
-            name: pool.submit(ALL[name].run, tmp_path_factory.mktemp("server")) for name in wanted
+            name: pool.submit(ALL[name].run, tmp_path_factory.mktemp("server"))
+            for name in wanted
         }
 
 

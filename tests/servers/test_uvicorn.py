@@ -23,6 +23,7 @@ UVICORNS = [
 ]
 
 
+
 @contextlib.contextmanager
 def uvicorn_serving(kind: str, app: Any) -> Iterator[Server]:
     """Serve an app, and see that nothing is left: no task, no thread, no open file."""

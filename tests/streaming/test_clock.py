@@ -132,9 +132,9 @@ def test_a_forgotten_stream_is_not_called_and_the_others_are(gs: ModuleType, run
 def test_streams_that_ended_leave_no_timer(gs: ModuleType, run: Run) -> None:
     async def main() -> None:
         clock = gs.streaming.clock.clock()
-        streams = [
-            gs.streaming.stream.Stream(["a"], gs.SSEEncoder(), send_timeout=60) for _ in range(20)
-        ]
+        streams = [gs.streaming.stream.Stream(
+            ["a"], gs.SSEEncoder(), send_timeout=60
+        ) for _ in range(20)]
         for stream in streams:
             await stream.start()
         assert 1 <= len(clock._at) <= 3

@@ -140,7 +140,9 @@ def test_a_send_that_hangs_is_broken_off_after_the_grace_time(gs: ModuleType, ru
     run(main())
 
 
-def test_items_yielded_after_the_cancellation_are_not_sent(gs: ModuleType, run: Run) -> None:
+def test_items_yielded_after_the_cancellation_are_not_sent(
+    gs: ModuleType, run: Run
+) -> None:
     async def main() -> None:
         waits = asyncio.Event()
 

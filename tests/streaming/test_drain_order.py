@@ -131,7 +131,9 @@ def test_a_drain_without_open_streams_has_ended_at_once(gs: ModuleType) -> None:
     assert not loop.set
 
 
-def test_heartbeats_do_not_end_the_silence_of_a_stream(gs: ModuleType, run: Run) -> None:
+def test_heartbeats_do_not_end_the_silence_of_a_stream(
+    gs: ModuleType, run: Run
+) -> None:
     class Beating(Connection):
         def __init__(self) -> None:
             super().__init__()
@@ -244,7 +246,9 @@ def test_a_stream_that_leaves_when_a_drain_begins_or_is_cancelled_stops_neither(
 ) -> None:
     call = SimpleNamespace(cancel=lambda: None)
     ended = SimpleNamespace(set=lambda: None)
-    timer = SimpleNamespace(time=lambda: 0.0, call_at=lambda *_: call, create_event=lambda: ended)
+    timer = SimpleNamespace(
+        time=lambda: 0.0, call_at=lambda *_: call, create_event=lambda: ended
+    )
     registry = gs.streaming.open_streams.OpenStreams(timer)
     called = []
 
@@ -339,7 +343,9 @@ async def iter_once() -> AsyncIterator[str]:
     yield "once"
 
 
-def test_a_handler_refuses_during_a_drain_and_calls_no_provider(gs: ModuleType, run: Run) -> None:
+def test_a_handler_refuses_during_a_drain_and_calls_no_provider(
+    gs: ModuleType, run: Run
+) -> None:
     async def main() -> None:
         await gs.drain(0, retry_ms=7000)
         for name in ("sse handler", "ndjson handler", "negotiated"):

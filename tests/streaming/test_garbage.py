@@ -140,7 +140,9 @@ def client_that(how: str) -> Connection:
     return connection
 
 
-async def serve(gs: ModuleType, app: Any, how: str, then: Callable[[], object] = int) -> str:
+async def serve(
+    gs: ModuleType, app: Any, how: str, then: Callable[[], object] = int
+) -> str:
     """Serve one request, end it as `how` says, and return how the server's task ended."""
     connection = client_that(how)
     task = connection.begin(app)

@@ -12,8 +12,6 @@ from frames import DONE, INTERNAL, PRELUDE, said
 from loops import Run, collect, turns
 
 OBJECT = pytest.param(object(), id="object")  # its repr() differs between processes
-
-
 async def whole(chunks: AsyncIterator[bytes]) -> bytes:
     return b"".join(await collect(chunks))
 

@@ -30,7 +30,9 @@ notebook_handler.__module__ = "ipykernel.kernelbase"
 @pytest.mark.parametrize(
     "theirs", [signal.SIG_DFL, signal.SIG_IGN, signal.default_int_handler, notebook_handler]
 )
-def test_a_script_and_a_notebook_keep_their_handlers(gs: ModuleType, run: Run, theirs: Any) -> None:
+def test_a_script_and_a_notebook_keep_their_handlers(
+    gs: ModuleType, run: Run, theirs: Any
+) -> None:
     async def main() -> None:
         before = [signal.getsignal(each) for each in (TERM, INT)]
         if theirs is signal.default_int_handler:

@@ -168,7 +168,9 @@ def test_after_a_cancelled_drain_the_next_signal_has_its_grace_time(
     run(main())
 
 
-def test_loops_of_other_threads_set_no_handler(gs: ModuleType, run: Run, server: Server) -> None:
+def test_loops_of_other_threads_set_no_handler(
+    gs: ModuleType, run: Run, server: Server
+) -> None:
     def elsewhere() -> None:
         async def main() -> None:
             talking = await Talking(gs).open()
@@ -194,7 +196,9 @@ def test_two_loops_of_the_main_thread_are_both_drained(gs: ModuleType, server: S
     assert server.heard == [INT]
 
 
-def test_a_closed_loop_with_open_streams_swallows_no_signal(gs: ModuleType, server: Server) -> None:
+def test_a_closed_loop_with_open_streams_swallows_no_signal(
+    gs: ModuleType, server: Server
+) -> None:
     async def begin() -> Any:
         stream = gs.streaming.stream.Stream(iter("a"), gs.SSEEncoder())
         gs.streaming.open_streams.open_streams().enter(stream)

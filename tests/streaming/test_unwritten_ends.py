@@ -110,7 +110,9 @@ def served_by_wsgi(gs, kind, error, *, first):
 
 @pytest.mark.parametrize("kind", SOURCES)
 def test_under_wsgi_the_body_does_not_end_as_if_it_were_whole(gs, caplog, kind):
-    statuses, chunks, raised, outcomes = served_by_wsgi(gs, kind, gs.StreamError("no"), first=False)
+    statuses, chunks, raised, outcomes = served_by_wsgi(
+        gs, kind, gs.StreamError("no"), first=False
+    )
     assert raised is not None
     # bytes that were not taken before the stream was cut are dropped
     assert (statuses, b"".join(chunks)) in (([], b""), (["200 OK"], b":\n\ndata: a\n\n"))

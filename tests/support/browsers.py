@@ -86,15 +86,8 @@ def _chromium() -> Iterator[Page]:
     program = need_program("chromium")
     from playwright.sync_api import sync_playwright
 
-    arguments = [
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-    ]
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+                 "--disable-background-networking", "--disable-component-update", "--disable-sync"]
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=program, args=arguments)
         page = chromium.new_page()
@@ -148,21 +141,10 @@ def _firefox() -> Iterator[Page]:
 
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
         (Path(home) / "user.js").write_text(_PREFERENCES)
-        command = [
-            program,
-            "--headless",
-            "--no-remote",
-            "--profile",
-            home,
-            "--remote-debugging-port",
-            "0",
-            "about:blank",
-        ]
+        command = [program, "--headless", "--no-remote", "--profile", home,
+                   "--remote-debugging-port", "0", "about:blank"]
         process = subprocess.Popen(
-            command,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
             env={**os.environ, "HOME": home, "MOZ_CRASHREPORTER_DISABLE": "1"},
         )
         try:
@@ -212,14 +194,8 @@ def _webkit() -> Iterator[Page]:
     options.binary_location = str(browser)
     options.add_argument("--automation")
     with _display(xvfb) as display, tempfile.TemporaryDirectory() as home:
-        environment = {
-            **os.environ,
-            "DISPLAY": display,
-            "HOME": home,
-            "GDK_BACKEND": "x11",
-            "WEBKIT_DISABLE_COMPOSITING_MODE": "1",
-            "NO_AT_BRIDGE": "1",
-        }
+        environment = {**os.environ, "DISPLAY": display, "HOME": home, "GDK_BACKEND": "x11",
+                       "WEBKIT_DISABLE_COMPOSITING_MODE": "1", "NO_AT_BRIDGE": "1"}
         service = Service(driver_program, env=environment)
         with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # selenium's
             driver = WebKitGTK(options=options, service=service)

@@ -19,21 +19,13 @@ def cited(gs: ModuleType) -> Any:
 # name -> (the fewest arguments, the fields of that event, the most arguments)
 KINDS: dict[str, tuple[tuple[Any, ...], dict[str, Any], tuple[Any, ...]]] = {
     "AudioFormat": (
-        ("m",),
-        {"mime": "m", "sample_rate": 0, "channels": 0, "bit_depth": 0},
-        ("m", 8000, 2, 16),
+        ("m",), {"mime": "m", "sample_rate": 0, "channels": 0, "bit_depth": 0}, ("m", 8000, 2, 16)
     ),
     "Citation": (("u",), {"uri": "u", "start": 0, "end": 0, "title": None}, ("u", 1, 2, "t")),
     "Usage": (
         (),
-        {
-            "input_tokens": 0,
-            "output_tokens": 0,
-            "total_tokens": 0,
-            "cached_input_tokens": None,
-            "cache_write_tokens": None,
-            "reasoning_tokens": None,
-        },
+        {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0, "cached_input_tokens": None,
+         "cache_write_tokens": None, "reasoning_tokens": None},
         (1, 2, 4, 0, 5, 6),
     ),
     "Start": ((), {"id": None, "model": None}, ("i", "m")),
@@ -41,14 +33,10 @@ KINDS: dict[str, tuple[tuple[Any, ...], dict[str, Any], tuple[Any, ...]]] = {
     "ReasoningDelta": (("t",), {"text": "t"}, ("é",)),
     "AudioDelta": ((b"a",), {"audio": b"a", "format": None}, (b"\0\xff", wav)),
     "ReasoningEnd": (
-        (),
-        {"id": None, "signature": None, "redacted": None},
-        ("i", "s", "r"),
+        (), {"id": None, "signature": None, "redacted": None}, ("i", "s", "r"),
     ),
     "ToolCallStart": (
-        ("i", "n"),
-        {"id": "i", "name": "n", "provider_executed": None},
-        ("i", "n", True),
+        ("i", "n"), {"id": "i", "name": "n", "provider_executed": None}, ("i", "n", True),
     ),
     "ToolCallDelta": (("i", "t"), {"id": "i", "text": "t"}, ("i", "é")),
     "ToolCall": (
@@ -63,20 +51,12 @@ KINDS: dict[str, tuple[tuple[Any, ...], dict[str, Any], tuple[Any, ...]]] = {
     ),
     "ApprovalRequest": (
         ("i", "c"),
-        {
-            "id": "i",
-            "tool_call_id": "c",
-            "message": None,
-            "reason": None,
-            "response_schema": None,
-            "signature": None,
-        },
+        {"id": "i", "tool_call_id": "c", "message": None, "reason": None, "response_schema": None,
+         "signature": None},
         ("i", "c", "m", "r", (1, "x"), "s"),
     ),
     "Data": (
-        ("n",),
-        {"name": "n", "data": None, "id": None, "transient": None},
-        ("n", (1,), "i", True),
+        ("n",), {"name": "n", "data": None, "id": None, "transient": None}, ("n", (1,), "i", True),
     ),
     "File": (("m", "u"), {"media_type": "m", "url": "u", "data": None}, ("m", None, b"\0\xff")),
     "StepStart": ((), {"step_number": None, "name": None}, (7, "n")),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 Recipe = tuple[str, tuple[Any, ...]]
 
-SPLIT_AND_ESCAPED = '\r\n\0"\\\x1f\x7f\x80\x85\u2028\u2029\ufeff😀 {}:'
+SPLIT_AND_ESCAPED = "\r\n\0\"\\\x1f\x7f\x80\x85\u2028\u2029\ufeff😀 {}:"
 letters = st.sampled_from(SPLIT_AND_ESCAPED) | st.characters(exclude_categories=["Cs"])
 texts = st.text(letters, max_size=12)
 whole = st.integers(-(2**63), 2**63 - 1)

@@ -53,7 +53,8 @@ class Scripted:
     def write(self, frames: Any, item: Any) -> None:
         frames.write_ready(b"id: before\n\n")
         if isinstance(item, type(self.text_template)):
-            frames.set_templates(text=item, reasoning=item, tool_call=item, tool_call_id="x")
+            frames.set_templates(
+                text=item, reasoning=item, tool_call=item, tool_call_id="x")
             frames.sequence += 1
             return
         frames.set_templates(text=self.text_template)
@@ -113,10 +114,5 @@ def ndjson_frames(gs: ModuleType) -> Any:
     frames.write_text_line('{"ready":1}')
     other = gs.core.BaseNDJSONEncoder(Scripted(gs), 8, "strict", lambda _: b"dumped")
     other.write_line(1)
-    return [
-        refused(frames.write_text_line, "a\nb"),
-        refused(frames.write_line, object()),
-        common(gs, frames),
-        other.take(),
-        refused(other.write, "\ud800"),
-    ]
+    return [refused(frames.write_text_line, "a\nb"), refused(frames.write_line, object()),
+            common(gs, frames), other.take(), refused(other.write, "\ud800")]

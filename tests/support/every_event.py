@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-WIDE = 'é\u2028\x85😀\x00"\\ \u0391' * 9
+WIDE = "é\u2028\x85😀\x00\"\\ \u0391" * 9
 ERRORS = (ValueError, TypeError, BufferError, ArithmeticError, AttributeError, LookupError)
 Use = Callable[[ModuleType], Any]
 

@@ -58,34 +58,21 @@ def encode_ndjson(gs: ModuleType) -> Any:
     deep: Any = []
     for _ in range(60):
         deep = [deep]
-    return [
-        gs.encode_ndjson({"a": [1, WIDE, 2.5]}),
-        gs.encode_ndjson(deep),
-        gs.encode_ndjson(WIDE),
-        refused(gs.encode_ndjson, object()),
-        refused(gs.encode_ndjson, "\ud800"),
-    ]
+    return [gs.encode_ndjson({"a": [1, WIDE, 2.5]}), gs.encode_ndjson(deep), gs.encode_ndjson(WIDE),
+            refused(gs.encode_ndjson, object()), refused(gs.encode_ndjson, "\ud800")]
 
 
 def encode_ndjson_lines(gs: ModuleType) -> Any:
-    return [
-        gs.encode_ndjson_lines([1, WIDE]),
-        gs.encode_ndjson_lines(iter([])),
-        refused(gs.encode_ndjson_lines, [1, object()]),
-    ]
+    return [gs.encode_ndjson_lines([1, WIDE]), gs.encode_ndjson_lines(iter([])),
+            refused(gs.encode_ndjson_lines, [1, object()])]
 
 
 def escape_json(gs: ModuleType) -> Any:
     escape = gs.core.escape_json
     texts = [text[:cut] for text in (WIDE, "x" * 20, "\x01" * 9, "\x80\xff", "\uffff") for cut in
              (0, 1, 7, 8, 9, 99)]  # fmt: skip
-    return [
-        *map(escape, texts),
-        escape("\ud800", "replace"),
-        refused(escape, "\ud800"),
-        refused(escape, 5),
-        refused(escape, "x", "ignore"),
-    ]
+    return [*map(escape, texts), escape("\ud800", "replace"), refused(escape, "\ud800"),
+            refused(escape, 5), refused(escape, "x", "ignore")]
 
 
 def estimate_size(gs: ModuleType) -> Any:
@@ -124,11 +111,8 @@ def read_json(gs: ModuleType) -> Any:
     kinds = (str, str.encode, lambda text: bytearray(text.encode()), lambda text: memoryview(
         text.encode()))  # fmt: skip
     texts = (f'{{"a":[{2**64 - 1},1.5,"{WIDE[:2]}"]}}', str(-(2**70)), '["\\ud83d"]', "no")
-    return [
-        read(kind(text), "replace") if text != "no" else refused(read, kind(text))
-        for kind in kinds
-        for text in texts
-    ] + [refused(read, texts[2]), refused(read, None)]
+    return [read(kind(text), "replace") if text != "no" else refused(read, kind(text))
+            for kind in kinds for text in texts] + [refused(read, texts[2]), refused(read, None)]
 
 
 def server_sent_event(gs: ModuleType) -> Any:
@@ -141,15 +125,8 @@ def server_sent_event(gs: ModuleType) -> Any:
     seen += [refused(gs.ServerSentEvent, "a", "b\n"), refused(gs.ServerSentEvent, 5)]
     made.data, made.id, made.event = None, None, "x"
     read.data = WIDE
-    return [
-        *seen,
-        bytes(made),
-        read.data_bytes,
-        made == read,
-        refused(made.json),
-        refused(read.json),
-        refused(hash, made),
-    ]
+    return [*seen, bytes(made), read.data_bytes, made == read, refused(made.json),
+            refused(read.json), refused(hash, made)]
 
 
 # ---- what keeps a state ----
@@ -176,15 +153,8 @@ def line_splitter(gs: ModuleType) -> Any:
     text = LINES.encode() + b"left"
     seen = [splitter.feed(piece) for piece in (*pieces(text, 7), memoryview(text), b"\r", b"\n")]
     other = gs.LineSplitter(max_line_bytes=5)
-    return [
-        seen,
-        splitter.feed(b"end"),
-        splitter.close(),
-        other.feed(b"a\nbcd"),
-        refused(other.feed, b"efg"),
-        refused(other.feed, b""),
-        refused(splitter.feed, b""),
-    ]
+    return [seen, splitter.feed(b"end"), splitter.close(), other.feed(b"a\nbcd"),
+            refused(other.feed, b"efg"), refused(other.feed, b""), refused(splitter.feed, b"")]
 
 
 def sse_decoder(gs: ModuleType) -> Any:
@@ -291,18 +261,8 @@ def outbox(gs: ModuleType) -> Any:
     made.end_send()
     made.close("cut")
     made.release()
-    return [
-        *seen,
-        made.accept("b"),
-        made.take(),
-        room.done(),
-        made.events,
-        made.bytes,
-        made.idle_since,
-        made.after_step,
-        current,
-        log,
-    ]
+    return [*seen, made.accept("b"), made.take(), room.done(), made.events, made.bytes,
+            made.idle_since, made.after_step, current, log]
 
 
 def source_reader(gs: ModuleType) -> Any:

@@ -65,7 +65,9 @@ def interleave() -> None:
 
 def block() -> None:
     """Sources that block in their loop, and so have their greenlet switched there."""
-    served = [gevent.spawn(serve, steps(name, lambda: gevent.sleep(0.01)), name) for name in "abc"]
+    served = [
+        gevent.spawn(serve, steps(name, lambda: gevent.sleep(0.01)), name) for name in "abc"
+    ]
     for each in served:
         assert each.get(timeout=20) == 4
     assert {f"{name} completed" for name in "abc"} <= set(log)

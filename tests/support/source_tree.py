@@ -13,19 +13,8 @@ from required import need_tool
 
 ROOT = Path(__file__).parents[2]
 DEADLINE = 300
-FILES = (
-    "CHANGELOG.md",
-    "CONTRIBUTING.md",
-    "LICENSE",
-    "MANIFEST.in",
-    "Makefile",
-    "README.md",
-    "SECURITY.md",
-    "asv.conf.json",
-    "mkdocs.yml",
-    "pyproject.toml",
-    "setup.py",
-)
+FILES = ("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "MANIFEST.in", "Makefile", "README.md",
+         "SECURITY.md", "asv.conf.json", "mkdocs.yml", "pyproject.toml", "setup.py")
 FOLDERS = (".ci", "benchmarks", "docs", "examples", "gaistream", "src", "tests", "tools")
 
 
@@ -51,27 +40,15 @@ def build(kind: str, tree: Path, folder: Path, **more: str) -> Path:
     """Build an "sdist" or a "wheel" of a tree into a folder, and give its path."""
     folder.mkdir(exist_ok=True)
     program = f"from setuptools.build_meta import build_{kind} as b; print(b({str(folder)!r}))"
-    made = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", program],
-        cwd=tree,
-        text=True,
-        env=environment(**more),
-        capture_output=True,
-        timeout=DEADLINE,
-    )
+    made = subprocess.run([sys.executable, "-W", "ignore", "-c", program], cwd=tree, text=True,
+                          env=environment(**more), capture_output=True, timeout=DEADLINE)
     assert made.returncode == 0, made.stdout + made.stderr
     return folder / made.stdout.splitlines()[-1]
 
 
 def tool(name: str, *arguments: object) -> str:
     """Run a program of the dependency group "check" at the root, and give what it printed."""
-    done = subprocess.run(
-        [need_tool(name), *map(str, arguments)],
-        cwd=ROOT,
-        text=True,
-        env=environment(),
-        capture_output=True,
-        timeout=DEADLINE,
-    )
+    done = subprocess.run([need_tool(name), *map(str, arguments)], cwd=ROOT, text=True,
+                          env=environment(), capture_output=True, timeout=DEADLINE)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -133,7 +133,7 @@ class Level(enum.IntEnum):
     HIGH = 2**70
 
 
-NASTY = '\r\n\0"\\\x1f\x7f\x80\x85\xff\u07ff\u2028\u2029\ud7ff\ud800\udfff\ue000\ufeff\uffff😀 :ab'
+NASTY = "\r\n\0\"\\\x1f\x7f\x80\x85\xff\u07ff\u2028\u2029\ud7ff\ud800\udfff\ue000\ufeff\uffff😀 :ab"
 texts = st.one_of(
     st.text(st.sampled_from(NASTY)),
     st.text(st.sampled_from('abcdefgh: \0\n\r"'), min_size=7, max_size=20),  # whole words of ASCII
@@ -193,9 +193,9 @@ payloads = st.recursive(
     ),
     max_leaves=8,
 )
-frames = st.tuples(fields, st.fixed_dictionaries({}, optional={"json": payloads}), errors).map(
-    lambda parts: {**parts[0], **parts[1], "errors": parts[2]}
-)
+frames = st.tuples(
+    fields, st.fixed_dictionaries({}, optional={"json": payloads}), errors
+).map(lambda parts: {**parts[0], **parts[1], "errors": parts[2]})
 values = st.one_of(
     st.builds(lambda *args: Make("AudioFormat", args), texts, st.integers(0, 9)),
     st.builds(lambda *args: Make("Citation", args), texts, st.integers(0, 9)),

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 FORMATS = ["sse", "ndjson"]
-TEXTS = ["", "a", "é\u2028", "\ud800", '\n"\\' * 9, "x" * 256, "\x01" * 300, "😀" * 99]
+TEXTS = ["", "a", "é\u2028", "\ud800", "\n\"\\" * 9, "x" * 256, "\x01" * 300, "😀" * 99]
 
 
 def items(gs, seed):

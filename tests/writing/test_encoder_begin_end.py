@@ -3,7 +3,10 @@
 import pytest
 
 DONE = b'event: done\ndata: {"finished":true}\n\n'
-INTERNAL = b'event: error\nretry: 5000\ndata: {"error":"internal error","code":"internal"}\n\n'
+INTERNAL = (
+    b"event: error\nretry: 5000\n"
+    b'data: {"error":"internal error","code":"internal"}\n\n'
+)
 
 
 @pytest.mark.parametrize(

@@ -81,19 +81,13 @@ BAD = {
     "heartbeat of bool": ("heartbeat_interval", True, "must be seconds or None, not bool"),
     "negative heartbeat": ("heartbeat_interval", -1, "must be at least 0 and finite, not -1"),
     "heartbeat of NaN": (
-        "heartbeat_interval",
-        float("nan"),
-        "must be at least 0 and finite, not nan",
+        "heartbeat_interval", float("nan"), "must be at least 0 and finite, not nan"
     ),
     "endless heartbeat": (
-        "heartbeat_interval",
-        float("inf"),
-        "must be at least 0 and finite, not inf",
+        "heartbeat_interval", float("inf"), "must be at least 0 and finite, not inf"
     ),
     "huge heartbeat": (
-        "heartbeat_interval",
-        10**400,
-        "must be at most 1000000000 seconds, not an int of 1329 bits",
+        "heartbeat_interval", 10**400, "must be at most 1000000000 seconds, not an int of 1329 bits"
     ),
     "lowest heartbeat": (
         "heartbeat_interval",
@@ -101,9 +95,7 @@ BAD = {
         "must be at least 0 and finite, not an int of 16610 bits",
     ),
     "a heartbeat beyond all timers": (
-        "heartbeat_interval",
-        2e9,
-        "must be at most 1000000000 seconds, not 2000000000.0",
+        "heartbeat_interval", 2e9, "must be at most 1000000000 seconds, not 2000000000.0"
     ),
     "no interval": ("flush_interval", None, "must be seconds, not NoneType"),
     "kind of heartbeat": ("heartbeat", "ping", "must be 'comment' or 'native', not 'ping'"),
@@ -111,18 +103,14 @@ BAD = {
     "interval 0": ("flush_interval", 0, "must be more than 0 and finite, not 0"),
     "interval of complex": ("flush_interval", 1j, "must be seconds, not complex"),
     "huge interval": (
-        "flush_interval",
-        10**400,
-        "must be at most 1000000000 seconds, not an int of 1329 bits",
+        "flush_interval", 10**400, "must be at most 1000000000 seconds, not an int of 1329 bits"
     ),
     "size 0": ("buffer_size", 0, "must be from 1 to 1073741824 bytes, not 0"),
     "size of float": ("buffer_size", 1.0, "must be int, not float"),
     "size of bool": ("buffer_size", True, "must be int, not bool"),
     "large size": ("buffer_size", 2**30 + 1, "must be from 1 to 1073741824 bytes, not 1073741825"),
     "huge size": (
-        "buffer_size",
-        10**5000,
-        "must be from 1 to 1073741824 bytes, not an int of 16610 bits",
+        "buffer_size", 10**5000, "must be from 1 to 1073741824 bytes, not an int of 16610 bits"
     ),
     "errors": ("errors", "ignore", "must be 'strict' or 'replace', not 'ignore'"),
     "no errors": ("errors", None, "must be 'strict' or 'replace', not None"),

@@ -292,7 +292,9 @@ def test_a_closed_or_dropped_stream_leaves_the_registry(
     ("arguments", "named"),
     [({"grace": -1}, "grace"), ({"grace": None}, "grace"), ({"retry_ms": 1.5}, "retry_ms")],
 )
-def test_wrong_times_are_refused(gs: ModuleType, arguments: dict[str, Any], named: str) -> None:
+def test_wrong_times_are_refused(
+    gs: ModuleType, arguments: dict[str, Any], named: str
+) -> None:
     for call in (gs.wsgi.drain, gs.wsgi.drain_on_signals):
         with pytest.raises(gs.errors.FrameError, match=named):
             call(**arguments)

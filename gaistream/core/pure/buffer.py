@@ -45,7 +45,8 @@ def place(buffer: object, offset: object, needed: int) -> memoryview:
         if view is not None:
             view.release()
         raise FrameTypeError(
-            f"buffer must be a writable, contiguous bytes-like object, not {type(buffer).__name__}"
+            "buffer must be a writable, contiguous bytes-like object, "
+            f"not {type(buffer).__name__}"
         )
     with view, _flat(view) as flat:  # a traceback would hold them
         start = checked_int("offset", offset, 0, len(flat), "")

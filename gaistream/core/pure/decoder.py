@@ -55,7 +55,9 @@ class SSEDecoder(NotCopyable):
         "retry",
     )
 
-    def __init__(self, *, max_event_bytes: int = MAX_EVENT_BYTES, last_event_id: str = "") -> None:
+    def __init__(
+        self, *, max_event_bytes: int = MAX_EVENT_BYTES, last_event_id: str = ""
+    ) -> None:
         limit = checked_int("max_event_bytes", max_event_bytes, 1, 2**62, "bytes")
         own_id = checked_id(last_event_id)
         self._limit = limit

@@ -53,7 +53,8 @@ class BaseNDJSONEncoder(BaseEncoder):
             if byte in b"\r\n":
                 name = "CR" if byte == 0x0D else "LF"
                 raise FrameError(
-                    f"data must be one line: found {name} at index {index} of {len(line)} bytes"
+                    "data must be one line: "
+                    f"found {name} at index {index} of {len(line)} bytes"
                 )
         self._buffer.append(line + b"\n")
         self.failed = False

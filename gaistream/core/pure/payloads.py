@@ -23,7 +23,9 @@ _FLAT: Final = frozenset({str, int, float, bool, type(None)})
 _LONG: Final = b"0" * 19
 _DIGITS: Final = bytes(0x30 if 0x30 <= code <= 0x39 else 0 for code in range(256))
 _NO_DIGITS: Final = bytes(code for code in range(256) if not 0x30 <= code <= 0x39)
-_LONG_INTEGER: Final = re.compile(rb"(?:^|[\[,: \t\r\n])(?:-[0-9]{19}|[0-9]{20})[0-9]*(?![0-9.eE])")
+_LONG_INTEGER: Final = re.compile(
+    rb"(?:^|[\[,: \t\r\n])(?:-[0-9]{19}|[0-9]{20})[0-9]*(?![0-9.eE])"
+)
 
 
 def _not_installed() -> Any:
