@@ -182,13 +182,9 @@ class Message(DeltaCollector):
             version: of the AI SDK: 5, 6 or 7.
             provider: the name under which signatures stand in `providerMetadata`.
         """
-        metadata = ui_metadata(self.model, self.usage, self.raw_reason)
-        return {
-            "id": self.id or "",
-            "role": "assistant",
-            **({"metadata": metadata} if metadata else {}),
-            "parts": ui_parts(self._parts, self.error, version, provider),
-        }
+        about = ui_metadata(self.model, self.usage, self.raw_reason)
+        parts = ui_parts(self._parts, self.error, version, provider)
+        return {"id": self.id or "", "role": "assistant", **about, "parts": parts}
 
     def add_other(self, event: Event | str | None, /) -> None:
         """Add an event that does not continue the open block: `add` calls this."""
@@ -210,7 +206,6 @@ class Message(DeltaCollector):
         return (part for part in self._parts if type(part) is kind)
 
     def _part(self, part: Any) -> None:
-        """Append a part, in a step."""
         self._in_step()
         self._parts.append(part)
 
@@ -250,7 +245,6 @@ class Message(DeltaCollector):
             self.reasoning_pieces.append(event.text)
 
     def _open(self, kind: type[Any]) -> Any:
-        """Return the open block, a new one if it is of another kind."""
         if type(self._block) is not kind:
             self._close_block()
             self._block = kind()
@@ -313,6 +307,11 @@ class Message(DeltaCollector):
             self._calls[event.tool_call_id].approval = event
         self._part(event)
 
+    def _cite(self, event: Citations) -> None:
+        self._part(event)
+        if type(self._block) is Text:
+            self._block.cited.append(event)
+
     def _file(self, event: File) -> None:
         self._close_block()
         self._part(event)
@@ -345,14 +344,14 @@ class Message(DeltaCollector):
         self._step_begins = None
 
     def _step_reset(self, _: StepReset) -> None:
-        """Remove the parts of this step, and what it has changed in the parts of earlier ones."""
+        """Remove the parts of this step, and undo its changes of earlier ones."""
         self._close_block()
         if self._step_begins is None:
             return
         del self._parts[self._step_begins :]
         self._data_at = {key: at for key, at in self._data_at.items() if at < len(self._parts)}
-        for at, data in self._replaced.items():
-            self._parts[at] = data
+        for at in self._replaced:
+            self._parts[at] = self._replaced[at]
         self._replaced = {}
         self._calls = settled_calls(self._parts)
 
@@ -387,7 +386,7 @@ _HANDLERS: Final[dict[type, Callable[[Message, Any], None]]] = {
     ToolCall: Message._call,
     ToolResult: Message._result,
     ApprovalRequest: Message._approval,
-    Citations: Message._part,
+    Citations: Message._cite,
     Safety: Message._part,
     File: Message._file,
     Data: Message._data,

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ..core import ApprovalRequest, AudioFormat, ToolResult, json_bytes
+from ..core import ApprovalRequest, AudioFormat, Citations, ToolResult, json_bytes
 
 
 class Step:
@@ -26,6 +26,7 @@ class Text:
     def __init__(self) -> None:
         self.pieces: list[str] = []
         self.open = True
+        self.cited: list[Citations] = []  # while it was open
 
 
 class Reasoning:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from itertools import count
+from typing import Any, Final
 
 from ..core import (
     ApprovalRequest,
@@ -20,53 +21,81 @@ from ..core import (
 )
 from .partial_json import read_partial_json
 from .parts import Call, Reasoning, Step, Text, joined
-from .words import COUNTS, SIGNATURES, UNFINISHED, position_of
+from .words import COUNTS, SIGNATURES, UNFINISHED, cited, position_of
+
+_DESCRIBED: Final = ("message", "responseSchema", "reason")
 
 
 def ui_metadata(model: str | None, usage: Usage | None, raw_reason: str | None) -> dict[str, Any]:
-    """Return the metadata of the message."""
+    """Return the field `metadata` of the message, if there is any."""
     metadata: dict[str, Any] = {"model": model} if model else {}
     if usage is not None:
         counts = {name: getattr(usage, field) for field, name in COUNTS.items()}
         metadata["usage"] = {name: count for name, count in counts.items() if count is not None}
     if raw_reason:
         metadata["rawFinishReason"] = raw_reason
-    return metadata
+    return {"metadata": metadata} if metadata else {}
 
 
 def ui_parts(
-    parts: Iterable[Any], error: Error | None, version: int, provider: str
+    parts: Sequence[Any], error: Error | None, version: int, provider: str
 ) -> list[dict[str, Any]]:
     """Return the parts as `readUIMessageStream` makes them of the UI message stream.
 
     Args:
         parts: those of the message.
         error: the error by which it failed.
-        version: of the AI SDK; from 7 on a text that has ended has its citations too.
+        version: of the AI SDK.
         provider: the name under which signatures stand.
     """
     found: list[dict[str, Any]] = []
-    sources = 0
-    text: dict[str, Any] = {}  # the last part but for sources, if it is a text
+    known: set[str] = set()  # the ids of the calls so far
+    ids = _source_ids(parts)
+    blocks = 0
     for part in parts:
+        blocks += isinstance(part, Text | Reasoning)
         if isinstance(part, Citations):
-            for each in part.citations:
-                sources += 1
-                found.append(_source(each, f"source-{sources}", provider))
-                if version >= 7 and text.get("state") == "done":
-                    text.setdefault("citations", []).append(_cited(each, f"source-{sources}"))
-            continue
-        made = list(_ui_parts(part, error, version, provider))
-        found += made
-        if not isinstance(part, Safety | Error):  # a text goes on after these
-            text = made[-1] if isinstance(part, Text) else {}
+            for each, id_ in zip(part.citations, ids[id(part)], strict=True):
+                found.append(_source(each, id_, provider))
+        elif isinstance(part, Text):
+            found.append(_text(part, error, ids if version >= 7 else {}))
+        elif isinstance(part, Reasoning):
+            about = {"type": "reasoning", "id": f"reasoning-{blocks}"}
+            found.append({**about, **_reasoning(part, provider), "state": _state(part, error)})
+        elif isinstance(part, Call):
+            known.add(part.id)
+            found.append(_tool(part, error, version, provider))
+        elif isinstance(part, ApprovalRequest):
+            if version < 6 or part.tool_call_id not in known:
+                found.append(_data("approval-request", _asked(part)))
+        else:
+            found += _ui_parts(part)
     return found
 
 
-def _cited(citation: Citation, id: str) -> dict[str, Any]:
-    source = {"type": "source", "sourceType": "url", "id": id, "url": citation.uri}
-    title = {"title": citation.title} if citation.title else {}
-    return {"source": {**source, **title}, **position_of(citation)}
+def _source_ids(parts: Sequence[Any]) -> dict[int, list[str]]:
+    """Return the ids of the sources of each Citations, by its id()."""
+    number = count(1)
+    return {
+        id(part): [f"source-{next(number)}" for _ in part.citations]
+        for part in parts
+        if isinstance(part, Citations)
+    }
+
+
+def _text(part: Text, error: Error | None, ids: dict[int, list[str]]) -> dict[str, Any]:
+    """Return a part of text, with its citations once it is over, if `ids` has their ids."""
+    state = _state(part, error)
+    about = {"type": "text", "text": joined(part.pieces), "state": state}
+    if not ids or not part.cited or state != "done":
+        return about
+    return about | {
+        "citations": [
+            cited(each, id_)
+            for citations in part.cited
+            for each, id_ in zip(citations.citations, ids[id(citations)], strict=True)
+        ]
+    }
 
 
 def _source(citation: Citation, id: str, provider: str) -> dict[str, Any]:
@@ -77,17 +106,9 @@ def _source(citation: Citation, id: str, provider: str) -> dict[str, Any]:
     return {**source, "providerMetadata": {provider: place}} if place else source
 
 
-def _ui_parts(
-    part: Any, error: Error | None, version: int, provider: str
-) -> Iterator[dict[str, Any]]:
+def _ui_parts(part: Any) -> Iterator[dict[str, Any]]:
     if isinstance(part, Step):
         yield {"type": "step-start"}
-    elif isinstance(part, Text):
-        yield {"type": "text", "text": joined(part.pieces), "state": _state(part, error)}
-    elif isinstance(part, Reasoning):
-        yield {**_reasoning(part, provider), "state": _state(part, error)}
-    elif isinstance(part, Call):
-        yield _tool(part, error, version, provider)
     elif isinstance(part, Safety):
         note = {"note": part.note} if part.note else {}
         about = {"category": part.category, "action": part.action, "score": part.score}
@@ -121,7 +142,7 @@ def _metadata(provider: str, signature: str | None, **about: str | None) -> dict
 
 
 def _reasoning(part: Reasoning, provider: str) -> dict[str, Any]:
-    found: dict[str, Any] = {"type": "reasoning", "text": joined(part.pieces)}
+    found: dict[str, Any] = {"text": joined(part.pieces)}
     if part.id or part.signature or part.redacted:
         found["providerMetadata"] = _metadata(
             provider, part.signature, itemId=part.id, redactedData=part.redacted
@@ -144,16 +165,17 @@ def _tool_state(call: Call, error: Error | None, version: int) -> dict[str, Any]
         if error is None and not call.abandoned:
             text = call.arguments
             value = read_partial_json(text, repair=True)
-            about = {} if value is None else {"input": value}
-            return {"state": "input-streaming", **about, **({"rawInput": text} if text else {})}
+            input = {} if value is None else {"input": value}
+            return {"state": "input-streaming", **input, **({"rawInput": text} if text else {})}
         message = UNFINISHED if error is None or call.abandoned else error.message
-        name = "rawInput" if version < 7 else "input"
-        return {"state": "output-error", name: {}, "errorText": message}
+        raw = "input" if version >= 7 else "rawInput"
+        return {"state": "output-error", raw: {}, "errorText": message}
     input = {"input": {} if call.input is None else call.input}
     if call.result is not None:
         return {**_output(call.result), **input}
-    if call.approval is not None:
-        return {"state": "approval-requested", **input, "approval": _approval(call.approval)}
+    if call.approval is not None and version >= 6:
+        approval = _approval(call.approval, version)
+        return {"state": "approval-requested", **input, "approval": approval}
     return {"state": "input-available", **input}
 
 
@@ -166,12 +188,23 @@ def _output(result: ToolResult) -> dict[str, Any]:
     return {"state": "output-error", "errorText": text}
 
 
-def _approval(request: ApprovalRequest) -> dict[str, Any]:
+def _approval(request: ApprovalRequest, version: int) -> dict[str, Any]:
+    asked = _asked(request)
+    own = {"signature": asked.pop("signature", None)}
+    if version >= 7:
+        own["requestReason"] = asked.pop("reason", None)
+    descriptor = {name: asked[name] for name in _DESCRIBED if name in asked}
+    about = {"descriptor": descriptor or None, **own}
+    return {"id": request.id, **{name: value for name, value in about.items() if value is not None}}
+
+
+def _asked(request: ApprovalRequest) -> dict[str, Any]:
     about = {
+        "id": request.id,
+        "toolCallId": request.tool_call_id,
         "message": request.message,
-        "reason": request.reason,
         "responseSchema": request.response_schema,
+        "reason": request.reason,
+        "signature": request.signature,
     }
-    descriptor = {name: value for name, value in about.items() if value is not None}
-    signature = {} if request.signature is None else {"signature": request.signature}
-    return {"id": request.id, **({"descriptor": descriptor} if descriptor else {}), **signature}
+    return {name: value for name, value in about.items() if value is not None}

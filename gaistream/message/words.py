@@ -35,6 +35,13 @@ def position_of(citation: Citation) -> dict[str, int]:
     return {"startIndex": citation.start, "endIndex": citation.end}
 
 
+def cited(citation: Citation, identity: str) -> dict[str, Any]:
+    """Return an item of the citations of a text, of version 7."""
+    source = {"type": "source", "sourceType": "url", "id": identity, "url": citation.uri}
+    title = {"title": citation.title} if citation.title else {}
+    return {"source": source | title, **position_of(citation)}
+
+
 # ---- Anthropic ----
 
 # The type of a server tool's result block, and the types that its content may have.

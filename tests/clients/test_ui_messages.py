@@ -6,6 +6,7 @@ The random answers are those of tests/message/test_vendors.py: finished, failed,
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -18,6 +19,7 @@ from vendor_clients import ClientScript
 
 import gaistream
 from gaistream import dialects
+from gaistream import events as e
 from gaistream.events import Done, Error
 
 once_a_check()
@@ -49,16 +51,13 @@ def built(script: ClientScript, answers: list[list[Any]], version: int) -> list[
 
 
 def comparable(message: dict[str, Any]) -> dict[str, Any]:
-    """Return a message without ids that the writer makes, and a step of which nothing came yet.
+    """Return a message without a step of which nothing came yet.
 
     The SDK shows the beginning of a step together with what it begins with.
     """
     parts = [{**each} for each in message["parts"]]
     if parts and parts[-1] == {"type": "step-start"}:
         parts.pop()
-    for part in parts:
-        if part["type"] == "reasoning":
-            part.pop("id", None)
     return {**message, "parts": parts}
 
 
@@ -68,6 +67,36 @@ def test_the_message_of_the_ai_sdk(script: ClientScript, version: int) -> None:
     for seed, theirs in enumerate(built(script, answers, version)):
         ours = gaistream.collect(answers[seed]).to_ui_message(version=version)
         assert comparable(ours) == comparable(theirs), f"seed {seed}"
+
+
+STEPS = [
+    e.Start("answer_1", "model"), "a", e.Citations([e.Citation("https://example.com", 0, 1)]),
+    e.Citations([e.Citation("https://example.com/2")]), "b", e.Data("weather", 1, "x"),
+    e.Data("weather", 2, "x"), e.Data("passing", 3, None, True), e.File("image/png", data=b"png"),
+    e.File("image/png", "https://example.com/a.png"), e.Safety("violence", "warn", 0.5, "a note"),
+    e.ToolCall("1", "f", {"a": 1}, "signed"), e.ToolResult("1", "f", "no", True), e.FinishStep(1),
+    e.StepStart(2), e.ReasoningDelta("hm"), e.ReasoningEnd("r", "signed"),
+    e.ToolCall("2", "search", None, None, True), e.ToolResult("2", "search", [1], None, True),
+    e.Error("a report", "slow", 2), e.AudioDelta(b"abc"), e.Raw({"any": 1}), "c",
+    e.Finish(e.Usage(1, 2), "stop", "end_turn"), Done(),
+]  # fmt: skip
+ASKED = [
+    e.Start("answer_1"), e.ToolCall("1", "f"), e.ApprovalRequest("no call", "2", "May I?", "why"),
+    e.ApprovalRequest("ask", "1", "May I?", "why", {"type": "object"}, "signed"),
+]  # fmt: skip
+RESET = [
+    e.Start("answer_1"), "kept", e.FinishStep(1), e.StepStart(), "void", e.ToolCall("1", "f"),
+    e.StepReset(), "b",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("version", [5, 6, 7])
+def test_every_kind_of_part_after_each_event(script: ClientScript, version: int) -> None:
+    ends = {*range(1, len(STEPS) + 1)} - {len(STEPS) - 1}  # Finish is held until Done
+    answers = [*(STEPS[:end] for end in sorted(ends)), ASKED, *([RESET] if version == 7 else [])]
+    for events, theirs in zip(answers, built(script, answers, version), strict=True):
+        ours = json.loads(json.dumps(gaistream.collect(events).to_ui_message(version=version)))
+        assert comparable(ours) == comparable(theirs), events[-1]
 
 
 def test_an_answer_that_lost_a_delta_is_not_the_same(script: ClientScript) -> None:

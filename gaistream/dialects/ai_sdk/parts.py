@@ -102,12 +102,6 @@ def source_url(citation: Citation, identity: str, provider: str) -> Chunk:
     }  # fmt: skip
 
 
-def cited(citation: Citation, identity: str) -> Chunk:
-    """Return an item of `text-end.citations` of version 7."""
-    source = {"type": "source", "sourceType": "url", "id": identity, "url": citation.uri}
-    return {"source": source | set_fields(title=citation.title), **position_of(citation)}
-
-
 def data_part(event: Data) -> Chunk:
     """Return the chunk of an application's data part."""
     transient = {"transient": True} if event.transient else {}

@@ -44,7 +44,7 @@ from ...events import (
     ToolCallStart,
     ToolResult,
 )
-from ...message.words import UNFINISHED
+from ...message.words import UNFINISHED, cited
 from ..base import half_call_error
 from ..stateful_writer import ErrorHoldingWriter
 from . import parts
@@ -222,7 +222,7 @@ class UIMessageWriter(ErrorHoldingWriter):
         self._output(encoder, parts.source_url(citation, identity, self._provider))
         self._sources += 1
         if self._part == "text":
-            self._cited = (*self._cited, parts.cited(citation, identity))
+            self._cited = (*self._cited, cited(citation, identity))
 
     # ---- tool calls ----
 
