@@ -127,10 +127,8 @@ def test_a_client_that_leaves_closes_the_source(
 ) -> None:
     record_property("cell", [str(client), CASES[name].column])
     tasks = server.tasks()
-    ENDPOINT.ended.clear()
     assert read(url_of(server.url, client, name), leave=True) is None
-    assert ENDPOINT.ended.wait(1)
-    outcome = ENDPOINT.outcomes[-1]
+    outcome = ENDPOINT.left.get(timeout=1)
     assert (outcome.kind, outcome.source_closed, outcome.error) == ("client_gone", True, None)
     until(lambda: server.tasks() <= tasks)
 

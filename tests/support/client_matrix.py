@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-import threading
+import queue
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -120,7 +120,7 @@ def _not_kept(*fields: str, why: str = "its message has no such field") -> dict[
     return dict.fromkeys(fields, why)
 
 
-_UI_TEXT = dict.fromkeys(("broken", "heartbeats"), "a text has no frames")
+_UI_TEXT = {"heartbeats": "a text has none"}
 CLIENTS: Final = [
     Client("openai py create", "openai_chat", _python("openai", openai_create)),
     Client("openai py stream", "openai_chat", _python("openai", openai_stream)),
@@ -301,13 +301,11 @@ class Endpoint:
     """The app that answers /WRITER/CASE/….
 
     Attributes:
-        outcomes: of the streams that have ended, in order.
-        ended: is set when a stream ends.
+        left: the outcomes of the streams of the case "leave", as they end.
     """
 
     def __init__(self) -> None:
-        self.outcomes: list[gaistream.Outcome] = []
-        self.ended = threading.Event()
+        self.left: queue.Queue[gaistream.Outcome] = queue.Queue()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         while (await receive()).get("more_body"):
@@ -316,7 +314,9 @@ class Endpoint:
         case, writer = CASES[case_name], WRITERS[writer_name]
         connection = Connection(case, send)
         source = self._source(case, connection)
-        about: Any = {"dialect": writer.dialect, "on_close": self._on_close}
+        about: Any = {"dialect": writer.dialect}
+        if case.column == "leave":
+            about["on_close"] = self.left.put
         response: Any
         if writer.is_text:
             response = asgi.NDJSONResponse(source, **about)
@@ -335,10 +335,6 @@ class Endpoint:
             else:
                 yield item
                 await asyncio.sleep(0)
-
-    def _on_close(self, outcome: gaistream.Outcome) -> None:
-        self.outcomes.append(outcome)
-        self.ended.set()
 
 
 def url_of(base: str, client: Client, case: str) -> str:
