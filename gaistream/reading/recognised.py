@@ -1,4 +1,4 @@
-"""Decodes a stream whose protocol is not known beforehand: its first frame tells.
+"""Decodes a stream whose protocol is not known beforehand: a header or the first frame tells.
 
 A protocol that has no reader, or is not recognised, is read as `gai`: its frames are `Raw`, and no
 last event is missed at its end.
@@ -6,12 +6,14 @@ last event is missed at its end.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from ..core import NDJSONDecoder, ServerSentEvent, SSEDecoder, json_bytes, read_json
 from ..dialects import Detector, Dialect, Frame
+from ..dialects.detect import DIALECTS
 from ..errors import ContentTypeError, EventTooLarge, NDJSONError
-from ..events import Event
+from ..events import Event, Raw
 from ..http.received import MEDIA_TYPES, media_type
 from .events import EventDecoder
 from .responses import type_mismatch
@@ -40,9 +42,10 @@ class RecognisingDecoder:
 
     Args:
         format: "sse" or "ndjson".
+        headers: of the response: those that a dialect declares tell it before the first frame.
     """
 
-    def __init__(self, format: str) -> None:
+    def __init__(self, format: str, headers: Mapping[str, str]) -> None:
         self._format = format
         self._first: SSEDecoder | NDJSONDecoder = (
             SSEDecoder() if format == "sse" else NDJSONDecoder(loads=read_json)
@@ -50,6 +53,10 @@ class RecognisingDecoder:
         self._held: list[bytes] = []
         self._decoder: EventDecoder | None = None
         self._is_known = False
+        for each in DIALECTS:
+            declared = each.headers.items()
+            if declared and all(headers.get(name) == value for name, value in declared):
+                self._recognise(each)
 
     @property
     def ended(self) -> bool:
@@ -59,7 +66,7 @@ class RecognisingDecoder:
     def feed(self, data: bytes) -> list[Event]:
         """Return the events that a chunk completes."""
         if self._decoder is not None:
-            return self._decoder.feed(data)
+            return self._noted(self._decoder.feed(data))
         self._held.append(data)
         try:
             items = self._first.feed(data)
@@ -71,9 +78,7 @@ class RecognisingDecoder:
         if frame is not None:
             detector = Detector()
             detector.see(frame)
-            known = detector.dialect
-            self._is_known = known is not None and self._format in known.reads
-            self._begin(known if self._is_known and known is not None else "gai")
+            self._recognise(detector.dialect)
         return self._feed_held()
 
     def close(self) -> list[Event]:
@@ -90,6 +95,13 @@ class RecognisingDecoder:
             return Frame.of_event(item)
         return Frame.of_line(json_bytes(item).decode(), item)
 
+    def _recognise(self, dialect: Dialect | None) -> None:
+        if dialect is not None and self._format in dialect.reads:
+            self._is_known = True
+            self._begin(dialect)
+        else:
+            self._begin("gai")
+
     def _begin(self, dialect: str | Dialect) -> None:
         if self._decoder is None:
             self._decoder = EventDecoder(self._format, dialect)
@@ -98,4 +110,9 @@ class RecognisingDecoder:
         if self._decoder is None:
             return []
         held, self._held = b"".join(self._held), []
-        return self._decoder.feed(held) if held else []
+        return self._noted(self._decoder.feed(held)) if held else []
+
+    def _noted(self, events: list[Event]) -> list[Event]:
+        """Note that the protocol is known if an event is."""
+        self._is_known = self._is_known or any(type(each) is not Raw for each in events)
+        return events

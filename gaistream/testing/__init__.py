@@ -106,8 +106,8 @@ def stream(
             defaults.
         body: bytes or text; several bytes arrive as several messages of ASGI.
         json: a payload in the place of `body`.
-        dialect: to read the events with; None: the first frame tells, and an unknown protocol is
-            read as "gai".
+        dialect: to read the events with; None: a header or the first frame tells, and an unknown
+            protocol is read as "gai".
         scope: more keys of the scope, or of the environ.
         lifespan: True to run the app's start-up before the request, and its shutdown after (ASGI).
         wait_for_headers: False to enter the block at once, for an app that waits for `advance`.

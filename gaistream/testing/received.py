@@ -217,7 +217,9 @@ class Received:
     def _event_decoder(self) -> Any:
         format = stream_format(self.status, self.headers.get("content-type", ""))
         dialect = self._settings.dialect
-        return RecognisingDecoder(format) if dialect is None else EventDecoder(format, dialect)
+        if dialect is None:
+            return RecognisingDecoder(format, self.headers)
+        return EventDecoder(format, dialect)
 
     def _frame_decoder(self) -> Any:
         format = stream_format(self.status, self.headers.get("content-type", ""))
