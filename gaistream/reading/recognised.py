@@ -18,9 +18,9 @@ from ..http.received import MEDIA_TYPES, media_type
 from .events import EventDecoder
 from .responses import type_mismatch
 
-__all__ = ["AnyDialect", "RecognisingDecoder", "stream_format"]
+__all__ = ["ReadableDialect", "RecognisingDecoder", "stream_format"]
 
-AnyDialect: TypeAlias = str | Dialect
+ReadableDialect: TypeAlias = str | Dialect
 """A dialect's name or object, to read with."""
 
 

@@ -12,37 +12,38 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Protocol, overload
 
 from ..errors import FrameTypeError, LeftRunningError
-from ..reading.recognised import AnyDialect
-from .asgi import ASGIStream, AsyncView
+from ..reading.recognised import ReadableDialect
+from .asgi import ASGIStream
 from .received import READ_AHEAD, TIMEOUT, Settings
-from .request import Headers, Pairs, Query, Request
-from .wsgi import BlockingView, WSGIStream
+from .request import Headers, Query, Request, RequestHeaders
+from .wsgi import WSGIStream
 
-__all__ = [
-    "ASGIStream", "AsyncView", "BlockingView", "Headers", "LeftRunningError", "WSGIStream",
-    "stream",
-]  # fmt: skip
+__all__ = ["ASGIStream", "Headers", "LeftRunningError", "WSGIStream", "stream"]
 
 
-class _ASGIApp(Protocol):
+class ASGIApp(Protocol):
+    """An ASGI 3 app."""
+
     def __call__(self, scope: Any, receive: Any, send: Any, /) -> Awaitable[None]: ...
 
 
-class _WSGIApp(Protocol):
+class WSGIApp(Protocol):
+    """A WSGI app."""
+
     def __call__(self, environ: Any, start_response: Any, /) -> Iterable[bytes]: ...
 
 
 @overload
 def stream(
-    app: _ASGIApp,
+    app: ASGIApp,
     method: str = ...,
     path: str = ...,
     *,
     query: Query | None = ...,
-    headers: Pairs | None = ...,
+    headers: RequestHeaders | None = ...,
     body: bytes | str | Iterable[bytes] = ...,
     json: Any = ...,
-    dialect: AnyDialect | None = ...,
+    dialect: ReadableDialect | None = ...,
     scope: Mapping[str, Any] | None = ...,
     lifespan: bool = ...,
     wait_for_headers: bool = ...,
@@ -55,15 +56,15 @@ def stream(
 
 @overload
 def stream(
-    app: _WSGIApp,
+    app: WSGIApp,
     method: str = ...,
     path: str = ...,
     *,
     query: Query | None = ...,
-    headers: Pairs | None = ...,
+    headers: RequestHeaders | None = ...,
     body: bytes | str | Iterable[bytes] = ...,
     json: Any = ...,
-    dialect: AnyDialect | None = ...,
+    dialect: ReadableDialect | None = ...,
     scope: Mapping[str, Any] | None = ...,
     wait_for_headers: bool = ...,
     raise_app_exceptions: bool = ...,
@@ -79,10 +80,10 @@ def stream(
     path: str = "/",
     *,
     query: Query | None = None,
-    headers: Pairs | None = None,
+    headers: RequestHeaders | None = None,
     body: bytes | str | Iterable[bytes] = b"",
     json: Any = None,
-    dialect: AnyDialect | None = None,
+    dialect: ReadableDialect | None = None,
     scope: Mapping[str, Any] | None = None,
     lifespan: bool = False,
     wait_for_headers: bool = True,

@@ -14,7 +14,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 from ..core import NDJSONDecoder, SSEDecoder, read_json
 from ..errors import FrameError, LeftRunningError
 from ..reading.events import EventDecoder
-from ..reading.recognised import AnyDialect, RecognisingDecoder, stream_format
+from ..reading.recognised import ReadableDialect, RecognisingDecoder, stream_format
 from ..streaming.outcome import Outcome
 from .request import Headers
 
@@ -30,7 +30,7 @@ class Settings:
     def __init__(
         self,
         *,
-        dialect: AnyDialect | None = None,
+        dialect: ReadableDialect | None = None,
         wait_for_headers: bool = True,
         raise_app_exceptions: bool = True,
         check_leftovers: bool = True,

@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote, unquote_to_bytes, urlencode
 from ..core import json_bytes
 from ..errors import FrameError
 
-Pairs = Mapping[str, str] | Iterable[tuple[str, str]]
+RequestHeaders = Mapping[str, str] | Iterable[tuple[str, str]]
 Query = str | Mapping[str, str | Sequence[str]] | Sequence[tuple[str, str]]
 
 HOST = "testserver"
@@ -50,7 +50,7 @@ class Request:
         method: str,
         path: str,
         query: Query | None,
-        headers: Pairs | None,
+        headers: RequestHeaders | None,
         body: bytes | str | Iterable[bytes],
         json: Any,
     ) -> None:
