@@ -14,6 +14,7 @@ from ..loops.protocols import Event as Flag
 from ..loops.protocols import EventLoop
 from ..streaming.drain import check_drain
 from ..streaming.open_streams import LAST_SEND
+from ..streaming.outcome import Outcome
 from .leftovers import GeneratorHooks, Leftovers, place_of
 from .lifespan import Lifespan
 from .received import Received, Settings, View
@@ -326,8 +327,12 @@ class ASGIStream(Received):
     # ---- the server's side ----
 
     def stream_left(self, stream: Any) -> None:
-        """Note how a stream of the app has ended."""
-        self.outcome = stream.outcome
+        """Note how a stream of the app has ended, or a source that went on without its client."""
+        outcome = stream.outcome
+        if isinstance(outcome, Outcome):
+            self.outcome = outcome
+        elif self.outcome is not None:
+            self.outcome = outcome(self.outcome)
 
     def _changed(self) -> None:
         self._activity += 1

@@ -269,7 +269,8 @@ class WSGIStream(Received):
 
     def stream_left(self, stream: Any) -> None:
         """Note a stream of the app that ends; its kind is certain when the response is closed."""
-        self._streams.append((stream, stream.outcome))
+        if isinstance(stream.outcome, Outcome):  # not a source that goes on without its client
+            self._streams.append((stream, stream.outcome))
 
     def _changed(self) -> None:
         with self._condition:

@@ -113,6 +113,34 @@ def test_a_reader_that_stalls_and_goes_on_gets_everything(run: Run) -> None:
     run(main)
 
 
+@pytest.mark.parametrize("collect", [False, True])
+def test_an_answer_goes_on_without_its_client_in_virtual_time(collect: bool, run: Run) -> None:
+    async def main() -> None:
+        go_on, outcomes = anyio.Event(), list[Any]()
+
+        async def source() -> AsyncIterator[str]:
+            yield "a"
+            await go_on.wait()
+            yield "b"
+            await anyio.sleep_forever()
+
+        settings: dict[str, Any] = {"collect": collect, "continue_seconds": 100}
+        response = SSEResponse(
+            source(), on_disconnect="continue", on_close=outcomes.append, **settings
+        )
+        async with stream(response) as s:
+            await anext(s)
+            await s.disconnect()
+            go_on.set()
+            await s.advance(99)
+            assert not outcomes
+            await s.advance(1)
+            assert (outcomes[0].kind, outcomes[0].events) == ("client_gone", 2)
+        assert s.outcome == outcomes[0]
+
+    run(main)
+
+
 # ---- drain ----
 
 

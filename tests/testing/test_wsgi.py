@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -234,3 +235,22 @@ def test_a_wait_for_what_does_not_come_says_so() -> None:
             next(s)
         s.advance(10)
         assert s.comments[-1] == "keep-alive"
+
+
+def test_an_answer_goes_on_without_its_client() -> None:
+    go_on, outcomes = threading.Event(), list[Any]()
+
+    def source() -> Iterator[str]:
+        yield "a"
+        go_on.wait(5)
+        yield "b"
+
+    settings: dict[str, Any] = {"on_disconnect": "continue", "on_close": outcomes.append}
+    with stream(SSEResponse(source(), helper_thread=True, **settings)) as s:
+        next(s)
+        s.disconnect()
+        go_on.set()
+        s.wait_closed()
+    while not outcomes:  # another thread may finish the answer
+        time.sleep(0.001)
+    assert outcomes[0].events == 2
