@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any
 
 import anyio
 import pytest
 import trio
+from loops import helper_threads
 from tested_apps import START, Watched, body
 
 from gaistream import events
@@ -242,11 +242,11 @@ def test_a_blocking_source_that_does_not_end_is_named(run: Run) -> None:
             async with stream(SSEResponse(source(), cleanup_timeout=1), timeout=0.02) as s:
                 await anext(s)
         go_on.set()
-        await anyio.sleep(0.001)
+        for thread in helper_threads():
+            thread.join(10)
+        await anyio.sleep(0.01)  # what the thread has told the loop
 
     run(main)
-    while any(each.name == "gaistream-source" for each in threading.enumerate()):
-        time.sleep(0.001)
 
 
 # ---- lifespan ----
