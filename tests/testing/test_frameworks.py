@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio.lowlevel
 import pytest
+from loops import MODES
 from pydantic import BaseModel
 from required import need_package
 from tested_apps import Watched
@@ -102,6 +103,7 @@ def test_an_app_is_asked_through_its_routes(make: Callable[[Watched], Any]) -> N
     asyncio.run(main())
 
 
+@pytest.mark.skipif("eager" in MODES, reason="task groups of anyio refuse eager tasks here")
 def test_a_streaming_response_without_an_end_is_read_and_left(run: Run) -> None:
     async def main() -> None:
         watched = Watched()
