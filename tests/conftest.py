@@ -33,7 +33,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 WANTED = os.environ.get("GAISTREAM_BACKEND", "auto")
 TWINS = ["pure"] if WANTED == "pure" else ["native", "pure"]
-SUBMODULES = ["asgi", "dialects", "errors", "http", "testing", "wsgi"]
+SUBMODULES = ["asgi", "dialects", "errors", "gateway", "http", "testing", "wsgi"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

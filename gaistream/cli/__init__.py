@@ -26,6 +26,7 @@ COMMANDS = {
     "check": ("cli", "Find the faults of a stream: of a capture, or of a URL."),
     "convert": ("cli", "Convert between Server-Sent Events and NDJSON."),
     "demo": ("demo", "Serve the chat page."),
+    "gateway": ("gateway", "Serve every protocol of chat clients from one provider."),
     "tail": ("cli", "Show the events of a URL as they come."),
 }
 UNUSABLE = 2  # click's status for a wrong call

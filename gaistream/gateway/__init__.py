@@ -10,6 +10,6 @@ model, outcome, times and counts.
 """
 
 from .app import Gateway
-from .fallback import Fallback
+from .fallback import Fallback, WithModel
 
-__all__ = ["Fallback", "Gateway"]
+__all__ = ["Fallback", "Gateway", "WithModel"]

@@ -49,10 +49,8 @@ class Gateway:
     """Every protocol of chat clients, answered from one provider, as an ASGI app.
 
     Args:
-        provider: has `stream_text(request)`; several: see Fallback.
+        provider: has `stream_text(request)`; see Fallback for several.
         models: names that `GET /v1/models` lists.
-        model: the model that the provider is asked for, whatever a client names; None: the
-            client's.
         client_keys: keys of which a client must send one; None: none is needed.
         max_streams: how many requests are answered at once; the next ones get 503.
         cors: pages of other sites that may use the gateway; see SSEResponse.
@@ -69,7 +67,6 @@ class Gateway:
         provider: Any,
         *,
         models: Iterable[str] = (),
-        model: str | None = None,
         client_keys: Iterable[str] | None = None,
         max_streams: int = 1000,
         cors: CORSLike = None,
@@ -82,13 +79,13 @@ class Gateway:
         self._keys = None if client_keys is None else ClientKeys(client_keys)
         self._max_streams = max_streams
         self._requests = 0
-        recorded = RecordingProvider(provider, self._is_full, model)
+        recorded = RecordingProvider(provider, self._is_full)
         routes = {**_ROUTES, **(dialects or {})}
         unknown = routes.keys() - _ROUTES.keys()
         if unknown:
             raise ValueError(f"dialects must replace those of {', '.join(_ROUTES)}, not {unknown}")
         self._dialects = routes
-        listed = list(models) or ([] if model is None else [model])
+        listed = list(models)
         self._handlers = {
             path: protocol_handler(
                 recorded,

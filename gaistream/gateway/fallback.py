@@ -1,9 +1,10 @@
-"""Providers in turn: the next is asked if one fails before its first event."""
+"""Providers around others: one that asks them in turn, and one that names the model."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import replace
 from typing import Any, Final
 
 from .._log import log
@@ -62,6 +63,18 @@ class Fallback:
                 yield item
         finally:
             await close_source(source)
+
+
+class WithModel:
+    """A provider that asks another for one model, whatever a client names."""
+
+    def __init__(self, provider: Any, model: str) -> None:
+        self._provider = provider
+        self._model = model
+
+    def stream_text(self, request: ChatRequest) -> Any:
+        """Return the other provider's source."""
+        return self._provider.stream_text(replace(request, model=self._model))
 
 
 async def _open(provider: Any, request: ChatRequest) -> AsyncIterator[Any]:

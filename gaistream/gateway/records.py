@@ -6,7 +6,6 @@ import inspect
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
-from dataclasses import replace
 from typing import Any, Final
 
 from .._log import late_logger
@@ -71,13 +70,11 @@ class RecordingProvider:
     Args:
         provider: the other one.
         is_full: returns True if there are too many open streams.
-        model: the model that the provider is asked for; None: the client's.
     """
 
-    def __init__(self, provider: Any, is_full: Callable[[], bool], model: str | None) -> None:
+    def __init__(self, provider: Any, is_full: Callable[[], bool]) -> None:
         self._provider = provider
         self._is_full = is_full
-        self._model = model
 
     async def stream_text(self, request: ChatRequest) -> Any:
         """Return the other provider's source."""
@@ -88,8 +85,6 @@ class RecordingProvider:
                 "the gateway serves as many streams as it may", code="overloaded", status=503,
                 retry_after=1,
             )  # fmt: skip
-        if self._model is not None:
-            request = replace(request, model=self._model)
         source = self._provider.stream_text(request)
         if inspect.isawaitable(source):
             source = await source
