@@ -237,3 +237,21 @@ def test_a_delta_of_an_open_block_is_the_same_by_its_template_and_without(gs):
         payloads = written(gs, kind("a"), kind(wild), kind(wild))
         assert outline(payloads)[2] == outline(payloads)[3]
         assert outline(payloads)[2].endswith(f"_delta {wild}")
+
+
+def test_sources_that_come_in_reasoning_do_not_split_its_block(gs):
+    e = gs.events
+    cite = e.Citations([e.Citation("https://a.example")])
+    for after, kinds in (
+        ([], ["thinking", "text"]),
+        ([e.TextDelta("c")], ["thinking", "text"]),
+        ([e.ToolCall("1", "f", {})], ["thinking", "text", "tool_use"]),
+    ):
+        events = [e.ReasoningDelta("a"), cite, e.ReasoningDelta("b"), e.ReasoningEnd("i", "s")]
+        payloads = written(gs, *events, *after, e.Done())
+        starts = [each["content_block"] for each in payloads if "content_block" in each]
+        assert [each["type"] for each in starts] == kinds
+        deltas = [each["delta"]["type"] for each in payloads if "delta" in each and "index" in each]
+        assert deltas[:4] == [
+            "thinking_delta", "thinking_delta", "signature_delta", "citations_delta",
+        ]  # fmt: skip

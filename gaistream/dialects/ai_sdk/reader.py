@@ -136,13 +136,14 @@ class UIMessageReader(DialectReader):
 
     def _start_step(self, chunk: Chunk) -> Iterable[Event]:
         del chunk
+        if half := self._open_calls():
+            return self.fail(half_call_error(half[0].name))
         self._earlier_calls = dict(self._calls)
         return [StepStart()]
 
     def _finish_step(self, chunk: Chunk) -> Iterable[Event]:
         del chunk
-        half = self._open_calls()
-        if half:
+        if half := self._open_calls():
             return self.fail(half_call_error(half[0].name))
         self._step += 1
         return [FinishStep(self._step)]

@@ -82,6 +82,7 @@ class MessagesWriter(ErrorHoldingWriter):
         self._held: list[Event] = []  # until the open call ends; only appended to
         self._unanswered: frozenset[str] = frozenset()  # calls that the client must answer
         self._server_tools: dict[str, str] = {}  # names by id; replaced, never changed
+        self._sources: tuple[Citations, ...] = ()  # that came in the open block of reasoning
         self._left_out: frozenset[str] = frozenset()  # calls that cannot be written
         self._finish: Finish | None = None
 
@@ -207,9 +208,10 @@ class MessagesWriter(ErrorHoldingWriter):
 
     def _open_block(self, encoder: Any, kind: str, block: dict[str, Any]) -> None:
         """Start a block of this type, unless one is open; close any other."""
-        if self._open == kind:
+        while self._open and self._open != kind:
+            self._stop_block(encoder)
+        if self._open:
             return
-        self._close(encoder)
         self._open, self.in_step = kind, True
         if kind in _DELTAS:
             name, delta, field = _DELTAS[kind]
@@ -222,12 +224,19 @@ class MessagesWriter(ErrorHoldingWriter):
 
     def _close(self, encoder: Any) -> None:
         """Stop the open block, if there is one."""
-        if self._open:
-            _write(encoder, "content_block_stop", index=self._index)
-            self._index += 1
-            self._open = ""
-            self._templates = {}
-            self._tool = None
+        while self._open:
+            self._stop_block(encoder)
+
+    def _stop_block(self, encoder: Any) -> None:
+        """Stop the open block; sources that came in reasoning then begin a block of text."""
+        _write(encoder, "content_block_stop", index=self._index)
+        self._index += 1
+        self._open = ""
+        self._templates = {}
+        self._tool = None
+        sources, self._sources = self._sources, ()
+        for event in sources:
+            self._citations(encoder, event)
 
     # ---- the frames of each kind of event ----
 
@@ -246,13 +255,16 @@ class MessagesWriter(ErrorHoldingWriter):
             self._open_block(encoder, "thinking", _THINKING)
             self._write_delta(encoder, "signature_delta", signature=event.signature)
         if self._open == "thinking":
-            self._close(encoder)
+            self._stop_block(encoder)
         if event.redacted:
             block = {"type": "redacted_thinking", "data": event.redacted}
             self._open_block(encoder, "redacted_thinking", block)
             self._close(encoder)
 
     def _citations(self, encoder: Any, event: Citations) -> None:
+        if self._open == "thinking":  # a block is whole, and only text has sources
+            self._sources += (event,)
+            return
         for citation in event.citations:
             self._open_block(encoder, "text", _TEXT)
             location = {
