@@ -29,8 +29,9 @@ cdef class BaseEncoder:
     cdef public bint failed
     cdef Buffer buffer
     cdef object dialect
-    cdef FrameTemplate text         # of `fixed`, unless it has a slot for a number
+    cdef FrameTemplate text         # of `templates`, unless it has a slot for a number
     cdef FrameTemplate reasoning    # likewise
+    cdef bint skips_empty           # an empty delta is not written
     cdef tuple fixed                # the templates with which the encoder begins
     cdef tuple templates            # all: of text, reasoning and the tool call with an id, this id
     cdef bint has_others            # some are in `templates` only
@@ -229,6 +230,9 @@ cdef class BaseEncoder:
 
     @cython.final
     cdef inline int write_text(self, FrameTemplate template, object text) except -1:
+        if self.skips_empty and not PyUnicode_GET_LENGTH(text):
+            self.failed = False
+            return 0
         template.append_to(self.buffer, text, self.replace, self.next_id)
         self.count_text()
         return 0
@@ -249,7 +253,7 @@ cdef class BaseEncoder:
                 template = self.templates[type(item) is ReasoningDelta]
         if template is None:
             return self.ask_dialect(item)
-        if not text and self.templates is not self.fixed:
+        if not text and self.skips_empty:
             self.failed = False
             return 0
         template.append_numbered(self.buffer, text, self.replace, self.next_id, self.number)
@@ -382,10 +386,9 @@ cdef class BaseEncoder:
     cdef void use_templates(self, tuple templates) noexcept:
         text, reasoning, tool_call, _ = templates
         self.templates = templates
-        self.text = self.reasoning = None
-        if templates is self.fixed:
-            self.text = None if has_number(text) else text
-            self.reasoning = None if has_number(reasoning) else reasoning
+        self.skips_empty = templates is not self.fixed
+        self.text = None if has_number(text) else text
+        self.reasoning = None if has_number(reasoning) else reasoning
         self.has_others = (
             tool_call is not None or text is not self.text or reasoning is not self.reasoning
         )

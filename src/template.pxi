@@ -247,7 +247,10 @@ cdef class FrameTemplate:
             if not PyUnicode_CheckExact(text):
                 break
             length = PyUnicode_GET_LENGTH(text)
-            if length > UNMEASURED or not (replace or PyUnicode_IS_COMPACT_ASCII(text)):
+            # an empty one too is not of the run: <size_t> (0 - 1) is the largest number
+            if <size_t> (length - 1) >= UNMEASURED or not (
+                replace or PyUnicode_IS_COMPACT_ASCII(text)
+            ):
                 break
             if end - out < room + 6 * length:
                 buffer.length = out - buffer.data
