@@ -74,12 +74,13 @@ class _Streamed(Response):
         headers: Mapping[str, str] | None,
         background: BackgroundTask | None,
         media_type: str | None = None,
+        dialect: AnyDialect = "gai",
     ) -> None:
         """Set the attributes of a Starlette response."""
         self.status_code = check_status(operator.index(status_code))  # accepts an HTTPStatus
         self.background = background
         self._used = False
-        values = http.headers(self._format)
+        values = http.headers(self._format, dialect=dialect)
         if media_type is not None:
             self.media_type = values["Content-Type"] = media_type
         self.raw_headers = encode_headers(merge_headers(values, checked_headers(headers or {})))
@@ -153,11 +154,12 @@ class _SourceResponse(_Streamed, Generic[_Options]):
         continue_seconds: float = CONTINUE_SECONDS,
         continue_bytes: int = CONTINUE_BYTES,
         collect: bool = False,
+        media_type: str | None = None,
         **unknown: Never,
     ) -> None:
         if unknown:
             check_keywords(type(self), unknown, [self._format])
-        self._set(status_code, headers, background)
+        self._set(status_code, headers, background, media_type, dialect)
         self._response: App = self._response_type(
             content,
             options,
@@ -204,6 +206,7 @@ class SSEResponse(_SourceResponse[SSEOptions]):
         continue_seconds: how long a source may go on without its client before it is closed.
         continue_bytes: how many bytes it may then yield, by an estimate of their memory.
         collect: True to give `on_close` the message, as far as it came, with "close" too.
+        media_type: the content type; None: that of the dialect, else of the format.
 
     Raises:
         FrameError: an argument that cannot be sent or kept to.

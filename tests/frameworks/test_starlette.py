@@ -113,6 +113,14 @@ def test_what_cannot_be_sent_is_refused_when_it_is_made() -> None:
         SSEResponse([], send_timeout=-1)
 
 
+def test_the_headers_of_a_dialect_are_sent() -> None:
+    async def test() -> None:
+        served = await Connection().hear().serve(SSEResponse(["a"], dialect="ai_sdk"))
+        assert served.headers["x-vercel-ai-ui-message-stream"] == "v1"
+
+    run(test())
+
+
 def test_cors_is_the_apps_unless_it_is_given() -> None:
     async def test() -> None:
         served = await Connection(**ORIGIN).serve(SSEResponse([]))
