@@ -202,6 +202,27 @@ def fastapi_native(feeder: Feeder, heartbeat: float) -> Any:
     return app
 
 
+def gaistream_fastapi(feeder: Feeder, heartbeat: float, *, returned: bool) -> Any:
+    """The same endpoints with the import changed, or with one that returns the response."""
+    import fastapi
+
+    from gaistream.frameworks.fastapi import EventSourceResponse
+
+    response = EventSourceResponse.using(heartbeat_interval=heartbeat)
+    app = fastapi.FastAPI()
+    for kind, producer in SOURCES.items():
+        endpoint: Any = functools.partial(producer, feeder, said_as_payload)
+        if returned:
+            app.get(f"/{kind}/{{count}}")(functools.partial(_respond, response, endpoint))
+        else:
+            app.get(f"/{kind}/{{count}}", response_class=response)(endpoint)
+    return app
+
+
+async def _respond(response: Any, endpoint: Any, count: int) -> Any:
+    return response(endpoint(count))
+
+
 def litestar(feeder: Feeder, heartbeat: float) -> Any:  # noqa: ARG001
     from litestar import Litestar, get
     from litestar.response import ServerSentEvent
@@ -239,5 +260,11 @@ PEERS: dict[str, Peer] = {
     "Starlette + orjson": Peer(starlette, ("starlette", "orjson")),
     "sse-starlette": Peer(sse_starlette, ("sse-starlette", "orjson")),
     "fastapi native": Peer(fastapi_native, ("fastapi",)),
+    "gaistream fastapi, returned": Peer(
+        functools.partial(gaistream_fastapi, returned=True), ("fastapi",)
+    ),
+    "gaistream fastapi, yielded": Peer(
+        functools.partial(gaistream_fastapi, returned=False), ("fastapi",)
+    ),
     "litestar": Peer(litestar, ("litestar", "orjson")),
 }

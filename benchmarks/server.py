@@ -32,6 +32,7 @@ RAW, GAI, GAI_STARLETTE = "raw ASGI", "gaistream asgi", "gaistream starlette"
 RAW_GENERATOR = "raw ASGI, a generator"
 FLUSHED, STARLETTE = "gaistream, flushed after 20 ms", "Starlette + orjson"
 SSE_STARLETTE, FASTAPI, LITESTAR = "sse-starlette", "fastapi native", "litestar"
+RETURNED, YIELDED = "gaistream fastapi, returned", "gaistream fastapi, yielded"
 
 
 def cases(settings: Any) -> dict[str, list[Case]]:
@@ -57,6 +58,14 @@ def cases(settings: Any) -> dict[str, list[Case]]:
             f"Paced by an engine: a token for each of {streams} streams at a tick of 1 ms",
             "/fed/0", streams, servers, each,
             aims=(Aim(GAI, RAW, 1.12), Aim(GAI, SSE_STARLETTE, 0.48), Aim(GAI, STARLETTE, 1)),
+        )],
+        "fastapi": [Case(
+            f"FastAPI, {title}: {streams} streams", path, streams,
+            (RAW, RETURNED, YIELDED, FASTAPI), feed,
+            aims=(Aim(RETURNED, FASTAPI, 1 / 5), Aim(YIELDED, FASTAPI, 1 / 3)),
+        ) for title, path, feed in (
+            (f"{many} events that are ready", f"/burst/{many}", None),
+            ("a token each at a tick of 1 ms", "/fed/0", each),
         )],
         "answers": [Case(
             f"Whole answers: {answers} streams of 40 tokens at a tick of 1 ms, from their opening",
@@ -126,7 +135,7 @@ def print_head(settings: Any) -> None:
 
 # ---- the command ----
 
-OF_EVENTS = ("burst", "paced", "answers", "flushed", "sync")
+OF_EVENTS = ("burst", "paced", "fastapi", "answers", "flushed", "sync")
 IDLE = (RAW, RAW_GENERATOR, GAI, GAI_STARLETTE, STARLETTE, SSE_STARLETTE, FASTAPI, LITESTAR)
 BEATING = (GAI, GAI_STARLETTE, SSE_STARLETTE, FASTAPI)
 PROMPT = (RAW, GAI, STARLETTE, SSE_STARLETTE)

@@ -4,12 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated
 
+import uvicorn
 from fastapi import Body, FastAPI, Request, Response
+from pydantic import BaseModel
 
 from gaistream import SSEOptions, http
-from gaistream.frameworks.starlette import NDJSONResponse, SSEResponse
+from gaistream.frameworks.fastapi import NDJSONResponse, SSEResponse, document
 
 app = FastAPI()
+document(app)  # describes the words of /lines in /openapi.json
 
 
 async def answer(question: str) -> AsyncIterator[str]:
@@ -27,13 +30,18 @@ async def chat(q: str, request: Request) -> Response:
     return SSEResponse(answer(q), SSEOptions(include_id=True))
 
 
-@app.post("/lines")
-async def lines(question: Annotated[str, Body(embed=True)]) -> NDJSONResponse:
-    """Stream it as lines of JSON; `fetch` does not reconnect."""
-    return NDJSONResponse(answer(question))
+class Word(BaseModel):
+    """A word of the answer."""
+
+    text: str
+
+
+@app.post("/lines", response_class=NDJSONResponse.using(dialect="json"))
+async def lines(question: Annotated[str, Body(embed=True)]) -> AsyncIterator[Word]:
+    """Stream objects of your own as lines of JSON; `fetch` does not reconnect."""
+    async for word in answer(question):
+        yield Word(text=word)
 
 
 if __name__ == "__main__":
-    import uvicorn
-
     uvicorn.run(app)

@@ -95,10 +95,10 @@ class _Streamed(Response):
             raise RuntimeError("a response serves one request: make one for each")
         self._used = True
 
-        async def send_with_head(message: Message) -> None:
+        def send_with_head(message: Message) -> Awaitable[None]:  # a coroutine would cost time
             if message["type"] == "http.response.start":
                 self._put_head(message)
-            await send(message)
+            return send(message)
 
         try:
             await self._app()(scope, receive, send_with_head)

@@ -30,6 +30,8 @@ ToPlain: TypeAlias = Callable[[Any], Any]
 
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 _DEEPEST: Final = 48  # containers that are looked into; the core's own JSON judges deeper ones
+_USUAL: Final = _SCALARS | {dict, list}  # neither events nor models
+_EMPTY: Final = core.ServerSentEvent()
 _EVENTS: Final = (ServerSentEvent, core.ServerSentEvent)
 
 
@@ -125,13 +127,19 @@ def to_plain(item: Any) -> Any:
 def _is_plain(value: Any, levels: int) -> bool:
     """Return True if a value has no types but JSON's, so that it needs no conversion."""
     kind = type(value)
-    if kind in _SCALARS:
+    if kind in _SCALARS or levels == 0:
         return True
-    if levels == 0 or kind not in (dict, list):
-        return levels == 0
-    if kind is list:
-        return all(_is_plain(each, levels - 1) for each in value)
-    return all(type(key) is str and _is_plain(value[key], levels - 1) for key in value)
+    if kind is dict:
+        for key in value:
+            if type(key) is not str:
+                return False
+        value = value.values()
+    elif kind is not list:
+        return False
+    for each in value:
+        if type(each) not in _SCALARS and not _is_plain(each, levels - 1):
+            return False
+    return True
 
 
 class Items(PayloadDialect):
@@ -164,6 +172,8 @@ class Items(PayloadDialect):
 
     def converted(self, item: Any) -> Any:
         """Return an item as the dialect "json" takes it."""
+        if type(item) in _USUAL:
+            return self._to_plain(item)
         if isinstance(item, self._passed):
             return item
         if isinstance(item, ServerSentEvent):
@@ -180,10 +190,6 @@ def _as_event(event: ServerSentEvent) -> core.ServerSentEvent:
     return core.ServerSentEvent(event.raw_data, event.event, **fields)
 
 
-def _is_empty(item: Any) -> bool:
-    return type(item) is core.ServerSentEvent and item == core.ServerSentEvent()
-
-
 class _SSEItems(PayloadSSE):
     """Items over SSE; an event without any field is not written."""
 
@@ -193,8 +199,10 @@ class _SSEItems(PayloadSSE):
 
     def write(self, encoder: Any, item: Any) -> None:
         item = self._items.converted(item)
-        if not _is_empty(item):
+        if type(item) is not core.ServerSentEvent:
             super().write(encoder, item)
+        elif item != _EMPTY:
+            encoder.write_sse_event(item)
 
 
 class _NDJSONItems(PayloadNDJSON):
