@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 
 from ..errors import FrameError, FrameTypeError
 
-ALLOWED_METHODS: Final = "GET, POST, OPTIONS"
+ALLOWED_METHODS: Final = "GET, POST, QUERY, OPTIONS"
 HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _USUAL_HEADERS: Final = (
     "Content-Type",

@@ -120,11 +120,15 @@ class HandlerPolicy:
         if method == "OPTIONS":
             preflight = self._cors.preflight(origin) if self._cors is not None else {}
             return PlainResponse(204, _ALLOW | preflight)
-        if method not in ("GET", "HEAD", "POST"):
-            error = StreamError("method not allowed", code="method_not_allowed", status=405)
-            extra = _ALLOW | self._cors_headers(origin)
+        refused, extra = None, self._cors_headers(origin)
+        if method not in ("GET", "HEAD", "POST", "QUERY"):
+            refused = StreamError("method not allowed", code="method_not_allowed", status=405)
+            extra = _ALLOW | extra
+        elif method == "QUERY" and not headers.get("content-type"):  # RFC 10008, section 2
+            refused = StreamError("a QUERY needs a Content-Type", code="bad_request", status=400)
+        if refused is not None:
             return error_response(
-                error, raised_by="prepare_request", extra=extra, dialect=self._dialect
+                refused, raised_by="prepare_request", extra=extra, dialect=self._dialect
             )
         several = len(self.options) > 1
         format = negotiate(path, accept) if several else next(iter(self.options))

@@ -211,9 +211,9 @@ def test_the_responses_to_options_head_and_unknown_methods(gs: Any, maker: str) 
             start(
                 204,
                 [
-                    (b"allow", b"GET, POST, OPTIONS, HEAD"),
+                    (b"allow", b"GET, POST, QUERY, OPTIONS, HEAD"),
                     (b"access-control-allow-origin", b"*"),
-                    (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
+                    (b"access-control-allow-methods", b"GET, POST, QUERY, OPTIONS"),
                     (
                         b"access-control-allow-headers",
                         b"Content-Type, Authorization, Last-Event-ID, Idempotency-Key, "
@@ -225,7 +225,7 @@ def test_the_responses_to_options_head_and_unknown_methods(gs: Any, maker: str) 
             END,
         ]
         served = await Connection("DELETE").serve(handler)
-        assert (served.status, served.headers["allow"]) == (405, "GET, POST, OPTIONS, HEAD")
+        assert (served.status, served.headers["allow"]) == (405, "GET, POST, QUERY, OPTIONS, HEAD")
         assert error_of(served)["code"] == "method_not_allowed"
         served = await Connection("HEAD").serve(handler)
         varies = [(b"vary", b"Accept")] if maker == "event_handler" else []

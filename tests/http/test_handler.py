@@ -67,11 +67,19 @@ def test_a_request_that_has_to_be_prepared_gets_a_format(method: str) -> None:
     assert decide(policy(), method) == "sse"
 
 
+def test_a_query_is_served_like_a_post_if_it_says_what_its_content_is() -> None:
+    handler = policy()
+    assert handler.decide("QUERY", "/x", {"content-type": "application/json"}, None) == "sse"
+    answer = handler.decide("QUERY", "/x", {"origin": ORIGIN}, None)
+    assert (answer.status, json.loads(answer.body)["error"]["code"]) == (400, "bad_request")
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+
+
 @pytest.mark.parametrize("cors", ["*", ORIGIN, None])
 def test_options_is_answered_204_without_a_body(cors: Any) -> None:
     answer = decide(policy(cors=cors), "OPTIONS")
     assert (answer.status, answer.body) == (204, b"")
-    assert answer.headers["Allow"] == "GET, POST, OPTIONS, HEAD"
+    assert answer.headers["Allow"] == "GET, POST, QUERY, OPTIONS, HEAD"
     assert "Content-Length" not in answer.headers
     preflight = {name for name in answer.headers if name.startswith("Access-Control-")}
     assert len(preflight) == (4 if cors else 0)
@@ -81,7 +89,7 @@ def test_options_is_answered_204_without_a_body(cors: Any) -> None:
 def test_an_unknown_method_is_405_and_learns_the_known_ones(method: str) -> None:
     answer = decide(policy(), method)
     assert answer.status == 405
-    assert answer.headers["Allow"] == "GET, POST, OPTIONS, HEAD"
+    assert answer.headers["Allow"] == "GET, POST, QUERY, OPTIONS, HEAD"
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
     assert json.loads(answer.body)["error"]["code"] == "method_not_allowed"
 

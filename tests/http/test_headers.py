@@ -11,7 +11,7 @@ from gaistream.http import CORS, headers
 from gaistream.http.headers import merge_headers, stream_headers
 
 A, B = "https://a.example", "https://b.example"
-METHODS = "GET, POST, OPTIONS"
+METHODS = "GET, POST, QUERY, OPTIONS"
 STREAM = {
     "Cache-Control": "no-cache, no-store, must-revalidate, no-transform",
     "X-Accel-Buffering": "no",

@@ -65,6 +65,14 @@ def test_a_handler_refuses_a_bad_body(server: Server, body: bytes, status: int) 
 
 
 @on()
+def test_a_query_is_answered_like_a_post(server: Server) -> None:
+    with browse(server) as client:
+        posted = client.post("/chat", json=ask("x"))
+        queried = client.request("QUERY", "/chat", json=ask("x"))
+    assert (queried.status_code, queried.content) == (200, posted.content)
+
+
+@on()
 def test_requests_that_need_no_provider_are_answered(server: Server) -> None:
     with browse(server) as client:
         head = client.head("/chat")
@@ -72,8 +80,8 @@ def test_requests_that_need_no_provider_are_answered(server: Server) -> None:
         assert head.headers["content-type"] == "text/event-stream"
         preflight = client.options("/chat", headers={"Origin": "https://a.example"})
         assert (preflight.status_code, preflight.content) == (204, b"")
-        assert preflight.headers["access-control-allow-methods"] == "GET, POST, OPTIONS"
+        assert preflight.headers["access-control-allow-methods"] == "GET, POST, QUERY, OPTIONS"
         wrong = client.delete("/chat")
-        assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET, POST, OPTIONS, HEAD")
+        assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET, POST, QUERY, OPTIONS, HEAD")
         again = client.post("/chat", json=ask("x"), headers={"Last-Event-ID": "3"})
         assert (again.status_code, again.content) == (204, b"")

@@ -224,11 +224,11 @@ def test_the_responses_to_options_head_and_unknown_methods(gs: Any, maker: str) 
     handler = getattr(gs.wsgi, maker)(provider, lambda _: None)
     exchange = Exchange(handler, "OPTIONS").read()
     assert (exchange.status, exchange.body) == ("204 No Content", b"")
-    assert exchange.headers["Allow"] == "GET, POST, OPTIONS, HEAD"
+    assert exchange.headers["Allow"] == "GET, POST, QUERY, OPTIONS, HEAD"
     assert exchange.headers["Access-Control-Max-Age"] == "600"
     exchange = Exchange(handler, "PUT").read()
     assert exchange.status == "405 Method Not Allowed"
-    assert exchange.headers["Allow"] == "GET, POST, OPTIONS, HEAD"
+    assert exchange.headers["Allow"] == "GET, POST, QUERY, OPTIONS, HEAD"
     assert error_of(exchange)["code"] == "method_not_allowed"
     exchange = Exchange(handler, "HEAD").read()
     assert (exchange.status, exchange.body) == ("200 OK", b"")
