@@ -157,8 +157,8 @@ def test_an_unknown_keyword_of_starlettes_responses_names_them() -> None:
     pytest.importorskip("starlette", reason="Starlette is not installed")
     from gaistream.frameworks.starlette import NDJSONResponse, SSEResponse
 
-    message = refused(lambda **given: SSEResponse([], **given), media_type="text/event-stream")
-    assert message.startswith("SSEResponse() got an unexpected keyword argument 'media_type': it")
+    message = refused(lambda **given: SSEResponse([], **given), status=201)
+    assert message.startswith("SSEResponse() got an unexpected keyword argument 'status': it")
     assert "status_code, headers, background" in message
     message = refused(lambda **given: NDJSONResponse([], **given), compact_json=False)
     assert message.endswith("NDJSONOptions(compact_json=...)")

@@ -29,6 +29,7 @@ from ...dialects.json import PayloadDialect, PayloadNDJSON, PayloadSSE
 ToPlain: TypeAlias = Callable[[Any], Any]
 
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
+_STR: Final = frozenset({str})
 _DEEPEST: Final = 48  # containers that are looked into; the core's own JSON judges deeper ones
 _USUAL: Final = _SCALARS | {dict, list}  # neither events nor models
 _EMPTY: Final = core.ServerSentEvent()
@@ -130,16 +131,14 @@ def _is_plain(value: Any, levels: int) -> bool:
     if kind in _SCALARS or levels == 0:
         return True
     if kind is dict:
-        for key in value:
-            if type(key) is not str:
-                return False
+        if not _STR.issuperset(map(type, value)):
+            return False
         value = value.values()
     elif kind is not list:
         return False
-    for each in value:
-        if type(each) not in _SCALARS and not _is_plain(each, levels - 1):
-            return False
-    return True
+    if _SCALARS.issuperset(map(type, value)):
+        return True
+    return all(_is_plain(each, levels - 1) for each in value)
 
 
 class Items(PayloadDialect):
@@ -148,11 +147,14 @@ class Items(PayloadDialect):
     Args:
         passes_bytes: bytes are ready frames; False: they are JSON, as text.
         has_default: the option `default` is set, and converts what JSON does not know.
+
+    Attributes:
+        to_plain: converts an item that is no event to JSON types.
     """
 
     def __init__(self, *, passes_bytes: bool, has_default: bool) -> None:
         self._undeclared: ToPlain = model_to_plain if has_default else to_plain
-        self._to_plain: ToPlain = self._undeclared
+        self.to_plain: ToPlain = self._undeclared
         self._passed: tuple[type, ...] = (
             (core.ServerSentEvent, bytes) if passes_bytes else (core.ServerSentEvent,)
         )
@@ -168,17 +170,15 @@ class Items(PayloadDialect):
 
     def serve(self, route: object) -> None:
         """Convert items as the route of the request wants them."""
-        self._to_plain = to_plain_for(route, self._undeclared)
+        self.to_plain = to_plain_for(route, self._undeclared)
 
     def converted(self, item: Any) -> Any:
         """Return an item as the dialect "json" takes it."""
-        if type(item) in _USUAL:
-            return self._to_plain(item)
         if isinstance(item, self._passed):
             return item
         if isinstance(item, ServerSentEvent):
             return _as_event(item)
-        return self._to_plain(item)
+        return self.to_plain(item)
 
 
 def _as_event(event: ServerSentEvent) -> core.ServerSentEvent:
@@ -198,6 +198,9 @@ class _SSEItems(PayloadSSE):
         self._items = items
 
     def write(self, encoder: Any, item: Any) -> None:
+        if type(item) in _USUAL:
+            encoder.write_frame(json=self._items.to_plain(item))
+            return
         item = self._items.converted(item)
         if type(item) is not core.ServerSentEvent:
             super().write(encoder, item)
