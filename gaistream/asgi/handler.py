@@ -146,9 +146,9 @@ def sse_handler(
         on_reconnect: "end": a request with a Last-Event-ID gets 204, which ends an EventSource's
             reconnecting, so that nothing is paid twice; "rerun": it is served anew.
         settings: dialect, headers, cors, send_timeout, cleanup_timeout, source_timeout,
-            hold_headers, on_close, on_disconnect, continue_seconds, continue_bytes, collect: see
-            SSEResponse. With on_disconnect="continue" the provider is also waited for if the client
-            leaves before the stream begins.
+            hold_headers, on_close, on_disconnect, continue_seconds, continue_bytes, collect,
+            media_type, incremental: see SSEResponse. With on_disconnect="continue" the provider is
+            also waited for if the client leaves before the stream begins.
     """
     formats = {"sse": options}
     return _handler(provider, prepare_request, formats, on_reconnect, settings)

@@ -56,7 +56,8 @@ class StreamResponse:
     Args:
         stream: a Stream that was not started yet.
         format: "sse" or "ndjson".
-        status, headers, dialect, cors, hold_headers, on_close: see SSEResponse.
+        status, headers, dialect, cors, hold_headers, on_close, media_type, incremental: see
+            SSEResponse.
         producer: whose reader is the stream's source, if that goes on without the client.
 
     Attributes:
@@ -76,13 +77,17 @@ class StreamResponse:
         hold_headers: bool = False,
         on_close: Callable[[Outcome], Any] | None = None,
         producer: Producer | None = None,
+        media_type: str | None = None,
+        incremental: bool = False,
     ) -> None:
         self._stream = stream
         self._producer = producer
         self._format = format
         self._status = check_status(status)
         check_on_close(on_close)
-        self.stream_headers = stream_headers(format, cors, dialect, headers)
+        self.stream_headers = stream_headers(
+            format, cors, dialect, headers, media_type=media_type, incremental=incremental
+        )
         self.raised_by: RaisedBy = "source"
         self._hold_headers = hold_headers
         self._on_close = on_close
@@ -262,6 +267,8 @@ class _SourceResponse(StreamResponse, Generic[_Options]):
         continue_seconds: float = CONTINUE_SECONDS,
         continue_bytes: int = CONTINUE_BYTES,
         collect: bool = False,
+        media_type: str | None = None,
+        incremental: bool = False,
         **unknown: Never,
     ) -> None:
         if unknown:
@@ -289,6 +296,8 @@ class _SourceResponse(StreamResponse, Generic[_Options]):
             hold_headers=hold_headers,
             on_close=on_close,
             producer=producer,
+            media_type=media_type,
+            incremental=incremental,
         )
 
 
@@ -321,6 +330,9 @@ class SSEResponse(_SourceResponse[SSEOptions]):
         continue_seconds: how long a source may go on without its client before it is closed.
         continue_bytes: how many bytes it may then yield, by an estimate of their memory.
         collect: True to give `on_close` the message, as far as it came, with "close" too.
+        media_type: the Content-Type; None: the dialect's, else the format's.
+        incremental: True: send `Incremental: ?1` (RFC 10036), which tells a proxy that knows it to
+            pass on each piece of the body as it comes.
 
     Raises:
         FrameError: an argument has a value that could not be sent or kept to.

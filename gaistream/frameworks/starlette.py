@@ -75,14 +75,16 @@ class _Streamed(Response):
         background: BackgroundTask | None,
         media_type: str | None = None,
         dialect: AnyDialect = "gai",
+        incremental: bool = False,
     ) -> None:
         """Set the attributes of a Starlette response."""
         self.status_code = check_status(operator.index(status_code))  # accepts an HTTPStatus
         self.background = background
         self._used = False
-        values = http.headers(self._format, dialect=dialect)
-        if media_type is not None:
-            self.media_type = values["Content-Type"] = media_type
+        values = http.headers(
+            self._format, dialect=dialect, media_type=media_type, incremental=incremental
+        )
+        self.media_type = values["Content-Type"]
         self.raw_headers = encode_headers(merge_headers(values, checked_headers(headers or {})))
 
     def _app(self) -> App:
@@ -155,11 +157,12 @@ class _SourceResponse(_Streamed, Generic[_Options]):
         continue_bytes: int = CONTINUE_BYTES,
         collect: bool = False,
         media_type: str | None = None,
+        incremental: bool = False,
         **unknown: Never,
     ) -> None:
         if unknown:
             check_keywords(type(self), unknown, [self._format])
-        self._set(status_code, headers, background, media_type, dialect)
+        self._set(status_code, headers, background, media_type, dialect, incremental)
         self._response: App = self._response_type(
             content,
             options,
@@ -206,7 +209,8 @@ class SSEResponse(_SourceResponse[SSEOptions]):
         continue_seconds: how long a source may go on without its client before it is closed.
         continue_bytes: how many bytes it may then yield, by an estimate of their memory.
         collect: True to give `on_close` the message, as far as it came, with "close" too.
-        media_type: the content type; None: that of the dialect, else of the format.
+        media_type: the Content-Type; None: the dialect's, else the format's.
+        incremental: True: send `Incremental: ?1`; see gaistream.asgi.SSEResponse.
 
     Raises:
         FrameError: an argument that cannot be sent or kept to.

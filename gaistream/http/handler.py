@@ -28,7 +28,7 @@ from .answer import (
     is_bad_request,
 )
 from .cors import ALLOWED_METHODS
-from .headers import merge_headers, stream_headers
+from .headers import media_types, merge_headers, stream_headers
 from .negotiation import negotiate
 from .request import IncomingRequest
 from .settings import kind_of
@@ -86,11 +86,16 @@ class HandlerPolicy:
             more = merge_headers({"Vary": "Accept"}, more)
         cors, dialect = settings.get("cors", "*"), settings.get("dialect", "gai")
         self._dialect = dialect
+        incremental = settings.get("incremental", False)
         self.stream_headers = {
-            format: stream_headers(format, cors, dialect, more) for format in options
+            format: stream_headers(
+                format, cors, dialect, more, media_type=media_type, incremental=incremental
+            )
+            for format, media_type in media_types(settings.get("media_type"), options).items()
         }
         self._cors = next(iter(self.stream_headers.values())).cors
-        self.settings = {**settings, "cors": None, "headers": None}
+        settings_of_headers = dict.fromkeys(("cors", "headers", "media_type"))
+        self.settings = {**settings, **settings_of_headers, "incremental": False}
 
     def _function(self) -> tuple[str, list[str]]:
         """Return the public function that makes the handler, and its own keywords."""

@@ -8,7 +8,7 @@ a response, and merges and encodes its headers once for all streams that have th
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
@@ -39,6 +39,7 @@ SERVERS_OWN: Final = {
     "transfer-encoding",
     "upgrade",
 }
+_MEDIA_TYPE: Final = re.compile(rf"{HEADER_NAME.pattern}/{HEADER_NAME.pattern}(;[\t\x20-\x7e]*\S)?")
 _HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
 
 
@@ -48,6 +49,8 @@ def headers(
     dialect: str | Dialect = "gai",
     *,
     origin: str | None = None,
+    media_type: str | None = None,
+    incremental: bool = False,
 ) -> dict[str, str]:
     """Return the headers of a stream, for callers that bring their own response.
 
@@ -56,15 +59,57 @@ def headers(
         cors: None, "*", an origin, several origins, or a CORS.
         dialect: the stream's dialect, which may have its own Content-Type and more headers.
         origin: the request's `Origin` header, which several origins are compared with.
+        media_type: the Content-Type; None: the dialect's, else the format's.
+        incremental: True: send `Incremental: ?1` (RFC 10036), which tells a proxy that knows it to
+            pass on each piece of the body as it comes.
+
+    Raises:
+        FrameError: a value that could not be sent.
     """
-    media_type = format_named(format).media_type
+    usual = format_named(format).media_type
     allowed, written = CORS.of(cors), find_writable(dialect, format)
     return {
-        "Content-Type": written.media_type or media_type,
+        "Content-Type": written.media_type or usual,
         **_STREAM_HEADERS,
         **written.headers,
         **(allowed.headers(origin) if allowed is not None else {}),
+        **chosen_headers(media_type, incremental),
     }
+
+
+def chosen_headers(media_type: str | None, incremental: bool) -> dict[str, str]:
+    """Return the headers that these settings of a response stand for; raise FrameError."""
+    if not isinstance(incremental, bool):
+        raise FrameTypeError(f"incremental must be bool, not {type(incremental).__name__}")
+    chosen = {"Incremental": "?1"} if incremental else {}
+    if media_type is not None:
+        if not isinstance(media_type, str):
+            raise FrameTypeError(f"media_type must be str, not {type(media_type).__name__}")
+        if not _MEDIA_TYPE.fullmatch(media_type):
+            raise FrameError(f"media_type must be a type such as text/plain, not {media_type!r}")
+        chosen["Content-Type"] = media_type
+    return chosen
+
+
+def media_types(media_type: str | None, formats: Iterable[str]) -> dict[str, str | None]:
+    """Return the media type to send of each format; one that names a format is only that one's.
+
+    Raises:
+        FrameError: there are several formats, and it names none of them.
+    """
+    each: dict[str, str | None] = dict.fromkeys(formats, media_type)
+    if media_type is None or len(each) == 1:
+        return each
+    name = chosen_headers(media_type, False)["Content-Type"].partition(";")[0].strip().lower()
+    named = {
+        format: media_type if name in format_named(format).media_types else None for format in each
+    }
+    if not any(named.values()):
+        raise FrameError(
+            "media_type must be one of Server-Sent Events or NDJSON (application/jsonl) if both"
+            f" are served, not {media_type!r}"
+        )
+    return named
 
 
 class StreamHeaders:
@@ -120,7 +165,13 @@ class StreamHeaders:
 
 
 def stream_headers(
-    format: str, cors: CORSLike, dialect: Any, more: Mapping[str, str] | None
+    format: str,
+    cors: CORSLike,
+    dialect: Any,
+    more: Mapping[str, str] | None,
+    *,
+    media_type: str | None = None,
+    incremental: bool = False,
 ) -> StreamHeaders:
     """Return the headers of a stream, shared with others if the caller adds none.
 
@@ -129,6 +180,7 @@ def stream_headers(
         cors: see gaistream.asgi.SSEResponse.
         dialect: the dialect of the streams.
         more: the caller's own headers.
+        media_type, incremental: see `headers`.
 
     Raises:
         FrameError: a header or an origin that could not be sent.
@@ -136,6 +188,8 @@ def stream_headers(
     if cors is not None and type(cors) is not str:
         cors = CORS.of(cors)  # hashable, whatever it was
     shared = _shared_headers(format, cors, dialect)
+    if media_type is not None or incremental is not False:
+        more = merge_headers(chosen_headers(media_type, incremental), more or {})
     return shared.with_more(more) if more else shared
 
 

@@ -31,6 +31,8 @@ class ProtocolSettings(TypedDict, total=False):
     continue_seconds: float
     continue_bytes: int
     collect: bool
+    media_type: str | None
+    incremental: bool
 
 
 class ResponseSettings(ProtocolSettings, total=False):

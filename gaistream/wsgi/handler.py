@@ -148,8 +148,8 @@ def sse_handler(
         options: SSEOptions; by default with ids.
         on_reconnect: "end" or "rerun".
         settings: dialect, headers, cors, cleanup_timeout, source_timeout, hold_headers, on_close,
-            helper_thread, on_disconnect, continue_seconds, continue_bytes, collect: see
-            SSEResponse.
+            helper_thread, on_disconnect, continue_seconds, continue_bytes, collect, media_type,
+            incremental: see SSEResponse.
     """
     return _handler(provider, prepare_request, {"sse": options}, on_reconnect, settings)
 

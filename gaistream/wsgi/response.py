@@ -88,6 +88,8 @@ class SourceResponse(Generic[_Options]):
         source_timeout: float | None = None,
         hold_headers: bool = False,
         on_close: Callable[[Outcome], Any] | None = None,
+        media_type: str | None = None,
+        incremental: bool = False,
         helper_thread: bool = False,
         on_disconnect: OnDisconnect = "close",
         continue_seconds: float = CONTINUE_SECONDS,
@@ -123,7 +125,9 @@ class SourceResponse(Generic[_Options]):
             self._life = self._stream = BlockingStream(stream, encoder, collector)
         self._status = check_status(status)
         check_on_close(on_close)
-        self.stream_headers = stream_headers(self._format, cors, dialect, headers)
+        self.stream_headers = stream_headers(
+            self._format, cors, dialect, headers, media_type=media_type, incremental=incremental
+        )
         self.raised_by: RaisedBy = "source"
         self._on_close = on_close
         self._failed = False  # an error was sent in the stream's place
@@ -254,6 +258,9 @@ class SSEResponse(SourceResponse[SSEOptions]):
             `Error(code="timeout")`; 0 or None: no limit. Needs an async source or `helper_thread`.
         hold_headers: True to send the headers with the first event, for an async source too.
         on_close: called (or awaited) with the Outcome when everything is closed.
+        media_type: the Content-Type; None: the dialect's, else the format's.
+        incremental: True: send `Incremental: ?1` (RFC 10036), which tells a proxy that knows it to
+            pass on each piece of the body as it comes.
         helper_thread: True to run a sync source in another thread, with heartbeats and coalescing.
         on_disconnect: "close": when the client leaves, the source is closed. "continue": it is read
             to its end in a helper thread, but not beyond the grace time of a drain, and `on_close`,

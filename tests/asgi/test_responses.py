@@ -119,6 +119,16 @@ def test_status_and_headers_of_the_caller_are_sent(gs: Any) -> None:
     run(test())
 
 
+def test_a_media_type_and_incremental_are_sent(gs: Any) -> None:
+    async def test() -> None:
+        chosen = {"media_type": "application/jsonl", "incremental": True}
+        served = await Connection().serve(gs.asgi.NDJSONResponse(asynchronous(), **chosen))
+        assert served.headers["content-type"] == "application/jsonl"
+        assert served.headers["incremental"] == "?1"
+
+    run(test())
+
+
 def test_the_json_dialect_has_no_terminator_and_its_own_error(gs: Any) -> None:
     async def test() -> None:
         good = gs.asgi.SSEResponse(asynchronous("a", {"b": 1}), dialect="json", cors=None)

@@ -113,6 +113,16 @@ def test_what_cannot_be_sent_is_refused_when_it_is_made() -> None:
         SSEResponse([], send_timeout=-1)
 
 
+def test_a_media_type_and_incremental_are_sent() -> None:
+    async def test() -> None:
+        chosen: Any = {"media_type": "application/jsonl", "incremental": True}
+        served = await Connection().hear().serve(NDJSONResponse(["a"], **chosen))
+        assert served.headers["content-type"] == "application/jsonl"
+        assert served.headers["incremental"] == "?1"
+
+    run(test())
+
+
 def test_the_headers_of_a_dialect_are_sent() -> None:
     async def test() -> None:
         served = await Connection().hear().serve(SSEResponse(["a"], dialect="ai_sdk"))

@@ -75,6 +75,21 @@ def test_a_query_is_served_like_a_post_if_it_says_what_its_content_is() -> None:
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
 
 
+def test_a_media_type_is_that_of_the_format_that_it_names() -> None:
+    both = policy(("sse", "ndjson"), media_type="application/jsonl", incremental=True)
+    sent = {name: each.for_origin(None) for name, each in both.stream_headers.items()}
+    assert {name: each["Content-Type"] for name, each in sent.items()} == {
+        "sse": SSE,
+        "ndjson": "application/jsonl",
+    }
+    assert {each["Incremental"] for each in sent.values()} == {"?1"}
+    assert decide(both, accept="application/jsonl") == "ndjson"
+    one = policy(("sse",), media_type="text/plain")
+    assert one.stream_headers["sse"].for_origin(None)["Content-Type"] == "text/plain"
+    with pytest.raises(FrameError, match="media_type must be one of Server-Sent Events or NDJSON"):
+        policy(("sse", "ndjson"), media_type="text/plain")
+
+
 @pytest.mark.parametrize("cors", ["*", ORIGIN, None])
 def test_options_is_answered_204_without_a_body(cors: Any) -> None:
     answer = decide(policy(cors=cors), "OPTIONS")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -32,6 +33,35 @@ A_MAY_WITH_COOKIES = A_MAY | {"Access-Control-Allow-Credentials": "true"}
 def test_the_headers_of_a_stream(format_: str, media_type: str) -> None:
     assert headers(format_) == {"Content-Type": media_type, **STREAM}
     assert headers(format_, None, "json") == headers(format_, cors=None, dialect="gai")
+
+
+def test_the_media_type_and_incremental_may_be_chosen() -> None:
+    chosen = headers("ndjson", media_type="application/jsonl", incremental=True)
+    expected = {"Content-Type": "application/jsonl", **STREAM, "Incremental": "?1"}
+    assert chosen == expected
+    more = {"content-type": "text/plain"}
+    sent = stream_headers(
+        "ndjson", None, "json", more, media_type="application/jsonl", incremental=True
+    )
+    assert sent.for_origin(None) == {**expected, "Content-Type": "text/plain"}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        ({"media_type": "jsonl"}, "media_type must be a type such as text/plain, not 'jsonl'"),
+        ({"media_type": "text/plain\n"}, "media_type must be a type"),
+        ({"media_type": "text/plain; "}, "media_type must be a type"),
+        ({"media_type": 5}, "media_type must be str, not int"),
+        ({"incremental": "?1"}, "incremental must be bool, not str"),
+        ({"incremental": 1}, "incremental must be bool, not int"),
+    ],
+)
+def test_what_cannot_be_chosen_is_refused(chosen: Any, message: str) -> None:
+    with pytest.raises(FrameError, match=re.escape(message)):
+        headers("sse", **chosen)
+    with pytest.raises(FrameError, match=re.escape(message)):
+        stream_headers("sse", "*", "gai", None, **chosen)
 
 
 @pytest.mark.parametrize("format_", ["sse", "ndjson"])

@@ -111,9 +111,9 @@ def test_an_unknown_keyword_names_the_public_class_and_the_options(gs: ModuleTyp
                 f"{kind.__name__}() got an unexpected keyword argument 'heartbeat_interval': "
                 f"it is an option, {options}(heartbeat_interval=...)"
             )
-            message = refused(lambda kind=kind, **given: kind([], **given), media_type="x")
+            message = refused(lambda kind=kind, **given: kind([], **given), status_code=201)
             assert message.startswith(
-                f"{kind.__name__}() got an unexpected keyword argument 'media_type': it takes "
+                f"{kind.__name__}() got an unexpected keyword argument 'status_code': it takes "
                 "status, headers, dialect, cors, "
             )
             assert message.endswith(f", and the options of {options}")

@@ -65,6 +65,14 @@ def test_items_after_done_are_dropped_and_the_source_is_closed(gs: Any) -> None:
     assert source.closed >= 1
 
 
+def test_a_media_type_and_incremental_are_sent(gs: Any) -> None:
+    chosen = {"media_type": "application/jsonl", "incremental": True}
+    exchange = Exchange(gs.wsgi.NDJSONResponse([], **chosen)).read()
+    assert exchange.headers == {
+        **HEADERS, "Content-Type": "application/jsonl", "Incremental": "?1",
+    }  # fmt: skip
+
+
 def test_status_and_headers_of_the_caller_are_sent(gs: Any) -> None:
     response = gs.wsgi.SSEResponse(
         [], status=299, headers={"cache-control": "private", "X-Mine": "1"}, cors=None

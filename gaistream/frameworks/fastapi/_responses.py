@@ -33,7 +33,6 @@ class _Settings(ResponseSettings, total=False):
     """Settings of both formats: those of a response, and the options that both have."""
 
     send_timeout: float | None
-    media_type: str | None
     heartbeat_interval: float | None
     flush_after_write: bool
     errors: str
@@ -194,7 +193,8 @@ class SSEResponse(StreamingBase):
         status_code: the status, unless the source fails before its first event.
         background: runs after the stream, whatever its outcome.
         settings: dialect, headers, cors, send_timeout, cleanup_timeout, source_timeout,
-            hold_headers, on_close, media_type; heartbeat_interval and every other SSEOptions.
+            hold_headers, on_close, media_type, incremental; heartbeat_interval and every other
+            SSEOptions.
 
     Raises:
         TypeError: a keyword that is not known.
