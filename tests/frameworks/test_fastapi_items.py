@@ -2,6 +2,7 @@
 
 # FastAPI reads the annotations of the endpoints below: they must not be mere text
 
+import functools
 import json
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from dataclasses import dataclass
@@ -112,6 +113,26 @@ def test_items_are_the_json_that_fastapi_sends(carrier: str, endpoint: Any, opti
         assert "secret" not in str(sent)
 
     run(test())
+
+
+def test_an_endpoint_may_be_an_object_or_a_partial() -> None:
+    @dataclass  # which makes it unhashable
+    class Callable_:
+        name: str
+
+        async def __call__(self) -> AsyncIterable[User]:
+            yield Account(name=self.name)
+
+    async def test() -> None:
+        for endpoint in (Callable_("Ann"), functools.partial(declared_for, name="Ann")):
+            [sent] = values((await ask(app_of(endpoint, JSON))).body)
+            assert sent == {"name": "Ann", "birthYear": 0, "note": None}
+
+    run(test())
+
+
+async def declared_for(name: str) -> AsyncIterable[User]:
+    yield Account(name=name)
 
 
 def test_items_are_not_validated() -> None:

@@ -199,10 +199,14 @@ def test_a_default_response_class_is_described_too() -> None:
     def make(response: Any) -> fastapi.FastAPI:
         app = fastapi.FastAPI(default_response_class=response)
 
-        @app.get("/")
-        async def items() -> AsyncIterable[Item]:
-            yield Item(name="a")
+        router = fastapi.APIRouter()
+        for each in (app, router):
 
+            @each.get("/")
+            async def items() -> AsyncIterable[Item]:
+                yield Item(name="a")
+
+        app.include_router(router, prefix="/included", default_response_class=response)
         return app
 
     app = make(SSE)

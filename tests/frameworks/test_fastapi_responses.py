@@ -129,7 +129,7 @@ def test_a_class_may_be_derived_from() -> None:
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: SSEResponse.using(hearbeat=5), TypeError, "'hearbeat': it takes dialect, "),
+        (lambda: SSEResponse.using(hearbeat=5), TypeError, "'hearbeat': it takes headers, "),
         (lambda: SSEResponse([], compact_json=True), TypeError, "the options of SSEOptions"),
         (lambda: NDJSONResponse.using(include_id=True), TypeError, "options of NDJSONOptions"),
         (lambda: SSEResponse.using(status_code=201), TypeError, "pass it to the path operation"),

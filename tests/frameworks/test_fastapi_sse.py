@@ -7,7 +7,9 @@ headers are each module's own.
 # FastAPI reads the annotations of the endpoints below: they must not be mere text
 
 import asyncio
+import importlib
 import json
+import sys
 from collections.abc import AsyncIterable, Iterable
 from types import SimpleNamespace
 from typing import Annotated, Any
@@ -250,6 +252,14 @@ def test_an_idle_stream_is_kept_alive_by_comments(sse: Any, monkeypatch: Any) ->
         assert len(read(connection.body)) == 1
 
     run(test())
+
+
+def test_an_old_fastapi_is_named_when_the_module_is_imported(monkeypatch: Any) -> None:
+    for name in [each for each in sys.modules if each.startswith("gaistream.frameworks.fastapi")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "fastapi.sse", None)  # as before 0.135
+    with pytest.raises(ImportError, match=r"needs fastapi 0\.137\.2 or later: pip"):
+        importlib.import_module("gaistream.frameworks.fastapi")
 
 
 def test_the_names_are_those_of_fastapi() -> None:

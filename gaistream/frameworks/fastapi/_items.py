@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -51,9 +51,12 @@ class Endpoint:
     serializer: Any = None
 
 
-@functools.lru_cache(512)
 def inspected(endpoint: Any) -> Endpoint:
     """Return how an endpoint makes its items."""
+    return _remembered(endpoint) if isinstance(endpoint, Hashable) else _inspect(endpoint)
+
+
+def _inspect(endpoint: Any) -> Endpoint:
     if not _yields(endpoint):
         return Endpoint(False)
     item_type = get_stream_item_type(get_typed_return_annotation(endpoint))
@@ -65,6 +68,9 @@ def inspected(endpoint: Any) -> Endpoint:
     except PydanticUserError:  # no schema of such a type
         return Endpoint(True)
     return Endpoint(True, item_type, adapter.serializer)
+
+
+_remembered: Final = functools.lru_cache(512)(_inspect)
 
 
 def _yields(endpoint: Any) -> bool:

@@ -192,9 +192,8 @@ class SSEResponse(StreamingBase):
         options: SSEOptions; single ones may also be given by their names.
         status_code: the status, unless the source fails before its first event.
         background: runs after the stream, whatever its outcome.
-        settings: dialect, headers, cors, send_timeout, cleanup_timeout, source_timeout,
-            hold_headers, on_close, media_type, incremental; heartbeat_interval and every other
-            SSEOptions.
+        settings: the other keywords of gaistream.frameworks.starlette.SSEResponse (`dialect`,
+            `headers`, `cors`, …); the fields of SSEOptions (`heartbeat_interval`, …).
 
     Raises:
         TypeError: a keyword that is not known.
