@@ -46,13 +46,14 @@ def test_a_quick_run_measures_every_case_and_finds_every_event():
     titles = [line for line in finished.stdout.splitlines() if line.startswith("## ")]
     assert [title.split(":")[0].split(" (")[0] for title in titles] == [
         "## Burst", "## Paced by an engine",
+        "## FastAPI, 30 events that are ready", "## FastAPI, a token each at a tick of 1 ms",
         "## Whole answers",
         "## 32 streams of 50 events a second, random in time",
         "## 32 streams of 50 events a second, even in time",
         "## Sync burst", "## Sync sources that block for each event",
         "## Latency", "## Idle", "## Idle",
     ]  # fmt: skip
-    assert finished.stdout.count("Every client received every event, whole and in its place.") == 7
+    assert finished.stdout.count("Every client received every event, whole and in its place.") == 9
     assert "left out" not in finished.stdout
     assert finished.stderr == ""
 
