@@ -9,6 +9,7 @@ types are replaced by the values and by nothing.
 from __future__ import annotations
 
 import ast
+import dataclasses
 import importlib
 import inspect
 import re
@@ -16,6 +17,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import griffe
+
+from gaistream.writing.options import NDJSONOptions, SSEOptions
 
 _CONSTANT = re.compile(r"_?[A-Z][A-Z_]+")
 _KEYWORD = griffe.ParameterKind.keyword_only
@@ -91,16 +94,23 @@ def _parameters(function: griffe.Function) -> Iterator[griffe.Parameter]:
 
 
 def _keywords(name: str, module: griffe.Module) -> Iterator[griffe.Parameter]:
-    """Yield the keywords of a TypedDict; the SSEResponse beside it has their defaults."""
+    """Yield the keywords of a TypedDict, with the defaults of a response there, or of options."""
     loaded = importlib.import_module(module.path)
     package = importlib.import_module(module.path.rpartition(".")[0])
     response = getattr(loaded, "SSEResponse", None) or package.SSEResponse
-    defaults = inspect.signature(response).parameters
+    defaults = {
+        field.name: field.default
+        for options in (NDJSONOptions, SSEOptions)
+        for field in dataclasses.fields(options)
+    }
+    for cls in reversed(response.__mro__):
+        parameters = inspect.signature(cls.__init__).parameters.values()
+        defaults |= {parameter.name: parameter.default for parameter in parameters}
     for keyword, annotation in getattr(loaded, name).__annotations__.items():
         text = getattr(annotation, "__forward_arg__", annotation)
         yield griffe.Parameter(
             keyword, annotation=_expression(text, module), kind=_KEYWORD,
-            default=repr(defaults[keyword].default),
+            default=repr(defaults[keyword]),
         )  # fmt: skip
 
 
