@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 import gaistream
 from gaistream import NDJSONOptions, Outcome, Source, SourceItem, SSEOptions, asgi, testing, wsgi
 from gaistream.dialects import Detector, Dialect, DialectReader, DialectWriter, EventWriter
-from gaistream.frameworks import starlette
+from gaistream.frameworks import fastapi, starlette
 
 
 async def source() -> AsyncIterator[SourceItem]:
@@ -71,8 +71,18 @@ def responses() -> None:
     starlette.NDJSONResponse(source(), SSEOptions())  # type: ignore[arg-type]
     asgi.SSEResponse(source(), dialect="jsn")  # type: ignore[arg-type]
     asgi.SSEResponse(source(), heartbeat_interval=5)  # type: ignore[arg-type]
-    starlette.SSEResponse(source(), media_type="text/event-stream")  # type: ignore[arg-type]
+    starlette.SSEResponse(source(), media_type="text/event-stream")
+    starlette.SSEResponse(source(), status=201)  # type: ignore[arg-type]
     asgi.SSEResponse(5)  # type: ignore[arg-type]
+
+
+def fastapis_responses() -> None:
+    made = fastapi.SSEResponse.using(SSEOptions(), dialect="json", heartbeat_interval=5)
+    assert_type(made, type[fastapi.SSEResponse])
+    made(source(), include_id=True, status_code=201)
+    fastapi.NDJSONResponse(source(), compact_json=False, media_type="application/jsonl")
+    fastapi.SSEResponse.using(compact_json=True)  # type: ignore[call-arg]
+    fastapi.SSEResponse(source(), heartbeat_interval="5")  # type: ignore[arg-type]
 
 
 class Own(Dialect):
