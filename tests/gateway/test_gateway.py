@@ -204,7 +204,7 @@ def test_a_request_that_was_rejected_is_not_sent_again(gs: ModuleType) -> None:
 
 def test_the_last_providers_failure_is_the_answers(gs: ModuleType) -> None:
     async def test() -> None:
-        with pytest.raises(gs.StreamError, match="^no$"):
+        with pytest.raises(gs.StreamError, match=r"^no$"):
             await read(gs.gateway.Fallback(fail(gs), fail(gs)))
 
     run(test())
