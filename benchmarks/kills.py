@@ -5,7 +5,8 @@ Or `make kills`. Each server runs in its own process and serves sources that beh
 request, in the headers and in the stream, and read it fast, slowly or not at all
 (`wild_clients.py`). Within `--bound` seconds after the last of them, no stream, source, task,
 thread or file may be left. The server must still serve, and may have logged no errors except those
-that the sources raise. The exit status is 1 otherwise.
+that the sources raise. The exit status is 1 otherwise. With `--answers` the sources are answers
+that go on without their clients, and none of them may be lost.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ import wild_clients
 import gaistream
 
 CLOSING = 1.0  # seconds for the sources that the collector has freed
-HELD = ("streams", "sources", "tasks", "threads", "fds")
+HELD = ("streams", "sources", "tasks", "threads", "fds", "lost")
 # Errors that the sources raise, and the bound on a clean-up, which some exceed.
 EXPECTED = r"RuntimeError: broken|cleanup_timeout"
 
@@ -172,7 +173,8 @@ def run(server: str, settings: Any) -> Result:
     """Run all clients on one server, and wait until nothing is left of them."""
     result = Result(server)
     kind = KINDS[server]
-    paths = settings.sources or wild_clients.PATHS[kind.interface]
+    known = wild_clients.ANSWERS if settings.answers else wild_clients.PATHS
+    paths = settings.sources or known[kind.interface]
     chance = random.Random(f"{settings.seed} {server}")
     plans = wild_clients.plans(chance, settings.clients, paths)
     with tempfile.TemporaryDirectory() as home:
@@ -244,6 +246,11 @@ def settings_of(arguments: list[str] | None) -> Any:
     parser.add_argument("--seed", default="1", help="of the clients (1)")
     parser.add_argument("--bound", type=float, default=20, help="seconds after the clients (20)")
     parser.add_argument("--sources", type=lambda names: names.split(","), help="only these, a,b,c")
+    parser.add_argument(
+        "--answers",
+        action="store_true",
+        help='answers with on_disconnect="continue" instead: is one of them lost?',
+    )
     parser.add_argument("--logs", help="a folder for the logs of the servers")
     settings = parser.parse_args(arguments)
     if unknown := set(settings.server) - set(KINDS):

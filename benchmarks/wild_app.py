@@ -15,6 +15,7 @@ import inspect
 import json
 import logging
 import os
+import random
 import socket
 import threading
 import time
@@ -35,6 +36,7 @@ SEND_TIMEOUT = 5.0
 BLOCKED = 0.3  # seconds for which a source blocks its thread
 OPTIONS = SSEOptions(heartbeat_interval=0.2)  # idle streams: the only way to see that a client goes
 MEGABYTE = "x" * 2**20
+PIECES = [f"{number} " for number in range(12)]  # of an answer that goes on without its client
 
 logging.basicConfig(format="%(levelname)s %(name)s %(message)s")
 
@@ -46,6 +48,7 @@ class WildSources(Sources):
         super().__init__()
         self.loops: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
         self.streams: collections.Counter[str] = collections.Counter()  # by path
+        self.lost = 0  # answers that were begun and not given whole to on_close, so far
 
     @contextlib.contextmanager
     def counted(self) -> Iterator[None]:
@@ -57,12 +60,17 @@ class WildSources(Sources):
     def stream(self, path: str) -> Callable[[Any], None]:
         """Count a stream until its on_close, which is returned, is called."""
 
-        def on_close(_: Any) -> None:
+        is_answer = path.startswith("answer")
+
+        def on_close(outcome: Any) -> None:
             with self._lock:
                 self.streams[path] -= 1
+                if is_answer:
+                    self.lost -= is_whole(outcome.message)
 
         with self._lock:
             self.streams[path] += 1
+            self.lost += is_answer
         return on_close
 
     async def tries(self) -> AsyncIterator[str]:
@@ -152,11 +160,35 @@ class WildSources(Sources):
                 yield "a"
                 time.sleep(BLOCKED)
 
+    async def answer(self) -> AsyncIterator[Any]:
+        """Answer, which takes about as long as clients stay."""
+        with self.counted():
+            for piece in PIECES:
+                yield piece
+                await asyncio.sleep(random.uniform(0, 0.05))
+            yield gaistream.events.Finish(finish_reason="stop")
+
+    def answer_in_thread(self) -> Iterator[Any]:
+        """Do the same in a thread."""
+        with self.counted():
+            for piece in PIECES:
+                yield piece
+                time.sleep(random.uniform(0, 0.05))
+            yield gaistream.events.Finish(finish_reason="stop")
+
     async def ends(self) -> AsyncIterator[str]:
         """End well, after a moment in which others begin."""
         with self.counted():
             yield "a"
             await asyncio.sleep(0.2)
+
+
+def is_whole(message: gaistream.Message) -> bool:
+    """Return whether this is the whole answer, and log what it is if it is not."""
+    whole = message.complete and message.text == "".join(PIECES)
+    if not whole:
+        logging.error("an answer is not whole: %r", message)
+    return whole
 
 
 SOURCES = WildSources()
@@ -179,6 +211,8 @@ async def _asgi(scope: Any, receive: Any, send: Any) -> None:
         await StreamingResponse(chunks)(scope, receive, send)
         return
     more = settings(asgi.SSEResponse, send_timeout=SEND_TIMEOUT, on_close=SOURCES.stream(name))
+    if name.startswith("answer"):
+        more["on_disconnect"] = "continue"
     await asgi.SSEResponse(source, OPTIONS, **more)(scope, receive, send)
 
 
@@ -190,6 +224,8 @@ def _wsgi(environ: Any, start_response: Any) -> Iterable[bytes]:
         return gaistream.sse(source)
     on_close = SOURCES.stream(environ["PATH_INFO"].strip("/"))
     more = settings(wsgi.SSEResponse, helper_thread=how == "helped", on_close=on_close)
+    if name.startswith("answer"):
+        more["on_disconnect"] = "continue"
     return wsgi.SSEResponse(source, OPTIONS, **more)(environ, start_response)
 
 
@@ -211,6 +247,7 @@ def counts() -> dict[str, Any]:
             "threads": int(status.partition("Threads:")[2].split(None, 1)[0]),
             "fds": len(list(Path("/proc/self/fd").iterdir())),
             "begun": SOURCES.begun,
+            "lost": SOURCES.lost,
         }
     return counts()
 

@@ -20,6 +20,10 @@ PATHS = {  # of wild_app
     "asgi": (*_SHARED, "never_awaits", "ignores_cancellation", "turns"),
     "wsgi": (*_SHARED, "blocks/helped", "megabytes_at_once/helped", "blocks/plain"),
 }
+ANSWERS = {  # those that go on without their clients
+    "asgi": ("answer", "answer_in_thread"),
+    "wsgi": ("answer", "answer_in_thread/helped"),
+}
 PATIENCE = 10.0  # seconds that a client waits for the answer to begin
 HALF_CLOSED = 0.1  # seconds that it goes on reading after its half of the connection is closed
 

@@ -7,7 +7,7 @@ client's leave. All of them end with the request.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Generic, Never, TypeVar
 
 from .._log import log
@@ -126,39 +126,40 @@ class StreamResponse:
             await self._stream.close()
         finally:
             try:
-                await self._close_producer()
+                if self._producer is not None:
+                    await self._close_producer(self._producer)
+                elif self._on_close is not None:
+                    with event_loop().shield_from_outer_scopes():
+                        await self._report(self._on_close, self._stream.outcome)
             finally:
                 self._stream.release()
                 if client is not None:
                     await client.close()
 
-    async def _close_producer(self) -> None:
-        """Close the producer, or have it go on without this task; then report the outcome."""
-        producer, outcome = self._producer, self._stream.outcome
-        loop = event_loop()
-        if producer is not None:
-            if producer.goes_on_after(outcome.kind):
-                self._read_on = loop.create_event()
-                main = self._finish(producer, outcome, self._read_on)
-                loop.create_task(main, name="gaistream answer")
-                return
-            await producer.close(outcome.kind)
-            outcome = producer.outcome(outcome)
-        try:
-            if self._on_close is not None:
-                with loop.shield_from_outer_scopes():
-                    await self._report(self._on_close, outcome)
-        finally:
-            if producer is not None:
-                producer.release()
+    async def _close_producer(self, producer: Producer) -> None:
+        """Close the source and report the outcome, or have a task do so once the source has ended.
 
-    async def _finish(self, producer: Producer, outcome: Outcome, ended: Event) -> None:
-        """Wait until the source has ended without its client, then report the outcome.
-
-        This runs in its own task: the request's may be cancelled.
+        The request's own task may be cancelled before that.
         """
+        outcome = self._stream.outcome
+        if producer.goes_on_after(outcome.kind):
+            loop = event_loop()
+            self._read_on = loop.create_event()
+            main = self._finish(producer, outcome, producer.read_on(), self._read_on)
+            loop.create_task(main, name="gaistream answer")
+        else:
+            await self._finish(producer, outcome, producer.close(outcome.kind))
+
+    async def _finish(
+        self,
+        producer: Producer,
+        outcome: Outcome,
+        end: Awaitable[None],
+        ended: Event | None = None,
+    ) -> None:
+        """Wait for the end of the source, then report the outcome."""
         try:
-            await producer.read_on()
+            await end
         finally:
             try:
                 if self._on_close is not None:
@@ -166,7 +167,8 @@ class StreamResponse:
                         await self._report(self._on_close, producer.outcome(outcome))
             finally:
                 producer.release()
-                ended.set()
+                if ended is not None:
+                    ended.set()
 
     async def _connect(
         self, scope: Scope, client: Client, send: Send, watches_later: bool

@@ -7,11 +7,14 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-from scripted_asgi import DONE, PRELUDE, Connection, asynchronous, run, text
+from loops import turns
+from scripted_asgi import DONE, PRELUDE, Connection, Gate, asynchronous, run, text
 
 pytest.importorskip("fastapi", reason="FastAPI is not installed")
 
+import anyio
 import fastapi
+from starlette.background import BackgroundTask
 
 from gaistream.frameworks.starlette import EventSourceResponse, NDJSONResponse, SSEResponse
 
@@ -126,5 +129,74 @@ def test_an_endpoint_that_yields_is_closed_when_the_client_goes() -> None:
         connection.leave()
         await serving
         assert closed == [True]
+
+    run(test())
+
+
+def test_a_dependency_and_the_background_wait_for_an_answer_without_its_client() -> None:
+    app = fastapi.FastAPI()
+    gate, steps = Gate(), []
+
+    async def session() -> AsyncIterator[None]:
+        yield
+        steps.append("session closed")
+
+    @app.get("/", dependencies=[fastapi.Depends(session)])
+    async def kept() -> SSEResponse:
+        async def answer() -> AsyncIterator[Any]:
+            yield "a"
+            await gate()
+            yield "b"
+            steps.append("answered")
+
+        def on_close(outcome: Any) -> None:
+            steps.append(f"{outcome.kind} {outcome.message.text}")
+
+        background = BackgroundTask(steps.append, "background")
+        return SSEResponse(
+            answer(), on_disconnect="continue", on_close=on_close, background=background
+        )
+
+    async def test() -> None:
+        connection = Connection().hear()
+        serving = connection.begin(app)
+        await gate.arrival()
+        connection.leave()
+        await turns(30)
+        assert steps == []
+        gate.open()
+        await serving
+        assert steps == ["answered", "client_gone ab", "background", "session closed"]
+
+    run(test())
+
+
+def test_a_middleware_that_cancels_the_request_does_not_cancel_its_answer() -> None:
+    app = fastapi.FastAPI()
+    gate, kept = Gate(), asyncio.Queue[Any]()
+
+    @app.get("/")
+    async def keeps() -> SSEResponse:
+        async def answer() -> AsyncIterator[Any]:
+            yield "a"
+            await gate()
+            yield "b"
+
+        return SSEResponse(answer(), on_disconnect="continue", on_close=kept.put_nowait)
+
+    async def cancelling(scope: Any, receive: Any, send: Any) -> None:
+        async with anyio.create_task_group() as group:  # as BaseHTTPMiddleware and others do
+            group.start_soon(app, scope, receive, send)
+            await gate.arrival()
+            await turns(30)
+            group.cancel_scope.cancel()
+
+    async def test() -> None:
+        await Connection().hear().serve(cancelling)
+        assert kept.empty()
+        gate.open()
+        outcome = await kept.get()
+        assert (outcome.kind, outcome.message.text) == ("cancelled", "ab")
+        await turns(3)
 
     run(test())

@@ -36,9 +36,16 @@ def test_clients_come_and_go_and_leave_nothing():
     status, lines = run("kills.py", "uvicorn h11", "--clients", "40", "--sources", sources)
     assert status == 0, lines
     server, *counts = lines[3].replace("uvicorn h11", "uvicorn-h11").split()
-    assert (server, counts[0], counts[-6:]) == ("uvicorn-h11", "40", ["0"] * 6)
+    assert (server, counts[0], counts[-7:]) == ("uvicorn-h11", "40", ["0"] * 7)
     assert 15 < int(counts[1]) <= 40  # sources were begun
     assert lines[-1] == "Nothing is left."
+
+
+def test_answers_go_on_without_their_clients_and_none_is_lost():
+    status, lines = run("kills.py", "uvicorn h11", "--answers", "--clients", "40")
+    assert status == 0, lines
+    assert lines[2].split()[-2:] == ["lost", "errors"]
+    assert lines[3].split()[-2:] == ["0", "0"]
 
 
 class Watched:
@@ -61,8 +68,11 @@ def test_what_is_left_is_seen(monkeypatch):
     monkeypatch.setattr(kills, "CLOSING", 0)
     before, result = Counter(tasks=4, threads=3, fds=19, begun=1), kills.Result("any")
     kills.wait(Watched(freed=4), before, 0, result)
-    assert result.left == {"streams": 3, "sources": 3, "tasks": 1, "threads": 0, "fds": 1}
-    assert result.collected == {"streams": 0, "sources": 0, "tasks": 4, "threads": 0, "fds": 0}
+    assert result.left == {
+        "streams": 3, "sources": 3, "tasks": 1, "threads": 0, "fds": 1, "lost": 0,
+    }  # fmt: skip
+    assert {name for name, count in result.collected.items() if count} == {"tasks"}
+    assert result.collected["tasks"] == 4
     assert (result.begun, result.paths, result.is_right) == (4, Counter(hangs=3), False)
 
 

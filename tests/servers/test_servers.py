@@ -16,6 +16,7 @@ from server_table import KINDS, Kind, browse, on
 from gaistream import SSEDecoder
 
 PRELUDE = b":\n\n"
+SEEN_GONE = 0.2  # seconds in which a server with heartbeats sees that a client has gone
 OURS = {
     "cache-control": "no-cache, no-store, must-revalidate, no-transform",
     "x-accel-buffering": "no",
@@ -166,6 +167,31 @@ def test_a_client_that_vanishes_has_the_source_closed(
     assert outcome == "client_gone"
     assert events == 1 if at_once else events >= 1
     until(lambda: server.tasks() == 0)
+
+
+@on()
+def test_an_answer_is_finished_although_its_client_vanishes(
+    server: Server, controls: Controls
+) -> None:
+    kind = "async" if server.interface == "asgi" else "thread"
+    client = server.kind.client(server.address).ask(f"/sse/{kind}?heartbeats&continue")
+    control = controls.accept()
+    control.say("g")
+    client.head()
+    client.until(b'"event 1"')
+    client.vanish()
+    count, end = 1, time.monotonic() + SEEN_GONE
+    while time.monotonic() < end:
+        control.say("g")
+        count += 1
+        time.sleep(0.005)
+    control.say("e")
+    *_, first, second, nothing = [control.hear() for _ in range(3)]
+    assert nothing == ""
+    outcome = first if second == "closed" else second
+    text = "".join(f"event {number}" for number in range(1, count + 1))
+    assert outcome in {f"{each} {count} {text!r} True" for each in ("client_gone", "cancelled")}
+    control.close()
 
 
 @on()

@@ -85,7 +85,9 @@ class Control:
         return letter == b"g"
 
     def on_close(self, outcome: Any) -> None:
-        self.say_last(f"{outcome.kind} {outcome.events}")
+        message = outcome.message
+        kept = "" if message is None else f" {message.text!r} {message.complete}"
+        self.say_last(f"{outcome.kind} {outcome.events}{kept}")
 
 
 async def _received(channel: socket.socket) -> bytes:
@@ -99,7 +101,7 @@ async def _received(channel: socket.socket) -> bytes:
 
 def options(format_: str, query: str) -> Any:
     """Give options with frequent heartbeats, where the query wants some."""
-    interval = 0.02 if query == "heartbeats" else None
+    interval = 0.02 if "heartbeats" in query else None
     return (SSEOptions if format_ == "sse" else NDJSONOptions)(heartbeat_interval=interval)
 
 
@@ -108,7 +110,9 @@ def response(interface: Any, port: int, path: str, query: str) -> Any:
     format_, kind = path.strip("/").split("/")
     control = Control(port, path)
     source = control.asynchronous() if kind == "async" else control.sync()
-    more = {"helper_thread": True} if kind == "thread" else {}
+    more: dict[str, Any] = {"helper_thread": True} if kind == "thread" else {}
+    if "continue" in query:
+        more["on_disconnect"] = "continue"
     made = interface.SSEResponse if format_ == "sse" else interface.NDJSONResponse
     return made(source, options(format_, query), on_close=control.on_close, **more)
 
