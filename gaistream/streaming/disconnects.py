@@ -70,6 +70,9 @@ def check_disconnects(
         FrameTypeError: a value has another type.
         FrameError: a value is out of range, or the dialect has no events to collect.
     """
+    defaults = continue_seconds is CONTINUE_SECONDS and continue_bytes is CONTINUE_BYTES
+    if defaults and collect is False and on_disconnect == "close":
+        return None
     if continue_seconds is not CONTINUE_SECONDS:
         check_seconds("continue_seconds", continue_seconds, optional=False)
     if continue_bytes is not CONTINUE_BYTES:
