@@ -162,9 +162,10 @@ class StreamResponse:
             await end
         finally:
             try:
+                outcome = producer.conclude(outcome)
                 if self._on_close is not None:
                     with event_loop().shield_from_outer_scopes():
-                        await self._report(self._on_close, producer.outcome(outcome))
+                        await self._report(self._on_close, outcome)
             finally:
                 producer.release()
                 if ended is not None:

@@ -290,7 +290,7 @@ class LoopStream:
 
     def _final(self, outcome: Outcome) -> Outcome:
         return (
-            outcome if self._producer is None or self.goes_on else self._producer.outcome(outcome)
+            outcome if self._producer is None or self.goes_on else self._producer.conclude(outcome)
         )
 
     def read_on(self) -> None:
@@ -301,8 +301,8 @@ class LoopStream:
             self._runner.run(self._producer.read_on())
         finally:
             self.goes_on = False
-            self._registry.leave(self)
             self._outcome = self._final(self._outcome)
+            self._registry.leave(self)
 
     def stop(self) -> None:
         """Interrupt a source that goes on; may be called from any thread."""

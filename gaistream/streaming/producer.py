@@ -59,6 +59,9 @@ class Producer(SourceSide):
         bytes: how many it may then take, by an estimate of their memory.
         cleanup_timeout: seconds that the source may take to end once it was cancelled, or None.
         source_timeout: seconds that the source may be silent without a reader, or None.
+
+    Attributes:
+        outcome: what `conclude` has returned, until `release`.
     """
 
     __slots__ = (
@@ -70,6 +73,7 @@ class Producer(SourceSide):
         "_source_timeout",
         "_started",
         "due",
+        "outcome",
     )
 
     def __init__(
@@ -91,6 +95,7 @@ class Producer(SourceSide):
         self._source_timeout = source_timeout
         self._ends_at = math.inf
         self._started = 0.0
+        self.outcome: Outcome | None = None
         self.due: float | None = None  # the clock's
 
     def reader(self) -> AsyncIterator[Any]:
@@ -162,16 +167,16 @@ class Producer(SourceSide):
         """Leave the open streams, and drop the failure."""
         if self._streams is not None:
             self._streams.leave(self)
-        self.failure = self._receiver.failure = None
+        self.failure = self._receiver.failure = self.outcome = None
 
-    def outcome(self, outcome: Outcome) -> Outcome:
+    def conclude(self, outcome: Outcome) -> Outcome:
         """Return the outcome of the reader's stream with the message, once both are closed."""
         failure = outcome.error or self.failure
         message = None
         if self._message is not None:
             kind = "failed" if outcome.kind == "failed" else self._kind
             message = self._message.end(kind, failure)
-        return replace(
+        self.outcome = replace(
             outcome,
             events=self._receiver.events,
             seconds=self._loop.time() - self._started if self._started else outcome.seconds,
@@ -179,6 +184,7 @@ class Producer(SourceSide):
             source_closed=self._source_closed,
             message=message,
         )
+        return self.outcome
 
     def log_failure(self, failure: BaseException) -> None:
         """Log the source's exception, unless the reader's stream does."""
