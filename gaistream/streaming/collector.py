@@ -39,9 +39,10 @@ class Collector:
 
     Attributes:
         message: the message so far.
+        is_open: False once its stream accepts no more items.
     """
 
-    __slots__ = ("_decoder", "_dialect", "_format", "_reader", "message")
+    __slots__ = ("_decoder", "_dialect", "_format", "_reader", "is_open", "message")
 
     def __init__(self, dialect: AnyDialect, format: str) -> None:
         self._dialect = dialect
@@ -49,6 +50,7 @@ class Collector:
         self._reader: DialectReader | None = None  # made for the first frame
         self._decoder: Any = None  # made for the first bytes
         self.message = Message()
+        self.is_open = True
 
     def add(self, item: Any) -> Any:
         """Add an item. Return it as the encoder takes it: the event that a dict describes.

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from .._log import log
 from ..core import Outbox
-from ..errors import UnsayableError, ungrouped
+from ..errors import EventError, UnsayableError, ungrouped
 from ..loops.protocols import EventLoop, Task
 from ..loops.sources import close_source, is_left_running, source_name
 from .cleanup import Cleanup
@@ -128,11 +128,15 @@ class SourceSide:
         """Accept no more items: the end is written."""
         if self._move(ENDING, kind):
             self._outbox.close()
+            if self._collector is not None:
+                self._collector.is_open = False
 
     def _cut(self, kind: OutcomeKind) -> None:
         """Send nothing more."""
         if self._move(CUT, kind):
             self._outbox.close(kind)
+            if self._collector is not None:
+                self._collector.is_open = False
 
     def drain_is_cancelled(self) -> None:
         """Note that the drain does not end the stream any more, if it has not."""
@@ -197,7 +201,9 @@ class SourceSide:
         """Write everything that the source yields, then the end; never raises but to cancel."""
         self._source_state = _Source.READ
         streams_of_source.set(self._streams)
-        accept = self._outbox.accept if self._collector is None else self._accept_and_collect
+        accept = self._outbox.accept
+        if self._collector is not None:
+            accept = _collecting(accept, self._collector)
         try:
             try:
                 async for item in self._source:
@@ -214,14 +220,6 @@ class SourceSide:
         finally:
             await self._close_source()
             del self, accept  # a failure's traceback holds this frame, and somebody may keep it
-
-    def _accept_and_collect(self, item: Any) -> bool:
-        """Write an item, and add it to the message unless the stream is over."""
-        looks: bool = self._outbox.accept(item)
-        if not looks or self._phase is OPEN:
-            assert self._collector is not None
-            self._collector.add(item)
-        return looks
 
     async def _give_turn(self) -> None:
         """Yield to the loop, and wait while more bytes are pending than the client takes."""
@@ -278,3 +276,22 @@ class SourceSide:
                 self._break(error)
                 return
             self._end("failed" if self._encoder.failed else "completed")
+
+
+def _collecting(accept: Callable[[Any], bool], collector: Collector) -> Callable[[Any], bool]:
+    """Return a function that writes an item, and adds it to the message if it was written.
+
+    It does not hold the stream, which holds a failure whose traceback holds the function's frame.
+    """
+    add = collector.message.add
+
+    def accept_and_collect(item: Any) -> bool:
+        looks = accept(item)
+        if not looks or collector.is_open:
+            try:
+                add(item)
+            except EventError:  # a dict, or frames
+                collector.add(item)
+        return looks
+
+    return accept_and_collect

@@ -39,12 +39,19 @@ async def failing_before_an_event() -> AsyncIterator[str]:
     yield
 
 
+async def unencodable() -> AsyncIterator[Any]:
+    yield "a"
+    for _ in range(20):
+        await asyncio.sleep(0)
+    yield object()
+
+
 async def waiting() -> AsyncIterator[str]:
     yield "a"
     await asyncio.Event().wait()
 
 
-SOURCES = [ending, failing, failing_before_an_event, waiting]
+SOURCES = [ending, failing, failing_before_an_event, unencodable, waiting]
 
 
 @pytest.mark.parametrize("how", ["by itself", "client_gone", "cancelled"])
@@ -83,24 +90,33 @@ def test_nothing_of_an_answer_is_left(
     run(leaves(exchange)).check()
 
 
-def test_an_error_that_is_kept_holds_nothing_of_the_stream(gs: ModuleType, run: Run) -> None:
+@pytest.mark.parametrize("source", [failing, unencodable])
+@pytest.mark.parametrize("leaves_early", [False, True])
+@pytest.mark.parametrize("on_disconnect", ["close", "continue"])
+def test_an_error_that_is_kept_holds_nothing_of_the_stream(
+    gs: ModuleType, run: Run, source: Callable[[], Any], leaves_early: bool, on_disconnect: str
+) -> None:
     async def main() -> None:
         outcomes: list[Any] = []
 
         async def exchange(left: Left) -> None:
             app = left.note(
                 gs.asgi.SSEResponse(
-                    left.note(failing()), on_disconnect="continue", on_close=outcomes.append
+                    left.note(source()),
+                    on_disconnect=on_disconnect,
+                    collect=True,
+                    on_close=outcomes.append,
                 )
             )
             connection = Connection()
             task = connection.begin(app)
             del app
             await connection.until_said(b'"a"')
-            connection.leave()
+            if leaves_early and on_disconnect == "continue":
+                connection.leave()
             await task
 
         (await leaves(exchange)).check()
-        assert str(outcomes[-1].error) == "secret"
+        assert isinstance(outcomes[-1].error, ValueError | gs.errors.EventError)
 
     run(main())

@@ -10,7 +10,17 @@ from wsgiref.types import WSGIApplication
 from starlette.types import ASGIApp
 
 import gaistream
-from gaistream import NDJSONOptions, Outcome, Source, SourceItem, SSEOptions, asgi, testing, wsgi
+from gaistream import (
+    Message,
+    NDJSONOptions,
+    Outcome,
+    Source,
+    SourceItem,
+    SSEOptions,
+    asgi,
+    testing,
+    wsgi,
+)
 from gaistream.dialects import Detector, Dialect, DialectReader, DialectWriter, EventWriter
 from gaistream.frameworks import fastapi, starlette
 
@@ -26,6 +36,10 @@ async def source() -> AsyncIterator[SourceItem]:
 
 def blocking() -> Iterator[SourceItem]:
     yield 5  # type: ignore[misc]
+
+
+def kept(outcome: Outcome) -> None:
+    assert_type(outcome.message, Message | None)
 
 
 def told(outcome: Outcome) -> None:
@@ -63,6 +77,9 @@ async def aiter_bytes() -> AsyncIterator[bytes]:
 
 def responses() -> None:
     asgi.SSEResponse(source(), SSEOptions(default=str), dialect="json", on_close=told)
+    asgi.NDJSONResponse(source(), on_disconnect="continue", continue_seconds=60, on_close=kept)
+    wsgi.SSEResponse(source(), on_disconnect="continue", continue_bytes=2**20, helper_thread=True)
+    wsgi.NDJSONResponse([], collect=True, on_close=kept)
     asgi.NDJSONResponse(source(), NDJSONOptions())
     wsgi.SSEResponse(blocking(), SSEOptions())
     starlette.SSEResponse(source(), SSEOptions())
