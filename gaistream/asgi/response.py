@@ -285,9 +285,9 @@ class _SourceResponse(StreamResponse, Generic[_Options]):
             stream,
             encoder,
             disconnects,
-            send_timeout=send_timeout or None,
-            cleanup_timeout=cleanup_timeout,
-            source_timeout=source_timeout or None,
+            send_timeout or None,
+            cleanup_timeout,
+            source_timeout or None,
         )
         super().__init__(
             opened,

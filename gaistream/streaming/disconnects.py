@@ -115,8 +115,7 @@ def open_response_stream(
     source: Any,
     encoder: Any,
     disconnects: Disconnects | None,
-    *,
-    send_timeout: float | None = None,
+    send_timeout: float | None,
     cleanup_timeout: float | None,
     source_timeout: float | None,
 ) -> tuple[Stream, Producer | None]:

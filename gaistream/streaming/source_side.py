@@ -201,7 +201,7 @@ class SourceSide:
         """Write everything that the source yields, then the end; never raises but to cancel."""
         self._source_state = _Source.READ
         streams_of_source.set(self._streams)
-        accept = self._outbox.accept
+        accept: Callable[[Any], bool] = self._outbox.accept
         if self._collector is not None:
             accept = _collecting(accept, self._collector)
         try:

@@ -113,8 +113,9 @@ class SourceResponse(Generic[_Options]):
                 stream,
                 encoder,
                 disconnects,
-                cleanup_timeout=cleanup_timeout,
-                source_timeout=source_timeout or None,
+                None,
+                cleanup_timeout,
+                source_timeout or None,
             )
             self._stream = LoopStream(
                 self._life, self._runner, hold_headers=hold_headers, producer=producer
