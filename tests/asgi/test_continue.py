@@ -216,6 +216,29 @@ def test_a_handler_waits_for_its_provider_although_the_client_leaves(gs: Any) ->
     run(test())
 
 
+def test_a_handler_does_not_prepare_for_a_client_that_has_left(gs: Any) -> None:
+    async def test() -> None:
+        asked, prepares = [], asyncio.Event()
+
+        class Provider:
+            def stream_text(self, _: Any) -> Any:
+                asked.append(True)
+
+        async def prepare(incoming: Any) -> None:
+            prepares.set()
+            await incoming.body()
+
+        handler = gs.asgi.sse_handler(Provider(), prepare, on_disconnect="continue")
+        connection = Connection("POST")
+        task = connection.begin(handler)
+        await prepares.wait()
+        connection.leave()
+        await task
+        assert not asked
+
+    run(test())
+
+
 # ---- arguments ----
 
 

@@ -269,3 +269,33 @@ def test_the_end_of_the_loop_interrupts_it_and_is_reported(gs: Any) -> None:
     message = kept.outcome.message
     assert (message.text, message.error.code) == ("a", "interrupted")
     assert answer.closed == 1
+
+
+def test_a_silent_source_ends_the_stream_of_its_client_too(gs: Any) -> None:
+    async def test() -> None:
+        answer = Answer(gs)
+        kept = Kept(gs, answer(), source_timeout=0.05)
+        await kept.begin()
+        assert kept.outcome.kind == "failed"
+        assert kept.outcome.message.error.code == "timeout"
+        assert (answer.closed, answer.cancelled) == (1, True)
+
+    run(test())
+
+
+def test_a_producer_whose_task_is_cancelled_does_not_look_whole(gs: Any) -> None:
+    async def test() -> None:
+        answer = Answer(gs)
+        kept = Kept(gs, answer())
+        task = kept.begin()
+        await kept.connection.until_said(text("a"))
+        [producer] = [
+            each for each in asyncio.all_tasks() if each.get_name() == "gaistream producer"
+        ]
+        producer.cancel()
+        await task
+        assert b'"code":"interrupted"' in kept.connection.body
+        assert (kept.outcome.kind, kept.outcome.message.error.code) == ("failed", "interrupted")
+        assert answer.closed == 1
+
+    run(test())
