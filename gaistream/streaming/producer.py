@@ -144,8 +144,7 @@ class Producer(SourceSide):
             self._interrupt("the server was stopped")
             raise
         finally:
-            with self._loop.shield_from_outer_scopes():
-                await self.close("cancelled")
+            await self.close("cancelled")
 
     async def close(self, kind: OutcomeKind) -> None:
         """Stop the source if it has not ended, and close it.

@@ -141,6 +141,24 @@ def test_a_failure_is_the_messages_error_and_logged_once(
     assert caplog.text.count("ValueError: secret") == 1
 
 
+def test_a_failure_in_the_moment_in_which_the_client_leaves_is_logged(
+    gs: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        async def source() -> AsyncIterator[str]:
+            yield "a"
+            await asyncio.sleep(0)
+            kept.response._client_left()
+            raise ValueError("secret")
+
+        kept = Kept(gs, source())
+        await kept.begin()
+        assert (kept.outcome.kind, kept.outcome.message.error.code) == ("client_gone", "internal")
+
+    run(test())
+    assert caplog.text.count("ValueError: secret") == 1
+
+
 def test_an_item_that_cannot_be_sent_ends_its_source(gs: Any) -> None:
     async def test() -> None:
         for bad in (object(), gs.events.Data("x", object())):
