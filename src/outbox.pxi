@@ -37,7 +37,7 @@ cdef class Outbox:
     cdef public object after_step
     cdef BaseEncoder encoder
     cdef Closed closed
-    cdef bint due, held, at_once, shares_context
+    cdef bint due, held, at_once, one_by_one, shares_context
     cdef object create_future, time, started, waiter, room
     cdef object send, loop, task, context, current_tasks  # of the permit
     cdef Py_ssize_t flush_size, most_pending, turn_bytes, turn_size, turn_events
@@ -47,7 +47,8 @@ cdef class Outbox:
         self.encoder = BaseEncoder.__new__(BaseEncoder)  # there, even if a subclass forgets __init__
 
     def __init__(
-        self, BaseEncoder encoder not None, at_once, flush_size, turn_bytes, turn_seconds, most_pending
+        self, BaseEncoder encoder not None, at_once, flush_size, turn_bytes, turn_seconds,
+        most_pending, one_by_one=False,
     ):
         self.encoder = encoder
         self.at_once = at_once
@@ -55,6 +56,7 @@ cdef class Outbox:
         self.turn_bytes = turn_bytes
         self.turn_seconds = turn_seconds
         self.most_pending = most_pending
+        self.one_by_one = one_by_one
         self.turn_size = self.turn_events = self.events = self.bytes = 0
         self.turn = 0
         self.due, self.held, self.closed = True, False, OUTBOX_OPEN
@@ -90,7 +92,8 @@ cdef class Outbox:
         """Write one item. Return True if the source's task must look at the stream before the next.
 
         That is: the outbox is closed (and nothing was written), the end was written, a flush must
-        be scheduled (see `hold`), the loop is due a turn, or too many bytes are pending.
+        be scheduled (see `hold`), the loop is due a turn, too many bytes are pending, or the item
+        must be sent first and is not.
         """
         cdef BaseEncoder encoder = self.encoder
         cdef Py_ssize_t before, pending
@@ -110,6 +113,10 @@ cdef class Outbox:
                 self.due = True
             elif not self.held:
                 return True
+        if self.one_by_one and pending:
+            if not self.start_send(True) or self.sending_since is not None:
+                return True
+            pending = 0
         return encoder.ended or pending >= self.most_pending or self.turn_is_over()
 
     cdef bint turn_is_over(self) except -1:
@@ -133,11 +140,19 @@ cdef class Outbox:
 
     @cython.critical_section
     def wait_for_room(self):
-        """Return a future for when the pending bytes are taken; None if there is room."""
-        if self.closed or self.encoder.buffer.length < self.most_pending:
+        """Return a future for when the pending bytes are taken; None if there is room.
+
+        With `one_by_one` it is for when they are sent.
+        """
+        if self.closed or not self.is_full():
             return None
         self.room = self.create_future()
         return self.room
+
+    cdef bint is_full(self) except -1:
+        if self.one_by_one:
+            return self.encoder.buffer.length > 0 or self.sending_since is not None
+        return self.encoder.buffer.length >= self.most_pending
 
     @cython.critical_section
     def flush(self):
@@ -177,6 +192,8 @@ cdef class Outbox:
         cdef bytes chunk = self.take_due()
         if sending:
             self.sending_since = self.idle_since if chunk else None
+            if self.one_by_one and not chunk:
+                settle(self.room)
         return chunk
 
     @cython.critical_section
@@ -225,7 +242,8 @@ cdef class Outbox:
             self.due = self.at_once or not self.events
             self.bytes += len(chunk)
             self.idle_since = self.time()
-            settle(self.room)
+            if not self.one_by_one:
+                settle(self.room)
         return chunk
 
     cdef int send_due(self, bint in_source) except -1:

@@ -8,8 +8,8 @@ as in gaistream.asgi.
 GZipMiddleware passes SSE unchanged from Starlette 0.46 on, and flushes NDJSON from 1.5 on at the
 latest. For older versions, the header `Content-Encoding: identity` keeps it from delaying a stream.
 
-`EventSourceResponse`, `ServerSentEvent` and `JSONServerSentEvent` replace those of sse-starlette
-(3.7): change the import. The handbook lists every difference in migration.md.
+`EventSourceResponse`, `ServerSentEvent` and `JSONServerSentEvent` are those of
+gaistream.frameworks.sse_starlette, which replace sse-starlette's: change the import.
 """
 
 from __future__ import annotations
@@ -31,26 +31,16 @@ except ImportError as error:
     ) from error
 
 from .. import asgi, http
-from ..asgi.response import StreamResponse
 from ..chat import Source
-from ..core import estimate_size
 from ..dialects import AnyDialect
-from ..errors import FrameError, FrameTypeError
 from ..http.cors import CORSLike
-from ..http.headers import SERVERS_OWN, checked_headers, encode_headers, merge_headers
+from ..http.headers import checked_headers, encode_headers, merge_headers
 from ..http.settings import check_keywords, check_status
-from ..loops.sources import open_source
 from ..streaming.cleanup import CLEANUP_TIMEOUT
 from ..streaming.disconnects import CONTINUE_BYTES, CONTINUE_SECONDS, OnDisconnect
 from ..streaming.outcome import Outcome
-from ..writing.options import NDJSONOptions, SSEOptions, check_seconds
-from ._event_source import (
-    DrainNotifiedStream,
-    EventSourceEncoder,
-    JSONServerSentEvent,
-    ServerSentEvent,
-    WithFeeder,
-)
+from ..writing.options import NDJSONOptions, SSEOptions
+from .sse_starlette import EventSourceResponse, JSONServerSentEvent, ServerSentEvent
 
 __all__ = [
     "EventSourceResponse",
@@ -226,114 +216,3 @@ class NDJSONResponse(_SourceResponse[NDJSONOptions]):
     media_type = "application/x-ndjson"
     _format = "ndjson"
     _response_type = asgi.NDJSONResponse
-
-
-class EventSourceResponse(_Streamed):
-    """Server-Sent Events with the arguments of sse-starlette; the handbook lists the differences.
-
-    Args:
-        content: an async or sync iterable of str, dicts (the arguments of a ServerSentEvent),
-            ServerSentEvent, bytes (complete frames), or anything else, which is sent as its
-            `str()`.
-        status_code: the status, unless the source fails before its first item.
-        headers: more headers; they replace those of the same name.
-        media_type: the content type.
-        background: runs after the stream, whatever its outcome.
-        ping: seconds without an item before a ping; None: 15; 0: no pings.
-        sep: accepted and ignored.
-        ping_message_factory: returns the item of a ping.
-        data_sender_callable: an async function that runs beside the source, and ends with it.
-        send_timeout: seconds that one send may take; 0 or None: unlimited.
-        client_close_handler_callable: an async function, called with the ASGI message as soon as
-            the client has gone, while the source is cancelled. The response waits for it, for
-            `cleanup_timeout` at most.
-        shutdown_event: an anyio.Event or the like; its `set()` is called when the streams are
-            drained, at SIGTERM and SIGINT (`gaistream.automatic_drain`) or by `gaistream.drain`.
-        shutdown_grace_period: seconds that the source then has to end by itself, within the grace
-            time of a DrainMiddleware, `drain_on_signals` or `drain` if there is one.
-        cleanup_timeout: seconds that the source may take to end after its stream has, before it is
-            cancelled again and left; None: unlimited.
-
-    Raises:
-        FrameError: a value that cannot be honoured (a ValueError; a wrong type is a TypeError).
-    """
-
-    DEFAULT_PING_INTERVAL = 15
-    DEFAULT_SEPARATOR = "\n"
-    DEFAULT_CLEANUP_TIMEOUT = CLEANUP_TIMEOUT
-    media_type = "text/event-stream"
-
-    def __init__(
-        self,
-        content: Source,
-        status_code: int = 200,
-        headers: Mapping[str, str] | None = None,
-        media_type: str = "text/event-stream",
-        background: BackgroundTask | None = None,
-        ping: float | None = None,
-        sep: str | None = None,
-        ping_message_factory: Callable[[], Any] | None = None,
-        data_sender_callable: Callable[[], Awaitable[Any]] | None = None,
-        send_timeout: float | None = 60,
-        client_close_handler_callable: Callable[[Message], Awaitable[None]] | None = None,
-        shutdown_event: Any = None,
-        shutdown_grace_period: float = 0,
-        cleanup_timeout: float | None = DEFAULT_CLEANUP_TIMEOUT,
-    ) -> None:
-        if sep not in (None, "\r\n", "\r", "\n"):
-            raise FrameError(f"sep must be a line end, not {sep!r}")
-        if shutdown_event is not None and not callable(getattr(shutdown_event, "set", None)):
-            kind = type(shutdown_event).__name__
-            raise FrameTypeError(f"shutdown_event must have set(), {kind} has none")
-        has_grace = shutdown_grace_period is not None
-        check_seconds("shutdown_grace_period", shutdown_grace_period, optional=has_grace)
-        for name, seconds in (("send_timeout", send_timeout), ("cleanup_timeout", cleanup_timeout)):
-            check_seconds(name, seconds, optional=True)
-        # As in sse-starlette, a header that belongs to the server is dropped, not refused.
-        sendable = {
-            name: value
-            for name, value in (headers or {}).items()
-            if str(name).lower() not in SERVERS_OWN
-        }
-        self._set(status_code, sendable, background, media_type)
-        self.sep = sep or self.DEFAULT_SEPARATOR
-        self.body_iterator = open_source(content, estimate_size)
-        self.ping_interval = self.DEFAULT_PING_INTERVAL if ping is None else ping
-        self.ping_message_factory = ping_message_factory
-        self.data_sender_callable = data_sender_callable
-        self.send_timeout = send_timeout
-        self.client_close_handler_callable = client_close_handler_callable
-        self._shutdown_event = shutdown_event
-        self._shutdown_grace_period = shutdown_grace_period
-        self._cleanup_timeout = cleanup_timeout
-
-    @property
-    def ping_interval(self) -> float:
-        """Seconds without an item before a ping; 0: no pings."""
-        return self._ping_interval
-
-    @ping_interval.setter
-    def ping_interval(self, seconds: float) -> None:
-        check_seconds("ping", seconds, optional=seconds is not None)
-        self._ping_interval = seconds
-
-    def enable_compression(self, force: bool = False) -> None:
-        """Raise NotImplementedError, as sse-starlette does."""
-        raise NotImplementedError("use a middleware for compression, such as GZipMiddleware")
-
-    def _app(self) -> App:
-        source: Any = open_source(self.body_iterator, estimate_size)
-        if self.data_sender_callable is not None:
-            source = WithFeeder(source, self.data_sender_callable)
-        options = SSEOptions(heartbeat_interval=self._ping_interval)
-        encoder = EventSourceEncoder(options, self.ping_message_factory)
-        stream = DrainNotifiedStream(
-            source,
-            encoder,
-            send_timeout=self.send_timeout or None,
-            cleanup_timeout=self._cleanup_timeout,
-            on_gone=self.client_close_handler_callable,
-            event=self._shutdown_event,
-            grace=self._shutdown_grace_period,
-        )
-        return StreamResponse(stream, "sse", cors=None)

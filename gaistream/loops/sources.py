@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import inspect
+import logging
 import threading
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
@@ -29,12 +30,13 @@ SizeOf = Callable[[Any, int], int]
 """Returns about how many bytes an item holds; it may stop counting at the second argument."""
 
 
-def open_source(stream: Any, size_of: SizeOf) -> AsyncIterator[Any]:
+def open_source(stream: Any, size_of: SizeOf, *, one_by_one: bool = False) -> AsyncIterator[Any]:
     """Return an async iterator over a source.
 
     Args:
         stream: an async or sync iterable.
         size_of: measures the items that are read ahead.
+        one_by_one: read no item of a blocking source before it is awaited.
 
     Raises:
         EventError: `stream` is not iterable, or its items cannot be events.
@@ -45,7 +47,7 @@ def open_source(stream: Any, size_of: SizeOf) -> AsyncIterator[Any]:
     check_iterable(stream)
     if isinstance(stream, list | tuple):
         return _InPlace(stream)
-    return _InThread(stream, size_of)
+    return _InThread(stream, size_of, one_by_one)
 
 
 def check_iterable(stream: Any) -> None:
@@ -58,10 +60,14 @@ def check_iterable(stream: Any) -> None:
         )
 
 
-async def close_source(source: Any) -> None:
+async def close_source(source: Any, logger: logging.Logger = log) -> None:
     """Close an async iterator or its owner, by `aclose` or `close`, if it has either.
 
     Errors of its clean-up are logged, because the stream has ended already.
+
+    Args:
+        source: the iterator.
+        logger: of the errors.
     """
     try:
         close = getattr(source, "aclose", None) or getattr(source, "close", None)
@@ -71,14 +77,16 @@ async def close_source(source: Any) -> None:
     except BaseExceptionGroup as group:  # task groups wrap the GeneratorExit of aclose()
         failure = group.split((GeneratorExit, event_loop().cancelled))[1]
         if failure is not None:
-            log.error("a stream's source raised while it was being closed", exc_info=failure)
+            logger.error("a stream's source raised while it was being closed", exc_info=failure)
     except Exception:
-        log.exception("a stream's source raised while it was being closed")
+        logger.exception("a stream's source raised while it was being closed")
 
 
 def is_left_running(source: Any) -> bool:
     """Return True for a blocking source whose thread has not closed it yet."""
-    iterator = source.iterator if isinstance(source, Owned) else source
+    iterator = source
+    while isinstance(iterator, Owned):
+        iterator = iterator.iterator
     return isinstance(iterator, _InThread) and not iterator.closed
 
 
@@ -140,11 +148,12 @@ class _InThread(AsyncIterator[Any]):
         closed: True once the source has been closed.
     """
 
-    def __init__(self, source: Iterable[Any], size_of: SizeOf) -> None:
+    def __init__(self, source: Iterable[Any], size_of: SizeOf, one_by_one: bool) -> None:
         self.closed = False
         self.owner = source
         self._source = iter(source)
         self._size_of = size_of
+        self._one_by_one = one_by_one
         self._loop: EventLoop | None = None
         self._items: deque[Any] = deque()
         self._room = threading.Event()  # set when all items were taken, if the thread waits
@@ -255,11 +264,19 @@ class _InThread(AsyncIterator[Any]):
         items, is_closed, size_of = self._items, self._loop.is_closed, self._size_of
         ahead = 0  # bytes read since all items were taken
         for item in self._source:
+            if self._one_by_one:
+                self._room.clear()
+                self._full = True  # set before the loop can take the item, and ask for the next
             if self._stopping or is_closed():
                 return
             items.append(item)
             if not self._awake:
                 self._wake_loop()
+            if self._one_by_one:
+                del item
+                if not self._wait_until_asked():
+                    return
+                continue
             ahead += size_of(item, _MOST_AHEAD)
             if ahead >= _MOST_AHEAD:
                 del item  # a large item must not live until the next one
@@ -267,14 +284,24 @@ class _InThread(AsyncIterator[Any]):
                     return
                 ahead = 0
 
-    def _wait_until_taken(self) -> bool:
-        """Wait until all items were taken. Return False if no task will take them."""
+    def _is_abandoned(self) -> bool:
         assert self._loop is not None
-        while not (
+        return (
             self._stopping
             or self._loop.is_closed()
             or not threading.main_thread().is_alive()  # the interpreter is exiting
-        ):
+        )
+
+    def _wait_until_asked(self) -> bool:
+        """Wait until the next item is awaited. Return False if no task will await it."""
+        while not self._is_abandoned():
+            if self._room.wait(_PATIENCE):
+                return not self._stopping
+        return False
+
+    def _wait_until_taken(self) -> bool:
+        """Wait until all items were taken. Return False if no task will take them."""
+        while not self._is_abandoned():
             if not self._items:
                 return True
             self._room.clear()

@@ -53,6 +53,7 @@ class SourceSide:
     """
 
     __slots__ = (
+        "_beside",
         "_cleanup",
         "_cleanup_timeout",
         "_clock",
@@ -86,6 +87,7 @@ class SourceSide:
         self._kind: OutcomeKind = "completed"  # how it has ended, or was cut
         self._source_state = _Source.UNREAD
         self._task: Task | None = None  # the source's
+        self._beside: tuple[Task, str] | None = None
         self._cleanup: Cleanup | None = None
         self._drain_ends = math.inf
         self._clock: Clock | None = None
@@ -140,14 +142,24 @@ class SourceSide:
 
     def drain_is_cancelled(self) -> None:
         """Note that the drain does not end the stream any more, if it has not."""
-        self._drain_ends_at(math.inf)
+        self.drain_ends_at(math.inf)
 
-    def _drain_ends_at(self, when: float) -> None:
+    def drain_ends_at(self, when: float) -> None:
+        """Note when a drain ends, by the loop's clock; the source's clean-up ends then too."""
         self._drain_ends = when
         if self._cleanup is not None:
             self._cleanup.drain_ends_at(when)
 
     # ---- the source's end ----
+
+    def close_after(self, task: Task, name: str) -> None:
+        """Have `close` wait for a task too, after the source and for as long.
+
+        Args:
+            task: one that runs beside the source's.
+            name: what messages call it.
+        """
+        self._beside = task, name
 
     def _stop_source(self) -> None:
         """Cancel the source, once: a second time would break off its own clean-up.
@@ -180,6 +192,8 @@ class SourceSide:
             self._source_state = _Source.CLOSING
             self._task = own.loop.create_task(close_source(self._source), name="gaistream source")
             await self._wait_for_end(own, self._task)
+        if self._beside is not None:
+            await self._wait_for_end(own, *self._beside)
 
     def _wait_for_end(self, own: Clock, task: Task, name: str | None = None) -> Awaitable[None]:
         """Wait for a task's end, for as long as it may take.

@@ -20,7 +20,7 @@ stream from phase to phase (see phases.py; a move that is not in its table does 
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 from ..core import Outbox, SourceReader, estimate_size
 from ..loops.handover import Send, StartedSend
@@ -66,7 +66,15 @@ class Stream(SourceSide):
         cleanup_timeout: seconds that the source may take to end once it was cancelled, or None.
         source_timeout: seconds that the source may be silent, or None.
         collector: of the message, or None.
+        one_by_one: the next item is asked for once the last was sent; for sources that
+            acknowledge an item where they go on after it.
+
+    Attributes:
+        send_error: the OSError that a send raised, or None.
+        last_send: seconds that the end of the body may take once the client has gone.
     """
+
+    last_send: ClassVar[float] = LAST_SEND
 
     __slots__ = (  # an idle stream takes fewer bytes, and each field is found sooner
         "_events_at_heartbeat",
@@ -80,6 +88,7 @@ class Stream(SourceSide):
         "_started_at",
         "_waits",
         "due",
+        "send_error",
     )
 
     def __init__(
@@ -91,6 +100,7 @@ class Stream(SourceSide):
         cleanup_timeout: float | None = CLEANUP_TIMEOUT,
         source_timeout: float | None = None,
         collector: Collector | None = None,
+        one_by_one: bool = False,
     ) -> None:
         opened, options = open_source(source, estimate_size), encoder.options
         encoder.join_halves()
@@ -101,12 +111,14 @@ class Stream(SourceSide):
             TURN_BYTES,
             TURN_SECONDS,
             MOST_PENDING,
+            one_by_one,
         )
         super().__init__(opened, encoder, outbox, cleanup_timeout)
         self._collector = collector
         self._heartbeat: float | None = options.heartbeat_interval or None
         self._send_timeout = send_timeout
         self._source_timeout = source_timeout
+        self.send_error: OSError | None = None
         self._stall_kind: OutcomeKind = "stalled"  # how it is cut if a send takes too long
         self._start: Start | None = None  # of the source's task, until sends may be started
         self._sending: Breakable | None = None
@@ -145,9 +157,9 @@ class Stream(SourceSide):
             assert self._clock is not None
             assert sending_since is not None
             self._stall_kind = kind
-            most = self._loop.time() - sending_since + LAST_SEND
+            most = self._loop.time() - sending_since + self.last_send
             self._send_timeout = min(most, self._send_timeout or most)
-            self._clock.call(self, LAST_SEND)
+            self._clock.call(self, self.last_send)
         elif self._phase is not ENDING or self._outbox.pending or sending_since is not None:
             self._cut_send(kind)
 
@@ -160,7 +172,7 @@ class Stream(SourceSide):
 
     def drain_begins(self, grace: float) -> None:
         """Note that a drain of `grace` seconds begins while the stream is open: `drain` follows."""
-        self._drain_ends_at(self._loop.time() + grace)
+        self.drain_ends_at(self._loop.time() + grace)
 
     def drain(self, retry_ms: int | None) -> None:
         """End the stream now, but whole: the pending bytes, a retry hint, the end of the body."""
@@ -257,7 +269,8 @@ class Stream(SourceSide):
         except self._loop.cancelled:
             self._cut("cancelled")
             raise
-        except OSError:  # servers raise it when the client has gone
+        except OSError as error:  # servers raise it when the client has gone
+            self.send_error = error
             self._cut("client_gone")
             self._stop_source()
         finally:
@@ -317,7 +330,7 @@ class Stream(SourceSide):
     def release(self) -> None:
         """Drop what may refer to the stream: the connection's send and task, and the failure."""
         self._outbox.release()
-        self.failure = None
+        self.failure = self.send_error = None
 
     # ---- the clock, which calls from the loop, while no task runs ----
 
@@ -351,13 +364,18 @@ class Stream(SourceSide):
         left = outbox.idle_since + interval - now
         if left > 0:
             return left
+        self.write_heartbeat()
+        return interval
+
+    def write_heartbeat(self) -> None:
+        """Send a heartbeat now, unless the stream is ending or something is being sent."""
+        outbox = self._outbox
         if self._phase is OPEN and outbox.waiting and not outbox.pending:
             if outbox.events != self._events_at_heartbeat:
                 self._events_at_heartbeat = outbox.events
                 self._silent_at_heartbeat = outbox.idle_since
             self._encoder.write_heartbeat()
             outbox.flush()
-        return interval
 
     def _check_silence(self, now: float, most: float) -> float:
         """End a stream whose source is silent for too long; return the seconds until then."""

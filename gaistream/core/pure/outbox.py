@@ -31,6 +31,7 @@ class Outbox(NotCopyable):
         flush_size: see `at_once`.
         turn_bytes, turn_seconds: after how much the source must give the loop a turn.
         most_pending: bytes beyond which the source must wait for room.
+        one_by_one: each item is sent before the next is accepted.
 
     Attributes:
         events: the number of accepted items.
@@ -49,6 +50,7 @@ class Outbox(NotCopyable):
         "_flush_size",
         "_held",
         "_most_pending",
+        "_one_by_one",
         "_permit",
         "_room",
         "_started",
@@ -74,6 +76,7 @@ class Outbox(NotCopyable):
         turn_bytes: int,
         turn_seconds: float,
         most_pending: int,
+        one_by_one: bool = False,
     ) -> None:
         self._encoder: Any = encoder
         self._at_once = at_once
@@ -81,6 +84,7 @@ class Outbox(NotCopyable):
         self._turn_bytes = turn_bytes
         self._turn_seconds = turn_seconds
         self._most_pending = most_pending
+        self._one_by_one = one_by_one
         self._turn_size = 0  # bytes since the source has last suspended
         self._turn_events = 0
         self._turn = 0.0  # when the turn's length was first looked at
@@ -122,7 +126,8 @@ class Outbox(NotCopyable):
         """Write one item. Return True if the source's task must look at the stream before the next.
 
         That is: the outbox is closed (and nothing was written), the end was written, a flush must
-        be scheduled (see `hold`), the loop is due a turn, or too many bytes are pending.
+        be scheduled (see `hold`), the loop is due a turn, too many bytes are pending, or the item
+        must be sent first and is not.
         """
         encoder = self._encoder
         if self._closed:
@@ -140,6 +145,10 @@ class Outbox(NotCopyable):
                 self._due = True
             elif not self._held:
                 return True
+        if self._one_by_one and pending:
+            if not self._start_send(True) or self.sending_since is not None:
+                return True
+            pending = 0
         return encoder.ended or pending >= self._most_pending or self._turn_is_over()
 
     def _turn_is_over(self) -> bool:
@@ -160,12 +169,21 @@ class Outbox(NotCopyable):
         return True
 
     def wait_for_room(self) -> Any:
-        """Return a future for when the pending bytes are taken; None if there is room."""
-        if self._closed or self._encoder.pending < self._most_pending:
+        """Return a future for when the pending bytes are taken; None if there is room.
+
+        With `one_by_one` it is for when they are sent.
+        """
+        if self._closed or not self._is_full():
             return None
         assert self._create_future is not None
         self._room = self._create_future()
         return self._room
+
+    def _is_full(self) -> bool:
+        pending: int = self._encoder.pending
+        if self._one_by_one:
+            return pending > 0 or self.sending_since is not None
+        return pending >= self._most_pending
 
     def flush(self) -> None:
         """Send all pending bytes now."""
@@ -214,6 +232,8 @@ class Outbox(NotCopyable):
         chunk = self._take()
         if sending:
             self.sending_since = self.idle_since if chunk else None
+            if self._one_by_one and not chunk:
+                _settle(self._room)
         return chunk
 
     def wait(self) -> Any:
@@ -247,7 +267,8 @@ class Outbox(NotCopyable):
             self._due = self._at_once or not self.events
             self.bytes += len(chunk)
             self.idle_since = self._time()
-            _settle(self._room)
+            if not self._one_by_one:
+                _settle(self._room)
         return chunk
 
     def _source_suspends(self) -> None:
