@@ -31,6 +31,7 @@ include "sse_encoder.pxi"
 include "ndjson_encoder.pxi"
 include "writer.pxi"
 include "outbox.pxi"
+include "source_reader.pxi"
 include "decoder.pxi"
 include "ndjson_decoder.pxi"
 

@@ -148,7 +148,7 @@ class _InThread(AsyncIterator[Any]):
         closed: True once the source has been closed.
     """
 
-    def __init__(self, source: Iterable[Any], size_of: SizeOf, one_by_one: bool) -> None:
+    def __init__(self, source: Iterable[Any], size_of: SizeOf, one_by_one: bool = False) -> None:
         self.closed = False
         self.owner = source
         self._source = iter(source)

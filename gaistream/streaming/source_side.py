@@ -153,7 +153,7 @@ class SourceSide:
     # ---- the source's end ----
 
     def close_after(self, task: Task, name: str) -> None:
-        """Have `close` wait for a task too, after the source and for as long.
+        """Make `close` wait for a task too, after the source and for as long.
 
         Args:
             task: one that runs beside the source's.

@@ -26,10 +26,11 @@ from .lines import LineSplitter
 from .ndjson import encode_ndjson, encode_ndjson_lines
 from .ndjson_decoder import NDJSONDecoder
 from .ndjson_encoder import BaseNDJSONEncoder
-from .outbox import Outbox, SourceReader
+from .outbox import Outbox
 from .payloads import install_json, json_bytes, nests_deeper, read_json
 from .server_sent_event import ServerSentEvent
 from .sizes import estimate_size
+from .source_reader import SourceReader
 from .sse import encode_comment, encode_sse, encode_sse_into
 from .sse_encoder import BaseSSEEncoder
 from .step_events import (

@@ -13,7 +13,7 @@ _SHOWN: Final = 5  # modules that a message names
 
 
 def install() -> None:
-    """Have `import sse_starlette` import this package, also in packages that depend on it.
+    """Make `import sse_starlette` import this package, also in packages that depend on it.
 
     Call it once, before anything imports sse-starlette: at the top of the program's first module.
     A second call does nothing. sse-starlette itself need not be installed.

@@ -47,28 +47,30 @@ class Body(Owned):
 
 
 class WithFeeder(Owned):
-    """A source beside which a feeder runs, in a task that begins and ends with it.
+    """A source beside which a feeder runs, in a task that ends with it.
 
     An exception of the feeder ends the source.
 
     Args:
-        source: an async iterator.
+        source: the iterator.
         feed: an async function, called once.
     """
 
-    def __init__(self, source: AsyncIterator[Any], feed: Callable[[], Awaitable[Any]]) -> None:
-        super().__init__(source, getattr(source, "owner", source))
+    def __init__(self, source: Body, feed: Callable[[], Awaitable[Any]]) -> None:
+        super().__init__(source, source.owner)
+        self._source = source
         self._feed = feed
         self._task: Task | None = None
         self._block: Breakable | None = None
         self._failure: Exception | None = None
 
+    def start(self) -> None:
+        """Start the feeder."""
+        self._task = event_loop().create_task(self._run(), name="gaistream feeder")
+
     async def __anext__(self) -> Any:
-        loop = event_loop()
-        if self._task is None:
-            self._task = loop.create_task(self._run(), name="gaistream feeder")
         if self._failure is None:
-            with loop.breakable() as self._block:
+            with event_loop().breakable() as self._block:
                 try:
                     return await self.iterator.__anext__()
                 finally:
@@ -98,7 +100,7 @@ class WithFeeder(Owned):
         finally:
             if task is not None and not task.done():  # its time for a clean-up is over
                 task.cancel()
-            await self.iterator.aclose()  # type: ignore[attr-defined]
+            await self._source.aclose()
         if self._failure is not None:  # not raised by the source any more
             logger.error("data_sender_callable failed", exc_info=self._failure)
             self._failure = None  # whose traceback refers to this object

@@ -63,12 +63,12 @@ class AppStatus(metaclass=_Switch):
 
     @staticmethod
     def disable_automatic_graceful_drain() -> None:
-        """Have SIGTERM and SIGINT end no stream until `should_exit` is set, which you must do."""
+        """Stop ending the streams at SIGTERM and SIGINT; you must then set `should_exit`."""
         AppStatus.enable_automatic_graceful_drain = False
 
     @staticmethod
     def enable_automatic_graceful_drain_mode() -> None:
-        """Have SIGTERM and SIGINT end the streams again."""
+        """End the streams at SIGTERM and SIGINT again."""
         AppStatus.enable_automatic_graceful_drain = True
 
     @staticmethod

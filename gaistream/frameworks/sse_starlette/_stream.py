@@ -16,6 +16,7 @@ from ...streaming.open_streams import Drain, open_streams
 from ...streaming.outcome import OutcomeKind
 from ...streaming.stream import Stream
 from ._encoder import logger
+from ._sources import WithFeeder
 from ._status import AppStatus
 
 LONGEST = 1e9  # seconds: an infinite time is a long one
@@ -33,8 +34,8 @@ class EventSourceStream(Stream):
 
     last_send: ClassVar[float] = 0.25
 
-    __slots__ = ("_event", "_grace", "_next_ping", "_own_loop", "_ping", "_timer", "_told_by",
-                 "_until")  # fmt: skip
+    __slots__ = ("_event", "_feeder", "_grace", "_next_ping", "_own_loop", "_ping", "_timer",
+                 "_told_by", "_until")  # fmt: skip
 
     def __init__(
         self, source: Any, encoder: Any, *, ping: float, event: Any, grace: float,
@@ -47,6 +48,7 @@ class EventSourceStream(Stream):
             cleanup_timeout=cleanup_timeout,
             one_by_one=True,
         )
+        self._feeder = source if isinstance(source, WithFeeder) else None
         self._own_loop: EventLoop = event_loop()
         self._ping = min(ping, LONGEST)
         self._next_ping: float | None = None
@@ -55,6 +57,12 @@ class EventSourceStream(Stream):
         self._told_by: Drain | bool = False  # True: by AppStatus
         self._until = 0.0
         self._timer: Timer | None = None
+
+    async def start(self) -> None:
+        """Start the feeder, then the source."""
+        if self._feeder is not None:  # there its first step comes early, and some rely on that
+            self._feeder.start()
+        await super().start()
 
     def log_failure(self, failure: BaseException) -> None:
         """Log nothing: the response raises the failure."""

@@ -33,7 +33,7 @@ except ImportError as error:
 
 from ...asgi.client import Client, log_unread_body
 from ...asgi.messages import ScopeApplication, StreamConnection, header, send_response
-from ...errors import FrameError, FrameTypeError, StreamError
+from ...errors import FrameError, FrameTypeError, StreamError, is_public
 from ...http.answer import answer_failure, drain_response
 from ...http.headers import SERVERS_OWN, HeaderLines, checked_headers
 from ...http.settings import check_status
@@ -294,7 +294,10 @@ class EventSourceResponse(Response):
         await send_response(send, response)
 
     async def _answer_failure(self, stream: EventSourceStream, scope: Scope, send: Send) -> None:
-        """Send a status for a failure before the first item; raise it if the app answers it."""
+        """Send a status for a failure before the first item; raise it if the app answers it.
+
+        A StreamError was meant for the client, and is not raised any more.
+        """
         assert stream.failure is not None
         response = answer_failure(
             stream.failure,
@@ -304,6 +307,8 @@ class EventSourceResponse(Response):
             application=ScopeApplication(scope),
         )
         await send_response(send, response)
+        if is_public(stream.failure):  # and so is no fault that a monitor must see
+            stream.failure = None
 
     def _client_left(self, stream: EventSourceStream) -> None:
         logger.debug("Got event: http.disconnect. Stop streaming.")
