@@ -8,7 +8,7 @@ JOBS ?= auto
 PYTEST := $(BIN)/pytest -q -n $(JOBS) --dist loadfile
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check clients lint bench bench-server kills exits memory gates \
+.PHONY: help demo test check clients dropin lint bench bench-server kills exits memory gates \
 	sanitize asv wheels wheels-new wheels-aarch64 wheels-pyodide docs grind fuzz watch peers pins \
 	clean
 
@@ -17,6 +17,7 @@ help:
 	@echo "make test            the product, on both twins (minutes); JOBS=4: in four processes"
 	@echo "make check           the release: packaging, workflows, peers, documentation (minutes)"
 	@echo "make clients         the vendors' own clients against servers of ours (npm)"
+	@echo "make dropin          other projects' tests and servers on the stand-ins, as pip installs them"
 	@echo "make lint            ruff and mypy"
 	@echo "make docs            the documentation site, into build/site, and what must be true of it"
 	@echo "make peers           gaistream and its peers in one run (minutes)"
@@ -59,6 +60,10 @@ check: .venv/check.stamp
 clients: .venv/clients.stamp
 	@echo "Testing: the clients of OpenAI, Anthropic, Vercel, LiteLLM and Pydantic AI, unmodified ..."
 	@GAISTREAM_BACKEND=native $(PYTEST) -p no:cacheprovider tests/clients tests/message $(ARGS)
+
+dropin: .venv/made.stamp
+	@echo "Testing: other projects' tests and servers on gaistream, in build/dropin ..."
+	@$(BIN)/python tests/dropin/run.py $(ARGS)
 
 lint: .venv/lint.stamp
 	@echo "Linting: ruff, then mypy --strict ..."

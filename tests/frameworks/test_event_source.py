@@ -1,20 +1,27 @@
-"""What stands in for sse-starlette: its frames, its arguments, and where it is different."""
+"""What stands in for sse-starlette: its bytes, its events, and how its streams fail."""
 
 from __future__ import annotations
 
-import json
+import asyncio
+import copy
+import pickle
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from scripted_asgi import END, PRELUDE, Connection, Source, asynchronous, run, text
 
 import gaistream
-from gaistream import SSEDecoder, StreamError
-from gaistream.errors import EventError, FrameError
+from gaistream import StreamError
+from gaistream.errors import FrameError
 
 pytest.importorskip("starlette", reason="Starlette is not installed")
 
 
+from starlette.background import BackgroundTask
+
+from gaistream.frameworks import sse_starlette as stand_in
+from gaistream.frameworks.sse_starlette.event import ensure_bytes
 from gaistream.frameworks.starlette import (
     EventSourceResponse,
     JSONServerSentEvent,
@@ -26,94 +33,100 @@ from gaistream.frameworks.starlette import (
 async def body_of(*items: Any, **settings: Any) -> bytes:
     served = await Connection().serve(EventSourceResponse(asynchronous(*items), **settings))
     assert served.sent[-1] == END
-    assert served.body.startswith(PRELUDE)
-    return served.body.removeprefix(PRELUDE)
+    return served.body
 
 
 # ---- frames ----
 
-FRAMES = [
-    ("text", b"data: text\n\n"),
-    ("two\r\nlines", b"data: two\ndata: lines\n\n"),
-    ("", b"data: \n\n"),
-    (7, b"data: 7\n\n"),
-    (1.5, b"data: 1.5\n\n"),
-    (None, b"data: None\n\n"),
-    ([1], b"data: [1]\n\n"),
-    (b"event: raw\r\n\r\n", b"event: raw\r\n\r\n"),
-    (memoryview(b"data: view\n\n"), b"data: view\n\n"),
-    ({"data": "d"}, b"data: d\n\n"),
-    ({"data": {"a": 1}}, b"data: {'a': 1}\n\n"),
-    (
-        {"data": "d", "event": "e", "id": "i", "retry": 5, "comment": "c", "sep": "\n"},
-        b": c\nid: i\nevent: e\nretry: 5\ndata: d\n\n",
-    ),
-    ({"event": "a\r\nb", "id": "c\nd\0"}, b"id: cd\nevent: ab\n\n"),
-    ({"comment": "hush"}, b": hush\n\n"),
-    ({"retry": 5}, b"retry: 5\n"),
-    ({}, b""),
-    (ServerSentEvent(0, event="e", sep="\r"), b"event: e\ndata: 0\n\n"),
-    (ServerSentEvent(), b""),
-    (ServerSentEvent("d", id=3), b"id: 3\ndata: d\n\n"),
-    (gaistream.ServerSentEvent("d", "e"), b"event: e\ndata: d\n\n"),
-    (JSONServerSentEvent({"ä": [1, None]}, id="1"), 'id: 1\ndata: {"ä":[1,null]}\n\n'.encode()),
-    (JSONServerSentEvent(), b""),
-    (JSONServerSentEvent(float("nan")), b"data: null\n\n"),
-]
+LF = {"data": "d", "event": "e", "id": "i", "retry": 5, "comment": "c", "sep": "\n"}
+ITEMS: list[Any] = [
+    "text", "two\r\nlines\rand\nmore\n", "", 7, 1.5, None, [1], "\u2028\0ä",
+    b"event: raw\n\n", memoryview(b"data: view\n\n"), b"",
+    {"data": "d"}, {"data": {"a": 1}}, {"data": b"bytes"}, {"data": 0, "event": "message"}, LF,
+    {"event": "a\r\nb", "id": "c\nd\0"}, {"comment": "one\ntwo"}, {"retry": 5}, {"event": ""}, {},
+]  # fmt: skip
+FIELDS = [
+    {}, {"data": 0, "event": "e", "sep": "\r"}, {"data": "d", "id": "3"}, {"comment": "hush"},
+    {"data": "a\nb", "event": "message", "id": "1", "retry": 3, "comment": "c\rd"},
+]  # fmt: skip
+PAYLOADS: list[Any] = [{"ä": [1, None, 1.0]}, {1: 2, None: True}, [], 0, "s\n\u2028", None]
 
 
-@pytest.mark.parametrize(("item", "frame"), FRAMES)
-def test_an_item_is_framed_as_there_in_our_bytes(item: Any, frame: bytes) -> None:
-    async def test() -> None:
-        assert await body_of(item) == frame
-        if isinstance(item, ServerSentEvent):
-            assert item.encode() == frame
+@pytest.mark.parametrize("sep", [None, "\r\n", "\r", "\n"])
+def test_the_bytes_of_a_stream_are_the_originals(sep: str | None) -> None:
+    theirs = pytest.importorskip("sse_starlette", reason="sse-starlette is not installed")
 
-    run(test())
+    def items(face: Any) -> list[Any]:
+        return [
+            *ITEMS,
+            *(face.ServerSentEvent(**fields) for fields in FIELDS),
+            *(face.JSONServerSentEvent(payload, event="json") for payload in PAYLOADS),
+        ]
+
+    def stream(face: Any) -> list[dict[str, Any]]:
+        async def source() -> AsyncIterator[Any]:
+            for item in items(face):
+                yield item
+
+        async def test() -> None:
+            response = face.EventSourceResponse(source(), sep=sep, status_code=201)
+            sent.extend((await Connection().serve(response)).sent)
+
+        sent: list[dict[str, Any]] = []
+        asyncio.run(test())
+        return [each for each in sent if each.get("body") != b"" or not each["more_body"]]
+
+    assert stream(stand_in) == stream(theirs)
 
 
-def test_clients_read_what_sse_starlette_would_have_them_read() -> None:
+@pytest.mark.parametrize("item", [*ITEMS, *(ServerSentEvent(**fields) for fields in FIELDS)])
+def test_ensure_bytes_is_the_originals(item: Any) -> None:
     theirs = pytest.importorskip("sse_starlette.event", reason="sse-starlette is not installed")
-    dicts = [
-        {"data": "d", "event": "e", "id": "i", "retry": 5, "comment": "c"},
-        {"data": "two\rlines\r\n", "id": "line\nend"},
-        {"data": 0, "event": "\u2028"},
-        {"event": "only"},
-        {"comment": "one\ntwo"},
-        {"data": "after"},
-        {},
-    ]
-    payloads = [{"a": "ä\u2028"}, [], 0, "s", None]
+    given = item
+    if isinstance(item, ServerSentEvent):
+        fields = (item.event, item.id, item.retry, item.comment, item._sep)
+        names = ("event", "id", "retry", "comment", "sep")
+        given = theirs.ServerSentEvent(item.data, **dict(zip(names, fields, strict=True)))
+        assert bytes(item) == item.encode()
+    assert ensure_bytes(item, "\n") == theirs.ensure_bytes(given, "\n")
 
-    def items(event: Any, json_event: Any) -> list[Any]:
-        return [
-            *dicts,
-            *(event(**fields) for fields in dicts),
-            *(json_event(payload, event="json") for payload in payloads),
-            "s", 1, None, b"data: raw\n\n",
-        ]
 
-    def read(frames: bytes) -> list[Any]:
-        return [
-            json.loads(each.data) if each.event == "json" and each.data else each
-            for each in SSEDecoder().feed(frames)
-        ]
+def test_what_the_original_refuses_or_spoils_is_an_event() -> None:
+    assert ensure_bytes(bytearray(b"x"), "\n") == b"x"
+    assert ServerSentEvent("d", id=3, sep="\n").encode() == b"id: 3\ndata: d\n\n"
+    assert ensure_bytes(gaistream.ServerSentEvent("d", "e"), "\r") == b"event: e\rdata: d\r\r"
+    assert ensure_bytes("\ud83d\ude00 \ud800", "\n").decode() == "data: \U0001f600 \ufffd\n\n"
+
+
+def test_a_subclass_has_its_own_line_end_and_encoding() -> None:
+    class Lines(ServerSentEvent):
+        DEFAULT_SEPARATOR = "\n"
+
+    class Shouted(ServerSentEvent):
+        def encode(self) -> bytes:
+            return super().encode().upper()
 
     async def test() -> None:
-        ours = await body_of(*items(ServerSentEvent, JSONServerSentEvent))
-        expected = items(theirs.ServerSentEvent, theirs.JSONServerSentEvent)
-        expected = b"".join(theirs.ensure_bytes(each, "\r\n") for each in expected)
-        assert read(ours) == read(expected)
+        body = await body_of(Lines("a"), Shouted("b", sep="\n"), {"data": "c"})
+        assert body == b"data: a\n\nDATA: B\n\ndata: c\r\n\r\n"
 
     run(test())
 
 
 def test_events_are_what_sses_own_response_takes_too() -> None:
     async def test() -> None:
-        served = await Connection().serve(SSEResponse([ServerSentEvent(1, event="e"), "a"]))
+        served = await Connection().serve(SSEResponse([ServerSentEvent("1", event="e"), "a"]))
         assert served.body.startswith(PRELUDE + b"event: e\ndata: 1\n\n" + text("a"))
 
     run(test())
+
+
+def test_events_are_copied_and_pickled() -> None:
+    event = JSONServerSentEvent({"a": 1}, id="1", sep="\n")
+    for other in (copy.copy(event), pickle.loads(pickle.dumps(event))):
+        assert other.encode() == event.encode()
+    event.data = ["changed"]
+    assert b"data: ['changed']" in event.encode()
 
 
 def test_events_are_hashable_and_themselves() -> None:
@@ -123,12 +136,20 @@ def test_events_are_hashable_and_themselves() -> None:
 
 
 @pytest.mark.parametrize("fields", [{"event": 5}, {"id": 1.5}, {"id": True}])
-def test_names_that_are_no_text_are_refused(fields: dict[str, Any]) -> None:
+def test_names_that_are_no_text_are_refused_when_they_are_encoded(fields: dict[str, Any]) -> None:
+    event = ServerSentEvent("d", **fields)
+    with pytest.raises(TypeError, match="must be str"):
+        event.encode()
+
+
+def test_a_payload_that_json_does_not_know_is_refused_when_it_is_given() -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        JSONServerSentEvent(float("nan"))
     with pytest.raises(TypeError):
-        ServerSentEvent("d", **fields)
+        JSONServerSentEvent({1, 2})
 
 
-@pytest.mark.parametrize("retry", ["5", True, 1.5])
+@pytest.mark.parametrize("retry", ["5", 1.5])
 def test_a_retry_that_is_no_int_is_refused_when_it_is_encoded(retry: Any) -> None:
     with pytest.raises(TypeError):
         ServerSentEvent("d", retry=retry).encode()
@@ -138,27 +159,54 @@ def test_a_retry_that_is_no_int_is_refused_when_it_is_encoded(retry: Any) -> Non
 
 
 @pytest.mark.parametrize("item", [{"unknown": 1}, {"data": "d", "retry": "5"}])
-def test_an_item_that_cannot_be_written_ends_the_stream_and_closes_the_source(item: Any) -> None:
+def test_an_item_that_cannot_be_written_is_raised_and_breaks_the_connection(item: Any) -> None:
     async def test() -> None:
-        source = Source("one", item, "two")
-        served = await Connection().serve(EventSourceResponse(source))
-        assert served.body.startswith(PRELUDE + b"data: one\n\nevent: error\n")
-        assert b"internal error" in served.body
-        assert b"two" not in served.body
+        source, connection = Source("one", item, "two"), Connection()
+        with pytest.raises(TypeError):
+            await connection.serve(EventSourceResponse(source))
+        assert connection.body == b"data: one\r\n\r\n"
+        assert not connection.is_complete
         assert source.closed == 1
 
     run(test())
 
 
-def test_an_error_after_the_first_event_is_said_and_before_it_is_a_status() -> None:
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (StreamError("busy", code="busy"), b'{"error":{"code":"busy","message":"busy"}}'),
+        (ValueError("secret"), b'{"error":{"code":"internal","message":"internal error"}}'),
+    ],
+)
+def test_an_error_of_the_source_is_sent_and_then_raised(
+    error: Exception, told: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     async def test() -> None:
-        body = await body_of("one", StreamError("busy", code="busy"))
-        frame = b'event: error\nretry: 5000\ndata: {"error":{"code":"busy","message":"busy"}}\n\n'
-        assert body == b"data: one\n\n" + frame
-        response = EventSourceResponse(asynchronous(RuntimeError("secret")))
-        served = await Connection().serve(response)
-        assert served.status == 500
-        assert b"secret" not in served.body
+        connection = Connection()
+        ran: list[int] = []
+        background = BackgroundTask(ran.append, 1)
+        response = EventSourceResponse(asynchronous("one", error), background=background)
+        with pytest.raises(type(error)) as raised:
+            await connection.serve(response)
+        assert raised.value is error
+        frame = b"event: error\r\ndata: " + told
+        assert connection.body == b"data: one\r\n\r\n" + frame + b"\r\n\r\n"
+        assert connection.is_complete
+        assert not ran
+
+    run(test())
+    assert not caplog.records  # who catches it reports it
+
+
+def test_an_error_before_the_first_item_is_a_status() -> None:
+    async def test() -> None:
+        connection = Connection()
+        with pytest.raises(RuntimeError, match="secret"):
+            await connection.serve(EventSourceResponse(asynchronous(RuntimeError("secret"))))
+        assert connection.status == 500
+        assert b"secret" not in connection.body
+        busy = asynchronous(StreamError("busy", status=429))  # that is said to the client only
+        assert (await Connection().serve(EventSourceResponse(busy))).status == 429
 
     run(test())
 
@@ -171,19 +219,23 @@ def test_wrong_arguments_are_refused_when_it_is_made() -> None:
         {"cleanup_timeout": -1},
         {"status_code": 199},
         {"shutdown_grace_period": -1},
-        {"shutdown_grace_period": float("inf")},
+        {"shutdown_grace_period": float("nan")},
     ):
         with pytest.raises(FrameError, match=next(iter(wrong)).removesuffix("_code")):
             EventSourceResponse([], **wrong)
     for wrong in ({"ping": "1"}, {"shutdown_grace_period": None}, {"shutdown_event": object()}):
         with pytest.raises(TypeError, match=next(iter(wrong))):
             EventSourceResponse([], **wrong)
-    with pytest.raises(EventError):
-        EventSourceResponse(None)
     with pytest.raises(NotImplementedError):
         EventSourceResponse([]).enable_compression()
 
 
-def test_json_data_is_text() -> None:
-    event = JSONServerSentEvent({"a": 1}, event="e")
-    assert json.loads(event.data) == {"a": 1}
+def test_content_that_is_not_iterable_fails_when_it_is_sent() -> None:
+    async def test() -> None:
+        for content in (None, 5):
+            connection = Connection()
+            with pytest.raises(TypeError, match="iterable"):
+                await connection.serve(EventSourceResponse(content))
+            assert connection.status == 500
+
+    run(test())

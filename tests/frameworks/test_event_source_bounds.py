@@ -17,8 +17,9 @@ from gaistream.streaming.open_streams import open_streams
 
 pytest.importorskip("starlette", reason="Starlette is not installed")
 
-from gaistream.core import estimate_size
 from gaistream.frameworks._event_source import WithFeeder
+
+from gaistream.core import estimate_size
 from gaistream.frameworks.starlette import EventSourceResponse
 
 
