@@ -48,6 +48,7 @@ class Cleaning:
 
         async def send(message: Any) -> None:
             if b"first" in message.get("body", b""):
+                self.waits.set()  # a source that is read item by item goes on after it only
                 await never.wait()
 
         request = {"type": "http", "method": "GET", "headers": []}

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from scripted_asgi import PRELUDE, Connection, Gate, Source, asynchronous, run
+from scripted_asgi import Connection, Gate, Source, asynchronous, run
+from virtual_time import VirtualTimeLoop
 
 from gaistream import SSEDecoder, StreamError
 
@@ -16,6 +17,7 @@ pytest.importorskip("starlette", reason="Starlette is not installed")
 
 from starlette.background import BackgroundTask
 
+from gaistream.frameworks.sse_starlette.sse import SendTimeoutError
 from gaistream.frameworks.starlette import EventSourceResponse, ServerSentEvent
 
 
@@ -25,47 +27,50 @@ def test_every_argument_of_sse_starlettes_is_there_in_its_place() -> None:
         ours = inspect.signature(globals()[name]).parameters
         expected = inspect.signature(getattr(theirs, name)).parameters
         assert list(ours) == list(expected)
-        different = [each for each in ours if ours[each].default != expected[each].default]
-        assert different == (["send_timeout"] if name == "EventSourceResponse" else [])
+        assert [each.default for each in ours.values()] == [
+            each.default for each in expected.values()
+        ]
         assert [each.kind for each in ours.values()] == [each.kind for each in expected.values()]
 
 
 def test_status_headers_and_media_type_are_taken_by_position() -> None:
     async def test() -> None:
-        headers = {"Cache-Control": "max-age=1", "X-A": "a"}
+        headers = {"Cache-Control": "max-age=1", "X-A": "a", "X-Accel-Buffering": "yes"}
         response = EventSourceResponse([], 201, headers, "text/x", BackgroundTask(ran.append, 1))
         response.set_cookie("a", "b")
         served = await Connection().serve(response)
         assert served.status == 201
-        assert served.headers["content-type"] == "text/x"
+        assert served.headers["content-type"] == "text/x; charset=utf-8"
         assert served.headers["cache-control"] == "max-age=1"
         assert served.headers["x-accel-buffering"] == "no"
         assert served.headers["set-cookie"].startswith("a=b")
-        assert "connection" not in served.headers
         assert ran == [1]
 
     ran: list[int] = []
     run(test())
 
 
-def test_sync_content_runs_in_a_helper_thread() -> None:
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_headers_are_the_originals_but_connection_is_left_out_of_http_2(method: str) -> None:
+    theirs = pytest.importorskip("sse_starlette", reason="sse-starlette is not installed")
+
     async def test() -> None:
-        served = await Connection().serve(EventSourceResponse(each for each in ("a", "b")))
-        assert served.body == PRELUDE + b"data: a\n\ndata: b\n\n"
+        served = await Connection(method).serve(EventSourceResponse([]))
+        assert served.sent[0]["headers"] == theirs.EventSourceResponse([]).raw_headers
+        assert served.headers.pop("connection") == "keep-alive"
+        two = await Connection(method, http_version="2").serve(EventSourceResponse([]))
+        assert "connection" not in two.headers
 
     run(test())
 
 
-def test_the_body_iterator_may_be_wrapped() -> None:
+def test_a_scope_needs_no_headers() -> None:
     async def test() -> None:
-        response = EventSourceResponse(["a", "b"])
-
-        async def shouted(items: AsyncIterator[Any]) -> AsyncIterator[str]:
-            async for item in items:
-                yield item.upper()
-
-        response.body_iterator = shouted(response.body_iterator)
-        assert (await Connection().serve(response)).body == PRELUDE + b"data: A\n\ndata: B\n\n"
+        for method in ("GET", "POST"):
+            connection = Connection()
+            connection.scope = {"type": "http", "method": method}
+            served = await connection.serve(EventSourceResponse(["a"]))
+            assert served.body == b"data: a\r\n\r\n"
 
     run(test())
 
@@ -86,15 +91,30 @@ def test_pings_are_comments_with_the_time() -> None:
     run(test())
 
 
+def test_pings_come_on_the_clock_whatever_else_is_sent() -> None:
+    async def source() -> AsyncIterator[str]:
+        for _ in range(61):
+            yield "a"
+            await asyncio.sleep(0.5)
+
+    async def test() -> None:
+        connection = await Connection().serve(EventSourceResponse(source(), ping=10, sep="\n"))
+        assert connection.body.count(b": ping - ") == 3
+        assert connection.body.count(b"data: a\n\n") == 61
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        runner.run(test())
+
+
 def test_a_ping_may_be_any_item() -> None:
     async def test() -> None:
         for ping in (
             ServerSentEvent("still", event="here"),
             {"event": "here", "data": "still"},
-            b"event: here\ndata: still\n\n",
+            b"event: here\r\ndata: still\r\n\r\n",
         ):
             response = EventSourceResponse(Source(), ping=0.01, ping_message_factory=lambda: ping)
-            await until_pinged(response, b"event: here\ndata: still\n\n")
+            await until_pinged(response, b"event: here\r\ndata: still\r\n\r\n")
 
     run(test())
 
@@ -187,14 +207,38 @@ def test_a_close_handler_that_hangs_is_cancelled_in_time() -> None:
     assert steps == ["called", "cancelled"]
 
 
-def test_a_send_beyond_the_timeout_ends_the_stream() -> None:
+@pytest.mark.parametrize("stuck", ["http.response.start", "http.response.body"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_send_beyond_the_timeout_is_raised(method: str, stuck: str) -> None:
     async def test() -> None:
-        source, connection = Source("a"), Connection()
+        source, connection, ran = Source("a"), Connection(method), []
         connection.before_send = lambda message: (
-            asyncio.Event().wait() if message.get("body", b"").endswith(b"a\n\n") else None
+            asyncio.Event().wait() if message["type"] == stuck else None
         )
-        await connection.serve(EventSourceResponse(source, send_timeout=0.01))
+        background = BackgroundTask(ran.append, 1)
+        response = EventSourceResponse(source, send_timeout=0.01, background=background)
+        with pytest.raises(SendTimeoutError, match=r"longer than 0\.01 seconds"):
+            await connection.serve(response)
         assert source.closed == 1
+        assert not ran
+
+    run(test())
+
+
+def test_an_error_of_a_send_is_raised_and_the_source_closed() -> None:
+    async def test() -> None:
+        for error in (OSError("gone"), RuntimeError("broken")):
+            source, connection = Source("a", "b"), Connection()
+
+            def fail(message: Any, error: Exception = error) -> None:
+                if message.get("body"):
+                    raise error
+
+            connection.before_send = fail
+            with pytest.raises(type(error)) as raised:
+                await connection.serve(EventSourceResponse(source))
+            assert raised.value is error
+            assert source.closed == 1
 
     run(test())
 
@@ -209,7 +253,8 @@ def test_a_cleanup_beyond_its_time_is_cancelled(caplog: pytest.LogCaptureFixture
 
     async def test() -> None:
         source = Slow({"unknown": 1})
-        await Connection().serve(EventSourceResponse(source, cleanup_timeout=0.01))
+        with pytest.raises(TypeError):
+            await Connection().serve(EventSourceResponse(source, cleanup_timeout=0.01))
         assert source.closed == 1
         assert "cancelled again" in caplog.text
 
@@ -238,7 +283,7 @@ def test_a_sender_runs_beside_the_source_and_is_cancelled_with_it() -> None:
 
         response = EventSourceResponse(source(), data_sender_callable=send)
         served = await Connection().serve(response)
-        assert served.body == PRELUDE + b"data: a\n\ndata: b\n\n"
+        assert served.body == b"data: a\r\n\r\ndata: b\r\n\r\n"
         assert ended == ["sender"]
 
     run(test())
@@ -255,7 +300,8 @@ def test_a_sender_that_fails_ends_the_stream() -> None:
         serving = connection.begin(EventSourceResponse(source, data_sender_callable=send))
         await connection.until_said(b"data: a")
         gate.open()
-        await serving
+        with pytest.raises(StreamError, match="no more"):
+            await serving
         assert b'{"code":"gone","message":"no more"}' in connection.body
         assert connection.is_complete
         assert source.closed == 1
@@ -267,8 +313,10 @@ def test_a_source_that_fails_beside_a_sender_fails_as_it_does_alone() -> None:
     async def test() -> None:
         source = asynchronous("a", StreamError("busy", code="busy"))
         response = EventSourceResponse(source, data_sender_callable=asyncio.Event().wait)
-        served = await Connection().serve(response)
-        assert served.body.endswith(b'{"error":{"code":"busy","message":"busy"}}\n\n')
+        connection = Connection()
+        with pytest.raises(StreamError, match="busy"):
+            await connection.serve(response)
+        assert connection.body.endswith(b'{"error":{"code":"busy","message":"busy"}}\r\n\r\n')
 
     run(test())
 

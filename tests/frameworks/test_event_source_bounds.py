@@ -12,14 +12,12 @@ from scripted_asgi import Connection, Source, run
 from virtual_time import VirtualTimeLoop
 
 import gaistream
-from gaistream.loops.sources import is_left_running, open_source, source_name
+from gaistream.loops.sources import is_left_running, source_name
 from gaistream.streaming.open_streams import open_streams
 
 pytest.importorskip("starlette", reason="Starlette is not installed")
 
-from gaistream.frameworks._event_source import WithFeeder
-
-from gaistream.core import estimate_size
+from gaistream.frameworks.sse_starlette._sources import Body, WithFeeder
 from gaistream.frameworks.starlette import EventSourceResponse
 
 
@@ -113,7 +111,8 @@ def test_a_blocking_source_beside_a_sender_is_known_by_its_name_and_end() -> Non
         go_on.wait()
 
     async def test() -> None:
-        fed = WithFeeder(open_source(blocking(), estimate_size), asyncio.Event().wait)
+        fed = WithFeeder(Body(blocking()), asyncio.Event().wait)
+        fed.start()
         assert await anext(fed) == "a"
         assert is_left_running(fed)
         assert "blocking (" in source_name(fed)

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from scripted_asgi import PRELUDE, Connection, Source, run
+from scripted_asgi import Connection, Source, run
 
 import gaistream
 from gaistream.streaming.open_streams import open_streams
@@ -22,7 +22,7 @@ import anyio
 from gaistream.frameworks.starlette import EventSourceResponse
 
 GRACE = 3600.0  # of which nobody waits for the end
-BYE = b"event: shutdown\ndata: bye\n\n"
+BYE = b"event: shutdown\r\ndata: bye\r\n\r\n"
 
 
 class Polite:
@@ -49,16 +49,14 @@ def test_a_source_that_is_told_says_goodbye_and_ends_by_itself(make_event: Any) 
     async def test() -> None:
         event, connection = make_event(), Connection()
         source = Polite(event)
-        response = EventSourceResponse(
-            source(), shutdown_event=event, shutdown_grace_period=GRACE
-        )
+        response = EventSourceResponse(source(), shutdown_event=event, shutdown_grace_period=GRACE)
         serving = connection.begin(response)
         await source.waits.wait()
         await gaistream.drain(GRACE)
         await serving
         assert event.is_set()
         assert not source.cancelled
-        assert connection.body == PRELUDE + b"data: a\n\n" + BYE
+        assert connection.body == b"data: a\r\n\r\n" + BYE
         assert connection.is_complete
 
     run(test())
@@ -80,7 +78,7 @@ def test_without_an_event_it_just_has_the_time(caplog: pytest.LogCaptureFixture)
         go_on.set()
         await ended
         await serving
-        assert connection.body == PRELUDE + b"data: a\n\ndata: b\n\n"
+        assert connection.body == b"data: a\r\n\r\ndata: b\r\n\r\n"
 
     run(test())
     assert not caplog.records
@@ -97,7 +95,7 @@ def test_one_that_does_not_listen_is_ended_whole_within_the_drains_time(own: flo
         await serving
         assert event.is_set()
         assert source.closed == 1
-        assert connection.body == PRELUDE + b"data: a\n\nretry: 700\n"
+        assert connection.body == b"data: a\r\n\r\nretry: 700\r\n\r\n"
         assert connection.is_complete
 
     run(test())
@@ -137,9 +135,7 @@ def test_at_a_signal_its_own_time_is_kept_with_nothing_configured(number: int) -
     async def test() -> None:
         event, connection, go_on = asyncio.Event(), Connection(), asyncio.Event()
         source = Polite(SimpleNamespace(wait=go_on.wait))
-        response = EventSourceResponse(
-            source(), shutdown_event=event, shutdown_grace_period=GRACE
-        )
+        response = EventSourceResponse(source(), shutdown_event=event, shutdown_grace_period=GRACE)
         other, its = Source("a"), Connection()
         serving = connection.begin(response)
         ended = its.begin(EventSourceResponse(other))
@@ -152,7 +148,7 @@ def test_at_a_signal_its_own_time_is_kept_with_nothing_configured(number: int) -
         go_on.set()
         await serving
         assert not source.cancelled
-        assert connection.body == PRELUDE + b"data: a\n\n" + BYE
+        assert connection.body == b"data: a\r\n\r\n" + BYE
 
     gaistream.automatic_drain(0.01)
     try:

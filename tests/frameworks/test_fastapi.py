@@ -105,7 +105,7 @@ def test_event_source_response_is_a_response_class_too() -> None:
 
     async def test() -> None:
         served = await ask(app, "/")
-        assert served.body == PRELUDE + b"event: a\ndata: 1\n\n"
+        assert served.body == b"event: a\r\ndata: 1\r\n\r\n"
 
     run(test())
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import io
 import itertools
 import logging
@@ -21,7 +20,8 @@ from scripted_asgi import Connection
 @pytest.fixture(autouse=True)
 def no_log(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the test's own log from holding the errors."""
-    monkeypatch.setattr(logging.getLogger("gaistream"), "disabled", True)
+    for name in ("gaistream", "sse_starlette.sse"):
+        monkeypatch.setattr(logging.getLogger(name), "disabled", True)
 
 
 # ---- handlers ----
@@ -338,5 +338,8 @@ async def end(app: Callable[..., Any], how: str) -> None:
         await gaistream.drain(0)
     elif how == "cancelled":
         task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+    await asyncio.wait([task])  # a failure that is raised here would hold this frame
+    if how != "cancelled":
+        task.exception()

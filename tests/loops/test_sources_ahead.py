@@ -79,7 +79,7 @@ def test_a_source_of_big_items_is_read_ahead_by_one_of_them(
     run(serve_stuck_client(counted, FACES[face](gs, iter(counted))))
 
 
-@pytest.mark.parametrize("face", ["SSEResponse", "NDJSONResponse", "EventSourceResponse"])
+@pytest.mark.parametrize("face", ["SSEResponse", "NDJSONResponse"])
 def test_starlette_reads_ahead_as_far(run: Run, monkeypatch: pytest.MonkeyPatch, face: str) -> None:
     starlette = pytest.importorskip("gaistream.frameworks.starlette")
     counted = Counted(gaistream, monkeypatch, ITEMS["text"])

@@ -227,10 +227,10 @@ class EventSourceResponse(Response):
             connection = await self._connect(stream, client, scope, send)
             if connection is not None:
                 await stream.send_all(connection)
-        except BaseException:
-            if stream.failure is not None:
+        except BaseException as raised:
+            if stream.failure is not None and stream.failure is not raised:
                 logger.error("the source of a stream failed", exc_info=stream.failure)
-                stream.failure = None
+            stream.failure = None
             raise
         finally:
             self.active = False
