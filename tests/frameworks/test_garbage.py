@@ -339,8 +339,9 @@ async def end(app: Callable[..., Any], how: str) -> None:
         await gaistream.drain(0)
     elif how == "cancelled":
         task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
     await asyncio.wait([task])  # a failure that is raised here would hold this frame
-    if how != "cancelled":
+    if not task.cancelled():
         task.exception()
+        return
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
