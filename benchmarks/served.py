@@ -189,6 +189,16 @@ def sse_starlette(feeder: Feeder, heartbeat: float) -> Any:
     return on_starlette(respond)
 
 
+def stand_in(feeder: Feeder, heartbeat: float) -> Any:
+    """The same program, with the import changed."""
+    from gaistream.frameworks.sse_starlette import EventSourceResponse
+
+    def respond(path: str) -> Any:
+        return EventSourceResponse(source(feeder, said_as_dict, path), ping=heartbeat, sep="\n")
+
+    return on_starlette(respond)
+
+
 def fastapi_native(feeder: Feeder, heartbeat: float) -> Any:
     """FastAPI's own events, in their cheapest form: dicts, which are JSON, without a name."""
     import fastapi.routing
@@ -259,6 +269,7 @@ PEERS: dict[str, Peer] = {
     "gaistream, flushed after 20 ms": Peer(FLUSHED, ends=DONE),
     "Starlette + orjson": Peer(starlette, ("starlette", "orjson")),
     "sse-starlette": Peer(sse_starlette, ("sse-starlette", "orjson")),
+    "gaistream for sse-starlette": Peer(stand_in, ("starlette", "orjson")),
     "fastapi native": Peer(fastapi_native, ("fastapi",)),
     "gaistream fastapi, returned": Peer(
         functools.partial(gaistream_fastapi, returned=True), ("fastapi",)

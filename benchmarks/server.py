@@ -33,6 +33,7 @@ RAW_GENERATOR = "raw ASGI, a generator"
 FLUSHED, STARLETTE = "gaistream, flushed after 20 ms", "Starlette + orjson"
 SSE_STARLETTE, FASTAPI, LITESTAR = "sse-starlette", "fastapi native", "litestar"
 RETURNED, YIELDED = "gaistream fastapi, returned", "gaistream fastapi, yielded"
+STAND_IN = "gaistream for sse-starlette"
 
 
 def cases(settings: Any) -> dict[str, list[Case]]:
@@ -43,7 +44,7 @@ def cases(settings: Any) -> dict[str, list[Case]]:
     answers = 8 if settings.quick else 2000
     each = {"ticks": many // 2, "tick": 0.001, "turns": 1, "pattern": "all", "stamp": False}
     slow = {**each, "ticks": many * 2, "turns": 20}
-    servers = (RAW, GAI, GAI_STARLETTE, STARLETTE, SSE_STARLETTE, FASTAPI, LITESTAR)
+    servers = (RAW, GAI, GAI_STARLETTE, STARLETTE, STAND_IN, SSE_STARLETTE, FASTAPI, LITESTAR)
     late = (RAW, FLUSHED, GAI, STARLETTE, SSE_STARLETTE)
     sync = (GAI, GAI_STARLETTE, STARLETTE, SSE_STARLETTE, FASTAPI)
     slow_streams = 4 * streams
@@ -52,12 +53,14 @@ def cases(settings: Any) -> dict[str, list[Case]]:
             f"Burst: {streams} streams of {many} events; the producer never awaits",
             f"/burst/{many}", streams, servers,
             aims=(Aim(GAI, RAW, 0.12), Aim(GAI, SSE_STARLETTE, 1 / 30),
-                  Aim(GAI, FASTAPI, 1 / 80), Aim(GAI_STARLETTE, RAW, 0.12)),
+                  Aim(GAI, FASTAPI, 1 / 80), Aim(GAI_STARLETTE, RAW, 0.12),
+                  Aim(STAND_IN, SSE_STARLETTE, 0.6)),
         )],
         "paced": [Case(
             f"Paced by an engine: a token for each of {streams} streams at a tick of 1 ms",
             "/fed/0", streams, servers, each,
-            aims=(Aim(GAI, RAW, 1.12), Aim(GAI, SSE_STARLETTE, 0.48), Aim(GAI, STARLETTE, 1)),
+            aims=(Aim(GAI, RAW, 1.12), Aim(GAI, SSE_STARLETTE, 0.48), Aim(GAI, STARLETTE, 1),
+                  Aim(STAND_IN, SSE_STARLETTE, 0.6)),
         )],
         "fastapi": [Case(
             f"FastAPI, {title}: {streams} streams", path, streams,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from types import ModuleType
+from typing import Any
 
 import pytest
-from outboxes import MANY, TOKEN, outbox_of
+from outboxes import MANY, TOKEN, grant, outbox_of, sent_at_once, suspended
 
 
 @pytest.mark.parametrize(("seconds", "looks"), [(3600.0, 0), (-1.0, 5)])
@@ -109,3 +110,45 @@ def test_an_end_that_the_source_has_written_is_reported(gs: ModuleType) -> None:
     with pytest.raises(gs.errors.ClosedError):
         outbox.accept("x")
     assert outbox.events == 1
+
+
+def test_one_by_one_an_item_is_sent_before_the_next_is_accepted(gs: ModuleType) -> None:
+    chunks: list[bytes] = []
+
+    def send(chunk: bytes) -> Any:
+        chunks.append(chunk)
+        return sent_at_once()
+
+    outbox = outbox_of(gs, one_by_one=True)
+    assert outbox.accept("x")  # nobody waits for it yet
+    room = outbox.wait_for_room()
+    assert outbox.take(True) == TOKEN
+    assert not room.done()  # it is being sent
+    assert outbox.take(True) == b""
+    assert room.done()
+    grant(outbox, send)
+    outbox.wait()
+    assert [outbox.accept("x") for _ in range(3)] == [False] * 3
+    assert chunks == [TOKEN] * 3
+    assert outbox.wait_for_room() is None
+    assert not outbox.pending
+
+
+def test_one_by_one_a_send_that_waits_holds_the_source_back(gs: ModuleType) -> None:
+    outbox = outbox_of(gs, one_by_one=True)
+    grant(outbox, lambda _: suspended())
+    waiter = outbox.wait()
+    assert outbox.accept("x")
+    assert waiter.done()  # the connection's task finishes the send
+    room = outbox.wait_for_room()
+    assert not room.done()
+    assert outbox.take_started() is not None
+    assert outbox.take(True) == b""
+    assert room.done()
+
+
+def test_one_by_one_a_turn_ends_too(gs: ModuleType) -> None:
+    outbox = outbox_of(gs, one_by_one=True, turn_seconds=-1.0)
+    grant(outbox, lambda _: sent_at_once())
+    outbox.wait()
+    assert [outbox.accept("x") for _ in range(8)] == [False] * 7 + [True]

@@ -17,7 +17,7 @@ TOKEN = said("x")
 def outbox_of(gs: ModuleType, **settings: Any) -> Any:
     """Return an open outbox without limits, except for those in the settings."""
     limits = {"at_once": True, "flush_size": MANY, "turn_bytes": MANY, "turn_seconds": 3600.0,
-              "most_pending": MANY, **settings}  # fmt: skip
+              "most_pending": MANY, "one_by_one": False, **settings}  # fmt: skip
     outbox = gs.core.Outbox(gs.SSEEncoder(), *limits.values())
     outbox.open(Promise, time.monotonic)
     return outbox

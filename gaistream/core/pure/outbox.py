@@ -271,7 +271,7 @@ class Outbox(NotCopyable):
                 _settle(self._room)
         return chunk
 
-    def source_suspends(self) -> None:
+    def _source_suspends(self) -> None:
         """Send what is due: start it if the connection's task waits, else wake that task."""
         if self._due and self._encoder.pending and not self._start_send(True):
             self._wake()

@@ -65,7 +65,7 @@ class SourceReader(NotCopyable):
         outbox = self._outbox
         if outbox is not None:
             try:
-                outbox.source_suspends()
+                outbox._source_suspends()
             except BaseException as error:
                 return self.throw(error)
             if outbox.after_step is not None:
