@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import importlib.util
 import inspect
+import subprocess
 import sys
 import threading
 import time
@@ -230,6 +231,23 @@ def test_events_arrive_when_they_are_yielded_and_who_goes_closes_the_source(
         assert steps.closed.wait(SECONDS)
 
 
+INSTALLED = """
+import asyncio, sys
+sys.path[:0] = sys.argv[1:]
+from scripted_asgi import Connection
+import sse_starlette_app as example
+import sse_starlette
+assert sse_starlette.__name__ == "gaistream.frameworks.sse_starlette"
+served = asyncio.run(Connection().serve(example.app))
+assert served.chunks[1] == b"id: 2\\r\\nevent: number\\r\\ndata: 2\\r\\n\\r\\n"
+"""
+
+
+def test_the_example_for_sse_starlette_installs_the_stand_in() -> None:
+    paths = [str(EXAMPLES), str(EXAMPLES.parent / "tests" / "support")]
+    subprocess.run([sys.executable, "-c", INSTALLED, *paths], check=True)
+
+
 def test_starlettes_example_speaks_ndjson_and_sse_starlettes_dicts() -> None:
     with CASES["starlette"] as server:
         accept = {"Accept": "application/x-ndjson"}
@@ -237,7 +255,7 @@ def test_starlettes_example_speaks_ndjson_and_sse_starlettes_dicts() -> None:
         assert answer.headers["content-type"] == "application/x-ndjson"
         assert answer.text.splitlines()[-1] == '{"type":"done","finished":true}'
         ticks = httpx.get(f"{server.url}/ticks").text
-        assert ticks.endswith("id: 2\nevent: tick\ndata: 2\n\n")
+        assert ticks.endswith("id: 2\r\nevent: tick\r\ndata: 2\r\n\r\n")
 
 
 def test_fastapis_example_streams_models_as_lines_and_documents_them() -> None:
