@@ -14,7 +14,7 @@ import inspect
 import logging
 import threading
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, Final
 
 from .._log import log
@@ -117,8 +117,8 @@ class Owned(AsyncIterator[Any]):
         self.iterator = iterator
         self.owner = owner
 
-    async def __anext__(self) -> Any:
-        return await self.iterator.__anext__()
+    def __anext__(self) -> Awaitable[Any]:
+        return self.iterator.__anext__()  # no coroutine of its own for each item
 
     async def aclose(self) -> None:
         """Close both."""

@@ -232,10 +232,10 @@ def test_events_arrive_when_they_are_yielded_and_who_goes_closes_the_source(
 
 
 INSTALLED = """
-import asyncio, sys
+import asyncio, importlib, sys
 sys.path[:0] = sys.argv[1:]
 from scripted_asgi import Connection
-import sse_starlette_app as example
+example = importlib.import_module("sse_starlette_app")
 import sse_starlette
 assert sse_starlette.__name__ == "gaistream.frameworks.sse_starlette"
 served = asyncio.run(Connection().serve(example.app))

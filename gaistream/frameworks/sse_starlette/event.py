@@ -16,6 +16,7 @@ from ...errors import FrameTypeError
 __all__ = ["JSONServerSentEvent", "ServerSentEvent", "ensure_bytes"]
 
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
+_BYTES: Final = (bytes, bytearray, memoryview)
 _to_json: Final = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, separators=(",", ":")
 ).encode
@@ -87,14 +88,16 @@ def ensure_bytes(data: Any, sep: str) -> bytes:
     Raises:
         TypeError: a field of the wrong type, or a dict with an unknown one.
     """
+    if isinstance(data, dict):
+        if "sep" in data:
+            data = {name: value for name, value in data.items() if name != "sep"}
+        return _encode(sep, **data)
     if isinstance(data, str):
         return _encode(sep, data)
-    if isinstance(data, bytes | bytearray | memoryview):
-        return bytes(data)
     if isinstance(data, ServerSentEvent):
         return data.encode()
-    if isinstance(data, dict):
-        return _encode(**{**data, "sep": sep})
+    if isinstance(data, _BYTES):
+        return bytes(data)
     if isinstance(data, _ServerSentEvent):
         return _encode(sep, data.data, data.event, data.id, data.retry, data.comment)
     return _encode(sep, str(data))
@@ -102,29 +105,26 @@ def ensure_bytes(data: Any, sep: str) -> bytes:
 
 def _encode(
     sep: str,
+    /,
     data: Any = None,
     event: Any = None,
     id: Any = None,
     retry: Any = None,
     comment: Any = None,
 ) -> bytes:
-    parts = []
-    if comment is not None:
-        parts.append(_lines(":", str(comment), sep))
+    text = "" if comment is None else _lines(":", str(comment), sep)
     if id is not None:
-        if isinstance(id, int) and not isinstance(id, bool):
-            id = str(id)
-        parts.append(f"id: {_one_line('id', id)}{sep}")
+        is_number = isinstance(id, int) and not isinstance(id, bool)
+        text += f"id: {id if is_number else _one_line('id', id)}{sep}"
     if event is not None:
-        parts.append(f"event: {_one_line('event', event)}{sep}")
+        text += f"event: {_one_line('event', event)}{sep}"
     if data is not None:
-        parts.append(_lines("data:", str(data), sep))
+        text += _lines("data:", data if type(data) is str else str(data), sep)
     if retry is not None:
         if not isinstance(retry, int):
             raise FrameTypeError("retry argument must be int")
-        parts.append(f"retry: {retry}{sep}")
-    parts.append(sep)
-    text = "".join(parts)
+        text += f"retry: {retry}{sep}"
+    text += sep
     try:
         return text.encode()
     except UnicodeEncodeError:  # half a surrogate pair must not end a stream
