@@ -8,6 +8,7 @@ are compared with: ASGI by hand, the producer's loop in place, one pre-made even
 from __future__ import annotations
 
 import functools
+import importlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
@@ -180,23 +181,28 @@ def starlette(feeder: Feeder, heartbeat: float) -> Any:  # noqa: ARG001
     return on_starlette(respond)
 
 
-def sse_starlette(feeder: Feeder, heartbeat: float) -> Any:
-    from sse_starlette import EventSourceResponse
+def on_no_framework(respond: Callable[[str], Any]) -> Any:
+    """Make an ASGI app of what answers a path."""
 
-    def respond(path: str) -> Any:
-        return EventSourceResponse(source(feeder, said_as_dict, path), ping=heartbeat, sep="\n")
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await respond(scope["path"])(scope, receive, send)
 
-    return on_starlette(respond)
+    return app
 
 
-def stand_in(feeder: Feeder, heartbeat: float) -> Any:
-    """The same program, with the import changed."""
-    from gaistream.frameworks.sse_starlette import EventSourceResponse
+def event_source(package: str, serve: Callable[[Any], Any] = on_starlette) -> Any:
+    """Return what makes an app of sse-starlette's response, or of the one that stands in for it."""
 
-    def respond(path: str) -> Any:
-        return EventSourceResponse(source(feeder, said_as_dict, path), ping=heartbeat, sep="\n")
+    def make(feeder: Feeder, heartbeat: float) -> Any:
+        kind = importlib.import_module(package).EventSourceResponse
+        return serve(
+            lambda path: kind(source(feeder, said_as_dict, path), ping=heartbeat, sep="\n")
+        )
 
-    return on_starlette(respond)
+    return make
+
+
+STAND_IN = "gaistream.frameworks.sse_starlette"
 
 
 def fastapi_native(feeder: Feeder, heartbeat: float) -> Any:
@@ -268,8 +274,14 @@ PEERS: dict[str, Peer] = {
     "gaistream starlette": Peer(gaistream_starlette, ("starlette",), DONE),
     "gaistream, flushed after 20 ms": Peer(FLUSHED, ends=DONE),
     "Starlette + orjson": Peer(starlette, ("starlette", "orjson")),
-    "sse-starlette": Peer(sse_starlette, ("sse-starlette", "orjson")),
-    "gaistream for sse-starlette": Peer(stand_in, ("starlette", "orjson")),
+    "sse-starlette": Peer(event_source("sse_starlette"), ("sse-starlette", "orjson")),
+    "sse-starlette, no framework": Peer(
+        event_source("sse_starlette", on_no_framework), ("sse-starlette", "orjson")
+    ),
+    "gaistream for sse-starlette": Peer(event_source(STAND_IN), ("starlette", "orjson")),
+    "gaistream for sse-starlette, no framework": Peer(
+        event_source(STAND_IN, on_no_framework), ("starlette", "orjson")
+    ),
     "fastapi native": Peer(fastapi_native, ("fastapi",)),
     "gaistream fastapi, returned": Peer(
         functools.partial(gaistream_fastapi, returned=True), ("fastapi",)

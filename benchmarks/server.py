@@ -139,7 +139,8 @@ def print_head(settings: Any) -> None:
 # ---- the command ----
 
 OF_EVENTS = ("burst", "paced", "fastapi", "answers", "flushed", "sync")
-IDLE = (RAW, RAW_GENERATOR, GAI, GAI_STARLETTE, STARLETTE, SSE_STARLETTE, FASTAPI, LITESTAR)
+IDLE = (RAW, RAW_GENERATOR, GAI, GAI_STARLETTE, STARLETTE, STAND_IN, f"{STAND_IN}, no framework",
+        SSE_STARLETTE, f"{SSE_STARLETTE}, no framework", FASTAPI, LITESTAR)
 BEATING = (GAI, GAI_STARLETTE, SSE_STARLETTE, FASTAPI)
 PROMPT = (RAW, GAI, STARLETTE, SSE_STARLETTE)
 

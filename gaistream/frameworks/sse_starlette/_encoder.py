@@ -29,6 +29,7 @@ class _EventSource(Dialect, DialectWriter):
         self._sep = sep
         self._make_ping = make_ping
         self._refused = False
+        self._logs = logger.isEnabledFor(logging.DEBUG)
 
     def writer(self, format: str, **_: Any) -> DialectWriter:  # noqa: ARG002
         return self
@@ -39,7 +40,7 @@ class _EventSource(Dialect, DialectWriter):
         except BaseException:
             self._refused = True
             raise
-        if logger.isEnabledFor(logging.DEBUG):
+        if self._logs:
             logger.debug("chunk: %s", frame)
         encoder.write_ready(frame)
 

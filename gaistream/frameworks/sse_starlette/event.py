@@ -114,12 +114,18 @@ def _encode(
 ) -> bytes:
     text = "" if comment is None else _lines(":", str(comment), sep)
     if id is not None:
-        is_number = isinstance(id, int) and not isinstance(id, bool)
-        text += f"id: {id if is_number else _one_line('id', id)}{sep}"
+        text += f"id: {_one_line('id', id)}{sep}"
     if event is not None:
-        text += f"event: {_one_line('event', event)}{sep}"
+        if type(event) is not str or "\n" in event or "\r" in event:
+            event = _one_line("event", event)
+        text += f"event: {event}{sep}"
     if data is not None:
-        text += _lines("data:", data if type(data) is str else str(data), sep)
+        if type(data) is not str:
+            data = str(data)
+        if "\n" in data or "\r" in data:
+            text += _lines("data:", data, sep)
+        else:  # as most data, without a call
+            text += f"data: {data}{sep}"
     if retry is not None:
         if not isinstance(retry, int):
             raise FrameTypeError("retry argument must be int")
@@ -132,12 +138,12 @@ def _encode(
 
 
 def _lines(field: str, text: str, sep: str) -> str:
-    if "\n" not in text and "\r" not in text:
-        return f"{field} {text}{sep}"
     return "".join(f"{field} {line}{sep}" for line in _LINE_END.split(text))
 
 
 def _one_line(field: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise FrameTypeError(f"{field} must be str, not {type(value).__name__}")
-    return _LINE_END.sub("", value) if "\n" in value or "\r" in value else value
+    if isinstance(value, str):
+        return _LINE_END.sub("", value)
+    if field == "id" and type(value) is int:
+        return str(value)
+    raise FrameTypeError(f"{field} must be str, not {type(value).__name__}")
