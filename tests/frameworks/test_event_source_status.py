@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -199,3 +200,38 @@ def test_disabled_a_drain_of_the_programs_own_ends_it_all_the_same() -> None:
         assert connection.is_complete
 
     run(test())
+
+
+async def stopped_without_a_signal(disabled: bool) -> bytes:
+    """Serve an endless stream by uvicorn, stop the server, and return what was read."""
+    uvicorn = pytest.importorskip("uvicorn", reason="uvicorn is not installed")
+    source, read = Source("a"), b""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await EventSourceResponse(source)(scope, receive, send)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        config = uvicorn.Config(app, lifespan="off", log_level="critical")
+        config.timeout_graceful_shutdown = 1
+        server = uvicorn.Server(config)
+        serving = asyncio.create_task(server.serve([listening]))
+        reader, writer = await asyncio.open_connection(*listening.getsockname())
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        await source.waiting.wait()
+        if disabled:
+            AppStatus.disable_automatic_graceful_drain()
+        server.should_exit = True
+        async with asyncio.timeout(10):
+            await serving
+            read = await reader.read()
+        writer.close()
+    return read
+
+
+def test_a_uvicorn_that_stops_without_a_signal_ends_its_streams_whole() -> None:
+    assert asyncio.run(stopped_without_a_signal(False)).endswith(b"\r\n0\r\n\r\n")
+    assert not AppStatus.should_exit  # for the next server of the process
+
+
+def test_disabled_such_a_uvicorn_has_to_cut_them() -> None:
+    assert not asyncio.run(stopped_without_a_signal(True)).endswith(b"0\r\n\r\n")

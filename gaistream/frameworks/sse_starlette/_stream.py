@@ -17,7 +17,8 @@ from ...streaming.outcome import OutcomeKind
 from ...streaming.stream import Stream
 from ._encoder import logger
 from ._sources import WithFeeder
-from ._status import AppStatus
+from ._status import AppStatus, open_here
+from ._uvicorn import unwatch, watch
 
 LONGEST = 1e9  # seconds: an infinite time is a long one
 
@@ -62,6 +63,8 @@ class EventSourceStream(Stream):
         """Start the feeder, then the source."""
         if self._feeder is not None:  # there its first step comes early, and some rely on that
             self._feeder.start()
+        open_here.add(self)
+        watch(self, self._own_loop)
         await super().start()
 
     def log_failure(self, failure: BaseException) -> None:
@@ -132,6 +135,8 @@ class EventSourceStream(Stream):
 
     async def close(self) -> None:
         """Close the stream."""
+        open_here.discard(self)
+        unwatch(self, self._own_loop)
         try:
             await super().close()
         finally:

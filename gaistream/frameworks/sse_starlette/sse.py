@@ -42,7 +42,7 @@ from ...streaming.cleanup import CLEANUP_TIMEOUT
 from ...streaming.open_streams import open_streams
 from ._encoder import EventSourceEncoder, logger
 from ._sources import Body, WithFeeder, body_iterator
-from ._status import AppStatus, open_here
+from ._status import AppStatus
 from ._stream import EventSourceStream, ignores
 from .event import ServerSentEvent, ensure_bytes
 
@@ -222,7 +222,6 @@ class EventSourceResponse(Response):
     ) -> None:
         client = Client(receive, has_body=True)
         self.active = True
-        open_here.add(stream)
         try:
             connection = await self._connect(stream, client, scope, send)
             if connection is not None:
@@ -234,7 +233,6 @@ class EventSourceResponse(Response):
             raise
         finally:
             self.active = False
-            open_here.discard(stream)
             await self._close(stream, client)
         if client.discarded:
             log_unread_body(scope)
