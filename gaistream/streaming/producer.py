@@ -219,7 +219,7 @@ class Producer(SourceSide):
 
     def drain_begins(self, grace: float) -> None:
         """Note that a drain of `grace` seconds begins: `drain` follows."""
-        self._drain_ends_at(self._loop.time() + grace)
+        self.drain_ends_at(self._loop.time() + grace)
 
     def drain(self, _: int | None) -> None:
         """End the source now."""
