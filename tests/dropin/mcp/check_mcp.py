@@ -61,12 +61,18 @@ class Server:
         return time.monotonic() - began
 
 
-@pytest.fixture(params=TRANSPORTS)
-def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    running = Server(request.param)
+@contextlib.contextmanager
+def served(transport: str) -> Iterator[Server]:
+    running = Server(transport)
     yield running
     running.process.kill()
     running.process.wait()
+
+
+@pytest.fixture(scope="module", params=TRANSPORTS)
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    with served(request.param) as running:
+        yield running
 
 
 @pytest.mark.anyio
@@ -138,13 +144,15 @@ async def test_a_stream_that_the_server_ends_is_resumed(server: Server) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_server_with_open_streams_exits_within_a_second_of_sigterm(server: Server) -> None:
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_server_with_open_streams_exits_within_a_second_of_sigterm(transport: str) -> None:
     seconds = None
-    with contextlib.suppress(Exception):  # the session's streams have ended meanwhile
-        async with server.session() as session:
-            await session.call_tool("add", {"a": 1, "b": 1})
-            seconds = await anyio.to_thread.run_sync(server.stop)
-    assert seconds is not None
-    print(f"{server.transport}: exit after {seconds:.2f} s")
-    assert seconds <= 1
-    assert server.process.returncode in (0, -signal.SIGTERM)
+    with served(transport) as server:
+        with contextlib.suppress(Exception):  # the session's streams have ended meanwhile
+            async with server.session() as session:
+                await session.call_tool("add", {"a": 1, "b": 1})
+                seconds = await anyio.to_thread.run_sync(server.stop)
+        assert seconds is not None
+        print(f"{transport}: exit after {seconds:.2f} s")
+        assert seconds <= 1
+        assert server.process.returncode in (0, -signal.SIGTERM)
