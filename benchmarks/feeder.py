@@ -57,12 +57,13 @@ class Feeder:
         self._begun_in_thread.wait()
 
     def queue(self) -> asyncio.Queue[str | None]:
-        return self._add(asyncio.Queue())
+        return self.add(asyncio.Queue())
 
     def queue_for_thread(self) -> queue.SimpleQueue[str | None]:
-        return self._add(queue.SimpleQueue())
+        return self.add(queue.SimpleQueue())
 
-    def _add(self, made: Any) -> Any:
+    def add(self, made: Any) -> Any:
+        """Feed what has `put_nowait` and `empty`."""
         self._queues.append(made)
         self._waiting.append(None)
         return made
@@ -102,7 +103,7 @@ class Feeder:
             loop.call_later(self._tick, self._put, number)
         elif number == len(self._plan):
             for each in self._queues:
-                each.put_nowait(None)
+                each.end() if hasattr(each, "end") else each.put_nowait(None)
         else:
             loop.call_later(self._tick, self._put, number + 1)
             for each in self._plan[number]:

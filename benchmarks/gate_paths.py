@@ -88,6 +88,40 @@ def streamed(token: Any, *, in_source: bool) -> Callable[[], Any]:
     return step_in_context if in_source else accept_and_flush
 
 
+def pushed(token: Any) -> Callable[[], Any]:
+    """Return a put into a channel whose stream waits: each is the first of its turn."""
+    from gaistream import Channel
+    from gaistream.streaming.clock import clock
+
+    loop = asyncio.new_event_loop()
+    channel: Any = Channel()
+    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
+    size = 0
+
+    async def receive() -> Any:
+        return await loop.create_future()
+
+    async def send_message(message: Any) -> None:
+        nonlocal size
+        size = len(message.get("body", b""))
+
+    async def begin() -> Any:
+        serving = asyncio.create_task(asgi.SSEResponse(channel)(scope, receive, send_message))
+        await asyncio.sleep(0.01)
+        return serving, clock().turns
+
+    serving, turns = loop.run_until_complete(begin())
+
+    def put() -> Any:
+        asyncio._set_running_loop(loop)
+        channel.put_nowait(token)
+        turns.end()
+        asyncio._set_running_loop(None)
+        return None if serving.done() else size
+
+    return put
+
+
 def life() -> Callable[[], Any]:
     """Return a whole stream on a fake server: opened, one event, ended."""
     with contextlib.suppress(ImportError):  # its scopes cost something, and many servers have it
@@ -170,6 +204,8 @@ def paths() -> dict[str, tuple[int, Callable[[], Any], Any]]:
     if hasattr(core, "Outbox"):
         newer["a stream, a token"] = (150, streamed(token, in_source=False), 0)
         newer["a stream, a token in its context"] = (150, streamed(token, in_source=True), 0)
+    if hasattr(gaistream, "Channel"):
+        newer["a channel, a put"] = (150, pushed(token), len(payloads.TOKEN_FRAME))
     if hasattr(core.BaseSSEEncoder, "set_templates"):
         newer |= in_blocks()
     whole = b":\n\n" + payloads.TOKEN_FRAME + b'event: done\ndata: {"finished":true}\n\n'

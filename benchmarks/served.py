@@ -7,6 +7,7 @@ are compared with: ASGI by hand, the producer's loop in place, one pre-made even
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import importlib
 import time
@@ -150,6 +151,47 @@ def gaistream_asgi(feeder: Feeder, heartbeat: float, **options: Any) -> Any:
     return app
 
 
+class Pushed:
+    """A channel in the place of a queue."""
+
+    def __init__(self, channel: Any, *, stamped: bool) -> None:
+        put = channel.put_nowait
+        self.put_nowait = (
+            (lambda token: put(f"{token} {time.monotonic_ns()}")) if stamped else put
+        )
+        self.end = channel.close
+
+    def empty(self) -> bool:
+        return True
+
+
+def gaistream_channel(feeder: Feeder, heartbeat: float) -> Any:
+    """A channel that the engine puts into, or a task that never waits."""
+    from gaistream import Channel, SSEOptions, asgi
+    from gaistream.events import TextDelta
+
+    options = SSEOptions(heartbeat_interval=heartbeat)
+
+    async def put_all(channel: Channel[str | TextDelta], count: int) -> None:
+        await feeder.begins()
+        for _ in range(count):
+            await channel.put(TextDelta(TOKEN))
+        channel.close()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        kind, count = parts(scope["path"])
+        channel = Channel[str | TextDelta]()
+        if kind == "burst":
+            putting = asyncio.create_task(put_all(channel, count))
+        else:
+            feeder.add(Pushed(channel, stamped=kind == "stamped"))
+        await asgi.SSEResponse(channel, options)(scope, receive, send)
+        if kind == "burst":
+            await putting
+
+    return app
+
+
 def on_starlette(respond: Callable[[str], Any]) -> Any:
     """Make a Starlette app of what answers a path."""
     from starlette.applications import Starlette
@@ -271,6 +313,7 @@ PEERS: dict[str, Peer] = {
     "raw ASGI": Peer(raw),
     "raw ASGI, a generator": Peer(raw_generator),
     "gaistream asgi": Peer(gaistream_asgi, ends=DONE),
+    "gaistream channel": Peer(gaistream_channel, ends=DONE),
     "gaistream starlette": Peer(gaistream_starlette, ("starlette",), DONE),
     "gaistream, flushed after 20 ms": Peer(FLUSHED, ends=DONE),
     "Starlette + orjson": Peer(starlette, ("starlette", "orjson")),

@@ -30,6 +30,7 @@ import gaistream
 
 RAW, GAI, GAI_STARLETTE = "raw ASGI", "gaistream asgi", "gaistream starlette"
 RAW_GENERATOR = "raw ASGI, a generator"
+CHANNEL = "gaistream channel"
 FLUSHED, STARLETTE = "gaistream, flushed after 20 ms", "Starlette + orjson"
 SSE_STARLETTE, FASTAPI, LITESTAR = "sse-starlette", "fastapi native", "litestar"
 RETURNED, YIELDED = "gaistream fastapi, returned", "gaistream fastapi, yielded"
@@ -43,11 +44,12 @@ def cases(settings: Any) -> dict[str, list[Case]]:
     threads = 8 if settings.quick else 32
     answers = 8 if settings.quick else 2000
     each = {"ticks": many // 2, "tick": 0.001, "turns": 1, "pattern": "all", "stamp": False}
-    slow = {**each, "ticks": many * 2, "turns": 20}
+    slow = {**each, "ticks": many * 2, "turns": 20, "pattern": "random"}
     servers = (RAW, GAI, GAI_STARLETTE, STARLETTE, STAND_IN, SSE_STARLETTE, FASTAPI, LITESTAR)
     late = (RAW, FLUSHED, GAI, STARLETTE, SSE_STARLETTE)
     sync = (GAI, GAI_STARLETTE, STARLETTE, SSE_STARLETTE, FASTAPI)
     slow_streams = 4 * streams
+    pushed = (RAW, RAW_GENERATOR, GAI, CHANNEL)
     return {
         "burst": [Case(
             f"Burst: {streams} streams of {many} events; the producer never awaits",
@@ -80,6 +82,14 @@ def cases(settings: Any) -> dict[str, list[Case]]:
             "/fed/0", slow_streams, late, {**slow, "pattern": pattern},
             aims=(Aim(FLUSHED, RAW, 0.7),),
         ) for pattern in ("random", "even")],
+        "channel": [
+            Case(f"A channel: {slow_streams} streams of 50 tokens a second, random in time",
+                 "/fed/0", slow_streams, pushed, slow, aims=(Aim(CHANNEL, RAW_GENERATOR, 0.8),)),
+            Case(f"A channel: a token for each of {streams} streams at a tick of 1 ms",
+                 "/fed/0", streams, pushed, each, aims=(Aim(CHANNEL, RAW_GENERATOR, 0.8),)),
+            Case(f"A channel: a burst of {many} tokens into {streams} streams by `await put()`",
+                 f"/burst/{many}", streams, pushed, aims=(Aim(CHANNEL, RAW_GENERATOR, 0.1),)),
+        ],
         "sync": [
             Case(f"Sync burst: {threads} streams of {many} events; raw ASGI's is async",
                  f"/sync_burst/{many}", threads, (RAW, *sync), paths={RAW: f"/burst/{many}"},
@@ -138,11 +148,11 @@ def print_head(settings: Any) -> None:
 
 # ---- the command ----
 
-OF_EVENTS = ("burst", "paced", "fastapi", "answers", "flushed", "sync")
+OF_EVENTS = ("burst", "paced", "fastapi", "answers", "flushed", "channel", "sync")
 IDLE = (RAW, RAW_GENERATOR, GAI, GAI_STARLETTE, STARLETTE, STAND_IN, f"{STAND_IN}, no framework",
         SSE_STARLETTE, f"{SSE_STARLETTE}, no framework", FASTAPI, LITESTAR)
 BEATING = (GAI, GAI_STARLETTE, SSE_STARLETTE, FASTAPI)
-PROMPT = (RAW, GAI, STARLETTE, SSE_STARLETTE)
+PROMPT = (RAW, GAI, CHANNEL, STARLETTE, SSE_STARLETTE)
 
 
 def settings_of(arguments: list[str] | None) -> Any:

@@ -22,7 +22,7 @@ from .core import (
     encode_sse,
     encode_sse_into,
 )
-from .errors import GaistreamError, StreamError
+from .errors import ChannelClosed, ChannelFull, GaistreamError, StreamError
 
 if TYPE_CHECKING:
     from . import asgi, events, http, wsgi
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .message import Message, collect
     from .reading.events import read_events
     from .reading.ndjson import NDJSONReader
+    from .streaming.channel import Channel
     from .streaming.drain import drain, drain_on_signals, draining
     from .streaming.iterators import ndjson, sse
     from .streaming.outcome import Outcome
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
     from .writing.writer import NDJSONWriter, SSEWriter
 
 __all__ = [
+    "Channel",
+    "ChannelClosed",
+    "ChannelFull",
     "ChatRequest",
     "FrameTemplate",
     "GaistreamError",
@@ -87,6 +91,7 @@ __all__ = [
 ]
 
 _MODULES = {  # of the names that are imported when they are first used; a module is its own
+    "Channel": "streaming.channel",
     "ChatRequest": "chat",
     "Message": "message",
     "NDJSONEncoder": "writing.encoder",

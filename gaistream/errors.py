@@ -13,6 +13,9 @@ from typing import Any
 
 __all__ = [
     "BufferTooSmall",
+    "ChannelClosed",
+    "ChannelError",
+    "ChannelFull",
     "ClientError",
     "ClosedError",
     "ConnectionLost",
@@ -137,6 +140,30 @@ class NDJSONError(GaistreamError, ValueError):
 
 class ClosedError(GaistreamError, ValueError):
     """A writer, encoder or decoder was used after its end, or from within one of its own calls."""
+
+
+class ChannelError(GaistreamError, RuntimeError):
+    """A Channel was used where it cannot be: by a second response, or on another event loop."""
+
+
+class ChannelFull(GaistreamError, BufferError):
+    """A Channel has no room for an item, which was not put: the client takes less than comes."""
+
+
+class ChannelClosed(ClosedError):
+    """An item was put into a Channel that was closed or whose stream is over, and is not sent.
+
+    Attributes:
+        outcome: the gaistream.Outcome of the stream, as far as it is known; None if no stream had
+            begun.
+    """
+
+    def __init__(self, message: str, outcome: Any = None) -> None:
+        super().__init__(message)
+        self.outcome = outcome
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (*self.args, self.outcome)
 
 
 class ClientError(GaistreamError, OSError):

@@ -32,6 +32,7 @@ include "ndjson_encoder.pxi"
 include "writer.pxi"
 include "outbox.pxi"
 include "source_reader.pxi"
+include "inlet.pxi"
 include "decoder.pxi"
 include "ndjson_decoder.pxi"
 
@@ -43,12 +44,14 @@ __all__ = sorted([
     "DeltaCollector",
     "FrameTemplate",
     "FrameWriter",
+    "Inlet",
     "LineSplitter",
     "NDJSONDecoder",
     "Outbox",
     "SSEDecoder",
     "ServerSentEvent",
     "SourceReader",
+    "Turns",
     "checked_int",
     "encode_comment",
     "encode_ndjson",

@@ -51,10 +51,8 @@ cdef class Outbox:
         most_pending, one_by_one=False,
     ):
         self.encoder = encoder
-        self.at_once = at_once
-        self.flush_size = flush_size
-        self.turn_bytes = turn_bytes
-        self.turn_seconds = turn_seconds
+        self.at_once, self.flush_size = at_once, flush_size
+        self.turn_bytes, self.turn_seconds = turn_bytes, turn_seconds
         self.most_pending = most_pending
         self.one_by_one = one_by_one
         self.turn_size = self.turn_events = self.events = self.bytes = 0
@@ -89,12 +87,10 @@ cdef class Outbox:
 
     @cython.critical_section
     def accept(self, item):
-        """Write one item. Return True if the source's task must look at the stream before the next.
+        """Write one item. Return True if the source's task must look up before the next."""
+        return self.accept_item(item)
 
-        That is: the outbox is closed (and nothing was written), the end was written, a flush must
-        be scheduled (see `hold`), the loop is due a turn, too many bytes are pending, or the item
-        must be sent first and is not.
-        """
+    cdef bint accept_item(self, item) except -1:
         cdef BaseEncoder encoder = self.encoder
         cdef Py_ssize_t before, pending
         if self.closed:
@@ -157,10 +153,14 @@ cdef class Outbox:
     @cython.critical_section
     def flush(self):
         """Send all pending bytes now."""
+        self.flush_all()
+
+    cdef int flush_all(self) except -1:
         self.held = False
         if self.encoder.buffer.length:
             self.due = True
             self.send_due(False)
+        return 0
 
     @cython.critical_section
     def close(self, reason=None):

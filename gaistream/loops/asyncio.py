@@ -30,6 +30,7 @@ class AsyncioLoop:
         self.time = loop.time
         self.create_future: Callable[[], Any] = loop.create_future
         self.call_at: Callable[..., Any] = loop.call_at
+        self.call_soon: Callable[..., Any] = loop.call_soon
         self.call_soon_threadsafe: Callable[..., Any] = loop.call_soon_threadsafe
         self.is_closed = loop.is_closed
         self.sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep

@@ -130,6 +130,10 @@ class EventLoop(Protocol):
         """Call a function at a time of the loop's clock; return a Timer."""
 
     @property
+    def call_soon(self) -> Callable[..., Any]:
+        """Call a function in the loop's next turn."""
+
+    @property
     def call_soon_threadsafe(self) -> Callable[..., Any]:
         """Call a function, from any thread; raise RuntimeError if the loop is over."""
 

@@ -28,7 +28,8 @@ class TrioLoop:
         self.open_streams: Any = None
         self.time = trio.current_time
         self.sleep = trio.sleep
-        self.call_soon_threadsafe: Callable[..., Any] = token.run_sync_soon
+        self.call_soon: Callable[..., Any] = token.run_sync_soon
+        self.call_soon_threadsafe = self.call_soon
         self.create_event = trio.Event
         self.create_future = _Future
         self.create_task = _Task

@@ -12,6 +12,7 @@ import math
 from typing import Protocol
 
 from .._log import log
+from ..core import Turns
 from ..loops import event_loop
 from ..loops.protocols import EventLoop, Timer
 
@@ -52,6 +53,14 @@ class Clock:
         self.loop = loop
         self._at: dict[float, tuple[Timer, set[Scheduled]]] = {}
         self._held: dict[float, list[DelaysFlush]] = {}
+        self._turns: Turns | None = None
+
+    @property
+    def turns(self) -> Turns:
+        """The turns of the loop in which something is put into a channel."""
+        if self._turns is None:
+            self._turns = Turns(self.loop.call_soon, _flush)
+        return self._turns
 
     def call(self, stream: Scheduled, delay: float) -> None:
         """Call `stream.tick()` in about `delay` seconds, instead of at its earlier time."""
@@ -88,11 +97,7 @@ class Clock:
             self.loop.call_at(when, self._flush_due, when)
 
     def _flush_due(self, when: float) -> None:
-        for stream in self._held.pop(when):
-            try:
-                stream.flush()
-            except Exception:  # the other streams must be flushed all the same
-                log.exception("a stream's flush failed")
+        _flush(self._held.pop(when))
 
     def _call_due(self, when: float) -> None:
         _, streams = self._at.pop(when)
@@ -106,6 +111,14 @@ class Clock:
                 continue
             if delay is not None:
                 self.call(stream, delay)
+
+
+def _flush(streams: list[DelaysFlush]) -> None:
+    for stream in streams:
+        try:
+            stream.flush()
+        except Exception:  # the other streams must be flushed all the same
+            log.exception("a stream's flush failed")
 
 
 def clock() -> Clock:

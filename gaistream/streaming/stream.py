@@ -26,6 +26,7 @@ from ..core import Outbox, SourceReader, estimate_size
 from ..loops.handover import Send, StartedSend
 from ..loops.protocols import Breakable, Start
 from ..loops.sources import open_source
+from .channel import channel_of
 from .cleanup import CLEANUP_TIMEOUT, SHORTEST
 from .clock import clock
 from .open_streams import LAST_SEND, open_streams
@@ -77,6 +78,7 @@ class Stream(SourceSide):
     last_send: ClassVar[float] = LAST_SEND
 
     __slots__ = (  # an idle stream takes fewer bytes, and each field is found sooner
+        "_channel",
         "_events_at_heartbeat",
         "_heartbeat",
         "_send_timeout",
@@ -115,6 +117,7 @@ class Stream(SourceSide):
         )
         super().__init__(opened, encoder, outbox, cleanup_timeout)
         self._collector = collector
+        self._channel = channel_of(opened)
         self._heartbeat: float | None = options.heartbeat_interval or None
         self._send_timeout = send_timeout
         self._source_timeout = source_timeout
@@ -136,12 +139,16 @@ class Stream(SourceSide):
     @property
     def outcome(self) -> Outcome:
         """How the stream ended, once it was closed."""
-        sent, started = self._outbox, self._started_at
-        seconds = 0.0 if self._clock is None else self._loop.time() - started
-        closed, message = self._source_closed, None
+        message = None
         if self._collector is not None:
             is_whole = self._encoder.ended and not self._encoder.failed
             message = self._collector.end("completed" if is_whole else self._kind, self.failure)
+        return self.outcome_so_far(message)
+
+    def outcome_so_far(self, message: Any = None) -> Outcome:
+        """Return how the stream has ended, or would if it was whole."""
+        sent, started, closed = self._outbox, self._started_at, self._source_closed
+        seconds = 0.0 if self._clock is None else self._loop.time() - started
         return Outcome(self._kind, sent.events, sent.bytes, seconds, self.failure, closed, message)
 
     # ---- ends that come from outside ----
@@ -195,6 +202,8 @@ class Stream(SourceSide):
         self._streams = open_streams(loop)
         self._streams.enter(self)  # which ends it at once during a drain
         if self._phase is OPEN:
+            if self._channel is not None:
+                self._channel.begin(self, self._outbox, self._encoder, self._collector is None)
             start = loop.start_task(SourceReader(self._outbox, self._read()), "gaistream source")
             try:
                 await start
@@ -290,8 +299,7 @@ class Stream(SourceSide):
     async def _hear(self, cancelled: BaseException | None) -> None:
         """Raise a cancellation that came while the connection's task waited.
 
-        It is raised in the send that was started meanwhile, if there is one. It may have been taken
-        back by who asked for it, as task groups do.
+        It is raised in the send that was started meanwhile, if any, unless it was taken back.
         """
         assert self._sending is not None
         try:
@@ -330,6 +338,8 @@ class Stream(SourceSide):
     def release(self) -> None:
         """Drop what may refer to the stream: the connection's send and task, and the failure."""
         self._outbox.release()
+        if self._channel is not None:
+            self._channel.release(self.outcome_so_far())
         self.failure = self.send_error = None
 
     # ---- the clock, which calls from the loop, while no task runs ----

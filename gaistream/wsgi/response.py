@@ -11,6 +11,7 @@ from typing import Any, Final, Generic, Never, TypeVar
 from .._log import log
 from ..chat import Source
 from ..dialects import AnyDialect
+from ..errors import EventError
 from ..http.answer import PlainResponse, RaisedBy, answer_failure, drain_response
 from ..http.cors import CORSLike
 from ..http.headers import stream_headers
@@ -19,6 +20,7 @@ from ..loops.greenlets import Runner, close_runner, new_runner
 from ..loops.helper_threads import helper_threads
 from ..streaming import thread_streams
 from ..streaming.blocking import BlockingStream, LoopStream
+from ..streaming.channel import Channel
 from ..streaming.cleanup import CLEANUP_TIMEOUT
 from ..streaming.disconnects import (
     CONTINUE_BYTES,
@@ -101,6 +103,11 @@ class SourceResponse(Generic[_Options]):
         if unknown:
             check_keywords(type(self), unknown, [self._format])
         check_timeouts(cleanup_timeout, source_timeout)
+        if isinstance(stream, Channel):
+            raise EventError(
+                "a Channel needs a server's event loop, and WSGI has none: use gaistream.asgi, or "
+                "a generator that reads a queue.Queue"
+            )
         disconnects = check_disconnects(
             on_disconnect, continue_seconds, continue_bytes, collect, dialect, self._format
         )

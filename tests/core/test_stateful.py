@@ -207,6 +207,11 @@ class WriterMachine(TwinMachine):
             self.the_sinks_hold_one_thing()
 
 
+def flush_all(inlets):
+    for inlet in inlets:
+        inlet.flush()
+
+
 class OutboxMachine(TwinMachine):
     """Outboxes of both twins beside each other, with connections that do the same."""
 
@@ -219,6 +224,7 @@ class OutboxMachine(TwinMachine):
         flush_size, turn_bytes, most_pending = sizes
         self.how, self.logs, self.outboxes = "whole", [], []
         self.contexts, self.futures = [], [[] for _ in self.twins]
+        self.inlets, self.soon, self.running = [], [], "loop"
         for gs, futures in zip(self.twins, self.futures, strict=True):
             outbox = gs.core.Outbox(
                 gs.SSEEncoder(), at_once, flush_size, turn_bytes, seconds, most_pending
@@ -227,6 +233,9 @@ class OutboxMachine(TwinMachine):
             self.outboxes.append(outbox)
             self.logs.append([])
             self.contexts.append(copy_context())
+            turns = gs.core.Turns(self.soon.append, flush_all)
+            inlet = gs.core.Inlet(outbox, turns, at_once, lambda: self.running, "loop")
+            self.inlets.append(inlet)
 
     def outcomes(self, step):
         """Make a step on each twin: what it returns or raises, and what it leaves, is the same."""
@@ -290,6 +299,26 @@ class OutboxMachine(TwinMachine):
     @rule(count=st.integers(1, 20))
     def accept_several(self, count):
         self.outcomes(lambda gs, outbox, number: [outbox.accept("x") for _ in range(count)])
+
+    @rule(items=st.lists(st.sampled_from(["x", object, "x" * 120, None]), max_size=4))
+    def put(self, items):
+        self.outcomes(lambda gs, outbox, number: list(map(self.inlets[number].put, items)))
+
+    @rule(is_open=st.booleans(), running=st.sampled_from(["loop", "another", None]))
+    def let_put(self, is_open, running):
+        self.running = running
+        for inlet in self.inlets:
+            inlet.is_open = is_open
+
+    @rule()
+    def end_turn(self):
+        calls, self.soon[:] = list(self.soon), []
+        assert len(calls) in (0, len(self.twins))
+        self.outcomes(lambda gs, outbox, number: calls and calls[number]())
+
+    @rule()
+    def flush_inlet(self):
+        self.outcomes(lambda gs, outbox, number: self.inlets[number].flush())
 
     @rule(waits=st.booleans())
     def flush(self, waits):

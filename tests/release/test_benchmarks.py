@@ -50,10 +50,11 @@ def test_a_quick_run_measures_every_case_and_finds_every_event():
         "## Whole answers",
         "## 32 streams of 50 events a second, random in time",
         "## 32 streams of 50 events a second, even in time",
+        "## A channel", "## A channel", "## A channel",
         "## Sync burst", "## Sync sources that block for each event",
         "## Latency", "## Idle", "## Idle",
     ]  # fmt: skip
-    assert finished.stdout.count("Every client received every event, whole and in its place.") == 9
+    assert finished.stdout.count("Every client received every event, whole and in its place.") == 12
     assert "left out" not in finished.stdout
     assert finished.stderr == ""
 

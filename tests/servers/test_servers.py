@@ -34,7 +34,7 @@ def with_sources(kinds: list[Kind] = KINDS, blocking: bool = True) -> pytest.Mar
     """
     cases = []
     for server in kinds:
-        own = {"async", "sync"} if server.interface == "asgi" else {"async", "sync", "thread"}
+        own = {"async", "sync"} | ({"channel"} if server.interface == "asgi" else {"thread"})
         if not blocking and server.interface == "wsgi":
             own.remove("sync")
         cases += [
@@ -162,7 +162,7 @@ def test_a_client_that_vanishes_has_the_source_closed(
     client.head()
     client.until(said(format_, 1))
     client.vanish()
-    at_once = server.interface == "asgi" and kind == "async"
+    at_once = server.interface == "asgi" and kind != "sync"
     outcome, events = control.outcome(goes_on=not at_once)
     assert outcome == "client_gone"
     assert events == 1 if at_once else events >= 1

@@ -293,11 +293,31 @@ def source_reader(gs: ModuleType) -> Any:
     return [*seen, refused(getattr, other, "nothing")]
 
 
+def inlet(gs: ModuleType) -> Any:
+    outbox = gs.core.Outbox(gs.core.BaseSSEEncoder(Scripted(gs), 16), True, 64, 200, 3600.0, 400)
+    outbox.open(Promise, lambda: 7.5)
+    soon: list[Any] = []
+    flushed: list[int] = []
+    turns = gs.core.Turns(soon.append, lambda late: flushed.extend(x.flush() or 1 for x in late))
+    made = gs.core.Inlet(outbox, turns, True, lambda: "loop", "loop")
+    seen = [made.put("closed"), outbox.events]
+    made.is_open = True
+    waiter = outbox.wait()
+    seen += [made.put("a"), waiter.done(), made.put(WIDE), made.put("b" * 500), len(soon)]
+    soon.pop()()
+    held = gs.core.Inlet(outbox, turns, False, lambda: "loop", "loop")
+    held.is_open = True
+    seen += [flushed, outbox.pending, refused(made.put, 5), held.put("c"), len(soon)]
+    outbox.close("cut")
+    return [*seen, made.put("d"), refused(copy.copy, made), refused(copy.copy, turns)]
+
+
 CORE: dict[str, Use] = {
     **EVENT_USES,
     "Buffer": buffer,
     "FrameTemplate": frame_template,
     "FrameWriter": frame_writer,
+    "Inlet": inlet,
     "LineSplitter": line_splitter,
     "NDJSONDecoder": ndjson_decoder,
     "BaseNDJSONEncoder": ndjson_frames,
@@ -306,6 +326,7 @@ CORE: dict[str, Use] = {
     "BaseSSEEncoder": sse_frames,
     "ServerSentEvent": server_sent_event,
     "SourceReader": source_reader,
+    "Turns": inlet,
     "checked_int": checked_int,
     "encode_comment": encode_comment,
     "encode_ndjson": encode_ndjson,

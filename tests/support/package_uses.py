@@ -170,6 +170,20 @@ async def message(gs: ModuleType) -> Any:
     return [repr(found), found.to_openai(), found.to_anthropic(), found.to_ui_message()]
 
 
+async def channel(gs: ModuleType) -> Any:
+    made = gs.Channel()
+    chunks = gs.sse(made)
+    made.put_nowait("a")
+    putting = asyncio.create_task(made.put("b"))
+    seen: list[Any] = [await anext(chunks)]
+    await putting
+    made.fail(gs.StreamError("failed"))
+    seen += [[chunk async for chunk in chunks], refused(made.put_nowait, "c")]
+    full = gs.Channel()
+    full.put_nowait("x" * 300_000)
+    return [*seen, refused(full.put_nowait, "y")]
+
+
 PACKAGE: dict[str, Use] = {
     **{name: encoder(name) for name in ("SSEEncoder", "NDJSONEncoder")},
     **{name: writer(name) for name in ("SSEWriter", "NDJSONWriter")},
@@ -178,6 +192,7 @@ PACKAGE: dict[str, Use] = {
     **dict.fromkeys(("draining", "drain_on_signals"), asynchronous(draining)),
     **dict.fromkeys(("StreamError", "GaistreamError"), errors),
     **dict.fromkeys(("Message", "collect"), asynchronous(message)),
+    **dict.fromkeys(("Channel", "ChannelClosed", "ChannelFull"), asynchronous(channel)),
     "ChatRequest": chat_request,
     "NDJSONReader": ndjson_reader,
     "asgi": asynchronous(asgi),

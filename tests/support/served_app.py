@@ -9,17 +9,18 @@ long something takes. Paths: /sse/async, /ndjson/sync, /sse/thread, …; /chat i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 import sniffio
 
-from gaistream import ChatRequest, NDJSONOptions, SSEOptions, StreamError, asgi, wsgi
+from gaistream import Channel, ChatRequest, NDJSONOptions, SSEOptions, StreamError, asgi, wsgi
 
 SECRET = "the key is sk-123"
 
@@ -63,7 +64,7 @@ class Control:
         finally:
             self.say_last("closed")
 
-    async def asynchronous(self) -> AsyncIterator[str]:
+    async def asynchronous(self) -> AsyncGenerator[str, None]:
         """Be a source that suspends."""
         self._socket.setblocking(False)
         try:
@@ -99,6 +100,33 @@ async def _received(channel: socket.socket) -> bytes:
     return await asyncio.get_running_loop().sock_recv(channel, 1)
 
 
+def put_all(control: Control, channel: Channel[str]) -> Callable[[], object]:
+    """Put into a channel in a task of its own; return a function that cancels that."""
+
+    async def put() -> None:
+        try:
+            async with contextlib.aclosing(control.asynchronous()) as items:
+                async for item in items:
+                    await channel.put(item)
+        except Exception as error:
+            channel.fail(error)
+        else:
+            channel.close()
+
+    if sniffio.current_async_library() != "trio":
+        return asyncio.create_task(put()).cancel
+    import trio
+
+    scope = trio.CancelScope()
+
+    async def put_in_scope() -> None:
+        with scope:
+            await put()
+
+    trio.lowlevel.spawn_system_task(put_in_scope)
+    return scope.cancel
+
+
 def options(format_: str, query: str) -> Any:
     """Give options with frequent heartbeats, where the query wants some."""
     interval = 0.02 if "heartbeats" in query else None
@@ -109,18 +137,27 @@ def response(interface: Any, port: int, path: str, query: str) -> Any:
     """Make the response for a path of two parts: the format, and the kind of the source."""
     format_, kind = path.strip("/").split("/")
     control = Control(port, path)
-    source = control.asynchronous() if kind == "async" else control.sync()
+    source: Any = control.asynchronous() if kind == "async" else control.sync()
+    on_close: Any = control.on_close
+    if kind == "channel":
+        source = Channel()
+        stop = put_all(control, source)
+
+        def on_close(outcome: Any) -> None:
+            stop()
+            control.on_close(outcome)
+
     more: dict[str, Any] = {"helper_thread": True} if kind == "thread" else {}
     if "continue" in query:
         more["on_disconnect"] = "continue"
     made = interface.SSEResponse if format_ == "sse" else interface.NDJSONResponse
-    return made(source, options(format_, query), on_close=control.on_close, **more)
+    return made(source, options(format_, query), on_close=on_close, **more)
 
 
 class Echo:
     """A provider that says the question, word by word."""
 
-    async def stream_text(self, request: ChatRequest) -> AsyncIterator[str]:
+    async def stream_text(self, request: ChatRequest) -> AsyncGenerator[str, None]:
         for word in request.question.split():
             yield word
 

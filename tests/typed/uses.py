@@ -53,6 +53,12 @@ async def iterators(any_source: Source) -> None:
         assert_type(await anext(chunks), bytes)
     with closing(gaistream.sse(blocking())) as frames:
         assert_type(next(frames), bytes)
+    channel = gaistream.Channel()
+    await channel.put("a")
+    assert_type(gaistream.sse(channel), AsyncGenerator[bytes, None])
+    texts = gaistream.Channel[str]()
+    texts.put_nowait(5)  # type: ignore[arg-type]
+    asgi.SSEResponse(texts)
     gaistream.sse(source(), NDJSONOptions())  # type: ignore[call-overload]
     gaistream.sse(source(), dialect="jsn")  # type: ignore[call-overload]
     gaistream.sse(source(), retry_ms=5)  # type: ignore[call-overload]

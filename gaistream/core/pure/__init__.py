@@ -22,6 +22,7 @@ from .events import (
     Start,
     TextDelta,
 )
+from .inlet import Inlet, Turns
 from .lines import LineSplitter
 from .ndjson import encode_ndjson, encode_ndjson_lines
 from .ndjson_decoder import NDJSONDecoder
@@ -71,6 +72,7 @@ __all__ = [
     "FinishStep",
     "FrameTemplate",
     "FrameWriter",
+    "Inlet",
     "LineSplitter",
     "NDJSONDecoder",
     "Outbox",
@@ -89,6 +91,7 @@ __all__ = [
     "ToolCallDelta",
     "ToolCallStart",
     "ToolResult",
+    "Turns",
     "Usage",
     "checked_int",
     "encode_comment",
