@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
 from ..errors import StreamError, is_http_error
-from ..http.answer import Application, PlainResponse, error_response
+from ..http.answer import APPLICATION_KEY, Application, PlainResponse, error_response
 from ..http.headers import HeaderLines, encode_headers
 
 # Any: some frameworks describe scopes and messages as TypedDicts, others as mappings
@@ -65,6 +65,11 @@ async def refuse_scope(scope: Scope, receive: Receive, send: Send) -> None:
 
 class ScopeApplication(Application):
     """The framework around an ASGI app: Starlette (and FastAPI) or Litestar."""
+
+    @classmethod
+    def of(cls, scope: Scope) -> Application:
+        """Return the application that a face has put into the scope, else what the scope tells."""
+        return scope.get(APPLICATION_KEY) or cls(scope)
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope

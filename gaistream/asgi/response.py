@@ -230,7 +230,7 @@ class StreamResponse:
             raised_by=self.raised_by,
             log=self._stream.log_failure,
             headers=self.stream_headers.for_origin(origin),
-            application=ScopeApplication(scope),
+            application=ScopeApplication.of(scope),
             dialect=self.stream_headers.dialect,
         )
 

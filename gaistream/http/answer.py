@@ -49,6 +49,7 @@ class Application:
 
 
 NO_APPLICATION: Final = Application()
+APPLICATION_KEY: Final = "gaistream.application"  # of an Application in a scope or an environ
 
 
 def answer_failure(

@@ -12,7 +12,15 @@ from .._log import log
 from ..chat import Source
 from ..dialects import AnyDialect
 from ..errors import EventError
-from ..http.answer import PlainResponse, RaisedBy, answer_failure, drain_response
+from ..http.answer import (
+    APPLICATION_KEY,
+    NO_APPLICATION,
+    Application,
+    PlainResponse,
+    RaisedBy,
+    answer_failure,
+    drain_response,
+)
 from ..http.cors import CORSLike
 from ..http.headers import stream_headers
 from ..http.settings import check_keywords, check_on_close, check_status, check_timeouts
@@ -172,9 +180,12 @@ class SourceResponse(Generic[_Options]):
             finally:
                 self._life.answerable = False
             if self._stream.failed_unsaid:
-                answer = self._answer_failure(headers)
-                for _ in chunks:
-                    pass  # the error frame and the end, which are not sent
+                application = environ.get(APPLICATION_KEY, NO_APPLICATION)
+                try:
+                    answer = self._answer_failure(headers, application)
+                finally:
+                    for _ in chunks:
+                        pass  # the error frame and the end, which are not sent
                 self._end()
                 return send_response(start_response, answer)
             start(start_response, self._status, headers)
@@ -183,8 +194,10 @@ class SourceResponse(Generic[_Options]):
             raise
         return _Body(first, chunks, close)
 
-    def _answer_failure(self, headers: Mapping[str, str]) -> PlainResponse:
-        """Return the response in the stream's place."""
+    def _answer_failure(
+        self, headers: Mapping[str, str], application: Application
+    ) -> PlainResponse:
+        """Return the response in the stream's place; raise what the application answers itself."""
         self._failed = True
         assert self._life.failure is not None
         return answer_failure(
@@ -192,6 +205,7 @@ class SourceResponse(Generic[_Options]):
             raised_by=self.raised_by,
             log=self._life.log_failure,
             headers=headers,
+            application=application,
             dialect=self.stream_headers.dialect,
         )
 
