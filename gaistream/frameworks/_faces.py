@@ -8,7 +8,8 @@ its status.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
@@ -19,20 +20,37 @@ from ..loops import event_loop
 from ..loops.protocols import Event, Task
 
 
-class ASGISettings(ResponseSettings, total=False):
-    """The keywords of a response of gaistream.asgi, apart from status, headers and options."""
+@contextmanager
+def needs(framework: str) -> Iterator[None]:
+    """Import a framework in this block; an ImportError says how to install it."""
+    try:
+        yield
+    except ImportError as error:
+        name = framework.lower()
+        raise ImportError(
+            f"gaistream.frameworks.{name} needs {framework}: pip install 'gaistream[{name}]'",
+            name=error.name,
+        ) from error
 
+
+class ASGISettings(ResponseSettings, total=False):
+    """The keywords of a response of gaistream.asgi."""
+
+    status: int
     send_timeout: float | None
 
 
 class WSGISettings(ResponseSettings, total=False):
-    """The keywords of a response of gaistream.wsgi, apart from status, headers and options."""
+    """The keywords of a response of gaistream.wsgi."""
 
+    status: int
     helper_thread: bool
 
 
-class Settings(ASGISettings, WSGISettings, total=False):
+class Settings(ASGISettings, total=False):
     """The keywords of either; the response refuses what its server cannot do."""
+
+    helper_thread: bool
 
 
 _Settings = TypeVar("_Settings", ASGISettings, WSGISettings, Settings)

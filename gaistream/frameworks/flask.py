@@ -8,21 +8,16 @@ of `errorhandler` if the app has one for it. An async source runs in the server'
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar, Unpack
-
-try:
-    import flask
-    from werkzeug.exceptions import HTTPException
-except ImportError as error:
-    raise ImportError(
-        "gaistream.frameworks.flask needs Flask: pip install flask", name=error.name
-    ) from error
 
 from .. import wsgi
 from ..chat import Source
 from ..writing.options import NDJSONOptions, SSEOptions
-from ._faces import FrameworkApplication, WSGISettings, call_wsgi, no_cors
+from ._faces import FrameworkApplication, WSGISettings, call_wsgi, needs, no_cors
+
+with needs("Flask"):
+    import flask
+    from werkzeug.exceptions import HTTPException
 
 __all__ = ["NDJSONResponse", "SSEResponse"]
 
@@ -33,10 +28,8 @@ class SSEResponse(flask.Response):
     Args:
         source: a sync or async iterable of events; it may use `flask.request`.
         options: SSEOptions; None: the defaults.
-        status: of the response, unless the source fails before its first event.
-        headers: more headers; they replace those of the same name.
-        settings: those of gaistream.wsgi.SSEResponse; `cors` is None, so that the app's own policy
-            stands.
+        settings: the keywords of gaistream.wsgi.SSEResponse; `cors` is None, so that the app's
+            own policy stands.
 
     Raises:
         FrameError: an argument has a value that could not be sent or kept to.
@@ -50,15 +43,11 @@ class SSEResponse(flask.Response):
         self,
         source: Source,
         options: SSEOptions | NDJSONOptions | None = None,
-        *,
-        status: int = 200,
-        headers: Mapping[str, str] | None = None,
         **settings: Unpack[WSGISettings],
     ) -> None:
-        settings = no_cors(settings)
-        self._app = self._app_type(source, options, status=status, headers=headers, **settings)
+        self._app = self._app_type(source, options, **no_cors(settings))
         self._own: dict[str, str] = self._app.stream_headers.for_origin(None)
-        super().__init__(status=int(status), headers=self._own)
+        super().__init__(status=int(settings.get("status", 200)), headers=self._own)
         flask.after_this_request(self._open)
 
     def _open(self, response: Any) -> Any:

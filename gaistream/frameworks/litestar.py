@@ -7,23 +7,19 @@ event. With any dialect a source may yield Litestar's `ServerSentEventMessage` t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from copy import copy
 from functools import lru_cache, partial
 from typing import Any, Unpack
-
-try:
-    from litestar.response.sse import ServerSentEventMessage
-except ImportError as error:
-    raise ImportError(
-        "gaistream.frameworks.litestar needs Litestar: pip install litestar", name=error.name
-    ) from error
 
 from .. import asgi
 from ..chat import Source
 from ..dialects import AnyDialect, Dialect, DialectWriter, find_writable
 from ..writing.options import NDJSONOptions, SSEOptions
-from ._faces import ASGISettings, no_cors
+from ._faces import ASGISettings, needs, no_cors
+
+with needs("Litestar"):
+    from litestar.response.sse import ServerSentEventMessage
 
 __all__ = ["NDJSONResponse", "SSEResponse"]
 
@@ -35,29 +31,25 @@ class SSEResponse(asgi.SSEResponse):
     every client reads alike.
 
     Args:
-        content: an async or sync iterable of events.
+        source: an async or sync iterable of events.
         options: SSEOptions; None: the defaults.
-        status: of the response, unless the source fails before its first event.
-        headers: more headers; they replace those of the same name.
-        settings: those of gaistream.asgi.SSEResponse; `cors` is None.
+        settings: the keywords of gaistream.asgi.SSEResponse; `cors` is None.
     """
 
     def __init__(
-        self, content: Source, options: SSEOptions | None = None, *, status: int = 200,
-        headers: Mapping[str, str] | None = None, **settings: Unpack[ASGISettings],
-    ) -> None:  # fmt: skip
+        self, source: Source, options: SSEOptions | None = None, **settings: Unpack[ASGISettings]
+    ) -> None:
         settings["dialect"] = _with_messages(settings.get("dialect", "gai"))
-        super().__init__(content, options, status=status, headers=headers, **no_cors(settings))
+        super().__init__(source, options, **no_cors(settings))
 
 
 class NDJSONResponse(asgi.NDJSONResponse):
     """Lines of JSON for a source, as an `ASGIApp`; arguments as SSEResponse, no messages."""
 
     def __init__(
-        self, content: Source, options: NDJSONOptions | None = None, *, status: int = 200,
-        headers: Mapping[str, str] | None = None, **settings: Unpack[ASGISettings],
-    ) -> None:  # fmt: skip
-        super().__init__(content, options, status=status, headers=headers, **no_cors(settings))
+        self, source: Source, options: NDJSONOptions | None = None, **settings: Unpack[ASGISettings]
+    ) -> None:
+        super().__init__(source, options, **no_cors(settings))
 
 
 @lru_cache(maxsize=64)

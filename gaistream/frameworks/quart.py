@@ -8,21 +8,16 @@ if the app has one for it. Quart's RESPONSE_TIMEOUT does not end a stream.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar, Unpack
-
-try:
-    import quart
-    from werkzeug.exceptions import HTTPException
-except ImportError as error:
-    raise ImportError(
-        "gaistream.frameworks.quart needs Quart: pip install quart", name=error.name
-    ) from error
 
 from .. import asgi
 from ..chat import Source
 from ..writing.options import NDJSONOptions, SSEOptions
-from ._faces import ASGISettings, FrameworkApplication, PulledApp, no_cors
+from ._faces import ASGISettings, FrameworkApplication, PulledApp, needs, no_cors
+
+with needs("Quart"):
+    import quart
+    from werkzeug.exceptions import HTTPException
 
 __all__ = ["NDJSONResponse", "SSEResponse"]
 
@@ -33,10 +28,8 @@ class SSEResponse(quart.Response):
     Args:
         source: an async or sync iterable of events; it may use `quart.request`.
         options: SSEOptions; None: the defaults.
-        status: of the response, unless the source fails before its first event.
-        headers: more headers; they replace those of the same name.
-        settings: those of gaistream.asgi.SSEResponse; `cors` is None, so that the app's own policy
-            stands.
+        settings: the keywords of gaistream.asgi.SSEResponse; `cors` is None, so that the app's
+            own policy stands.
 
     Raises:
         FrameError: an argument has a value that could not be sent.
@@ -50,15 +43,11 @@ class SSEResponse(quart.Response):
         self,
         source: Source,
         options: SSEOptions | NDJSONOptions | None = None,
-        *,
-        status: int = 200,
-        headers: Mapping[str, str] | None = None,
         **settings: Unpack[ASGISettings],
     ) -> None:
-        settings = no_cors(settings)
-        self._app = self._app_type(source, options, status=status, headers=headers, **settings)
+        self._app = self._app_type(source, options, **no_cors(settings))
         self._own: dict[str, str] = self._app.stream_headers.for_origin(None)
-        super().__init__(status=int(status), headers=self._own)
+        super().__init__(status=int(settings.get("status", 200)), headers=self._own)
         self.timeout = None
         quart.after_this_request(self._open)
 

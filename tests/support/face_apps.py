@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -128,7 +129,68 @@ def waitress(app: Any) -> Iterator[Server]:
             server.task_dispatcher.shutdown()
 
 
+@contextlib.contextmanager
+def aiohttp(app: Any) -> Iterator[Server]:
+    """Serve an aiohttp.web app by its own runner in a thread."""
+    from aiohttp import web
+
+    ready, stop = threading.Event(), asyncio.Event()
+    loop = asyncio.new_event_loop()
+
+    async def serve(listening: Any) -> None:
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.SockSite(runner, listening).start()
+        ready.set()
+        await stop.wait()
+        await runner.cleanup()
+
+    with listen() as listening, contextlib.closing(loop):
+        thread = threading.Thread(
+            target=loop.run_until_complete, args=(serve(listening),), daemon=True
+        )
+        thread.start()
+        try:
+            assert ready.wait(SECONDS)
+            server = Server("aiohttp", "aiohttp", listening)
+            server.loop = loop
+            yield server
+        finally:
+            loop.call_soon_threadsafe(stop.set)
+            thread.join(SECONDS)
+            assert not thread.is_alive()
+
+
 # ---- the frameworks ----
+
+
+def aiohttp_app(views: Views, pushed: bool) -> Any:
+    from aiohttp import web
+
+    from gaistream.frameworks import aiohttp as face
+
+    face.LOOK = 0.02
+
+    async def view(request: web.Request) -> web.StreamResponse:
+        path = request.match_info["path"]
+        if not pushed:
+            return await views.respond(partial(face.sse_response, request), path, web.HTTPNotFound)
+
+        def push(source: Any, options: Any, **settings: Any) -> Any:
+            holds = path in ("early", "fault", "refused")
+            return source, face.sse_response(
+                request, None, options, hold_headers=holds, **settings
+            )
+
+        source, response = views.respond(push, path, web.HTTPNotFound)
+        async with response as stream, contextlib.aclosing(source):
+            async for item in source:
+                await stream.send(item)
+        return stream
+
+    app = web.Application()
+    app.router.add_get("/{path}", view)
+    return app
 
 
 def flask_app(views: Views) -> Any:
@@ -205,7 +267,7 @@ def django(views: Views, interface: str, async_view: bool = False) -> Iterator[S
     from gaistream.frameworks.django import SSEResponse
 
     def view(request: HttpRequest, path: str) -> Any:
-        return views.respond(lambda *a, **more: SSEResponse(request, *a, **more), path, Http404)
+        return views.respond(partial(SSEResponse, request), path, Http404)
 
     async def aview(request: HttpRequest, path: str) -> Any:
         return view(request, path)
@@ -225,6 +287,9 @@ FACES = {
     "flask, async": Face("flask", lambda v: waitress(flask_app(v)), is_wsgi=True),
     "quart": Face("quart", lambda v: uvicorn(quart_app(v))),
     "quart, sync": Face("quart", lambda v: uvicorn(quart_app(v)), False),
+    "aiohttp": Face("aiohttp", lambda v: aiohttp(aiohttp_app(v, pushed=False))),
+    "aiohttp, sync": Face("aiohttp", lambda v: aiohttp(aiohttp_app(v, pushed=False)), False),
+    "aiohttp, pushed": Face("aiohttp", lambda v: aiohttp(aiohttp_app(v, pushed=True))),
     "litestar": Face("litestar", lambda v: uvicorn(litestar_app(v))),
     "django asgi": Face("django", lambda v: django(v, "asgi", async_view=True)),
     "django asgi, sync": Face("django", lambda v: django(v, "asgi"), False),
