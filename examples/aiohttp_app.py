@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import aclosing
 
 from aiohttp import web
 
-from gaistream import SSEOptions, http, sse
+from gaistream import SSEOptions
+from gaistream.frameworks.aiohttp import sse_response
+
+OPTIONS = SSEOptions(include_id=True)
 
 
 async def answer(question: str) -> AsyncIterator[str]:
@@ -17,19 +19,24 @@ async def answer(question: str) -> AsyncIterator[str]:
 
 
 async def chat(request: web.Request) -> web.StreamResponse:
-    """Write chunk after chunk; a client that leaves closes the source."""
+    """Stream a source."""
     if "Last-Event-ID" in request.headers:  # a reconnect: do not answer twice
         return web.Response(status=204)
-    response = web.StreamResponse(headers=http.headers("sse"))
-    await response.prepare(request)
-    async with aclosing(sse(answer(request.query["q"]), SSEOptions(include_id=True))) as chunks:
-        async for chunk in chunks:
-            await response.write(chunk)
-    return response
+    return await sse_response(request, answer(request.query["q"]), OPTIONS)
+
+
+async def push(request: web.Request) -> web.StreamResponse:
+    """Push the same, word by word; a client that leaves ends the block."""
+    if "Last-Event-ID" in request.headers:
+        return web.Response(status=204)
+    async with sse_response(request, None, OPTIONS) as stream:
+        async for word in answer(request.query["q"]):
+            await stream.send(word)
+    return stream
 
 
 app = web.Application()
-app.router.add_get("/chat", chat)
+app.add_routes([web.get("/chat", chat), web.get("/push", push)])
 
-if __name__ == "__main__":  # without the cancellation only a heartbeat notices a lost client
+if __name__ == "__main__":  # the cancellation ends a stream at once when its client leaves
     web.run_app(app, host="127.0.0.1", handler_cancellation=True)

@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator, Iterator
 
 from django.conf import settings
 from django.core import asgi, wsgi
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import path
 
-from gaistream import Source, SSEOptions, http, sse
+from gaistream import Source, SSEOptions, http
+from gaistream.frameworks.django import SSEResponse
 
 settings.configure(ALLOWED_HOSTS=["localhost", "127.0.0.1"], ROOT_URLCONF=__name__)
 
@@ -21,7 +22,7 @@ async def answer(question: str) -> AsyncIterator[str]:
 
 
 def blocking_answer(question: str) -> Iterator[str]:
-    """Yield the same for WSGI; under ASGI Django would read it whole before it sends."""
+    """Yield the same without an event loop."""
     yield from (f"{word} " for word in f"You asked: {question}".split())
 
 
@@ -29,17 +30,16 @@ def streamed(request: HttpRequest, source: Source) -> HttpResponseBase:
     """Stream a source, but not twice to an EventSource that reconnects."""
     if http.last_event_id(request.META):
         return HttpResponse(status=204)
-    stream = sse(source, SSEOptions(include_id=True))
-    return StreamingHttpResponse(stream, headers=http.headers("sse"))
+    return SSEResponse(request, source, SSEOptions(include_id=True))
 
 
 async def chat(request: HttpRequest) -> HttpResponseBase:
-    """Answer under ASGI; `blocking` is the same view for WSGI."""
+    """Answer from an async source, and `blocking` from a sync one: under ASGI and under WSGI."""
     return streamed(request, answer(request.GET["q"]))
 
 
 def blocking(request: HttpRequest) -> HttpResponseBase:
-    """Answer under WSGI."""
+    """Answer from a sync source."""
     return streamed(request, blocking_answer(request.GET["q"]))
 
 

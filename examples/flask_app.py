@@ -3,9 +3,10 @@
 import time
 from collections.abc import Iterator
 
-from flask import Flask, Response, request, stream_with_context
+from flask import Flask, Response, request
 
-from gaistream import SSEOptions, http, sse
+from gaistream import SSEOptions, http
+from gaistream.frameworks.flask import SSEResponse
 
 app = Flask(__name__)
 
@@ -22,8 +23,7 @@ def chat() -> Response:
     """Stream the answer."""
     if http.last_event_id(request.environ):  # a reconnect: do not answer twice
         return Response(status=204)
-    stream = sse(answer(), SSEOptions(include_id=True))
-    return Response(stream_with_context(stream), headers=http.headers("sse"))
+    return SSEResponse(answer(), SSEOptions(include_id=True))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp
 
 from gaistream import SSEOptions, http
-from gaistream.asgi import SSEResponse
+from gaistream.frameworks.litestar import SSEResponse
 
 
 async def answer(question: str) -> AsyncIterator[str]:
@@ -25,7 +25,7 @@ async def chat(q: FromQuery[str], request: Request[Any, Any, Any]) -> ASGIApp:
     """Return an ASGI application, which Litestar serves; its own CORS policy stands."""
     if http.last_event_id(request.scope):  # a reconnect: do not answer twice
         return ASGIResponse(status_code=204)
-    return SSEResponse(answer(q), SSEOptions(include_id=True), cors=None)
+    return SSEResponse(answer(q), SSEOptions(include_id=True))
 
 
 app = Litestar([chat])

@@ -161,7 +161,9 @@ def test_an_event_has_the_fields_and_the_repr_of_httpx_sses() -> None:
         httpx_sse.ServerSentEvent().json()
 
 
-@pytest.mark.parametrize("make", [lambda n: b"data: " + b"x" * n, lambda n: b"data: x\n" * (n // 2)])
+@pytest.mark.parametrize(
+    "make", [lambda n: b"data: " + b"x" * n, lambda n: b"data: x\n" * (n // 2)]
+)
 def test_an_event_beyond_the_limit_is_refused(
     make: Callable[[int], bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import importlib.util
 import inspect
 import subprocess
@@ -17,7 +16,8 @@ from typing import Any
 
 import httpx
 import pytest
-from real_servers import SECONDS, Client, Server, listen, serve_uvicorn
+from face_apps import aiohttp, uvicorn, waitress
+from real_servers import SECONDS, Client, Server
 from scripted_asgi import DONE, text
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -29,62 +29,6 @@ HEADERS = {
 }
 FRAMES = [*(text(f"{word} ") for word in ("You", "asked:", "why")), DONE]
 ANSWER = b"".join(b"id: %d\n%b" % numbered for numbered in enumerate(FRAMES, start=1))
-
-
-# ---- servers ----
-
-
-def uvicorn(app: Any) -> Any:
-    return serve_uvicorn(app, "h11", "asyncio")
-
-
-@contextlib.contextmanager
-def waitress(app: Any) -> Iterator[Server]:
-    """Serve a WSGI app by waitress in a thread."""
-    wasyncore = pytest.importorskip("waitress.wasyncore", reason="waitress is not installed")
-    from waitress.server import create_server
-
-    with listen() as listening:
-        server = create_server(app, sockets=[listening], threads=2)
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        try:
-            yield Server("waitress", "wsgi", listening)
-        finally:
-            server.trigger.pull_trigger(lambda: wasyncore.close_all(server._map))
-            thread.join(SECONDS)
-            assert not thread.is_alive()
-            server.task_dispatcher.shutdown()
-
-
-@contextlib.contextmanager
-def aiohttp(app: Any) -> Iterator[Server]:
-    """Serve an aiohttp.web app by its own runner in a thread."""
-    from aiohttp import web
-
-    ready, stop = threading.Event(), asyncio.Event()
-    loop = asyncio.new_event_loop()
-
-    async def serve(listening: Any) -> None:
-        runner = web.AppRunner(app, handler_cancellation=True)
-        await runner.setup()
-        await web.SockSite(runner, listening).start()
-        ready.set()
-        await stop.wait()
-        await runner.cleanup()
-
-    with listen() as listening, contextlib.closing(loop):
-        thread = threading.Thread(
-            target=loop.run_until_complete, args=(serve(listening),), daemon=True
-        )
-        thread.start()
-        try:
-            assert ready.wait(SECONDS)
-            yield Server("aiohttp", "aiohttp", listening)
-        finally:
-            loop.call_soon_threadsafe(stop.set)
-            thread.join(SECONDS)
-            assert not thread.is_alive()
 
 
 # ---- the examples ----
@@ -145,7 +89,10 @@ CASES = {
     "flask": Example("flask", waitress),
     "django async": Example("django", uvicorn, app="asgi_app"),
     "django sync": Example("django", waitress, "/blocking", "blocking_answer", "wsgi_app"),
+    "django asgi, sync": Example("django", uvicorn, "/blocking", "blocking_answer", "asgi_app"),
     "aiohttp": Example("aiohttp", aiohttp),
+    "aiohttp, pushed": Example("aiohttp", aiohttp, "/push"),
+    "quart": Example("quart", uvicorn),
     "litestar": Example("litestar", uvicorn),
 }
 
