@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
 import inspect
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import httpx
 import pytest
-from face_apps import aiohttp, uvicorn, waitress
+from face_apps import Steps, aiohttp, uvicorn, waitress
 from real_servers import SECONDS, Client, Server
 from scripted_asgi import DONE, text
 
@@ -108,35 +105,6 @@ def forgotten() -> Iterator[None]:
     yield
     for framework in LOADED.keys() - {"django"}:
         del LOADED[framework]
-
-
-class Steps:
-    """A source whose second event waits for the test; it goes on until it is closed."""
-
-    def __init__(self) -> None:
-        self.go_on, self.closed = threading.Event(), threading.Event()
-
-    async def asynchronous(self, *_: Any) -> AsyncIterator[str]:
-        try:
-            yield "one"
-            await asyncio.to_thread(self.go_on.wait)
-            yield "two"
-            await asyncio.Event().wait()
-        finally:
-            self.closed.set()
-
-    def blocking(self, *_: Any) -> Iterator[str]:
-        try:
-            yield "one"
-            self.go_on.wait()
-            while True:
-                yield "two"
-                time.sleep(0.005)  # nothing tells a thread that the client has gone
-        finally:
-            self.closed.set()
-
-    def like(self, source: Callable[..., Any]) -> Callable[..., Any]:
-        return self.asynchronous if inspect.isasyncgenfunction(source) else self.blocking
 
 
 # ---- the tests ----

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -101,6 +102,36 @@ class Face:
     def views(self) -> Views:
         pytest.importorskip(self.package, reason=f"{self.package} is not installed")
         return Views(self.is_async, self.helper_thread, self.is_wsgi)
+
+
+class Steps:
+    """A source whose second event waits for the test; it goes on until it is closed."""
+
+    def __init__(self) -> None:
+        self.go_on, self.closed = threading.Event(), threading.Event()
+
+    async def asynchronous(self, *_: Any) -> AsyncIterator[str]:
+        try:
+            yield "one"
+            await asyncio.to_thread(self.go_on.wait)
+            yield "two"
+            await asyncio.Event().wait()
+        finally:
+            self.closed.set()
+
+    def blocking(self, *_: Any) -> Iterator[str]:
+        try:
+            yield "one"
+            self.go_on.wait()
+            while True:
+                yield "two"
+                time.sleep(0.005)  # nothing tells a thread that the client has gone
+        finally:
+            self.closed.set()
+
+
+    def like(self, source: Callable[..., Any]) -> Callable[..., Any]:
+        return self.asynchronous if inspect.isasyncgenfunction(source) else self.blocking
 
 
 # ---- servers ----
