@@ -15,7 +15,7 @@ import pytest
 from required import need_package
 from scripted_http import HEAD, scripted
 
-from gaistream.client import httpx_sse
+from gaistream.client import httpx_sse, iter_events
 from gaistream.errors import EventTooLarge
 
 VECTORS = [
@@ -193,3 +193,20 @@ def test_an_iteration_that_is_left_early_closes_the_body() -> None:
 
     asyncio.run(main())
     assert closed
+
+
+def test_sseclient_pys_events_are_read_by_iter_events_and_our_streams_by_sseclient_py() -> None:
+    need_package("requests")
+    need_package("sseclient")
+    import requests
+    import sseclient
+
+    with scripted(HEAD + BODY) as server:
+        response = requests.get(server.url, stream=True)
+        theirs = [(each.event, each.data) for each in sseclient.SSEClient(response).events()]
+        response.close()
+    with scripted(HEAD + BODY) as server:
+        with iter_events(requests.get(server.url, stream=True)) as events:
+            ours = [(each.event, each.data) for each in events]
+    assert ours == [each[:2] for each in EVENTS]
+    assert theirs[: len(ours)] == ours  # then a frame that was cut

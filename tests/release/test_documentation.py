@@ -55,7 +55,8 @@ def test_a_block_does_what_its_page_says(block: Block) -> None:
     elif mark.startswith("file: "):
         file = mark.removeprefix("file: ")
         assert block.code == (ROOT / file).read_text()
-        assert re.search(rf'"{Path(file).stem.removesuffix("_app")}', tests_of("test_examples.py"))
+        served = tests_of("test_examples.py") + tests_of("test_recipes.py")
+        assert re.search(rf'"{Path(file).stem.removesuffix("_app")}', served)
     elif mark == "played":
         assert f'"{block.title}"' in tests_of("test_tutorial.py") + tests_of("test_readme.py")
     else:
