@@ -125,44 +125,52 @@ class _Decoder:
         self._split = LineSplitter(max_line_bytes=MAX_BYTES).feed
         self._is_first = True
         self._id = ""
-        self._clear()
-
-    def _clear(self) -> None:
-        self._event = ""
         self._data: list[bytes] = []
-        self._size = 0
+        self._size = 0  # of the data
+        self._event: str | None = None
         self._retry: int | None = None
         self._has_id = False
 
-    def feed(self, chunk: bytes) -> Iterator[ServerSentEvent]:
-        """Yield the events that a chunk completes."""
-        for line in self._split(chunk):
-            if self._is_first:
-                self._is_first = False
-                line = line.removeprefix(b"\xef\xbb\xbf")
-            if line:
+    def feed(self, chunk: bytes) -> list[ServerSentEvent]:
+        """Return the events that a chunk completes."""
+        events = []
+        data = self._data
+        lines = self._split(chunk)
+        if self._is_first and lines:
+            self._is_first = False
+            lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")
+        for line in lines:
+            if not line:
+                if data or self._event or self._has_id or self._retry is not None:
+                    text = b"\n".join(data).decode("utf-8", "replace")
+                    events.append(ServerSentEvent(self._event, text, self._id, self._retry))
+                    data.clear()
+                    self._size = 0
+                    self._event = self._retry = None
+                    self._has_id = False
+            elif line.startswith(b"data:"):
+                data.append(line[6:] if line.startswith(b" ", 5) else line[5:])
+                self._size += len(line)
+                if self._size > MAX_BYTES:
+                    raise EventTooLarge(
+                        "an event", "max_event_bytes", MAX_BYTES, self._size, events
+                    )
+            else:
                 self._read(line)
-            elif self._event or self._data or self._has_id or self._retry is not None:
-                data = b"\n".join(self._data).decode("utf-8", "replace")
-                event = ServerSentEvent(self._event, data, self._id, self._retry)
-                self._clear()
-                yield event
+        return events
 
     def _read(self, line: bytes) -> None:
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
-        if name == b"data":
-            self._data.append(value)
-            self._size += len(value) + 1
-            if self._size > MAX_BYTES:
-                raise EventTooLarge("an event", "max_event_bytes", MAX_BYTES, self._size, [])
-        elif name == b"event":
+        if name == b"event":
             self._event = value.decode("utf-8", "replace")
         elif name == b"id" and b"\0" not in value:
             self._id = value.decode("utf-8", "replace")
             self._has_id = bool(value)
         elif name == b"retry" and value.isdigit() and len(value) < 19:
             self._retry = int(value)
+        elif name == b"data":  # without a colon
+            self._data.append(b"")
 
 
 @contextmanager

@@ -148,6 +148,24 @@ def test_events_come_when_they_are_yielded_and_a_lost_client_closes_the_source(
     assert served.outcome() == "client_gone"
 
 
+def test_an_answer_may_go_on_without_its_client(served: Served) -> None:
+    if served.face.is_wsgi and not (served.face.is_async or served.face.helper_thread):
+        pytest.skip("nothing outlives a request in the server's own thread")
+    client = served.ask("goes")
+    client.until(b'"one"')
+    client.vanish()
+    served.views.go_on.set()
+    assert served.outcome() in ("client_gone", "completed")  # whichever a WSGI server sees first
+    assert served.views.outcomes[0].events == 2
+
+
+def test_cors_may_be_the_streams_own_and_echo_an_origin(served: Served) -> None:
+    origin = {"Origin": "https://b.example"}
+    answer = httpx.get(f"{served.server.url}/cors", headers=origin, timeout=SECONDS)
+    assert answer.headers["access-control-allow-origin"] == "https://b.example"
+    assert "Origin" in answer.headers["vary"]
+
+
 def test_a_drain_ends_a_stream_whole(served: Served) -> None:
     client = served.ask("steps")
     client.until(b'"one"')

@@ -32,7 +32,7 @@ class Views:
     outcomes: list[Outcome] = field(default_factory=list)
 
     def paths(self) -> list[str]:
-        return ["text", "own", "steps", "early", "fault", "refused", "late", "beats"]
+        return "text own steps goes early fault refused late beats cors".split()
 
     def respond(self, response: Callable[..., Any], path: str, refusal: type[Exception]) -> Any:
         """Return what a view returns: `response` is the face's, with what comes before a source."""
@@ -40,6 +40,10 @@ class Views:
         settings: dict[str, Any] = {"on_close": self._closed}
         if path == "own":
             settings["dialect"] = "raw"
+        if path == "goes":
+            settings["on_disconnect"] = "continue"
+        if path == "cors":
+            settings["cors"] = ["https://a.example", "https://b.example"]
         if self.helper_thread:
             settings["helper_thread"] = True
         # under WSGI only a write shows that the client has gone
@@ -65,15 +69,20 @@ class Views:
             yield item
         if path == "late":
             raise StreamError("lost", code="lost")
-        if path in ("steps", "beats"):
+        if path in ("steps", "beats", "goes"):
             await asyncio.to_thread(self.go_on.wait)
             yield "two"
+            if path == "goes":
+                return
             await asyncio.Event().wait()
 
     def _sync(self, path: str, refusal: type[Exception]) -> Iterator[Any]:
         yield from self._first(path, refusal)
         if path == "late":
             raise StreamError("lost", code="lost")
+        if path == "goes":
+            self.go_on.wait()
+            yield "two"
         if path in ("steps", "beats"):
             self.go_on.wait()
             while True:
@@ -161,7 +170,7 @@ def waitress(app: Any) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def aiohttp(app: Any) -> Iterator[Server]:
+def aiohttp(app: Any, **settings: Any) -> Iterator[Server]:
     """Serve an aiohttp.web app by its own runner in a thread."""
     from aiohttp import web
 
@@ -169,7 +178,7 @@ def aiohttp(app: Any) -> Iterator[Server]:
     loop = asyncio.new_event_loop()
 
     async def serve(listening: Any) -> None:
-        runner = web.AppRunner(app)
+        runner = web.AppRunner(app, **settings)
         await runner.setup()
         await web.SockSite(runner, listening).start()
         ready.set()
