@@ -61,7 +61,7 @@ class SSEResponse(flask.Response):
         except Exception as error:
             return app.make_response(app.handle_user_exception(error))
         head.put_on(self, self._own)
-        self.response = flask.stream_with_context(iter(body))
+        self.response = body if head.is_whole else flask.stream_with_context(iter(body))
         return self
 
 
