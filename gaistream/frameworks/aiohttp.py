@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Generator, Mapping
 from contextlib import suppress
-from typing import Any, Self, Unpack
+from typing import Any, ClassVar, Self, Unpack
 
 from ._faces import ASGISettings, FrameworkApplication, needs, no_cors
 
@@ -32,7 +32,7 @@ from ..writing.options import NDJSONOptions, SSEOptions
 
 __all__ = ["Stream", "ndjson_response", "sse_response"]
 
-LOOK = 1.0  # seconds until the next look whether the client is still there
+CHECK_INTERVAL = 1.0  # seconds between two looks whether the client is still there
 
 
 class Stream(web.StreamResponse):
@@ -67,14 +67,14 @@ class Stream(web.StreamResponse):
     async def run(self) -> Self:
         """Answer the request."""
         request = self._request
-        head = {"type": "http", "method": request.method, "path": request.path}
-        scope = {**head, "headers": request.raw_headers, APPLICATION_KEY: _APPLICATION}
+        scope: dict[str, Any] = {"type": "http", "method": request.method, "path": request.path}
+        scope |= {"headers": request.raw_headers, APPLICATION_KEY: _APPLICATION}
         await self._app(scope, self._receive, self._send)
         return self
 
     async def _receive(self) -> Mapping[str, Any]:
         while self.is_connected():  # noqa: ASYNC110  # aiohttp has no event for it
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(CHECK_INTERVAL)
         return {"type": "http.disconnect"}
 
     async def _send(self, message: Any) -> None:
@@ -93,25 +93,50 @@ class Stream(web.StreamResponse):
 _APPLICATION = FrameworkApplication(web.HTTPException)
 
 
-class _Response:
-    """What `sse_response` returns: awaited with a source, else entered."""
+class sse_response:  # noqa: N801  # used as a function
+    """A stream of Server-Sent Events, to enter or, with a source, to await.
+
+    `async with sse_response(request) as stream` sends the headers, then what is pushed by
+    `stream.send(item)`, and the end of the dialect. An exception in the block ends the stream by an
+    error, and a StreamError is not raised to aiohttp. When the stream ends first, because the
+    client has left or the server drains, the block is broken off where it waits, and the handler
+    goes on after it. `await sse_response(request, source)` returns when the stream is over. Both
+    give the Stream that the handler returns.
+
+    Args:
+        request: the handler's.
+        source: an async or sync iterable of events; None: the handler pushes.
+        options: SSEOptions; None: the defaults.
+        settings: the keywords of gaistream.asgi.SSEResponse; `cors` is None. With
+            `hold_headers=True` an exception before the first `send` gets its status.
+
+    Raises:
+        FrameError: an argument has a value that could not be sent.
+        EventError: `source` is not iterable.
+    """
+
+    _app_type: ClassVar[type[Any]] = asgi.SSEResponse
 
     def __init__(
-        self, app_type: Any, request: web.BaseRequest, source: Any, *settings: Any
+        self,
+        request: web.BaseRequest,
+        source: Source | None = None,
+        options: SSEOptions | NDJSONOptions | None = None,
+        **settings: Unpack[ASGISettings],
     ) -> None:
-        self._pushed = source is None
-        channel: Channel[Any] = Channel()
-        options, keywords = settings
-        app = app_type(channel if self._pushed else source, options, **no_cors(keywords))
-        self._channel, self._stream = channel, Stream(request, channel, app)
+        self._is_pushed = source is None
+        self._channel: Channel[Any] = Channel()
+        streamed = self._channel if source is None else source
+        app = self._app_type(streamed, options, **no_cors(settings))
+        self._stream = Stream(request, self._channel, app)
 
     def __await__(self) -> Generator[Any, Any, Stream]:
-        if self._pushed:
+        if self._is_pushed:
             raise FrameTypeError("await needs a source: sse_response(request, source)")
         return self._stream.run().__await__()
 
     async def __aenter__(self) -> Stream:
-        if not self._pushed:
+        if not self._is_pushed:
             raise FrameTypeError("a stream of a source is awaited: await sse_response(…)")
         self._task = asyncio.create_task(self._stream.run(), name="gaistream response")
         self._block = event_loop().breakable().__enter__()
@@ -137,40 +162,7 @@ class _Response:
         return is_over or isinstance(error, ChannelClosed | StreamError)  # the client knows
 
 
-def sse_response(
-    request: web.BaseRequest,
-    source: Source | None = None,
-    options: SSEOptions | None = None,
-    **settings: Unpack[ASGISettings],
-) -> _Response:
-    """Return a stream of Server-Sent Events to enter, or with a source, to await.
+class ndjson_response(sse_response):  # noqa: N801
+    """A stream of lines of JSON; everything else as sse_response, with NDJSONOptions."""
 
-    `async with sse_response(request) as stream` sends the headers, then what is pushed by
-    `stream.send(item)`, and the end of the dialect. An exception in the block ends the stream by an
-    error, and a StreamError is not raised to aiohttp. When the stream ends first, because the
-    client has left or the server drains, the block is broken off where it waits, and the handler
-    goes on after it. `await sse_response(request, source)` returns when the stream is over. Both
-    give the response that the handler returns.
-
-    Args:
-        request: the handler's.
-        source: an async or sync iterable of events; None: the handler pushes.
-        options: SSEOptions; None: the defaults.
-        settings: the keywords of gaistream.asgi.SSEResponse; `cors` is None. With
-            `hold_headers=True` an exception before the first `send` gets its status.
-
-    Raises:
-        FrameError: an argument has a value that could not be sent.
-        EventError: `source` is not iterable.
-    """
-    return _Response(asgi.SSEResponse, request, source, options, settings)
-
-
-def ndjson_response(
-    request: web.BaseRequest,
-    source: Source | None = None,
-    options: NDJSONOptions | None = None,
-    **settings: Unpack[ASGISettings],
-) -> _Response:
-    """Return a stream of lines of JSON; everything else as sse_response."""
-    return _Response(asgi.NDJSONResponse, request, source, options, settings)
+    _app_type = asgi.NDJSONResponse

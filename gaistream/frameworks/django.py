@@ -16,25 +16,16 @@ from .. import asgi, wsgi
 from ..chat import Source
 from ..errors import FrameTypeError
 from ..writing.options import NDJSONOptions, SSEOptions
-from ._faces import (
-    FrameworkApplication,
-    Head,
-    PulledApp,
-    Settings,
-    call_wsgi,
-    needs,
-    no_cors,
-    warn_of_middleware,
-)  # fmt: skip
+from . import _faces
 
-with needs("Django"):
+with _faces.needs("Django"):
     from django.core import exceptions
     from django.core.handlers.asgi import ASGIRequest
     from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 
 __all__ = ["NDJSONResponse", "SSEResponse"]
 
-_APPLICATION = FrameworkApplication(
+_APPLICATION = _faces.FrameworkApplication(
     Http404, exceptions.PermissionDenied, exceptions.BadRequest, exceptions.SuspiciousOperation
 )
 
@@ -53,22 +44,24 @@ class SSEResponse(StreamingHttpResponse):
         FrameError, EventError, TypeError: as these two.
     """
 
+    _name = "SSEResponse"
+
     def __init__(
         self,
         request: HttpRequest,
         source: Source,
         options: SSEOptions | NDJSONOptions | None = None,
-        **settings: Unpack[Settings],
+        **settings: Unpack[_faces.Settings],
     ) -> None:
         request = getattr(request, "_request", request)  # of Django REST framework
         if not isinstance(request, HttpRequest):
             raise FrameTypeError(f"request must be the view's, not {type(request).__name__}")
         self.is_asgi = is_asgi = isinstance(request, ASGIRequest)
-        app_type: Any = getattr(asgi if is_asgi else wsgi, type(self).__name__)
-        app = app_type(source, options, **no_cors(settings))
+        app_type: Any = getattr(asgi if is_asgi else wsgi, self._name)
+        app = app_type(source, options, **_faces.no_cors(settings))
         self._own: dict[str, str] = app.stream_headers.for_origin(None)
-        self._pulled = PulledApp(app, request.scope, _APPLICATION) if is_asgi else None
-        self._call = partial(call_wsgi, app, request.META, _APPLICATION)
+        self._pulled = _faces.PulledApp(app, request.scope, _APPLICATION) if is_asgi else None
+        self._call = partial(_faces.call_wsgi, app, request.META, _APPLICATION)
         lazily = chain.from_iterable(self._call()[1] for _ in (0,))  # where nothing renders it
         status = int(settings.get("status", 200))
         super().__init__(self._pulled or lazily, status=status, headers=self._own)
@@ -93,7 +86,7 @@ class SSEResponse(StreamingHttpResponse):
             head, b"".join([each async for each in self._pulled]) if head.is_whole else None
         )
 
-    def _rendered(self, head: Head, whole: bytes | None) -> Any:
+    def _rendered(self, head: _faces.Head, whole: bytes | None) -> Any:
         head.put_on(self, self._own)
         response: Any = self
         if whole is not None:
@@ -104,11 +97,11 @@ class SSEResponse(StreamingHttpResponse):
         return response
 
     def __iter__(self) -> Any:
-        warn_of_middleware(self, self._own)
+        _faces.warn_of_middleware(self, self._own)
         return super().__iter__()
 
     def __aiter__(self) -> Any:
-        warn_of_middleware(self, self._own)
+        _faces.warn_of_middleware(self, self._own)
         return self._pulled if self._iterator is self._pulled else super().__aiter__()
 
     def close(self) -> None:
@@ -120,3 +113,5 @@ class SSEResponse(StreamingHttpResponse):
 
 class NDJSONResponse(SSEResponse):
     """Lines of JSON for a source; everything else as SSEResponse, with NDJSONOptions."""
+
+    _name = "NDJSONResponse"

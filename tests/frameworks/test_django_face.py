@@ -156,6 +156,21 @@ def test_djangos_test_clients_and_a_view_without_its_handler_get_the_stream() ->
         assert b"".join(view(RequestFactory().get("/text"), "text")) == b":\n\n" + ALL
 
 
+def test_a_subclass_and_the_response_for_ndjson_serve_under_both_servers() -> None:
+    from gaistream.frameworks.django import NDJSONResponse
+
+    class Own(NDJSONResponse):
+        """A project's own response."""
+
+    with configured_django(lambda request, path: Own(request, blocking(), status=201)):
+        for interface in ("asgi", "wsgi"):
+            answered = get(interface)
+            assert (answered.status_code, answered.headers["content-type"]) == (
+                201, "application/x-ndjson",
+            )  # fmt: skip
+            assert answered.content.startswith(b'{"type":"text_delta","text":"one"}\n')
+
+
 def test_wrong_arguments_are_named() -> None:
     from django.test import AsyncRequestFactory, RequestFactory
 

@@ -313,7 +313,7 @@ def test_a_handler_that_aiohttp_cancels_ends_its_stream_at_once() -> None:
             await stream.send("one")
             await asyncio.Event().wait()
 
-    look, face.LOOK = face.LOOK, 3600
+    interval, face.CHECK_INTERVAL = face.CHECK_INTERVAL, 3600
     try:
         with serve(view, handler_cancellation=True) as server:
             client = Client(server.address).ask("/")
@@ -323,7 +323,7 @@ def test_a_handler_that_aiohttp_cancels_ends_its_stream_at_once() -> None:
             waiting = asyncio.run_coroutine_threadsafe(closed.wait(), server.loop)
             assert waiting.result(SECONDS)
     finally:
-        face.LOOK = look
+        face.CHECK_INTERVAL = interval
 
 
 def test_a_stream_is_either_pushed_to_or_awaited() -> None:

@@ -209,7 +209,7 @@ def aiohttp_app(views: Views, pushed: bool) -> Any:
 
     from gaistream.frameworks import aiohttp as face
 
-    face.LOOK = 0.02
+    face.CHECK_INTERVAL = 0.02
 
     async def view(request: web.Request) -> web.StreamResponse:
         path = request.match_info["path"]
