@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import functools
 import importlib
 import inspect
 import re
@@ -94,19 +95,26 @@ def _parameters(function: griffe.Function) -> Iterator[griffe.Parameter]:
 
 
 def _keywords(name: str, module: griffe.Module) -> Iterator[griffe.Parameter]:
-    """Yield the keywords of a TypedDict, with the defaults of a response there, or of options."""
+    """Yield the keywords of a TypedDict, with the defaults of a response there, or of options.
+
+    Those of a face are keywords of gaistream.asgi's or gaistream.wsgi's response, but for `cors`.
+    """
     loaded = importlib.import_module(module.path)
     package = importlib.import_module(module.path.rpartition(".")[0])
-    response = getattr(loaded, "SSEResponse", None) or package.SSEResponse
-    defaults = {
+    rooms = [getattr(loaded, room, None) for room in ("wsgi", "asgi")]
+    response = getattr(loaded, "SSEResponse", None) or getattr(package, "SSEResponse", object)
+    defaults: dict[str, Any] = {
         field.name: field.default
         for options in (NDJSONOptions, SSEOptions)
         for field in dataclasses.fields(options)
     }
-    for cls in reversed(response.__mro__):
+    for cls in [*reversed(response.__mro__), *(room.SSEResponse for room in rooms if room)]:
         parameters = inspect.signature(cls.__init__).parameters.values()
         defaults |= {parameter.name: parameter.default for parameter in parameters}
-    for keyword, annotation in getattr(loaded, name).__annotations__.items():
+    if package.__name__ == "gaistream.frameworks":
+        defaults["cors"] = None
+    settings = functools.reduce(getattr, name.split("."), loaded)
+    for keyword, annotation in settings.__annotations__.items():
         text = getattr(annotation, "__forward_arg__", annotation)
         yield griffe.Parameter(
             keyword, annotation=_expression(text, module), kind=_KEYWORD,
