@@ -17,7 +17,7 @@ from .._log import log
 from ..http.answer import APPLICATION_KEY, Application
 from ..http.settings import ResponseSettings
 from ..loops import event_loop
-from ..loops.protocols import Event, Task
+from ..loops.protocols import Future, Task
 
 
 @contextmanager
@@ -187,41 +187,43 @@ class PulledApp(AsyncIterator[bytes]):
         self._chunk: bytes | None = None
         self._failure: Exception | None = None
         self._over = False
+        self._puller: Future | None = None  # the puller's, while it waits
+        self._sender: Future | None = None  # the response's, while its chunk is not pulled
 
     async def open(self) -> Head:
         """Start the response, and return its head once there is one."""
         self._loop = event_loop()
-        self._gone, self._changed, self._taken = (self._event() for _ in range(3))
+        self._gone = self._loop.create_event()
         self._task = self._loop.create_task(self._run(), name="gaistream response")
         try:
-            await self._wait_while(lambda: self._head is None)
+            while self._head is None:
+                await self._wait()
         except BaseException:
             await self.aclose()
             raise
-        assert self._head is not None
         return self._head
 
-    def _event(self) -> Event:
-        return self._loop.create_event()
+    async def _wait(self) -> None:
+        """Wait for the response to go on; raise what ends it if it is over."""
+        if self._over:
+            raise self._end()
+        self._puller = self._loop.create_future()
+        await self._puller
 
-    async def _wait_while(self, missing: Any) -> None:
-        """Wait for the response to go on, or raise what it has raised."""
-        while missing() and not self._over:
-            self._changed = self._event()
-            await self._changed.wait()
-        if missing() and self._failure is not None:
-            failure, self._failure = self._failure, None
-            raise failure
+    def _end(self) -> Exception:
+        failure, self._failure = self._failure, None
+        if failure is None and self._head is None:
+            return RuntimeError("the response has ended without an answer")
+        return failure or StopAsyncIteration()
 
     async def __anext__(self) -> bytes:
         """Return the next chunk; raise what the response has raised."""
         if self._task is None:
             await self.open()
-        await self._wait_while(lambda: self._chunk is None)
+        while self._chunk is None:
+            await self._wait()
         chunk, self._chunk = self._chunk, None
-        if chunk is None:
-            raise StopAsyncIteration
-        self._taken.set()
+        _wake(self._sender)
         return chunk
 
     async def aclose(self) -> None:
@@ -237,7 +239,7 @@ class PulledApp(AsyncIterator[bytes]):
         """Report that the client has left."""
         if self._task is not None:
             self._gone.set()
-            self._taken.set()
+            _wake(self._sender)
 
     def disconnect_soon(self) -> None:
         """Report from another thread that the client has left."""
@@ -253,7 +255,7 @@ class PulledApp(AsyncIterator[bytes]):
             self._failure = error
         finally:
             self._over = True
-            self._changed.set()
+            _wake(self._puller)
 
     async def _receive(self) -> Mapping[str, Any]:
         await self._gone.wait()
@@ -266,7 +268,12 @@ class PulledApp(AsyncIterator[bytes]):
             self._head = Head(message["status"], headers)
         elif body := message["body"]:
             while self._chunk is not None and not self._gone.is_set():
-                self._taken = self._event()
-                await self._taken.wait()
+                self._sender = self._loop.create_future()
+                await self._sender
             self._chunk = body
-        self._changed.set()
+        _wake(self._puller)
+
+
+def _wake(future: Future | None) -> None:
+    if future is not None and not future.done():
+        future.set_result(None)

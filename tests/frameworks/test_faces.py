@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from face_apps import FACES, Face, Views
-from real_servers import SECONDS, Client, Server
+from real_servers import SECONDS, Client, Server, until
 from scripted_asgi import DONE, text
 
 import gaistream
@@ -146,6 +146,7 @@ def test_events_come_when_they_are_yielded_and_a_lost_client_closes_the_source(
     client.until(b'"two"')
     client.vanish()
     assert served.outcome() == "client_gone"
+    until(lambda: served.server.tasks() == 0)
 
 
 def test_an_answer_may_go_on_without_its_client(served: Served) -> None:
