@@ -136,7 +136,7 @@ def test_a_question_that_the_handbook_does_not_answer_gets_its_contents(question
     [
         ("What is gaistream?", "getting-started.md", "What gaistream is"),
         ("How do I install it?", "getting-started.md", "Install gaistream"),
-        ("How do I use it with FastAPI?", "getting-started.md", "FastAPI and Starlette"),
+        ("How do I use it with FastAPI?", "fastapi.md", "FastAPI's streams"),
         ("flask", "frameworks.md", "Flask"),
         ("How do tool calls work?", "events.md", "Tools: ToolCall and ToolResult"),
         ("Tell me about U+2028", "wire.md", "Why U+2028 is escaped in JSON"),
