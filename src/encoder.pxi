@@ -14,6 +14,7 @@ cdef struct Mark:
     long long takes
     long long next_id
     long long sequence
+    Py_ssize_t pieces
     bint id_written
     bint hint_open
     bint failed
@@ -33,7 +34,7 @@ cdef class BaseEncoder:
     cdef FrameTemplate reasoning    # likewise
     cdef bint skips_empty           # an empty delta is not written
     cdef tuple fixed                # the templates with which the encoder begins
-    cdef tuple templates            # all: of text, reasoning and the tool call with an id, this id
+    cdef tuple templates            # all: of text, reasoning, the call with an id; this id; pieces
     cdef bint has_others            # some are in `templates` only
     cdef long long number           # of the next numbered frame
     cdef bint replace
@@ -51,9 +52,7 @@ cdef class BaseEncoder:
     def __init__(self, dialect, size, errors):
         cdef Buffer buffer = Buffer(size)
         cdef bint replace = check_errors(errors)
-        templates = checked_templates(
-            dialect.text_template, dialect.reasoning_template, None, None
-        )
+        templates = checked_templates(dialect.text_template, dialect.reasoning_template)
         with cython.critical_section(self):
             self.buffer = buffer
             self.ended = self.failed = self.id_written = self.hint_open = False
@@ -77,16 +76,17 @@ cdef class BaseEncoder:
         self.joins = self.replace and getattr(self.dialect, "joins_text", False)
 
     @cython.critical_section
-    def set_templates(self, *, text=None, reasoning=None, tool_call=None, tool_call_id=None):
+    def set_templates(
+        self, *, text=None, reasoning=None, tool_call=None, tool_call_id=None, pieces=None
+    ):
         """Replace the templates of the deltas that follow; called by a dialect's `write`.
 
         Without a template the dialect is asked. `tool_call` is for the call with `tool_call_id`.
-        An empty delta that has one of these templates is not written.
-
-        Raises FrameTypeError for an argument of another type, FrameError for `tool_call` without
-        `tool_call_id` or the reverse.
+        An empty delta that has one of these templates is not written, any other is added to the
+        list `pieces`. Raises FrameTypeError for an argument of another type, FrameError for
+        `tool_call` without `tool_call_id` or the reverse.
         """
-        self.use_templates(checked_templates(text, reasoning, tool_call, tool_call_id))
+        self.use_templates(checked_templates(text, reasoning, tool_call, tool_call_id, pieces))
 
     @property
     def sequence(self):
@@ -259,6 +259,8 @@ cdef class BaseEncoder:
         template.append_numbered(self.buffer, text, self.replace, self.next_id, self.number)
         if template.middle is not None:
             self.number += 1
+        if self.templates[4] is not None:
+            (<list> self.templates[4]).append(text)
         self.count_text()
         return 0
 
@@ -363,6 +365,7 @@ cdef class BaseEncoder:
         mark.takes = self.takes
         mark.next_id = self.next_id
         mark.sequence = self.number
+        mark.pieces = 0 if self.templates[4] is None else len(<list> self.templates[4])
         mark.id_written = self.id_written
         mark.hint_open = self.hint_open
         mark.failed = self.failed
@@ -375,6 +378,8 @@ cdef class BaseEncoder:
         cut(self.buffer, min(mark.length, self.buffer.length) if mark.takes == self.takes else 0)
         self.next_id = mark.next_id
         self.number = mark.sequence
+        if templates[4] is not None:
+            del (<list> templates[4])[mark.pieces:]
         if self.templates is not templates:
             self.use_templates(templates)
         self.id_written = mark.id_written
@@ -384,7 +389,7 @@ cdef class BaseEncoder:
 
     @cython.final
     cdef void use_templates(self, tuple templates) noexcept:
-        text, reasoning, tool_call, _ = templates
+        text, reasoning, tool_call, _, _ = templates
         self.templates = templates
         self.skips_empty = templates is not self.fixed
         self.text = None if has_number(text) else text

@@ -326,7 +326,10 @@ cdef inline bint has_number(FrameTemplate template) noexcept:
     return template is not None and template.middle is not None
 
 
-cdef tuple checked_templates(object text, object reasoning, object tool_call, object tool_call_id):
+cdef tuple checked_templates(
+    object text, object reasoning, object tool_call=None, object tool_call_id=None,
+    object pieces=None
+):
     named = (("text", text), ("reasoning", reasoning), ("tool_call", tool_call))
     for name, value in named:
         if value is not None and not isinstance(value, FrameTemplate):
@@ -337,4 +340,6 @@ cdef tuple checked_templates(object text, object reasoning, object tool_call, ob
         raise FrameTypeError(f"tool_call_id must be str or None, not {kind}")
     if (tool_call is None) != (tool_call_id is None):
         raise FrameError("tool_call and tool_call_id must be given together")
-    return text, reasoning, tool_call, tool_call_id
+    if pieces is not None and type(pieces) is not list:
+        raise FrameTypeError(f"pieces must be list or None, not {type(pieces).__name__}")
+    return text, reasoning, tool_call, tool_call_id, pieces

@@ -21,22 +21,25 @@ if TYPE_CHECKING:
     from .detect import Detector
     from .event_writer import EventWriter
     from .openai_chat import OpenAIChat as openai_chat  # noqa: N813
+    from .openai_responses import OpenAIResponses as openai_responses  # noqa: N813
 
 __all__ = [
     "AnyDialect", "Detector", "Dialect", "DialectName", "DialectReader", "DialectWriter",
     "EventWriter", "Frame", "ai_sdk", "anthropic", "create_reader", "create_writer", "find",
-    "find_writable", "openai_chat",
+    "find_writable", "openai_chat", "openai_responses",
 ]  # fmt: skip
 
 DialectName: TypeAlias = Literal[
-    "gai", "json", "raw", "ai_sdk", "ai_sdk_text", "anthropic", "openai_chat"
+    "gai", "json", "raw", "ai_sdk", "ai_sdk_text", "anthropic", "openai_chat", "openai_responses"
 ]
 """The name of a dialect that a stream may be written in."""
 AnyDialect: TypeAlias = DialectName | Dialect
 """What a response, an encoder or a writer takes as `dialect=`."""
 
 _LAZY = {"Detector": "detect", "EventWriter": "event_writer"}
-NAMES = ("gai", "json", "raw", "ai_sdk", "ai_sdk_text", "anthropic", "openai_chat")
+NAMES = (
+    "gai", "json", "raw", "ai_sdk", "ai_sdk_text", "anthropic", "openai_chat", "openai_responses",
+)  # fmt: skip
 _found: dict[str, Dialect] = {}
 
 

@@ -17,6 +17,7 @@ from .base import Dialect
 from .frame import Frame, Path
 from .gai import dialect as gai
 from .openai_chat import dialect as openai_chat
+from .openai_responses import dialect as openai_responses
 
 # ---- protocols that are recognised, and neither written nor read ----
 
@@ -47,18 +48,6 @@ class _Ollama(Dialect):
         return frame.fields.get("done") is True
 
 
-class _OpenAIResponses(Dialect):
-    name = "openai_responses"
-    title = "OpenAI Responses"
-    terminator = "response.completed"
-    last_kinds = frozenset({"response.completed", "response.failed", "response.incomplete"})
-    failure_kinds = frozenset({"error", "response.failed"})
-    text_paths = (("response.output_text.delta", ("delta",)),)
-
-    def sniff(self, first: Frame) -> bool:
-        return first.kind.startswith("response.")
-
-
 class _AGUI(Dialect):
     name = "ag_ui"
     title = "AG-UI"
@@ -76,7 +65,7 @@ class _Gemini(Dialect):
 
 
 DIALECTS: tuple[Dialect, ...] = (
-    openai_chat, _GaiEventsV1(), _Ollama(), anthropic, _OpenAIResponses(), ai_sdk, _AGUI(),
+    openai_chat, _GaiEventsV1(), _Ollama(), anthropic, openai_responses, ai_sdk, _AGUI(),
     _Gemini(), gai,
 )  # fmt: skip
 """The known protocols; the first one that `sniff`s a frame is the stream's."""

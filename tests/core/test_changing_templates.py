@@ -207,3 +207,31 @@ def test_an_empty_delta_of_an_open_block_is_not_written(gs, kind, numbered):
         encoder.write(events.Done())
         encoder.ended = False
         encoder.take()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("numbered", [False, True])
+def test_the_texts_that_templates_write_are_collected(gs, kind, numbered):
+    events = gs.events
+    template = gs.FrameTemplate(b"<", b">", middle=b"," if numbered else None)
+    _, encoder = made(gs, kind, Blocks(gs))
+    encoder.join_halves()
+    pieces = []
+    templates = {"text": template, "reasoning": template}
+    encoder.set_templates(**templates, tool_call=template, tool_call_id="x", pieces=pieces)
+    for item in (
+        "a", events.TextDelta("b"), "", events.ReasoningDelta("c"), events.ToolCallDelta("x", "d"),
+        events.ToolCallDelta("x", ""), "e\ud83d", "\ude00", "f\ud83d",
+    ):  # fmt: skip
+        encoder.write(item)
+    assert pieces == ["a", "b", "c", "d", "e", "\U0001f600", "f"]
+    with pytest.raises(LookupError):  # the half that was written before it is taken back
+        encoder.fail(events.Error("no"))
+    assert pieces == ["a", "b", "c", "d", "e", "\U0001f600", "f"]
+    encoder.write("\ude00")
+    assert pieces[-1] == "\U0001f600"
+    encoder.set_templates(text=template)
+    encoder.write("g")
+    assert pieces[-1] == "\U0001f600"
+    with pytest.raises(gs.errors.FrameTypeError, match=r"^pieces must be list or None, not tuple$"):
+        encoder.set_templates(text=template, pieces=())

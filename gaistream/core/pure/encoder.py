@@ -60,7 +60,7 @@ class BaseEncoder(NotCopyable):
 
     def __init__(self, dialect: Any, size: int, errors: str) -> None:
         buffer, replace = Buffer(size), check_errors(errors)
-        templates = checked_templates(dialect.text_template, dialect.reasoning_template, None, None)
+        templates = checked_templates(dialect.text_template, dialect.reasoning_template)
         self._buffer = buffer
         self._replace = replace
         self._dialect = dialect
@@ -85,6 +85,7 @@ class BaseEncoder(NotCopyable):
     def set_templates(
         self, *, text: FrameTemplate | None = None, reasoning: FrameTemplate | None = None,
         tool_call: FrameTemplate | None = None, tool_call_id: str | None = None,
+        pieces: list[str] | None = None,
     ) -> None:  # fmt: skip
         """Replace all templates from the next item on; called by a dialect's `write`.
 
@@ -96,15 +97,16 @@ class BaseEncoder(NotCopyable):
             tool_call: the frame of a ToolCallDelta with the id `tool_call_id`; the dialect is
                 asked for those of other calls.
             tool_call_id: the id of that call.
+            pieces: the text of each delta that one of these templates writes is appended to it.
 
         Raises:
             FrameTypeError: an argument of another type.
             FrameError: `tool_call` without `tool_call_id`, or the reverse.
         """
-        self._use_templates(checked_templates(text, reasoning, tool_call, tool_call_id))
+        self._use_templates(checked_templates(text, reasoning, tool_call, tool_call_id, pieces))
 
     def _use_templates(self, templates: Templates) -> None:
-        text, reasoning, tool_call, _ = self._templates = templates
+        text, reasoning, tool_call, _, _ = self._templates = templates
         fixed = templates is self._fixed
         self._text = text if fixed and not has_number(text) else None
         self._reasoning = reasoning if fixed and not has_number(reasoning) else None
@@ -181,7 +183,7 @@ class BaseEncoder(NotCopyable):
 
     def _write_other(self, item: Any, text: str | None) -> None:
         """Write an item by a template that is in `_templates` only, or by the dialect."""
-        of_text, of_reasoning, template, tool_call_id = self._templates
+        of_text, of_reasoning, template, tool_call_id, pieces = self._templates
         if text is not None:
             template = of_reasoning if type(item) is ReasoningDelta else of_text
         elif type(item) is ToolCallDelta and item.id == tool_call_id:
@@ -190,13 +192,16 @@ class BaseEncoder(NotCopyable):
             template = None
         if template is None:
             self._dialect.write(self, item)
-        elif not text and self._templates is not self._fixed:
-            pass  # an empty delta of an open block
-        elif template.middle is None:
+            return
+        if not text and self._templates is not self._fixed:
+            return  # an empty delta of an open block
+        if template.middle is None:
             self._append(rendered(template, text, self._replace))
         else:
             self._append(numbered(template, text, self._replace, self._sequence))
             self._sequence += 1
+        if pieces is not None:
+            pieces.append(text)  # type: ignore[arg-type]
 
     def _write_joined(self, item: Any, text: str | None) -> None:
         """Write an item after a half, or one that ends in a half."""
@@ -284,13 +289,17 @@ class BaseEncoder(NotCopyable):
             raise ClosedError("the stream has ended: nothing may follow")
 
     def _mark(self) -> tuple[Any, ...]:
-        return (len(self._buffer), self._takes, self.failed, self._templates, self._sequence)
+        templates = self._templates
+        count = len(templates[4] or ())
+        return (len(self._buffer), self._takes, self.failed, templates, self._sequence, count)
 
     def _restore(self, mark: tuple[Any, ...]) -> None:
         # An enclosing write that failed first, in another thread, has left fewer bytes.
         kept = min(mark[0], len(self._buffer))
         self._buffer.truncate(kept if mark[1] == self._takes else 0)
-        self.failed, templates, self._sequence = mark[2:5]
+        self.failed, templates, self._sequence, count = mark[2:6]
+        if templates[4] is not None:
+            del templates[4][count:]
         if templates is not self._templates:
             self._use_templates(templates)
         self.ended = False

@@ -206,12 +206,14 @@ def has_number(template: FrameTemplate | None) -> bool:
 
 
 Templates: TypeAlias = tuple[
-    FrameTemplate | None, FrameTemplate | None, FrameTemplate | None, str | None
+    FrameTemplate | None, FrameTemplate | None, FrameTemplate | None, str | None, list[str] | None
 ]
-"""Those of text, reasoning and the tool call with an id, and this id."""
+"""Those of text, reasoning and the tool call with an id; this id; the pieces written by them."""
 
 
-def checked_templates(text: Any, reasoning: Any, tool_call: Any, tool_call_id: Any) -> Templates:
+def checked_templates(
+    text: Any, reasoning: Any, tool_call: Any = None, tool_call_id: Any = None, pieces: Any = None
+) -> Templates:
     """Return the templates; see `BaseEncoder.set_templates`."""
     for name, value in ("text", text), ("reasoning", reasoning), ("tool_call", tool_call):
         if value is not None and not isinstance(value, FrameTemplate):
@@ -222,4 +224,6 @@ def checked_templates(text: Any, reasoning: Any, tool_call: Any, tool_call_id: A
         raise FrameTypeError(f"tool_call_id must be str or None, not {kind}")
     if (tool_call is None) != (tool_call_id is None):
         raise FrameError("tool_call and tool_call_id must be given together")
-    return text, reasoning, tool_call, tool_call_id
+    if pieces is not None and type(pieces) is not list:
+        raise FrameTypeError(f"pieces must be list or None, not {type(pieces).__name__}")
+    return text, reasoning, tool_call, tool_call_id, pieces
