@@ -122,7 +122,7 @@ class Detector:
     def see(self, frame: Frame) -> None:
         """Look at the next frame."""
         kind = frame.kind
-        if kind == "ping":
+        if kind == "ping" or self._is_trailer(frame.data):
             return
         if self.dialect is None:
             self.dialect = next((each for each in self._dialects if each.sniff(frame)), None)
@@ -155,8 +155,11 @@ class Detector:
 
     def is_after_end(self, data: str) -> bool:
         """Return True if the next event, which has this data, follows the end of its stream."""
+        return self.terminated and not self._is_trailer(data)
+
+    def _is_trailer(self, data: str) -> bool:
         trailer = self.dialect.trailer if self.dialect is not None else ""
-        return self.terminated and not (trailer and data.strip() == trailer)
+        return self.terminated and bool(trailer) and data.strip() == trailer
 
 
 # ---- the text of an answer ----

@@ -70,6 +70,9 @@ SSE = [
     (encode_events([Start("m"), TextDelta("a"), Done()], "sse"), []),
     (encode_events([TextDelta("a"), Error("no")], "sse"), [["server-error", None]]),
     (encode_events([TextDelta("a")], "sse"), [["truncated", None]]),
+    (encode_events([TextDelta("a"), Done()], dialect="openai_responses"), []),
+    (encode_events([TextDelta("a"), Error("no")], dialect="openai_responses"),
+     [["server-error", None]]),
     (b"", [["no-events", None]]),
     (b": beat\n\n", [["no-events", None]]),
 ]  # fmt: skip

@@ -25,6 +25,7 @@ from openai_readers import (
     openai_stream,
 )
 from openai_streams import DONE, body_of, call, chunk
+from responses_readers import of_events, of_response, responses_create, responses_stream
 from vendor_readers import (
     anthropic_create,
     anthropic_stream,
@@ -57,6 +58,7 @@ class Writer:
         places: False if its citations have no place in the text.
         cut: the finish reason by which clients see a cut upstream; None: they fail.
         is_text: True if its answers are plain text.
+        tells_tools: False if its calls of a provider's tools look like the client's.
     """
 
     dialect: Any
@@ -65,6 +67,7 @@ class Writer:
     places: bool = True
     cut: str | None = None
     is_text: bool = False
+    tells_tools: bool = True
 
 
 _MESSAGE = frozenset(
@@ -76,6 +79,7 @@ WRITERS: Final[dict[str, Writer]] = {
     "openai_chat": Writer(
         dialects.openai_chat(include_usage=True), _MESSAGE, {"cancelled": "stop"}
     ),
+    "openai_responses": Writer("openai_responses", _MESSAGE | {"order"}, tells_tools=False),
     "anthropic": Writer("anthropic", _BLOCKS, {"cancelled": "stop"}, places=False),
     "ai_sdk 5": Writer(dialects.ai_sdk(version=5), **_UI),
     "ai_sdk 6": Writer(dialects.ai_sdk(version=6), **_UI),
@@ -131,6 +135,14 @@ CLIENTS: Final = [
            _not_kept("signatures") | {"model": "it makes its own"}),
     Client("pydantic-ai", "openai_chat", _python("pydantic_ai", pydantic_ai_reads("openai")),
            _not_kept("signatures", "citations")),
+    Client("openai py create", "openai_responses", _python("openai", responses_create)),
+    Client("openai py stream", "openai_responses", _python("openai", responses_stream)),
+    Client("openai js create", "openai_responses",
+           _node("openai_responses.mjs", of_events, api="create")),
+    Client("openai js stream", "openai_responses",
+           _node("openai_responses.mjs", of_response, api="stream")),
+    Client("pydantic-ai", "openai_responses", _python("pydantic_ai", pydantic_ai_reads("responses")),
+           _not_kept("citations")),
     Client("anthropic py create", "anthropic", _python("anthropic", anthropic_create)),
     Client("anthropic py stream", "anthropic", _python("anthropic", anthropic_stream)),
     Client("anthropic js", "anthropic", _node("anthropic.mjs", of_message)),
@@ -247,7 +259,8 @@ def not_applicable(client: Client, column: str) -> str | None:
 def understood(case: Case, client: Client) -> dict[str, Any]:
     """Return the fields that a client must have understood."""
     writer = WRITERS[client.writer]
-    said = expected(event for event in case.items if event is not LATER)
+    said = expected(_of_client(event) if not writer.tells_tools else event
+                    for event in case.items if event is not LATER)  # fmt: skip
     said.finish_reason = writer.reasons.get(said.finish_reason or "", said.finish_reason)
     said.calls = [(*about, _without_nan(value)) for *about, value in said.calls]
     if not writer.places:
@@ -261,6 +274,13 @@ def fields_of(case: Case, client: Client) -> set[str]:
     left_out = {name for name in ("id", "model", "usage") if getattr(sent, name) is None}
     alternates = case.column == "conversation"
     return set(client.sees) - left_out - ({"order"} if alternates else set())
+
+
+def _of_client(event: Any) -> Any:
+    """Return the event of a provider's tool as that of a tool of the client."""
+    if isinstance(event, events.ToolCall):
+        return events.ToolCall(event.id, event.name, event.input, event.signature)
+    return event
 
 
 def _without_nan(value: Any) -> Any:

@@ -134,7 +134,7 @@ async def _pydantic_ai(protocol: str, url: str, leave: bool, timeout: float | No
     from pydantic_ai.messages import ModelRequest
     from pydantic_ai.models import ModelRequestParameters
     from pydantic_ai.models.anthropic import AnthropicModel
-    from pydantic_ai.models.openai import OpenAIChatModel
+    from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
     from pydantic_ai.native_tools import WebSearchTool
     from pydantic_ai.providers.anthropic import AnthropicProvider
     from pydantic_ai.providers.openai import OpenAIProvider
@@ -142,9 +142,10 @@ async def _pydantic_ai(protocol: str, url: str, leave: bool, timeout: float | No
     about: Any = {"base_url": url, "api_key": KEY, "max_retries": 0, "timeout": timeout}
     model: Any
     parameters = None
-    if protocol == "openai":
+    if protocol in ("openai", "responses"):
         client: Any = openai.AsyncOpenAI(**about)
-        model = OpenAIChatModel("m", provider=OpenAIProvider(openai_client=client))
+        kind: Any = OpenAIChatModel if protocol == "openai" else OpenAIResponsesModel
+        model = kind("m", provider=OpenAIProvider(openai_client=client))
     else:
         client = anthropic.AsyncAnthropic(**about)
         model = AnthropicModel("m", provider=AnthropicProvider(anthropic_client=client))

@@ -46,7 +46,8 @@ class EventRules:
             message = f"{name!r} comes after {last}, the last event of {protocol}"
             findings.append(Finding("after-end", line, message, "most clients have gone by then"))
         self.detector.see(frame)
-        self._last = data
+        if data.strip() not in END_MARKS:
+            self._last = data
         return findings
 
     def _hold(self, finding: Finding) -> list[Finding]:

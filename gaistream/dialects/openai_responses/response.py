@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ...events import Error, Usage
+from ..fields import objects_of
 
 _NUMBER: Final = (int, float)
 _TEXT: Final = (str,)
@@ -64,7 +65,7 @@ def new_response(id: str, model: str, created_at: int, request: dict[str, Any]) 
         "model": model,
         "output": [],
         "error": None,
-        "tools": [_with(_TOOL, tool) for tool in _objects(request.get("tools"))],
+        "tools": [_tool(tool) for tool in objects_of(request.get("tools"))],
         "tool_choice": _tool_choice(request.get("tool_choice")),
         "text": _text(request.get("text")),
         "reasoning": _reasoning(request.get("reasoning")),
@@ -97,13 +98,8 @@ def failure_code(error: Error) -> str:
     return _CODES.get(error.code or "", "server_error")
 
 
-def _objects(value: object) -> list[dict[str, Any]]:
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
-
-
-def _with(required: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
-    """Return an object with the fields that it must have, if it is one of a function's kind."""
-    return {**value, **(required | value)} if value.get("type") == "function" else value
+def _tool(tool: dict[str, Any]) -> dict[str, Any]:
+    return {**_TOOL, **tool} if tool.get("type") == "function" else tool
 
 
 def _tool_choice(choice: object) -> Any:
