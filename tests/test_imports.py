@@ -164,6 +164,10 @@ STREAM = """if True:
                           "anthropic.writer", "anthropic.words"}),
     ("openai_chat", "'a'", {"event_writer", "stateful_writer", "gai", "gai.from_dict",
                             "openai_chat", "openai_chat.writer", "openai_chat.written_calls"}),
+    ("openai_responses", "'a'", {
+        "event_writer", "stateful_writer", "gai", "gai.from_dict", "fields", "openai_chat",
+        "openai_responses", "openai_responses.items", "openai_responses.response",
+        "openai_responses.words", "openai_responses.writer"}),
 ])
 def test_a_stream_on_asyncio_loads_its_dialect_and_neither_readers_nor_other_loops(
     name, item, modules
@@ -189,6 +193,9 @@ def test_a_stream_on_asyncio_loads_its_dialect_and_neither_readers_nor_other_loo
       "openai_chat.tool_calls"}),
     ("list(gaistream.read_events(b'', dialect='anthropic'))",
      {"fields", "anthropic", "anthropic.blocks", "anthropic.reader", "anthropic.words"}),
+    ("list(gaistream.read_events(b'', dialect='openai_responses'))",
+     {"fields", "openai_chat", "openai_responses", "openai_responses.read_items",
+      "openai_responses.reader", "openai_responses.words"}),
     ("list(gaistream.read_events(b''))", {"gai", "gai.from_dict", "gai.reader"}),
 ])
 def test_a_stream_that_is_read_loads_a_reader_and_no_writer(use, modules):

@@ -13,9 +13,9 @@ from scripted_asgi import Connection, Source, asynchronous, run
 from scripted_wsgi import Exchange
 from vendor_requests import CONVERSATION, READERS
 
-PROTOCOLS = ("openai_chat", "anthropic", "ai_sdk")
+PROTOCOLS = ("openai_chat", "openai_responses", "anthropic", "ai_sdk")
 EACH = pytest.mark.parametrize("name", PROTOCOLS)
-WHOLE = pytest.mark.parametrize("name", ["openai_chat", "anthropic"])
+WHOLE = pytest.mark.parametrize("name", ["openai_chat", "openai_responses", "anthropic"])
 
 
 def answer(gs: ModuleType) -> list[Any]:
@@ -82,6 +82,14 @@ def test_a_request_without_stream_gets_the_whole_answer(gs: ModuleType, name: st
             ]
             assert whole["stop_reason"] == "tool_use"
             assert whole["usage"] == {"input_tokens": 3, "output_tokens": 4}
+        elif name == "openai_responses":
+            assert (whole["object"], whole["status"]) == ("response", "completed")
+            said, call = whole["output"]
+            assert said["content"][0]["text"] == "Hello"
+            assert (call["call_id"], call["arguments"]) == ("c1", '{"city":"Oslo"}')
+            assert whole["usage"]["total_tokens"] == 7
+            assert (whole["instructions"], whole["temperature"]) == ("Be brief.", 0.5)
+            assert whole["tools"][0]["name"] == "weather"
         else:
             [choice] = whole["choices"]
             assert choice["finish_reason"] == "tool_calls"
@@ -175,12 +183,10 @@ def test_a_wrong_body_is_refused_in_the_vendors_shape(
         served = await ask(gs, name, provider, body)
         assert (served.status, provider.asked) == (400, [])
         error = error_in(name, served)
-        if name == "openai_chat":
-            assert error["type"] == "invalid_request_error"
-        elif name == "anthropic":
-            assert error["type"] == "invalid_request_error"
-        else:
+        if name == "ai_sdk":
             assert error
+        else:
+            assert error["type"] == "invalid_request_error"
 
     run(test())
 

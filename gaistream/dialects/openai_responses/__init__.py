@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Self
+from typing import Any
 
-from ...chat import ChatRequest
 from ...errors import FrameTypeError
 from ...events import Error
 from ..base import (
@@ -44,14 +43,12 @@ class OpenAIResponses(Dialect):
     trailer = "[DONE]"
     text_paths = (("response.output_text.delta", ("delta",)),)
 
-    def __init__(
-        self, *, model: str | None = None, request: dict[str, Any] | None = None
-    ) -> None:  # fmt: skip
+    def __init__(self, *, model: str | None = None, request: dict[str, Any] | None = None) -> None:
         check_model(model)
         if request is not None and not isinstance(request, dict):
             raise FrameTypeError(f"request must be dict or None, not {type(request).__name__}")
         self._model = model
-        self._request = request
+        self._request: Any = request
 
     def error_body(self, status: int, error: Error, field: str = "") -> tuple[int, Any]:
         return status, {"error": {**error_fields(error, status), "param": field or None}}
@@ -68,12 +65,9 @@ class OpenAIResponses(Dialect):
 
     def read_request(self, payload: object) -> ProtocolRequest:
         request, stream = load_request_reader(__name__)(payload)
-        return ProtocolRequest(request, self._answering(request, payload), stream)
-
-    def _answering(self, request: ChatRequest, payload: Any) -> Self:
         dialect = self.answering(request)
         dialect._request = payload
-        return dialect
+        return ProtocolRequest(request, dialect, stream)
 
 
 dialect = OpenAIResponses()
