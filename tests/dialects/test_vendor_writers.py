@@ -58,8 +58,10 @@ def test_deltas_of_calls_are_the_same_with_templates_and_without(gs, name, monke
     body, failed = written(gs, name, calls(gs))
     assert not failed
     assert written(gs, name, calls(gs), templates=False)[0] == body
-    deltas = {"ai_sdk": b'"inputTextDelta', "anthropic": b'"partial_json', "openai_chat":
-              b'"arguments', "openai_responses": b":\"response.function_call_arguments.delta"}  # fmt: skip
+    deltas = {
+        "ai_sdk": b'"inputTextDelta', "anthropic": b'"partial_json', "openai_chat": b'"arguments',
+        "openai_responses": b'"response.function_call_arguments.delta',
+    }  # fmt: skip
     assert body.count(deltas[name]) >= 9
 
 

@@ -6,25 +6,26 @@ An item is immutable, but for the pieces of its text: the encoder appends those 
 from __future__ import annotations
 
 import uuid
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ...core import FrameTemplate
 
 Fields = dict[str, Any]
+_INNER_PLACES: Final = {"message": {"content_index": 0}, "reasoning": {"summary_index": 0}}
 
 
 class OpenItem(NamedTuple):
     """A message, a reasoning or a call whose text arrives.
 
     Attributes:
-        index: its `output_index`.
+        output_index: its place in the output.
         fields: the item as it was added.
         pieces: of its text so far.
         annotations: of its text so far.
         is_open: False once it is done.
     """
 
-    index: int
+    output_index: int
     fields: Fields
     pieces: list[str]
     annotations: tuple[Fields, ...] = ()
@@ -41,24 +42,15 @@ class OpenItem(NamedTuple):
     @property
     def place(self) -> Fields:
         """The fields of each of its events that say where the text belongs."""
-        inner = {"message": {"content_index": 0}, "reasoning": {"summary_index": 0}}
-        return {
-            "item_id": self.fields["id"],
-            "output_index": self.index,
-            **inner.get(self.kind, {}),
-        }
+        place = {"item_id": self.fields["id"], "output_index": self.output_index}
+        return {**place, **_INNER_PLACES.get(self.kind, {})}
 
     def part(self) -> Fields:
         """Return the only part of its content: the text so far."""
         if self.kind == "reasoning":
             return {"type": "summary_text", "text": self.text}
-        annotations = list(self.annotations)
-        return {
-            "type": "output_text",
-            "text": self.text,
-            "annotations": annotations,
-            "logprobs": [],
-        }
+        notes = list(self.annotations)
+        return {"type": "output_text", "text": self.text, "annotations": notes, "logprobs": []}
 
     def template(self, event: str) -> FrameTemplate:
         """Return the template of the frame of its deltas."""

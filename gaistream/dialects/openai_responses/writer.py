@@ -192,7 +192,7 @@ class ResponsesWriter(ErrorHoldingWriter):
         self.in_step = True
         added = OpenItem(self._count, item, [])
         self._count += 1
-        self._write(encoder, _ITEM + "added", output_index=added.index, item=item)
+        self._write(encoder, _ITEM + "added", output_index=added.output_index, item=item)
         return added
 
     def _end_item(self, encoder: Any, index: int, item: dict[str, Any]) -> None:
@@ -202,7 +202,7 @@ class ResponsesWriter(ErrorHoldingWriter):
     def _write_item(self, encoder: Any, item: dict[str, Any]) -> None:
         """Write an item that is whole."""
         self._close(encoder)
-        self._end_item(encoder, self._add_item(encoder, item).index, item)
+        self._end_item(encoder, self._add_item(encoder, item).output_index, item)
 
     def _open(self, encoder: Any, kind: str) -> OpenItem:
         """Return the open message or reasoning; one of the other kind is closed."""
@@ -214,9 +214,7 @@ class ResponsesWriter(ErrorHoldingWriter):
         self._write(encoder, part + "added", **self._block.place, part=self._block.part())
         return self._block
 
-    def _close(
-        self, encoder: Any, status: str = "completed", signature: str | None = None
-    ) -> None:
+    def _close(self, encoder: Any, status: str = "completed", signature: str | None = None) -> None:
         """End the open message or reasoning, if there is one."""
         block, self._block = self._block, None
         self._templates = {}
@@ -233,12 +231,12 @@ class ResponsesWriter(ErrorHoldingWriter):
             item = {**block.fields, "summary": [part]}
         if signature is not None:
             item["encrypted_content"] = signature
-        self._end_item(encoder, block.index, item)
+        self._end_item(encoder, block.output_index, item)
 
     def _write_delta(self, encoder: Any, item: OpenItem, text: str, event_id: str = "") -> None:
         """Write a piece of the text of an item, whose further deltas the encoder writes."""
         event = _DELTAS[item.kind] + "delta"
-        logprobs = {"logprobs": []} if item.kind == "message" else {}
+        logprobs: dict[str, Any] = {"logprobs": []} if item.kind == "message" else {}
         self._write(encoder, event, **item.place, delta=text, **logprobs)
         item.pieces.append(text)  # nothing can fail after it
         template = item.template(event)
@@ -319,7 +317,7 @@ class ResponsesWriter(ErrorHoldingWriter):
         about = {**call.place, "name": call.fields["name"], "arguments": text}
         self._write(encoder, _ARGUMENTS + "done", **about)
         item = {**call.fields, "status": "completed", "arguments": text}
-        self._end_item(encoder, call.index, item)
+        self._end_item(encoder, call.output_index, item)
         self._calls = {**self._calls, event.id: call._replace(is_open=False)}
         self._templates = {}
 
