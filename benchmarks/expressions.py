@@ -109,6 +109,13 @@ NAMES: dict[str, Any] = {
     "write_event": gaistream.SSEWriter(nowhere).write_event,
     "write_token": gaistream.SSEWriter(nowhere).write,
 }
+PROTOCOLS = ("gai", "openai_chat", "anthropic", "ai_sdk", "openai_responses")
+for _name in PROTOCOLS:
+    _encoder = gaistream.SSEEncoder(dialect=_name)
+    _encoder.write("begun")
+    NAMES |= {f"write_{_name}": _encoder.write, f"take_{_name}": _encoder.take}
+with contextlib.suppress(ImportError):
+    NAMES["responses_delta"] = payloads.responses_delta_model()
 WRITERS = {name: write for name, (_, write) in peer_writers.peers().items()}
 NAMES |= {f"peer_{index}": write for index, write in enumerate(WRITERS.values())}
 with contextlib.suppress(ImportError):
@@ -131,6 +138,8 @@ CHUNK = b"data: " + orjson.dumps(payloads.openai_chunk(payloads.TOKEN)) + b"\n\n
 FLOOR = "the floor: compiled, copies only"
 CHUNK_DICT = "a dict, an OpenAI chunk, to its frame"
 WRITER = "an event through a writer to its sink"
+A_DELTA = "a piece of an answer's text in each protocol"
+RESPONSES = "openai's type for Responses, built and dumped"
 # title, events an evaluation, expected bytes, then (name, expression), what to compare with first
 GROUPS: list[tuple[str, int, bytes | None, list[tuple[str, str]]]] = [
     ("a small frame", 1, SMALL, [
@@ -192,6 +201,11 @@ GROUPS: list[tuple[str, int, bytes | None, list[tuple[str, str]]]] = [
          r'f"data: {Chunk(**openai_chunk(token)).model_dump_json()}\n\n".encode()'),
         ("orjson of a dict", r'b"data: " + dumps(openai_chunk(token)) + b"\n\n"'),
         ("FrameTemplate.render", "render_chunk(token)"),
+    ]),
+    (A_DELTA, 1, None, [
+        *((name, f"write_{name}(delta) or take_{name}()") for name in PROTOCOLS),
+        (RESPONSES, r'f"event: response.output_text.delta\ndata: '
+         r'{responses_delta(token).model_dump_json()}\n\n".encode()'),
     ]),
     ("an NDJSON line of 60 bytes", 1, ROW_LINE, [
         ("orjson", "dumps(row, option=newline)"),

@@ -11,6 +11,7 @@ import sys
 import time
 import types
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from itertools import repeat
 from typing import Any
 
@@ -27,12 +28,13 @@ from gaistream import (
     SSEWriter,
     asgi,
     core,
+    dialects,
     encode_events,
     encode_ndjson,
     encode_sse,
     encode_sse_into,
 )
-from gaistream.events import TextDelta, ToolCall, ToolCallDelta
+from gaistream.events import Start, TextDelta, ToolCall, ToolCallDelta
 
 
 async def send(_: bytes) -> None:
@@ -208,6 +210,13 @@ def paths() -> dict[str, tuple[int, Callable[[], Any], Any]]:
         newer["a channel, a put"] = (150, pushed(token), len(payloads.TOKEN_FRAME))
     if hasattr(core.BaseSSEEncoder, "set_templates"):
         newer |= in_blocks()
+    for name in ("openai_chat", "openai_responses"):
+        if name in dialects.NAMES:
+            encoder = SSEEncoder(dialect=name)
+            encoder.write_many([Start(), "begun"])
+            encoder.take()
+            write = partial(wrote, encoder, token)
+            newer[f"SSEEncoder, a token of {name}"] = (300, write, None)
     whole = b":\n\n" + payloads.TOKEN_FRAME + b'event: done\ndata: {"finished":true}\n\n'
     return {
         **newer,

@@ -54,6 +54,21 @@ def openai_chunk_model() -> Any:
     return Chunk
 
 
+def responses_delta_model() -> Any:
+    """Give what builds a piece of text of OpenAI's Responses protocol by its own type."""
+    from openai.types.responses import ResponseTextDeltaEvent
+
+    about: Any = {
+        "type": "response.output_text.delta",
+        "item_id": "msg_0123456789abcdef",
+        "output_index": 0,
+        "content_index": 0,
+        "logprobs": [],
+        "sequence_number": 100,
+    }
+    return lambda text: ResponseTextDeltaEvent(delta=text, **about)
+
+
 def pure_twin() -> Any:
     """Give the pure twin with a JSON library, as it has where it is the backend."""
     from gaistream.core import load_json_library, pure

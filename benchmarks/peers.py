@@ -53,6 +53,8 @@ AIMS = [
     ("a thousand tokens, each", "encode_events", SMALL, 0.12),
     (expressions.CHUNK_DICT, "encode_sse(json=)", "orjson.dumps alone", 1.2),
     ("an OpenAI chunk", "FrameTemplate.render", "pydantic, built and dumped", 0.01),
+    (expressions.A_DELTA, "openai_responses", "gai", 1.3),
+    (expressions.A_DELTA, "openai_responses", expressions.RESPONSES, 1 / 40),
     ("an NDJSON line of 60 bytes", "encode_ndjson", "orjson", 1.25),
     ("an NDJSON line of 2 KB", "encode_ndjson", "orjson", 1.05),
     ("a thousand NDJSON lines, each", "encode_ndjson_lines", "encode_ndjson of each, joined", 0.9),

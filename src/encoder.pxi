@@ -30,12 +30,14 @@ cdef class BaseEncoder:
     cdef public bint failed
     cdef Buffer buffer
     cdef object dialect
-    cdef FrameTemplate text         # of `templates`, unless it has a slot for a number
+    cdef FrameTemplate text         # of `templates`, if it has no number and no pieces
     cdef FrameTemplate reasoning    # likewise
     cdef bint skips_empty           # an empty delta is not written
     cdef tuple fixed                # the templates with which the encoder begins
     cdef tuple templates            # all: of text, reasoning, the call with an id; this id; pieces
     cdef bint has_others            # some are in `templates` only
+    cdef FrameTemplate any_text     # of `templates`, as `pieces`
+    cdef list pieces
     cdef long long number           # of the next numbered frame
     cdef bint replace
     cdef bint id_written
@@ -83,8 +85,7 @@ cdef class BaseEncoder:
 
         Without a template the dialect is asked. `tool_call` is for the call with `tool_call_id`.
         An empty delta that has one of these templates is not written, any other is added to the
-        list `pieces`. Raises FrameTypeError for an argument of another type, FrameError for
-        `tool_call` without `tool_call_id` or the reverse.
+        list `pieces`. Raises FrameTypeError, and FrameError for one of `tool_call` alone.
         """
         self.use_templates(checked_templates(text, reasoning, tool_call, tool_call_id, pieces))
 
@@ -244,7 +245,9 @@ cdef class BaseEncoder:
         cdef str text = None
         if not self.has_others:
             return self.ask_dialect(item)
-        if type(item) is ToolCallDelta:
+        if type(item) is TextDelta:
+            template, text = self.any_text, (<TextDelta> item).text
+        elif type(item) is ToolCallDelta:
             if (<ToolCallDelta> item).id == <str> self.templates[3]:
                 template, text = self.templates[2], (<ToolCallDelta> item).text
         else:
@@ -256,11 +259,11 @@ cdef class BaseEncoder:
         if not text and self.skips_empty:
             self.failed = False
             return 0
-        template.append_numbered(self.buffer, text, self.replace, self.next_id, self.number)
+        template.append_frame(self.buffer, text, self.replace, self.next_id, self.number)
         if template.middle is not None:
             self.number += 1
-        if self.templates[4] is not None:
-            (<list> self.templates[4]).append(text)
+        if self.pieces is not None:
+            self.pieces.append(text)
         self.count_text()
         return 0
 
@@ -313,11 +316,8 @@ cdef class BaseEncoder:
     @cython.final
     cdef bint needs_joining(self, object item) noexcept:
         """Return True if an item comes after half of a surrogate pair, or ends in one."""
-        cdef str text
-        if self.half is not None:
-            return True
-        text = text_of(item)
-        return text is not None and ends_in_half(text)
+        cdef str text = text_of(item)
+        return self.half is not None or (text is not None and ends_in_half(text))
 
     @cython.final
     cdef int write_joined(self, object item) except -1:
@@ -365,7 +365,7 @@ cdef class BaseEncoder:
         mark.takes = self.takes
         mark.next_id = self.next_id
         mark.sequence = self.number
-        mark.pieces = 0 if self.templates[4] is None else len(<list> self.templates[4])
+        mark.pieces = 0 if self.pieces is None else len(self.pieces)
         mark.id_written = self.id_written
         mark.hint_open = self.hint_open
         mark.failed = self.failed
@@ -373,15 +373,15 @@ cdef class BaseEncoder:
 
     @cython.final
     cdef inline void restore(self, Mark mark, tuple templates) noexcept:
-        # After a take, none of the bytes before the mark are left. An enclosing write that failed
-        # first, in another thread, has left fewer of them.
+        # After a take, none of the bytes before the mark are left; after an enclosing write that
+        # failed first, in another thread, fewer of them.
         cut(self.buffer, min(mark.length, self.buffer.length) if mark.takes == self.takes else 0)
         self.next_id = mark.next_id
         self.number = mark.sequence
-        if templates[4] is not None:
-            del (<list> templates[4])[mark.pieces:]
         if self.templates is not templates:
             self.use_templates(templates)
+        if self.pieces is not None:
+            del self.pieces[mark.pieces:]
         self.id_written = mark.id_written
         self.hint_open = mark.hint_open
         self.failed = mark.failed
@@ -389,11 +389,13 @@ cdef class BaseEncoder:
 
     @cython.final
     cdef void use_templates(self, tuple templates) noexcept:
-        text, reasoning, tool_call, _, _ = templates
+        text, reasoning, tool_call, _, self.pieces = templates
         self.templates = templates
+        self.any_text = text
         self.skips_empty = templates is not self.fixed
-        self.text = None if has_number(text) else text
-        self.reasoning = None if has_number(reasoning) else reasoning
+        collects = self.pieces is not None
+        self.text = None if collects or has_number(text) else text
+        self.reasoning = None if collects or has_number(reasoning) else reasoning
         self.has_others = (
             tool_call is not None or text is not self.text or reasoning is not self.reasoning
         )

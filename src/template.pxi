@@ -55,6 +55,21 @@ cdef inline char* copy_blocks(char* out, const char* blocks, Py_ssize_t size) no
     return out + size
 
 
+cdef inline char* write_slot(char* out, long long number) noexcept nogil:
+    """Write a number of at most 16 digits, and up to a block; return its end."""
+    cdef char digits[2 * BLOCK]
+    cdef int begin = BLOCK
+    cdef unsigned long long rest = <unsigned long long> number
+    while True:
+        begin -= 1
+        digits[begin] = <char> (c"0" + rest % 10)
+        rest //= 10
+        if not rest:
+            break
+    memcpy(out, digits + begin, BLOCK)
+    return out + BLOCK - begin
+
+
 cdef class FrameTemplate:
     """A frame with a slot for text: `prefix`, the JSON-escaped text, `suffix`.
 
@@ -309,11 +324,18 @@ cdef class FrameTemplate:
         self, Buffer buffer, object text, bint replace, long long id, long long number
     ) except -1:
         """Append a frame as append_to does, and the number if there is a slot for one."""
+        check_text(text)
+        return self.append_frame(buffer, text, replace, id, number)
+
+    @cython.final
+    cdef inline int append_frame(
+        self, Buffer buffer, str text, bint replace, long long id, long long number
+    ) except -1:
         cdef char* out
-        self.append_checked(buffer, text, replace, id)  # which has made room for the rest
+        self.append_to(buffer, text, replace, id)  # which has made room for the rest
         if self.middle is not None:
             out = buffer.data + buffer.length
-            out += write_number(out, number)
+            out = write_slot(out, number)
             out = copy_blocks(out, self.blocks + self.suffix_at, self.suffix_size)
             buffer.length = out - buffer.data
         return 0

@@ -111,4 +111,4 @@ def url_citation(uri: str, start: int, end: int, title: str | None) -> Fields:
 
 
 def _new_id(prefix: str) -> str:
-    return f"{prefix}_{uuid.uuid4().hex}"
+    return f"{prefix}_{uuid.uuid4().hex[:16]}"  # which stands in each delta
