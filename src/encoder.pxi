@@ -26,8 +26,7 @@ cdef class BaseEncoder:
     `ended`: the end was written, nothing may follow. `failed`: the last event was an Error.
     """
 
-    cdef public bint ended
-    cdef public bint failed
+    cdef public bint ended, failed
     cdef Buffer buffer
     cdef object dialect
     cdef FrameTemplate text         # of `templates`, if it has no number and no pieces
@@ -39,8 +38,7 @@ cdef class BaseEncoder:
     cdef FrameTemplate any_text     # of `templates`, as `pieces`
     cdef list pieces
     cdef long long number           # of the next numbered frame
-    cdef bint replace
-    cdef bint id_written
+    cdef bint replace, id_written
     cdef long long takes    # how often the buffer was emptied
     cdef bint hint_open     # the last block is a retry without its blank line
     cdef long long next_id  # 0: frames are not numbered
