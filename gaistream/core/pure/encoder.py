@@ -205,7 +205,7 @@ class BaseEncoder(NotCopyable):
 
     def _write_joined(self, item: Any, text: str | None) -> None:
         """Write an item after a half, or one that ends in a half."""
-        mark, half = self._mark(), self._half
+        mark = self._mark_with_half()
         kind = TextDelta if type(item) is str else type(item)
         try:
             if text is None or kind is not self._half_kind:
@@ -222,8 +222,7 @@ class BaseEncoder(NotCopyable):
                 self.write(kind(whole, timestamp=timestamp))
             self._half, self._half_kind = rest, kind
         except BaseException:
-            self._restore(mark)
-            self._half = half
+            self._restore_with_half(*mark)
             raise
 
     def _write_half(self) -> None:
@@ -249,14 +248,13 @@ class BaseEncoder(NotCopyable):
         The dialect's own state is not restored: use it with a dialect that has none.
         """
         self._check_open()
-        mark, half = self._mark(), self._half
+        mark = self._mark_with_half()
         try:
             self.write_many(items)
-            start = mark[0] if mark[1] == self._takes else 0
-            return bytes(self._buffer._data[start:])
+            begin, takes = mark[0][:2]
+            return bytes(self._buffer._data[begin if takes == self._takes else 0 :])
         finally:
-            self._restore(mark)
-            self._half = half
+            self._restore_with_half(*mark)
 
     def write_ready(self, frame: bytes | bytearray | memoryview) -> None:
         """Write a whole frame as it is."""
@@ -274,13 +272,12 @@ class BaseEncoder(NotCopyable):
 
     def _end(self, write: Callable[..., None], *error: Any) -> None:
         self._check_open()
-        mark, half = self._mark(), self._half
+        mark = self._mark_with_half()
         try:
             self._write_half()
             write(self, *error)
         except BaseException:
-            self._restore(mark)
-            self._half = half
+            self._restore_with_half(*mark)
             raise
         self.ended = True
 
@@ -289,20 +286,26 @@ class BaseEncoder(NotCopyable):
             raise ClosedError("the stream has ended: nothing may follow")
 
     def _mark(self) -> tuple[Any, ...]:
-        templates = self._templates
-        count = len(templates[4] or ())
-        return (len(self._buffer), self._takes, self.failed, templates, self._sequence, count)
+        return (len(self._buffer), self._takes, self.failed, self._templates, self._sequence)
 
     def _restore(self, mark: tuple[Any, ...]) -> None:
         # An enclosing write that failed first, in another thread, has left fewer bytes.
         kept = min(mark[0], len(self._buffer))
         self._buffer.truncate(kept if mark[1] == self._takes else 0)
-        self.failed, templates, self._sequence, count = mark[2:6]
-        if templates[4] is not None:
-            del templates[4][count:]
+        self.failed, templates, self._sequence = mark[2:5]
         if templates is not self._templates:
             self._use_templates(templates)
         self.ended = False
+
+    def _mark_with_half(self) -> tuple[Any, ...]:
+        """Return the state before a write of several items, the first of which is the half."""
+        return self._mark(), self._half, len(self._templates[4] or ())
+
+    def _restore_with_half(self, mark: tuple[Any, ...], half: str, pieces: int) -> None:
+        self._restore(mark)
+        self._half = half
+        if self._templates[4] is not None:
+            del self._templates[4][pieces:]
 
     def _append(self, frame: bytes) -> None:
         self._buffer.append(frame)

@@ -128,7 +128,7 @@ class BaseSSEEncoder(BaseEncoder):
 
     def _restore(self, mark: tuple[Any, ...]) -> None:
         super()._restore(mark)
-        self._next_id, self._id_written, self._hint_open = mark[6:]
+        self._next_id, self._id_written, self._hint_open = mark[5:]
 
     def _append(self, frame: bytes) -> None:
         self._hint_open = False
