@@ -16,6 +16,7 @@ from .base import Dialect, DialectReader, DialectWriter
 from .frame import Frame
 
 if TYPE_CHECKING:
+    from .ag_ui import AGUI as ag_ui  # noqa: N811
     from .ai_sdk import AISDK as ai_sdk  # noqa: N811
     from .anthropic import Anthropic as anthropic  # noqa: N813
     from .detect import Detector
@@ -25,20 +26,22 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AnyDialect", "Detector", "Dialect", "DialectName", "DialectReader", "DialectWriter",
-    "EventWriter", "Frame", "ai_sdk", "anthropic", "create_reader", "create_writer", "find",
-    "find_writable", "openai_chat", "openai_responses",
+    "EventWriter", "Frame", "ag_ui", "ai_sdk", "anthropic", "create_reader", "create_writer",
+    "find", "find_writable", "openai_chat", "openai_responses",
 ]  # fmt: skip
 
 DialectName: TypeAlias = Literal[
-    "gai", "json", "raw", "ai_sdk", "ai_sdk_text", "anthropic", "openai_chat", "openai_responses"
-]
+    "gai", "json", "raw", "ag_ui", "ai_sdk", "ai_sdk_text", "anthropic", "openai_chat",
+    "openai_responses",
+]  # fmt: skip
 """The name of a dialect that a stream may be written in."""
 AnyDialect: TypeAlias = DialectName | Dialect
 """What a response, an encoder or a writer takes as `dialect=`."""
 
 _LAZY = {"Detector": "detect", "EventWriter": "event_writer"}
 NAMES = (
-    "gai", "json", "raw", "ai_sdk", "ai_sdk_text", "anthropic", "openai_chat", "openai_responses",
+    "gai", "json", "raw", "ag_ui", "ai_sdk", "ai_sdk_text", "anthropic", "openai_chat",
+    "openai_responses",
 )  # fmt: skip
 _found: dict[str, Dialect] = {}
 

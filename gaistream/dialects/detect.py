@@ -11,6 +11,7 @@ import re
 from typing import Any
 
 from ..core import ServerSentEvent
+from .ag_ui import dialect as ag_ui
 from .ai_sdk import dialect as ai_sdk
 from .anthropic import dialect as anthropic
 from .base import Dialect
@@ -48,16 +49,6 @@ class _Ollama(Dialect):
         return frame.fields.get("done") is True
 
 
-class _AGUI(Dialect):
-    name = "ag_ui"
-    title = "AG-UI"
-    terminator = "RUN_FINISHED"
-    first_kinds = frozenset({"RUN_STARTED"})
-    last_kinds = frozenset({"RUN_FINISHED", "RUN_ERROR"})
-    failure_kinds = frozenset({"RUN_ERROR"})
-    text_paths = (("TEXT_MESSAGE_CONTENT", ("delta",)),)
-
-
 class _Gemini(Dialect):
     name = "gemini"
     title = "Gemini"
@@ -65,7 +56,7 @@ class _Gemini(Dialect):
 
 
 DIALECTS: tuple[Dialect, ...] = (
-    openai_chat, _GaiEventsV1(), _Ollama(), anthropic, openai_responses, ai_sdk, _AGUI(),
+    openai_chat, _GaiEventsV1(), _Ollama(), anthropic, openai_responses, ai_sdk, ag_ui,
     _Gemini(), gai,
 )  # fmt: skip
 """The known protocols; the first one that `sniff`s a frame is the stream's."""

@@ -1,7 +1,8 @@
 """Fields of untrusted JSON: a value of another type is as good as none.
 
-Readers look at the fields of their frames by these functions, none of which raises; only
-`arguments_of` does, for the arguments of a tool call that was cut.
+Readers look at the fields of their frames by these functions, none of which raises but
+`arguments_of`, for the arguments of a tool call that was cut, and `required_text` and
+`optional_text`, for a frame that means nothing without the field.
 """
 
 from __future__ import annotations
@@ -12,6 +13,23 @@ from typing import Any
 from ..core import read_json
 
 _MOST = 2**63  # counts and offsets from here on cannot be written as JSON
+
+
+class WrongField(Exception):
+    """A field that a frame needs is missing, or has another type."""
+
+
+def required_text(fields: dict[str, Any], name: str) -> str:
+    """Return a field that must be a str. Raise WrongField."""
+    value = fields.get(name)
+    if not isinstance(value, str):
+        raise WrongField
+    return value
+
+
+def optional_text(fields: dict[str, Any], name: str) -> str | None:
+    """Return a field that is absent, None or a str. Raise WrongField."""
+    return None if fields.get(name) is None else required_text(fields, name)
 
 
 def text_of(value: object) -> str:

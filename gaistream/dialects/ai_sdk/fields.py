@@ -1,4 +1,4 @@
-"""Fields that a chunk needs, which are refused if they have another type; parts of chunks."""
+"""Parts of chunks, as events and values of ours."""
 
 from __future__ import annotations
 
@@ -8,27 +8,10 @@ from typing import Any
 
 from ...events import Citation, File, Usage
 from ...message.words import COUNTS, SIGNATURES
-from ..fields import count_of, object_of, objects_of, text_of
+from ..fields import count_of, object_of, objects_of, required_text, text_of
 
 Chunk = dict[str, Any]
 _SIGNATURES = ("signature", *SIGNATURES.values())
-
-
-class WrongField(Exception):
-    """A field that a chunk needs is missing, or has another type."""
-
-
-def text(chunk: Chunk, name: str) -> str:
-    """Return a field that must be a str."""
-    value = chunk.get(name)
-    if not isinstance(value, str):
-        raise WrongField
-    return value
-
-
-def optional_text(chunk: Chunk, name: str) -> str | None:
-    """Return a field that is absent, None or a str."""
-    return None if chunk.get(name) is None else text(chunk, name)
 
 
 def metadata_of(chunk: Chunk) -> Chunk:
@@ -61,7 +44,7 @@ def source_of(chunk: Chunk) -> Citation:
     for each in map(object_of, object_of(chunk.get("providerMetadata")).values()):
         start = count_of(each.get("startIndex")) or start
         end = count_of(each.get("endIndex")) or end
-    return Citation(text(chunk, "url"), start, end, text_of(chunk.get("title")) or None)
+    return Citation(required_text(chunk, "url"), start, end, text_of(chunk.get("title")) or None)
 
 
 def citations_of(chunk: Chunk) -> list[Citation]:
@@ -77,7 +60,7 @@ def citations_of(chunk: Chunk) -> list[Citation]:
 
 def file_of(chunk: Chunk) -> File:
     """Return a file: its bytes if the URL holds them in base64."""
-    media_type, url = text(chunk, "mediaType"), text(chunk, "url")
+    media_type, url = required_text(chunk, "mediaType"), required_text(chunk, "url")
     head, comma, encoded = url.partition(",")
     if comma and head == f"data:{media_type};base64":
         try:

@@ -38,7 +38,7 @@ from ...events import (
     ToolResult,
 )
 from ..base import CUT, NOT_JSON, DialectReader, half_call_error
-from ..fields import object_of, text_of
+from ..fields import WrongField, object_of, optional_text, required_text, text_of
 from . import fields
 from .fields import Chunk
 
@@ -100,7 +100,7 @@ class UIMessageReader(DialectReader):
             return [Raw(value)]
         try:
             return list(read(self, value))
-        except (_Unexpected, EventError, fields.WrongField):
+        except (_Unexpected, EventError, WrongField):
             return [Raw(value)]
 
     def close(self) -> list[Event]:
@@ -132,7 +132,7 @@ class UIMessageReader(DialectReader):
             raise _Unexpected
         self._started = True
         model = text_of(object_of(chunk.get("messageMetadata")).get("model"))
-        return [Start(fields.optional_text(chunk, "messageId"), model or None)]
+        return [Start(optional_text(chunk, "messageId"), model or None)]
 
     def _start_step(self, chunk: Chunk) -> Iterable[Event]:
         del chunk
@@ -157,7 +157,7 @@ class UIMessageReader(DialectReader):
         return [StepReset()]
 
     def _finish(self, chunk: Chunk) -> Iterable[Event]:
-        word = fields.optional_text(chunk, "finishReason")
+        word = optional_text(chunk, "finishReason")
         half = self._open_calls()
         if word in ("error", "interrupted"):
             failed = Error("the server reported that the answer failed")
@@ -187,20 +187,20 @@ class UIMessageReader(DialectReader):
     # ---- text and reasoning ----
 
     def _text_start(self, chunk: Chunk) -> Iterable[Event]:
-        identity = fields.text(chunk, "id")
+        identity = required_text(chunk, "id")
         if identity in self._texts:
             raise _Unexpected
         self._texts.add(identity)
         return []
 
     def _text_delta(self, chunk: Chunk) -> Iterable[Event]:
-        delta = fields.text(chunk, "delta")
-        if fields.text(chunk, "id") not in self._texts:
+        delta = required_text(chunk, "delta")
+        if required_text(chunk, "id") not in self._texts:
             raise _Unexpected
         return [TextDelta(delta)] if delta else []
 
     def _text_end(self, chunk: Chunk) -> Iterable[Event]:
-        identity = fields.text(chunk, "id")
+        identity = required_text(chunk, "id")
         if identity not in self._texts:
             raise _Unexpected
         self._texts.discard(identity)
@@ -208,21 +208,21 @@ class UIMessageReader(DialectReader):
         return [Citations(found)] if found else []
 
     def _reasoning_start(self, chunk: Chunk) -> Iterable[Event]:
-        identity = fields.text(chunk, "id")
+        identity = required_text(chunk, "id")
         if identity in self._reasonings:
             raise _Unexpected
         self._reasonings[identity] = fields.metadata_of(chunk)
         return []
 
     def _reasoning_delta(self, chunk: Chunk) -> Iterable[Event]:
-        identity, delta = fields.text(chunk, "id"), fields.text(chunk, "delta")
+        identity, delta = required_text(chunk, "id"), required_text(chunk, "delta")
         if identity not in self._reasonings:
             raise _Unexpected
         self._reasonings[identity] |= fields.metadata_of(chunk)
         return [ReasoningDelta(delta)] if delta else []
 
     def _reasoning_end(self, chunk: Chunk) -> Iterable[Event]:
-        identity = fields.text(chunk, "id")
+        identity = required_text(chunk, "id")
         if identity not in self._reasonings:
             raise _Unexpected
         about = self._reasonings.pop(identity) | fields.metadata_of(chunk)
@@ -246,7 +246,7 @@ class UIMessageReader(DialectReader):
         ]
 
     def _begin_call(self, chunk: Chunk) -> _Call:
-        identity, name = fields.text(chunk, "toolCallId"), fields.text(chunk, "toolName")
+        identity, name = required_text(chunk, "toolCallId"), required_text(chunk, "toolName")
         known = self._calls.get(identity)
         if known is not None and not known.is_answered:
             raise _Unexpected
@@ -254,7 +254,7 @@ class UIMessageReader(DialectReader):
         return call
 
     def _tool_input_delta(self, chunk: Chunk) -> Iterable[Event]:
-        identity, delta = fields.text(chunk, "toolCallId"), fields.text(chunk, "inputTextDelta")
+        identity, delta = required_text(chunk, "toolCallId"), required_text(chunk, "inputTextDelta")
         call = self._calls.get(identity)
         if call is None or not call.is_open:
             raise _Unexpected
@@ -265,7 +265,7 @@ class UIMessageReader(DialectReader):
 
     def _end_call(self, chunk: Chunk) -> ToolCall:
         """End an open call, or one that begins here."""
-        identity, name = fields.text(chunk, "toolCallId"), fields.text(chunk, "toolName")
+        identity, name = required_text(chunk, "toolCallId"), required_text(chunk, "toolName")
         call = self._calls.get(identity)
         if call is None or not call.is_open:
             call = self._begin_call(chunk)
@@ -284,8 +284,8 @@ class UIMessageReader(DialectReader):
 
     def _tool_input_error(self, chunk: Chunk) -> Iterable[Event]:
         """Return the error as the call's result; the arguments of an open call are not whole."""
-        message = fields.text(chunk, "errorText")
-        known = self._calls.get(fields.text(chunk, "toolCallId"))
+        message = required_text(chunk, "errorText")
+        known = self._calls.get(required_text(chunk, "toolCallId"))
         was_open = known is not None and known.is_open
         call = self._end_call(chunk)
         self._calls[call.id].is_answered = True
@@ -294,11 +294,11 @@ class UIMessageReader(DialectReader):
         return [result] if was_open else [call, result]
 
     def _tool_output(self, chunk: Chunk) -> Iterable[Event]:
-        identity = fields.text(chunk, "toolCallId")
+        identity = required_text(chunk, "toolCallId")
         if chunk.get("preliminary") is True:
             raise _Unexpected
         failed = chunk["type"] == "tool-output-error"
-        result = fields.text(chunk, "errorText") if failed else chunk.get("output")
+        result = required_text(chunk, "errorText") if failed else chunk.get("output")
         call = self._calls.get(identity)
         if call is not None:
             call.is_answered = True
@@ -313,7 +313,7 @@ class UIMessageReader(DialectReader):
         ]
 
     def _tool_output_denied(self, chunk: Chunk) -> Iterable[Event]:
-        call = self._calls.get(fields.text(chunk, "toolCallId"))
+        call = self._calls.get(required_text(chunk, "toolCallId"))
         if call is not None:
             call.is_answered = True
         raise _Unexpected
@@ -322,8 +322,8 @@ class UIMessageReader(DialectReader):
         asked = object_of(chunk.get("approvalDescriptor"))
         return [
             ApprovalRequest(
-                fields.text(chunk, "approvalId"),
-                fields.text(chunk, "toolCallId"),
+                required_text(chunk, "approvalId"),
+                required_text(chunk, "toolCallId"),
                 message=text_of(asked.get("message")) or None,
                 reason=text_of(chunk.get("reason")) or text_of(asked.get("reason")) or None,
                 response_schema=asked.get("responseSchema"),
@@ -336,7 +336,7 @@ def _data(reader: UIMessageReader, chunk: Chunk) -> Iterable[Event]:
     del reader
     if "data" not in chunk:
         raise _Unexpected
-    name, identity = chunk["type"].removeprefix("data-"), fields.optional_text(chunk, "id")
+    name, identity = chunk["type"].removeprefix("data-"), optional_text(chunk, "id")
     return [
         Data(name, chunk["data"], id=identity, transient=chunk.get("transient") is True or None)
     ]

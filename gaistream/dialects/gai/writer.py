@@ -233,7 +233,8 @@ def _seconds(timestamp: float | None) -> int:
     return seconds
 
 
-def _shape_of(event: Event) -> _Shape:
+def shape_of(event: Event) -> _Shape:
+    """Return the name of an event, and the functions that make its two payloads."""
     try:
         return _SHAPES[type(event)]
     except KeyError:
@@ -250,7 +251,7 @@ class GaiSSE(EventWriter):
         self._retry = retry
 
     def write_event(self, encoder: Any, event: Event) -> None:
-        name, payload, _ = _shape_of(event)
+        name, payload, _ = shape_of(event)
         retry = self._retry if type(event) is Error else None
         encoder.write_frame(None, name, retry=retry, json=payload(event))
 
@@ -268,7 +269,7 @@ class GaiNDJSON(EventWriter):
             setattr(self, f"{name}_template", FrameTemplate(start, b'"}\n'))
 
     def write_event(self, encoder: Any, event: Event) -> None:
-        name, _, payload = _shape_of(event)
+        name, _, payload = shape_of(event)
         line: _Payload = {"type": name}
         if self._timestamps:
             line["timestamp"] = _seconds(event.timestamp)
