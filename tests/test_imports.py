@@ -162,6 +162,8 @@ STREAM = """if True:
     ("raw", "'a'", {"raw"}),
     ("anthropic", "'a'", {"event_writer", "stateful_writer", "gai", "gai.from_dict", "anthropic",
                           "anthropic.writer", "anthropic.words"}),
+    ("ag_ui", "'a'", {"event_writer", "stateful_writer", "gai", "gai.from_dict", "gai.writer",
+                      "ag_ui", "ag_ui.words", "ag_ui.writer"}),
     ("openai_chat", "'a'", {"event_writer", "stateful_writer", "gai", "gai.from_dict",
                             "openai_chat", "openai_chat.writer", "openai_chat.written_calls"}),
     ("openai_responses", "'a'", {
@@ -196,6 +198,9 @@ def test_a_stream_on_asyncio_loads_its_dialect_and_neither_readers_nor_other_loo
     ("list(gaistream.read_events(b'', dialect='openai_responses'))",
      {"fields", "openai_chat", "openai_responses", "openai_responses.read_items",
       "openai_responses.reader", "openai_responses.words"}),
+    ("list(gaistream.read_events(b'', dialect='ag_ui'))",
+     {"fields", "gai", "gai.from_dict", "ag_ui", "ag_ui.fields", "ag_ui.reader",
+      "ag_ui.reasoning", "ag_ui.words"}),
     ("list(gaistream.read_events(b''))", {"gai", "gai.from_dict", "gai.reader"}),
 ])
 def test_a_stream_that_is_read_loads_a_reader_and_no_writer(use, modules):

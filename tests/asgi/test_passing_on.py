@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from scripted_asgi import Connection, run
 
-DIALECTS = ["gai", "openai_chat", "anthropic", "ai_sdk"]
+DIALECTS = ["gai", "openai_chat", "anthropic", "ai_sdk", "ag_ui"]
 
 
 class Turns:

@@ -13,7 +13,7 @@ from scripted_asgi import Connection, Source, asynchronous, run
 from scripted_wsgi import Exchange
 from vendor_requests import CONVERSATION, READERS
 
-PROTOCOLS = ("openai_chat", "openai_responses", "anthropic", "ai_sdk")
+PROTOCOLS = ("openai_chat", "openai_responses", "anthropic", "ai_sdk", "ag_ui")
 EACH = pytest.mark.parametrize("name", PROTOCOLS)
 WHOLE = pytest.mark.parametrize("name", ["openai_chat", "openai_responses", "anthropic"])
 

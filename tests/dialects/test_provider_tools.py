@@ -2,7 +2,7 @@
 
 import pytest
 
-NAMES = ["ai_sdk", "anthropic", "openai_chat", "openai_responses"]
+NAMES = ["ag_ui", "ai_sdk", "anthropic", "openai_chat", "openai_responses"]
 
 
 def written(gs, name, items):
@@ -27,7 +27,8 @@ def test_a_call_that_is_marked_only_at_its_end_ends_well(gs, name):
     assert not encoder.failed
     assert "truncated_tool_call" not in body
     assert "hi" in body
-    reasons = {"ai_sdk": '"finishReason":"stop"', "anthropic": '"stop_reason":"end_turn"',
+    reasons = {"ag_ui": '"metadata":{"providerExecuted":true}',
+               "ai_sdk": '"finishReason":"stop"', "anthropic": '"stop_reason":"end_turn"',
                "openai_chat": '"finish_reason":"stop"',
                "openai_responses": '"type":"function_call_output","call_id":"c"'}  # fmt: skip
     assert reasons[name] in body

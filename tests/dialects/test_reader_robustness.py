@@ -18,7 +18,7 @@ from dialect_vectors import load
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-READERS = ["openai_chat", "openai_responses", "anthropic", "ai_sdk"]
+READERS = ["openai_chat", "openai_responses", "anthropic", "ai_sdk", "ag_ui"]
 VECTORS = {dialect: load(dialect) for dialect in READERS}
 ALL = [(dialect, name) for dialect in READERS for name in VECTORS[dialect]]
 WRONG = [
@@ -29,6 +29,9 @@ UNKNOWN = [
     {"type": "unknown"}, {}, [], 5, "text", None, {"type": "data-x"}, {"choices": [{"delta": 1}]},
     {"type": "content_block_delta", "index": 99, "delta": {"type": "text_delta", "text": "x"}},
     {"type": "text-delta", "id": "none", "delta": "x"}, {"error": None},
+    {"type": "TEXT_MESSAGE_CONTENT", "messageId": "none", "delta": "x"},
+    {"type": "TOOL_CALL_CHUNK", "delta": "x"}, {"type": "REASONING_END", "messageId": 1},
+    {"type": "CUSTOM", "name": "gaistream.file", "value": {"media_type": 1}},
 ]  # fmt: skip
 UNWHOLE = re.compile("[\ud800-\udfff\ufffd\U00010000-\U0010ffff]")  # what halves are joined to
 
@@ -232,6 +235,13 @@ def long_call(dialect, arguments, ends):
             *({"type": "response.function_call_arguments.delta", "output_index": 0, "delta": x}
               for x in pieces),
             *([{"type": "response.completed", "response": {"output": []}}] if ends else []),
+        ]  # fmt: skip
+    elif dialect == "ag_ui":
+        frames = [
+            {"type": "TOOL_CALL_START", "toolCallId": "c", "toolCallName": "f"},
+            *({"type": "TOOL_CALL_ARGS", "toolCallId": "c", "delta": x} for x in pieces),
+            *([{"type": "TOOL_CALL_END", "toolCallId": "c"}, {"type": "RUN_FINISHED"}]
+              if ends else []),
         ]  # fmt: skip
     else:
         function = {"index": 0, "id": "c", "function": {"name": "f", "arguments": ""}}

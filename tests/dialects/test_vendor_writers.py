@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-NAMES = ["ai_sdk", "anthropic", "openai_chat", "openai_responses"]
+NAMES = ["ag_ui", "ai_sdk", "anthropic", "openai_chat", "openai_responses"]
 
 
 def written(gs, name, items, templates=True):
@@ -27,6 +27,7 @@ def test_events_that_are_dicts_end_a_stream_as_events_do(gs, name):
         assert name == "openai_responses" or b"[DONE]" not in body
         assert b"message_stop" not in body
         assert b"response.completed" not in body
+        assert b"RUN_FINISHED" not in body
 
 
 @pytest.mark.parametrize("error", [{"type": "error", "error": "no"}, None])
@@ -60,7 +61,7 @@ def test_deltas_of_calls_are_the_same_with_templates_and_without(gs, name, monke
     assert written(gs, name, calls(gs), templates=False)[0] == body
     deltas = {
         "ai_sdk": b'"inputTextDelta', "anthropic": b'"partial_json', "openai_chat": b'"arguments',
-        "openai_responses": b'"response.function_call_arguments.delta',
+        "openai_responses": b'"response.function_call_arguments.delta', "ag_ui": b'"TOOL_CALL_ARGS',
     }  # fmt: skip
     assert body.count(deltas[name]) >= 9
 

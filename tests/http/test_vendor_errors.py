@@ -30,7 +30,7 @@ TYPES: dict[int, tuple[str, str, int]] = {
     503: ("server_error", "overloaded_error", 529),
     504: ("server_error", "timeout_error", 504),
 }
-DIALECTS = ("openai_chat", "openai_responses", "anthropic", "ai_sdk", "gai")
+DIALECTS = ("openai_chat", "openai_responses", "anthropic", "ai_sdk", "ag_ui", "gai")
 
 
 def expected(dialect: str, status: int, code: str, message: str) -> tuple[int, Any]:
@@ -41,7 +41,7 @@ def expected(dialect: str, status: int, code: str, message: str) -> tuple[int, A
         return anthropic_status, {
             "type": "error", "error": {"type": anthropic, "message": message}
         }  # fmt: skip
-    if dialect == "gai":
+    if dialect in ("ag_ui", "gai"):
         return status, {"error": {"code": code, "message": message}}
     return status, message
 
