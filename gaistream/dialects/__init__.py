@@ -21,18 +21,19 @@ if TYPE_CHECKING:
     from .anthropic import Anthropic as anthropic  # noqa: N813
     from .detect import Detector
     from .event_writer import EventWriter
+    from .gai_events_v1 import GaiEventsV1 as gai_events_v1  # noqa: N813
     from .openai_chat import OpenAIChat as openai_chat  # noqa: N813
     from .openai_responses import OpenAIResponses as openai_responses  # noqa: N813
 
 __all__ = [
     "AnyDialect", "Detector", "Dialect", "DialectName", "DialectReader", "DialectWriter",
     "EventWriter", "Frame", "ag_ui", "ai_sdk", "anthropic", "create_reader", "create_writer",
-    "find", "find_writable", "openai_chat", "openai_responses",
+    "find", "find_writable", "gai_events_v1", "openai_chat", "openai_responses",
 ]  # fmt: skip
 
 DialectName: TypeAlias = Literal[
-    "gai", "json", "raw", "ag_ui", "ai_sdk", "ai_sdk_text", "anthropic", "openai_chat",
-    "openai_responses",
+    "gai", "json", "raw", "ag_ui", "ai_sdk", "ai_sdk_text", "anthropic", "gai_events_v1",
+    "openai_chat", "openai_responses",
 ]  # fmt: skip
 """The name of a dialect that a stream may be written in."""
 AnyDialect: TypeAlias = DialectName | Dialect
@@ -40,8 +41,8 @@ AnyDialect: TypeAlias = DialectName | Dialect
 
 _LAZY = {"Detector": "detect", "EventWriter": "event_writer"}
 NAMES = (
-    "gai", "json", "raw", "ag_ui", "ai_sdk", "ai_sdk_text", "anthropic", "openai_chat",
-    "openai_responses",
+    "gai", "json", "raw", "ag_ui", "ai_sdk", "ai_sdk_text", "anthropic", "gai_events_v1",
+    "openai_chat", "openai_responses",
 )  # fmt: skip
 _found: dict[str, Dialect] = {}
 

@@ -17,21 +17,11 @@ from .anthropic import dialect as anthropic
 from .base import Dialect
 from .frame import Frame, Path
 from .gai import dialect as gai
+from .gai_events_v1 import dialect as gai_events_v1
 from .openai_chat import dialect as openai_chat
 from .openai_responses import dialect as openai_responses
 
 # ---- protocols that are recognised, and neither written nor read ----
-
-
-class _GaiEventsV1(Dialect):
-    name = "gai_events_v1"
-    title = "gai.events.v1"
-    terminator = "done"
-    last_kinds = frozenset({"done"})
-    text_paths = (("text.delta", ("text",)),)
-
-    def sniff(self, first: Frame) -> bool:
-        return first.fields.get("schema") == "gai.events.v1"
 
 
 class _Ollama(Dialect):
@@ -56,7 +46,7 @@ class _Gemini(Dialect):
 
 
 DIALECTS: tuple[Dialect, ...] = (
-    openai_chat, _GaiEventsV1(), _Ollama(), anthropic, openai_responses, ai_sdk, ag_ui,
+    openai_chat, gai_events_v1, _Ollama(), anthropic, openai_responses, ai_sdk, ag_ui,
     _Gemini(), gai,
 )  # fmt: skip
 """The known protocols; the first one that `sniff`s a frame is the stream's."""

@@ -19,7 +19,7 @@ def loaded(gs: Any) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 7, 10_000])
-@pytest.mark.parametrize("dialect", ["gai", "openai_chat", "anthropic", "ag_ui"])
+@pytest.mark.parametrize("dialect", ["gai", "gai_events_v1", "openai_chat", "anthropic", "ag_ui"])
 def test_the_first_frame_tells_the_dialect(gs: Any, dialect: str, size: int) -> None:
     body = b"".join(gs.sse(["a", "b"], dialect=dialect))
     expected = list(gs.read_events(body, dialect=dialect))

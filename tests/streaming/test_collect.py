@@ -55,7 +55,8 @@ def collected(
 
 WAYS = pytest.mark.parametrize("on_disconnect", ["close", "continue"])
 DIALECTS = [("gai", "sse"), ("gai", "ndjson"), ("ai_sdk", "sse"), ("ai_sdk_text", "ndjson"),
-            ("anthropic", "sse"), ("openai_chat", "sse")]  # fmt: skip
+            ("anthropic", "sse"), ("openai_chat", "sse"), ("ag_ui", "sse"),
+            ("gai_events_v1", "sse"), ("gai_events_v1", "ndjson")]  # fmt: skip
 
 
 @WAYS

@@ -46,11 +46,13 @@ from ..event_writer import EventWriter
 _Payload = dict[str, Any]
 
 
-def _without_none(**fields: Any) -> _Payload:
+def without_none(**fields: Any) -> _Payload:
+    """Return the fields that are not None."""
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _base64(data: bytes) -> str:
+def in_base64(data: bytes) -> str:
+    """Return bytes in base64."""
     return base64.b64encode(data).decode("ascii")
 
 
@@ -65,19 +67,21 @@ def _format(audio: AudioFormat | None) -> _Payload | None:
     }
 
 
-def _citation(citation: Citation) -> _Payload:
+def citation_fields(citation: Citation) -> _Payload:
+    """Return a citation; an absent title is left out."""
     fields = {"uri": citation.uri, "start": citation.start, "end": citation.end}
-    return fields | _without_none(title=citation.title)
+    return fields | without_none(title=citation.title)
 
 
-def _usage(usage: Usage | None) -> _Payload | None:
+def usage_fields(usage: Usage | None) -> _Payload | None:
+    """Return the counts; absent parts are left out."""
     if usage is None:
         return None
     return {
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,
         "total_tokens": usage.total_tokens,
-        **_without_none(
+        **without_none(
             cached_input_tokens=usage.cached_input_tokens,
             cache_write_tokens=usage.cache_write_tokens,
             reasoning_tokens=usage.reasoning_tokens,
@@ -86,7 +90,7 @@ def _usage(usage: Usage | None) -> _Payload | None:
 
 
 def _start(event: Start) -> _Payload:
-    return {"started": True, **_without_none(id=event.id, model=event.model)}
+    return {"started": True, **without_none(id=event.id, model=event.model)}
 
 
 def _text(event: TextDelta | ReasoningDelta) -> _Payload:
@@ -94,20 +98,20 @@ def _text(event: TextDelta | ReasoningDelta) -> _Payload:
 
 
 def _citations(event: Citations) -> _Payload:
-    return {"citations": [_citation(each) for each in event.citations]}
+    return {"citations": [citation_fields(each) for each in event.citations]}
 
 
 def _safety(event: Safety) -> _Payload:
     fields = {"category": event.category, "action": event.action, "score": event.score}
-    return {"safety": fields | _without_none(note=event.note)}
+    return {"safety": fields | without_none(note=event.note)}
 
 
 def _reasoning_end(event: ReasoningEnd) -> _Payload:
-    return _without_none(id=event.id, signature=event.signature, redacted=event.redacted)
+    return without_none(id=event.id, signature=event.signature, redacted=event.redacted)
 
 
 def _call_start(event: ToolCallStart) -> _Payload:
-    return _without_none(provider_executed=event.provider_executed)
+    return without_none(provider_executed=event.provider_executed)
 
 
 def _tool_call(event: ToolCall) -> _Payload:
@@ -136,17 +140,17 @@ def _in_line(fields: _Payload, *first: str) -> _Payload:
 
 def _data(event: Data) -> _Payload:
     fields = {"name": event.name, "data": event.data}
-    return fields | _without_none(id=event.id, transient=event.transient)
+    return fields | without_none(id=event.id, transient=event.transient)
 
 
 def _file(event: File) -> _Payload:
     if event.data is None:
         return {"media_type": event.media_type, "url": event.url}
-    return {"media_type": event.media_type, "data": _base64(event.data)}
+    return {"media_type": event.media_type, "data": in_base64(event.data)}
 
 
 def _approval(event: ApprovalRequest) -> _Payload:
-    return {"id": event.id, "tool_id": event.tool_call_id} | _without_none(
+    return {"id": event.id, "tool_id": event.tool_call_id} | without_none(
         message=event.message,
         reason=event.reason,
         response_schema=event.response_schema,
@@ -155,12 +159,12 @@ def _approval(event: ApprovalRequest) -> _Payload:
 
 
 def _finish(event: Finish) -> _Payload:
-    reasons = _without_none(finish_reason=event.finish_reason, raw_reason=event.raw_reason)
-    return {"usage": _usage(event.usage), **reasons}
+    reasons = without_none(finish_reason=event.finish_reason, raw_reason=event.raw_reason)
+    return {"usage": usage_fields(event.usage), **reasons}
 
 
 def _error(event: Error) -> _Payload:
-    return {"error": event.message, **_without_none(code=event.code, retry_after=event.retry_after)}
+    return {"error": event.message, **without_none(code=event.code, retry_after=event.retry_after)}
 
 
 _Shape = tuple[str, Callable[[Any], _Payload], Callable[[Any], _Payload]]
@@ -171,8 +175,8 @@ _SHAPES: dict[type[Event], _Shape] = {
     ReasoningDelta: ("reasoning_delta", _text, _text),
     AudioDelta: (
         "audio_delta",
-        lambda event: {"audio": _base64(event.audio), "format": _format(event.format)},
-        lambda event: {"audio": {"chunk": _base64(event.audio), "format": _format(event.format)}},
+        lambda event: {"audio": in_base64(event.audio), "format": _format(event.format)},
+        lambda event: {"audio": {"chunk": in_base64(event.audio), "format": _format(event.format)}},
     ),
     ReasoningEnd: ("reasoning_end", _reasoning_end, _reasoning_end),
     ToolCallStart: (
@@ -204,8 +208,8 @@ _SHAPES: dict[type[Event], _Shape] = {
     File: ("file", _file, _file),
     StepStart: (
         "step_start",
-        lambda event: _without_none(step_number=event.step_number, name=event.name),
-        lambda event: {"step": _without_none(number=event.step_number, name=event.name)},
+        lambda event: without_none(step_number=event.step_number, name=event.name),
+        lambda event: {"step": without_none(number=event.step_number, name=event.name)},
     ),
     StepReset: ("step_reset", lambda _: {}, lambda _: {}),
     Citations: ("citations", _citations, _citations),
@@ -218,7 +222,7 @@ _SHAPES: dict[type[Event], _Shape] = {
     Finish: ("finish", _finish, lambda event: {**_finish(event), "finished": True}),
     Error: ("error", _error, _error),
     Done: ("done", lambda _: {"finished": True}, lambda _: {"finished": True}),
-    Raw: ("raw", lambda event: {"raw": event.raw}, lambda event: _without_none(raw=event.raw)),
+    Raw: ("raw", lambda event: {"raw": event.raw}, lambda event: without_none(raw=event.raw)),
 }
 
 
