@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
+from ag_ui_clients import of_run, read_by_types
 from conversations import ALTERNATING, FULL, PAIRS, Understood, expected
 from openai_readers import (
     Read,
@@ -84,6 +85,7 @@ WRITERS: Final[dict[str, Writer]] = {
     "ai_sdk 5": Writer(dialects.ai_sdk(version=5), **_UI),
     "ai_sdk 6": Writer(dialects.ai_sdk(version=6), **_UI),
     "ai_sdk 7": Writer(dialects.ai_sdk(version=7), **_UI, cut="interrupted"),
+    "ag_ui": Writer(dialects.ag_ui(protocol_version="1.0"), _BLOCKS | {"results"}),
     "ai_sdk_text": Writer("ai_sdk_text", frozenset({"text"}), is_text=True),
 }
 
@@ -155,6 +157,8 @@ CLIENTS: Final = [
     *(Client(f"ai {each}", "ai_sdk_text",
              _node("ai_sdk.mjs", of_ui_message, version=each, text=True), _UI_TEXT)
       for each in (5, 6, 7)),
+    Client("ag-ui js", "ag_ui", _node("ag_ui.mjs", of_run)),
+    Client("ag-ui py types", "ag_ui", _python("ag_ui", read_by_types)),
 ]  # fmt: skip
 
 
