@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from vendor_requests import AI_SDK, CONVERSATION, MARK, SCHEMA, WEATHER, read, result, text, user
+from vendor_requests import (
+    AI_SDK,
+    CALL,
+    CONVERSATION,
+    MARK,
+    SCHEMA,
+    WEATHER,
+    read,
+    result,
+    text,
+    user,
+)
 
 from gaistream.chat import ChatRequest
 from gaistream.errors import InvalidRequest
@@ -220,3 +231,23 @@ def test_a_run_of_ag_ui_is_told_in_extra() -> None:
         "tools": [WEATHER],
         "resume": [decided],
     }
+
+
+def test_what_a_client_of_ag_ui_sends_back_is_kept_for_its_provider() -> None:
+    call = {**CALL, "encryptedValue": "v"}
+    request = read("ag_ui", messages=[
+        {"id": "1", "role": "reasoning", "content": "hm", "encryptedValue": "s",
+         "metadata": {"id": "rs_1", "redacted": "r"}},
+        {"id": "2", "role": "assistant", "toolCalls": [call]},
+        {"id": "3", "role": "tool", "toolCallId": "c1", "content": "no",
+         "metadata": {"isError": True}},
+    ])  # fmt: skip
+    reasoning = {"type": "reasoning", "text": "hm", "signature": "s", "id": "rs_1",
+                 "redacted": "r", **MARK}  # fmt: skip
+    signed = {**CALL, "extra_content": {"google": {"thought_signature": "v"}}}
+    assert request.messages == (
+        {"role": "assistant", "content": [reasoning], "tool_calls": [signed]},
+        result("no", is_error=True),
+    )
+    odd = [{"id": "1", "role": "reasoning", "content": "hm", "metadata": 5}]
+    assert read("ag_ui", messages=odd).messages[0]["content"][0]["text"] == "hm"

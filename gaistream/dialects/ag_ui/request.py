@@ -1,10 +1,14 @@
-"""The body of an AG-UI run (`RunAgentInput`) → ChatRequest, in the names of Chat Completions."""
+"""The body of an AG-UI run (`RunAgentInput`) → ChatRequest, in the names of Chat Completions.
+
+The metadata of its messages is read as the writer has written it: clients send it back.
+"""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
 from ...chat import ChatRequest, Fields
+from ..fields import object_of, text_of
 from ..requests import (
     FROM_CLIENT,
     Conversation,
@@ -78,17 +82,23 @@ def _read_message(conversation: Conversation, message: Fields) -> None:
             conversation.add_part({"type": "text", "text": text})
         for call in message.objects("toolCalls"):
             function = call.required_object("function")
+            signature = call.optional_text("encryptedValue")
+            signed = {"extra_content": {"google": {"thought_signature": signature}}}
             conversation.add_call(
-                call.text("id"), function.text("name"), function.text("arguments")
-            )
+                call.text("id"), function.text("name"), function.text("arguments"),
+                **(signed if signature else {}),
+            )  # fmt: skip
     elif role == "reasoning":
+        about = object_of(message.get("metadata"))
         conversation.add_reasoning(
-            message.text("content"), signature=message.optional_text("encryptedValue")
-        )
+            message.text("content"), signature=message.optional_text("encryptedValue"),
+            id=text_of(about.get("id")), redacted=text_of(about.get("redacted")),
+        )  # fmt: skip
     elif role == "tool":
         error = message.optional_text("error")
+        failed = error is not None or object_of(message.get("metadata")).get("isError") is True
         conversation.add_tool_result(
-            message.text("toolCallId"), _content(message) or error or "", is_error=error is not None
+            message.text("toolCallId"), _content(message) or error or "", is_error=failed
         )
     elif role in ("user", "system", "developer"):
         conversation.add(role, _content(message))
