@@ -153,6 +153,29 @@ def test_any_events_are_read_as_they_were_written(gs):
     any_events()
 
 
+@FORMATS
+@pytest.mark.parametrize("kind", ["TextDelta", "ReasoningDelta"])
+@pytest.mark.parametrize("options", [{}, {"trace_id": "100%d", "request_id": "r\ud800\n"}])
+def test_deltas_in_the_short_way_say_the_same(gs, format, kind, options, monkeypatch):
+    monkeypatch.setattr("time.time", lambda: TS / 1000)
+    make = getattr(gs.events, kind)
+    for text in ("a", "", 'é\u2028"\\\n\x00', "half \ud800."):
+        short, long = (
+            payloads(gs, format, ["before", delta], **options)[1]
+            for delta in (make(text), make(text, timestamp=TS / 1000))
+        )
+        assert short == long
+        assert short["text"] == text.replace("\ud800", "\ufffd")
+
+
+def test_deltas_have_ids_and_spaces_if_they_are_asked_for(gs):
+    options = gs.SSEOptions(include_id=True)
+    [event] = gs.SSEDecoder().feed(b"".join(gs.sse(["a"], options, dialect=NAME)))[:1]
+    assert event.id == "1"
+    line = b"".join(gs.ndjson(["a"], gs.NDJSONOptions(compact_json=False), dialect=NAME))
+    assert b'"text": "a"' in line
+
+
 def test_an_event_that_cannot_be_written_takes_no_number(gs):
     encoder = gs.SSEEncoder(dialect=NAME)
     encoder.write("a")

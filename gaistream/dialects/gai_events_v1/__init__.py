@@ -47,9 +47,11 @@ class GaiEventsV1(Dialect):
     def sniff(self, first: Frame) -> bool:
         return first.fields.get("schema") == SCHEMA or super().sniff(first)
 
-    def writer(self, format: str, *, retry: int | None = None, **_: Any) -> DialectWriter:
+    def writer(
+        self, format: str, *, retry: int | None = None, compact: bool = True, **_: Any
+    ) -> DialectWriter:
         make = load_writer(__name__, "GaiEventsV1Writer")
-        return make(format == "sse", retry, **self._options)
+        return make(format == "sse", retry, compact, **self._options)
 
     def reader(self, format: str) -> DialectReader:
         return load_reader(__name__, "GaiEventsV1Reader")()

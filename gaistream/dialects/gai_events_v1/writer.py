@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from ...core import ServerSentEvent
+from ...core import FrameTemplate, ServerSentEvent, json_bytes
 from ...errors import EventError
 from ...events import (
     ApprovalRequest,
@@ -46,24 +46,59 @@ from . import SCHEMA
 _Payload = dict[str, Any]
 
 
+def _delta(name: str) -> tuple[str, FrameTemplate]:
+    prefix = b'{"schema":"%b","type":"%b","text":"' % (SCHEMA.encode(), name.encode())
+    return name, FrameTemplate(prefix, b'","ts":')
+
+
+_DELTAS: Final[dict[type[Any], tuple[str, FrameTemplate]]] = {
+    TextDelta: _delta("text.delta"),
+    ReasoningDelta: _delta("reasoning.delta"),
+}
+
+
 class GaiEventsV1Writer(EventWriter):
     """Writes one stream.
 
     Args:
         is_sse: False for NDJSON.
         retry: milliseconds of the `retry:` hint of errors in SSE; None: no hint.
+        compact: False: spaces in the lines of NDJSON.
         trace_id, request_id, provider, model: see `GaiEventsV1`.
     """
 
     def __init__(
-        self, is_sse: bool, retry: int | None, *, trace_id: str | None, request_id: str | None,
-        provider: str | None, model: str | None,
+        self, is_sse: bool, retry: int | None, compact: bool, *, trace_id: str | None,
+        request_id: str | None, provider: str | None, model: str | None,
     ) -> None:  # fmt: skip
         self._is_sse = is_sse
         self._retry = retry
+        self._deltas = _DELTAS if is_sse or compact else {}
         self._ids = without_none(trace_id=trace_id, request_id=request_id)
         self._source = self._options = without_none(provider=provider, model=model)
+        ids = json_bytes(self._ids, errors="replace")[1:]
+        self._tail = (b"," if self._ids else b"") + ids + (b"" if is_sse else b"\n")
         self._written = 0
+
+    def write(self, encoder: Any, item: Any) -> None:
+        """Write an item; deltas without a timestamp, the most frequent events, in a short way."""
+        kind = TextDelta if type(item) is str else type(item)
+        if kind not in self._deltas or getattr(item, "timestamp", None) is not None:
+            super().write(encoder, item)
+            return
+        name, template = self._deltas[kind]
+        try:
+            text = template.render(item if type(item) is str else item.text)
+        except UnicodeEncodeError:  # the encoder knows what is written for half a surrogate pair
+            super().write(encoder, item)
+            return
+        seq = self._written + 1
+        data = b'%b%d,"seq":%d%b' % (text, time.time() * 1000, seq, self._tail)
+        if self._is_sse:
+            encoder.write_frame(data, name)
+        else:
+            encoder.write_ready(data)
+        self._written = seq
 
     def write_event(self, encoder: Any, event: Event) -> None:
         try:
