@@ -109,13 +109,16 @@ NAMES: dict[str, Any] = {
     "write_event": gaistream.SSEWriter(nowhere).write_event,
     "write_token": gaistream.SSEWriter(nowhere).write,
 }
-PROTOCOLS = ("gai", "openai_chat", "anthropic", "ai_sdk", "openai_responses")
+PROTOCOLS = ("gai", "openai_chat", "anthropic", "ai_sdk", "openai_responses", "ag_ui",
+             "gai_events_v1")  # fmt: skip
 for _name in PROTOCOLS:
     _encoder = gaistream.SSEEncoder(dialect=_name)
     _encoder.write("begun")
     NAMES |= {f"write_{_name}": _encoder.write, f"take_{_name}": _encoder.take}
 with contextlib.suppress(ImportError):
     NAMES["responses_delta"] = payloads.responses_delta_model()
+with contextlib.suppress(ImportError):
+    NAMES["ag_ui_frame"] = payloads.ag_ui_encoder()
 WRITERS = {name: write for name, (_, write) in peer_writers.peers().items()}
 NAMES |= {f"peer_{index}": write for index, write in enumerate(WRITERS.values())}
 with contextlib.suppress(ImportError):
@@ -140,6 +143,7 @@ CHUNK_DICT = "a dict, an OpenAI chunk, to its frame"
 WRITER = "an event through a writer to its sink"
 A_DELTA = "a piece of an answer's text in each protocol"
 RESPONSES = "openai's type for Responses, built and dumped"
+AG_UI = "ag-ui-protocol, built and encoded"
 # title, events an evaluation, expected bytes, then (name, expression), what to compare with first
 GROUPS: list[tuple[str, int, bytes | None, list[tuple[str, str]]]] = [
     ("a small frame", 1, SMALL, [
@@ -206,6 +210,7 @@ GROUPS: list[tuple[str, int, bytes | None, list[tuple[str, str]]]] = [
         *((name, f"write_{name}(delta) or take_{name}()") for name in PROTOCOLS),
         (RESPONSES, r'f"event: response.output_text.delta\ndata: '
          r'{responses_delta(token).model_dump_json()}\n\n".encode()'),
+        (AG_UI, "ag_ui_frame(token)"),
     ]),
     ("an NDJSON line of 60 bytes", 1, ROW_LINE, [
         ("orjson", "dumps(row, option=newline)"),

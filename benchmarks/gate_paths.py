@@ -210,7 +210,7 @@ def paths() -> dict[str, tuple[int, Callable[[], Any], Any]]:
         newer["a channel, a put"] = (150, pushed(token), len(payloads.TOKEN_FRAME))
     if hasattr(core.BaseSSEEncoder, "set_templates"):
         newer |= in_blocks()
-    for name in ("openai_chat", "openai_responses"):
+    for name in ("openai_chat", "openai_responses", "ag_ui", "gai_events_v1"):
         if name in dialects.NAMES:
             encoder = SSEEncoder(dialect=name)
             encoder.write_many([Start(), "begun"])

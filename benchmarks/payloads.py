@@ -69,6 +69,15 @@ def responses_delta_model() -> Any:
     return lambda text: ResponseTextDeltaEvent(delta=text, **about)
 
 
+def ag_ui_encoder() -> Any:
+    """Give what makes a piece of text of AG-UI by its own types and encoder."""
+    from ag_ui.core import TextMessageContentEvent
+    from ag_ui.encoder import EventEncoder
+
+    encode, message_id = EventEncoder().encode, "0123456789abcdef0123456789abcdef-1"
+    return lambda text: encode(TextMessageContentEvent(message_id=message_id, delta=text)).encode()
+
+
 def pure_twin() -> Any:
     """Give the pure twin with a JSON library, as it has where it is the backend."""
     from gaistream.core import load_json_library, pure

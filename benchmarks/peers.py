@@ -55,6 +55,8 @@ AIMS = [
     ("an OpenAI chunk", "FrameTemplate.render", "pydantic, built and dumped", 0.01),
     (expressions.A_DELTA, "openai_responses", "gai", 1.3),
     (expressions.A_DELTA, "openai_responses", expressions.RESPONSES, 1 / 40),
+    (expressions.A_DELTA, "ag_ui", "gai", 1.3),
+    (expressions.A_DELTA, "ag_ui", expressions.AG_UI, 1 / 60),
     ("an NDJSON line of 60 bytes", "encode_ndjson", "orjson", 1.25),
     ("an NDJSON line of 2 KB", "encode_ndjson", "orjson", 1.05),
     ("a thousand NDJSON lines, each", "encode_ndjson_lines", "encode_ndjson of each, joined", 0.9),
