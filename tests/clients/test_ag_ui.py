@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from ag_ui_clients import typed_frames
+from event_recipes import Recipe, event_from, recipes
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from real_servers import serve_uvicorn
 from recording_provider import RecordingProvider
-from required import once_a_check
+from required import need_package, once_a_check
 from vendor_clients import ClientScript
 
+import gaistream
 from gaistream import StreamError, asgi, chat
 from gaistream import events as e
 
@@ -95,3 +101,21 @@ def test_a_refusal_is_its_status_and_message(agent: ClientScript) -> None:
     [kept], _ = runs(agent, [StreamError("no room", code="busy", status=429)])
     assert kept["failed"].startswith("HTTP 429")
     assert '{"error":{"code":"busy","message":"no room"}}' in kept["failed"]
+
+
+def test_the_frames_of_any_events_have_the_types_of_ag_ui_for_python() -> None:
+    need_package("ag_ui", "clients")
+
+    @settings(max_examples=100, deadline=None)
+    @given(st.lists(recipes, max_size=12))
+    def any_events(chosen: list[Recipe]) -> None:
+        encoder = gaistream.SSEEncoder(dialect="ag_ui")
+        for recipe in chosen:
+            with contextlib.suppress(gaistream.errors.EventError, gaistream.errors.ClosedError):
+                encoder.write(event_from(gaistream, recipe))
+        if not encoder.ended:
+            encoder.end()
+        frames = list(typed_frames(iter(encoder.take().decode().split("\n"))))
+        assert frames[-1]["type"] in ("RUN_FINISHED", "RUN_ERROR")
+
+    any_events()
