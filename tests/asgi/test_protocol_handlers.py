@@ -185,6 +185,8 @@ def test_a_wrong_body_is_refused_in_the_vendors_shape(
         error = error_in(name, served)
         if name == "ai_sdk":
             assert error
+        elif name == "ag_ui":
+            assert error["code"] == "bad_request"
         else:
             assert error["type"] == "invalid_request_error"
 
