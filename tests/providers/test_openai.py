@@ -15,7 +15,7 @@ import pytest
 from openai_service import KEY, QUESTION, Service, ask, failure, provider_of
 from openai_streams import CUT, DONE, END, START, STOP, STREAMS, body_of, chunk
 
-import gaistream.providers.openai as module
+import gaistream.providers.http_provider as module
 from gaistream import StreamError, events
 from gaistream.asgi import sse_handler
 from gaistream.chat import ChatRequest
@@ -75,7 +75,7 @@ def test_the_message_of_a_refusal_holds_no_secret_and_no_html(
         content = json.dumps({"error": {"message": body, "type": "x"}}).encode()
     service.reply = service.streaming(content, status=status)
     error = failure(service)
-    message = error.message.removeprefix("the provider ")
+    message = error.message.removeprefix("the provider at 127.0.0.1 ")
     assert (error.code, error.status, message) == expected
     assert error.retry_after is None
 
@@ -112,7 +112,7 @@ def test_html_instead_of_a_stream_is_an_error_with_its_type(service: Service) ->
     service.reply = service.streaming(b"<html>", headers=page)
     error = failure(service)
     assert (error.code, error.status) == ("provider_failed", 502)
-    assert error.message == "the provider sent text/html instead of text/event-stream"
+    assert error.message == "the provider at 127.0.0.1 sent text/html instead of text/event-stream"
 
 
 def test_a_broken_connection_is_a_cut_unless_the_answer_is_complete(service: Service) -> None:

@@ -12,7 +12,7 @@ from openai_service import QUESTION, Service, collect, provider_of
 from openai_streams import DONE, END, START, STOP, body_of, chunk
 from trio_exchange import on_trio
 
-import gaistream.providers.openai as module
+import gaistream.providers.http_provider as module
 from gaistream import events
 
 

@@ -137,7 +137,7 @@ CONFIGURED = """if True:
         yield "a"
         raise ValueError("boom")
     b"".join(sse(source()))
-    from gaistream.providers.openai import _log
+    from gaistream.providers.http_provider import _log
     _log.warning("told by %s", "the provider")
 """
 
