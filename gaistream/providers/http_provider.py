@@ -5,10 +5,10 @@ Guarantees: events of the service's dialect as soon as their bytes arrive; every
 but holds no key, header, address or HTML); the response, and an own client, are closed in every
 outcome: the end, an error, a consumer that stops early, a cancellation.
 
-How: one POST, its body read by an `EventDecoder`; what a service has of its own (URL, headers, body,
-dialect, whole answers) are methods and attributes of its subclass. An attempt that fails before its
-first event may be repeated. The library is an extra (`gaistream[httpx]` or `[httpx2]`), imported
-when a provider is created.
+How: one POST, its body read by an `EventDecoder`; what a service has of its own (URL, headers,
+body, dialect, whole answers) are methods and attributes of its subclass. An attempt that fails
+before its first event may be repeated. The library is an extra (`gaistream[httpx]` or `[httpx2]`),
+imported when a provider is created.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import itertools
 import random
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from .._log import late_logger
 from ..chat import ChatRequest
@@ -92,6 +92,7 @@ class HTTPProvider:
 
     dialect: str  # of the answer
     format: str = "sse"
+    own_headers: ClassVar[Mapping[str, str]] = {}  # of every request
 
     def __init__(
         self,
@@ -120,6 +121,7 @@ class HTTPProvider:
         self._headers = self._http.Headers({"Accept": accept})
         self._headers["Accept-Encoding"] = "identity"  # a compressed stream is often a delayed one
         self._headers["Content-Type"] = "application/json"
+        self._headers.update(self.own_headers)
         if api_key:
             self._headers.update(self.key_headers(api_key))
         self._headers.update(headers)
@@ -145,7 +147,7 @@ class HTTPProvider:
         """
         raise NotImplementedError
 
-    def frames_of_whole(self, answer: Any) -> Iterable[Any]:
+    def frames_of_whole(self, answer: Any) -> Iterable[Any]:  # noqa: ARG002
         """Yield a whole answer, parsed from JSON, as the payloads of a stream.
 
         Raise ValueError, LookupError or TypeError if it is not an answer of the service.
@@ -216,7 +218,7 @@ class HTTPProvider:
         if failed.wait is not None:
             return failed.wait if failed.wait <= _LONGEST_RETRY_AFTER else None
         delay = min(_FIRST_DELAY * 2.0 ** min(number, 10), _LONGEST_DELAY)
-        return delay * (1 - random.random() / 4)  # so that many clients do not return at once
+        return delay * random.uniform(0.75, 1)  # noqa: S311, so that clients do not return at once
 
     async def _attempt(self, url: Any, content: bytes) -> AsyncGenerator[Event, None]:
         """Send the request once and yield the events of its answer. Raise FailedAttempt."""

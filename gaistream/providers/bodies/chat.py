@@ -1,0 +1,166 @@
+"""ChatRequest → the body of `POST /chat/completions`.
+
+Most of it goes through as it is. OpenAI's own API refuses fields that it does not know, so it gets
+none; other services get what many of them take: reasoning, `top_k`, `thinking`, cache marks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from ...chat import ChatRequest
+from .shared import (
+    CHAT_FIELDS,
+    drop_tool,
+    is_anthropic_tool,
+    is_block,
+    is_item,
+    is_openai_tool,
+    parts_of,
+    passed_on,
+    text_of_block,
+    without_marks,
+)
+
+_OTHERS_FIELDS: Final = CHAT_FIELDS | {"thinking", "top_k"}
+_OWN_PARTS: Final = frozenset({"text", "image_url", "input_audio", "file", "refusal"})
+_OWN_TOOLS: Final = frozenset({"function", "custom"})
+
+
+def chat_body(request: ChatRequest, model: str | None, *, own_host: bool) -> dict[str, Any]:
+    """Return the body that asks for a stream.
+
+    Args:
+        request: what is asked.
+        model: for a request without one.
+        own_host: True for OpenAI's own API.
+    """
+    extra = request.extra
+    body = passed_on(extra, CHAT_FIELDS if own_host else _OTHERS_FIELDS)
+    for name in ("tools", "tool_choice", "parallel_tool_calls"):
+        body.pop(name, None)
+    body |= _tools(extra, own_host)
+    settings = {
+        "model": request.model or model,
+        "temperature": request.temperature,
+        "max_completion_tokens" if own_host else "max_tokens": request.max_tokens,
+    }
+    body |= {name: value for name, value in settings.items() if value is not None}
+    options = extra.get("stream_options")
+    options = options if isinstance(options, dict) else {}
+    return body | {
+        "messages": _messages(request.messages, own_host),
+        "stream": True,
+        "stream_options": {**options, "include_usage": True},
+    }
+
+
+def _messages(messages: Iterable[Mapping[str, Any]], own_host: bool) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    attached: list[dict[str, Any]] = []  # images and files of tool results, which take only text
+    for message in messages:
+        role = message.get("role")
+        if attached and role != "tool":
+            found.append({"role": "user", "content": attached})
+            attached = []
+        converted: dict[str, Any] | None = without_marks(message)
+        assert converted is not None
+        if role == "assistant":
+            converted = _assistant(converted, own_host)
+        elif not isinstance(message.get("content"), str):
+            parts = _parts(parts_of(message.get("content")), own_host)
+            if role == "tool":
+                attached += [part for part in parts if part.get("type") != "text"]
+                parts = [part for part in parts if part.get("type") == "text"]
+            converted["content"] = parts or ""
+        if converted is None:
+            continue
+        converted.pop("is_error", None)
+        if role == "developer" and not own_host:
+            converted["role"] = "system"  # most other services know only that
+        found.append(converted)
+    return [*found, {"role": "user", "content": attached}] if attached else found
+
+
+def _parts(parts: list[dict[str, Any]], own_host: bool) -> list[dict[str, Any]]:
+    """Return the parts that the service knows."""
+    found = []
+    for part in parts:
+        converted: dict[str, Any] | None = part
+        if is_block(part):
+            converted = text_of_block(part)
+        elif is_item(part) or part.get("type") == "reasoning":
+            converted = None
+        if converted is not None and own_host:
+            kind = converted.get("type")
+            if kind in _OWN_PARTS:
+                found.append({"type": kind, kind: converted.get(kind)})
+        elif converted is not None:
+            found.append(converted)
+    return found
+
+
+def _assistant(message: dict[str, Any], own_host: bool) -> dict[str, Any] | None:
+    """Return an earlier answer; None if nothing of it can be sent."""
+    content = message.get("content")
+    if isinstance(content, list | tuple):
+        given = parts_of(content)
+        parts = _parts(given, own_host)
+        only_text = len(parts) == 1 and parts[0].keys() == {"type", "text"}
+        message["content"] = (parts[0]["text"] if only_text else parts) or None
+        if not own_host:
+            message |= _reasoning([part for part in given if part.get("type") == "reasoning"])
+    calls = [without_marks(call) for call in message.get("tool_calls") or ()]
+    message.pop("tool_calls", None)
+    if calls:
+        message["tool_calls"] = calls
+    says_nothing = not any(value for name, value in message.items() if name not in ("role", "name"))
+    return None if says_nothing and content else message
+
+
+def _reasoning(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the fields of reasoning: its text, and its details if a part is signed."""
+    text = "".join(str(part.get("text") or "") for part in parts)
+    details = []
+    for part in parts:
+        more = {"id": part["id"]} if part.get("id") else {}
+        if part.get("redacted"):
+            details.append({"type": "reasoning.encrypted", "data": part["redacted"], **more})
+        else:
+            signed = {"signature": part["signature"]} if part.get("signature") else {}
+            detail = {"type": "reasoning.text", "text": part.get("text") or "", **signed, **more}
+            details.append(detail)
+    fields: dict[str, Any] = {"reasoning_content": text} if text else {}
+    if any(part.get("signature") or part.get("redacted") or part.get("id") for part in parts):
+        fields["reasoning_details"] = details
+    return fields
+
+
+def _tools(extra: Mapping[str, Any], own_host: bool) -> dict[str, Any]:
+    """Return the tools and the choice among them, which is refused without tools."""
+    given = extra.get("tools")
+    if not isinstance(given, list | tuple):
+        return {} if given is None else {"tools": given}
+    tools = []
+    for tool in given:
+        if is_openai_tool(tool) or is_anthropic_tool(tool):
+            drop_tool(tool, "Chat Completions")
+        elif not own_host:
+            tools.append(tool)
+        elif (kind := tool.get("type")) in _OWN_TOOLS:
+            tools.append({"type": kind, kind: tool.get(kind)})
+        else:
+            drop_tool(tool, "OpenAI's Chat Completions")
+    if not tools:
+        return {}
+    fields = {"tools": tools}
+    choice, parallel = extra.get("tool_choice"), extra.get("parallel_tool_calls")
+    if choice is not None and not (isinstance(choice, dict) and _is_foreign(choice)):
+        fields["tool_choice"] = choice
+    return fields if parallel is None else {**fields, "parallel_tool_calls": parallel}
+
+
+def _is_foreign(choice: Mapping[str, Any]) -> bool:
+    """Return True for the choice of a tool that Chat Completions does not have."""
+    return choice.get("type") not in choice

@@ -1,0 +1,166 @@
+"""What the bodies of all services share: fields, parts, tools, and to which vendor they belong."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+from urllib.parse import unquote_to_bytes
+
+from ..._log import late_logger
+
+_log = late_logger("gaistream.providers")
+
+# ---- fields: those that a body gets from elsewhere (model, messages, …) are not listed ----
+
+CHAT_FIELDS: Final = frozenset(
+    {"audio", "frequency_penalty", "function_call", "functions", "logit_bias", "logprobs",
+     "max_completion_tokens", "metadata", "modalities", "moderation", "n", "parallel_tool_calls",
+     "prediction", "presence_penalty", "prompt_cache_key", "prompt_cache_options",
+     "prompt_cache_retention", "reasoning_effort", "response_format", "safety_identifier", "seed",
+     "service_tier", "stop", "store", "stream_options", "tool_choice", "tools", "top_logprobs",
+     "top_p", "user", "verbosity", "web_search_options"}
+)  # fmt: skip
+RESPONSES_FIELDS: Final = frozenset(
+    {"access_programs", "background", "background_options", "context_compression",
+     "context_management", "conversation", "include", "instructions", "max_output_tokens",
+     "max_tool_calls", "metadata", "moderation", "parallel_tool_calls", "previous_response_id",
+     "prewarm", "prompt", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention",
+     "reasoning", "safety_identifier", "service_tier", "store", "text", "tool_choice", "tools",
+     "top_logprobs", "top_p", "truncation", "user"}
+)  # fmt: skip
+MESSAGES_FIELDS: Final = frozenset(
+    {"cache_control", "compaction", "container", "context_management", "diagnostics", "fallbacks",
+     "inference_geo", "mcp_servers", "metadata", "output_config", "service_tier", "speed",
+     "system", "stop_sequences", "thinking", "tool_choice", "tools", "top_k", "top_p",
+     "user_profile_id", "workspace_id"}
+)  # fmt: skip
+_FRONTEND_FIELDS: Final = frozenset(
+    {"approvals", "chat_id", "context", "forwarded_props", "message_id", "parent_run_id",
+     "protocol_version", "resume", "run_id", "state", "thread_id", "trigger", "betas",
+     "output_format", "reasoning_summary", "stream", "messages", "model", "input"}
+)  # fmt: skip
+"""Fields of AG-UI and the AI SDK, and those that every body says in its own way."""
+_KNOWN: Final = CHAT_FIELDS | RESPONSES_FIELDS | MESSAGES_FIELDS | _FRONTEND_FIELDS
+
+
+def passed_on(extra: Mapping[str, Any], own: Iterable[str], *converted: str) -> dict[str, Any]:
+    """Return the fields of `extra` that a service takes as they are.
+
+    Args:
+        extra: of the request.
+        own: the service's names; names that no protocol has go through, too.
+        converted: names that the body says in another way.
+    """
+    return {
+        name: value
+        for name, value in extra.items()
+        if value is not None and name not in converted and (name in own or name not in _KNOWN)
+    }
+
+
+# ---- parts ----
+
+ENCRYPTED_BY_OPENAI: Final = "gAAAA"
+"""The first characters of reasoning that OpenAI has encrypted (Fernet), which only it can use."""
+
+_ITEMS: Final = frozenset(
+    {"mcp_list_tools", "mcp_approval_request", "mcp_approval_response", "compaction_trigger",
+     "program", "program_output", "tool_search_output", "additional_tools"}
+)  # fmt: skip
+_BLOCKS: Final = frozenset({"search_result", "document", "container_upload", "image"})
+
+
+def is_item(part: Mapping[str, Any]) -> bool:
+    """Return True for an input item of OpenAI's Responses API."""
+    kind = str(part.get("type"))
+    if kind == "compaction":
+        return "encrypted_content" in part
+    return kind in _ITEMS or kind.endswith(("_call", "_call_output"))
+
+
+def is_block(part: Mapping[str, Any]) -> bool:
+    """Return True for a content block that only Anthropic's Messages API has."""
+    kind = str(part.get("type"))
+    if kind == "compaction":
+        return "encrypted_content" not in part
+    return kind in _BLOCKS or kind.endswith(("tool_use", "tool_result"))
+
+
+def parts_of(content: Any) -> list[dict[str, Any]]:
+    """Return the content of a message as parts, without marks."""
+    if content is None or content == "":
+        return []
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}]
+    return [
+        {"type": "text", "text": part} if isinstance(part, str) else without_marks(part)
+        for part in content
+    ]
+
+
+def without_marks(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a message, a part or a call without the marks that are not for services."""
+    return {name: value for name, value in fields.items() if name not in _MARKS}
+
+
+_MARKS: Final = ("from_client", "provider_executed")
+
+
+def text_of_block(part: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the text of Anthropic's search result or document of text; None if it has none."""
+    source = part.get("source") if part.get("type") == "document" else part
+    content = source.get("content") if isinstance(source, Mapping) else None
+    if part.get("type") not in ("search_result", "document") or not content:
+        return None
+    texts = [str(each.get("text", "")) for each in parts_of(content)]
+    head = [part.get("title"), part.get("source")]
+    lines = [each for each in (*head, *texts) if isinstance(each, str) and each]
+    return {"type": "text", "text": "\n".join(lines)}
+
+
+def split_data_url(url: str) -> tuple[str, str] | None:
+    """Return the media type and the base64 data of a `data:` URL; None for another URL."""
+    if url[:5].lower() != "data:":
+        return None
+    head, _, data = url[5:].partition(",")
+    media_type, *options = [option.strip() for option in head.split(";")]
+    if "base64" not in options:
+        data = base64.b64encode(unquote_to_bytes(data)).decode()
+    return media_type.lower() or "text/plain", data
+
+
+# ---- tools ----
+
+_HOSTED: Final = frozenset(
+    {"apply_patch", "code_interpreter", "computer", "computer_use_preview", "custom", "file_search",
+     "image_generation", "local_shell", "mcp", "namespace", "shell", "tool_search", "web_search"}
+)  # fmt: skip
+_OF_ANTHROPIC: Final = re.compile(r"(_\d{8}|^mcp_toolset)$")
+
+
+def is_openai_tool(tool: Mapping[str, Any]) -> bool:
+    """Return True for a tool that only OpenAI's Responses API has."""
+    kind = str(tool.get("type"))
+    return kind not in tool and (kind in _HOSTED or kind.startswith("web_search_"))
+
+
+def is_anthropic_tool(tool: Mapping[str, Any]) -> bool:
+    """Return True for a tool that only Anthropic's Messages API has."""
+    return bool(_OF_ANTHROPIC.search(str(tool.get("type"))))
+
+
+def drop_tool(tool: Mapping[str, Any], service: str) -> None:
+    """Log that a tool is not sent, since the service has none of its kind."""
+    _log.info("the tool %r is not sent: %s has none of its kind", tool.get("type"), service)
+
+
+def function_of(tool: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the function of a tool; None for another kind of tool."""
+    function = tool.get("function")
+    return function if isinstance(function, Mapping) else None
+
+
+NO_PARAMETERS: Final = {"type": "object", "properties": {}}
+"""The schema of a function without parameters."""
