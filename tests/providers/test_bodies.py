@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+import json
 from typing import Any
 
 import pytest
-from vendor_requests import ANTHROPIC, CALL, CHAT, IMAGE, READERS, RESPONSES, SCHEMA, read, user
+from vendor_requests import CALL, IMAGE, READERS, SCHEMA, read, user
 from vendor_types import check_body
 
 from gaistream.chat import ChatRequest, Fields
 from gaistream.errors import InvalidRequest
+from gaistream.providers.bodies import shared
 from gaistream.providers.bodies.chat import chat_body
 from gaistream.providers.bodies.messages import MOST_TOKENS, messages_body
 from gaistream.providers.bodies.responses import responses_body
@@ -22,15 +25,6 @@ def body_of(service: str, request: ChatRequest, *, own_host: bool = False) -> di
         return messages_body(request, "default")
     make = chat_body if service == "openai_chat" else responses_body
     return make(request, "default", own_host=own_host)
-
-
-def normal(request: ChatRequest) -> ChatRequest:
-    """Return a request without what bodies add."""
-    added = ("store", "include", "stream_options")
-    extra = {name: value for name, value in request.extra.items() if name not in added}
-    return ChatRequest(
-        request.messages, request.model, request.temperature, request.max_tokens, extra
-    )
 
 
 def strings(value: Any) -> list[str]:
@@ -48,8 +42,10 @@ def test_every_protocols_request_reaches_every_service_whole(protocol: str, serv
     request = read(protocol)
     body = body_of(service, request)
     again = READERS[service][0](Fields(body))
-    assert list(again.messages) == list(request.messages)
-    assert (again.model, again.temperature, again.max_tokens) == ("m", 0.5, 9)
+    messages = json.loads(json.dumps(again.messages).replace(', "detail": "auto"', ""))
+    assert messages == list(request.messages)
+    most = MOST_TOKENS if (protocol, service) == ("ag_ui", "anthropic") else request.max_tokens
+    assert (again.model, again.temperature, again.max_tokens) == ("m", 0.5, most)
     tools = [dict(tool["function"]) for tool in again.extra["tools"]]
     for tool in tools:
         tool.pop("strict", None)  # which Responses must have
@@ -73,6 +69,7 @@ def test_every_body_is_valid_by_the_vendors_type_and_has_no_marks(
     check_body(service, body, *(GONE if service == "anthropic" else ()))
 
 
+AUDIO = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
 ROUND_TRIPS: dict[str, dict[str, Any]] = {
     "anthropic": {
         "system": [
@@ -185,7 +182,7 @@ ROUND_TRIPS: dict[str, dict[str, Any]] = {
             {"role": "developer", "content": "a", "name": "n"},
             user([
                 IMAGE,
-                {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}},
+                AUDIO,
                 {"type": "file", "file": {"file_id": "file-1"}},
             ]),
             {"role": "assistant", "content": None, "tool_calls": [CALL]},
@@ -219,12 +216,108 @@ def test_a_request_that_goes_on_in_its_own_protocol_loses_nothing(protocol: str)
 
 
 def test_a_request_of_another_vendor_brings_nothing_that_the_service_refuses() -> None:
+    by_url = {"type": "document", "source": {"type": "url", "url": "https://x/z.pdf"}}
     for protocol, payload in ROUND_TRIPS.items():
-        request = READERS[protocol][0](Fields(payload))
         for service in ROUND_TRIPS:
-            if service == "anthropic" and protocol == "openai_chat":
-                continue  # its audio is refused
-            body = body_of(service, request, own_host=True)
-            if service == "openai_responses":
-                body["input"] = [item for item in body["input"] if item.get("role") != "user"]
+            given = copy.deepcopy(payload)
+            if (protocol, service) == ("anthropic", "openai_chat"):
+                given["messages"][2]["content"].remove(by_url)
+            if protocol == "openai_chat" != service:
+                given["messages"][1]["content"].pop(1)  # audio
+            body = body_of(service, READERS[protocol][0](Fields(given)), own_host=True)
             check_body(service, body, *(GONE if service == "anthropic" else ()))
+
+
+@pytest.mark.parametrize(
+    ("service", "part", "field"),
+    [
+        ("openai_chat", {"type": "file", "file": {"file_url": "https://x"}}, "file.file_url"),
+        ("openai_responses", AUDIO, ""),
+        ("anthropic", AUDIO, ""),
+    ],
+)
+def test_a_part_that_the_service_cannot_take_is_refused_with_its_path(
+    service: str, part: dict[str, Any], field: str
+) -> None:
+    request = ChatRequest([user([part])])
+    with pytest.raises(InvalidRequest) as caught:
+        body_of(service, request, own_host=True)
+    assert caught.value.field == ".".join(filter(None, ("messages[0].content[0]", field)))
+
+
+@pytest.mark.parametrize("arguments", ["{", "[1]"])
+def test_arguments_that_are_no_object_are_refused_with_their_path(arguments: str) -> None:
+    call = {"id": "a", "type": "function", "function": {"name": "f", "arguments": arguments}}
+    request = ChatRequest([{"role": "assistant", "content": None, "tool_calls": [call]}])
+    with pytest.raises(InvalidRequest) as caught:
+        messages_body(request, "m")
+    assert caught.value.field == "messages[0].tool_calls[0].function.arguments"
+
+
+def test_openais_own_host_gets_the_new_name_of_the_limit_and_no_foreign_fields() -> None:
+    extra = {"thinking": {"type": "adaptive"}, "top_k": 3, "trigger": "x", "my_own": 1}
+    request = ChatRequest([user("Hi")], max_tokens=9, extra=extra)
+    body = chat_body(request, "m", own_host=True)
+    assert (body["max_completion_tokens"], "max_tokens" in body) == (9, False)
+    assert body.keys() & extra.keys() == {"my_own"}
+    body = chat_body(request, "m", own_host=False)
+    assert (body["max_tokens"], "max_completion_tokens" in body) == (9, False)
+    assert body.keys() & extra.keys() == {"my_own", "thinking", "top_k"}
+
+
+def test_images_of_a_tool_result_follow_in_a_message_of_the_user() -> None:
+    result = {"role": "tool", "tool_call_id": "c1", "content": [{"type": "text", "text": "see"},
+                                                               IMAGE]}  # fmt: skip
+    body = chat_body(ChatRequest([result, result, user("?")]), "m", own_host=True)
+    kept = {**result, "content": [{"type": "text", "text": "see"}]}
+    assert body["messages"] == [kept, kept, user([IMAGE, IMAGE]), user("?")]
+
+
+def test_only_its_maker_gets_encrypted_reasoning() -> None:
+    def reasoning(signature: str) -> ChatRequest:
+        part = {"type": "reasoning", "text": "hm", "signature": signature, "from_client": True}
+        return ChatRequest([user("?"), {"role": "assistant", "content": [part]}])
+
+    of_openai, of_anthropic = reasoning("gAAAAAB"), reasoning("ErUB")
+    assert len(messages_body(of_openai, "m")["messages"]) == 1
+    assert len(responses_body(of_anthropic, "m", own_host=True)["input"]) == 1
+    thought = {"type": "thinking", "thinking": "hm", "signature": "ErUB"}
+    assert messages_body(of_anthropic, "m")["messages"][1]["content"] == [thought]
+    body = responses_body(of_openai, "m", own_host=True)
+    assert body["input"][1]["encrypted_content"] == "gAAAAAB"
+    assert body["include"] == ["reasoning.encrypted_content"]
+    assert body["store"] is False
+
+
+def test_effort_and_formats_are_said_as_the_service_says_them() -> None:
+    form = {"type": "json_schema", "json_schema": {"name": "n", "schema": SCHEMA}}
+    extra = {"reasoning_effort": "minimal", "response_format": form, "stop": "END", "user": "u"}
+    request = ChatRequest([user("Hi")], temperature=1.5, extra=extra)
+    assert messages_body(request, "m") == {
+        "model": "m",
+        "messages": [user("Hi")],
+        "stream": True,
+        "max_tokens": MOST_TOKENS,
+        "thinking": {"type": "adaptive"},
+        "output_config": {"effort": "low", "format": {"type": "json_schema", "schema": SCHEMA}},
+        "stop_sequences": ["END"],
+        "metadata": {"user_id": "u"},
+    }
+    quiet = ChatRequest([user("Hi")], temperature=1.5, extra={"reasoning_effort": "none"})
+    body = messages_body(quiet, "m")
+    assert (body["thinking"], body["temperature"]) == ({"type": "disabled"}, 1.0)
+
+
+def test_the_vendors_fields_are_known() -> None:
+    """Each field of the vendors' types is passed on, said in another way, or made by the body."""
+    from anthropic.types.message_create_params import MessageCreateParamsBase
+    from openai.types.chat.completion_create_params import CompletionCreateParamsBase
+    from openai.types.responses.response_create_params import ResponseCreateParamsBase
+
+    made = {"messages", "model", "max_tokens", "temperature", "stream", "input", "stream_options"}
+    for kind, known in (
+        (CompletionCreateParamsBase, shared.CHAT_FIELDS),
+        (ResponseCreateParamsBase, shared.RESPONSES_FIELDS),
+        (MessageCreateParamsBase, shared.MESSAGES_FIELDS),
+    ):
+        assert kind.__annotations__.keys() - known <= made

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from ...chat import ChatRequest
+from ...errors import InvalidRequest
 from .shared import (
     CHAT_FIELDS,
     drop_tool,
@@ -24,7 +25,7 @@ from .shared import (
 )
 
 _OTHERS_FIELDS: Final = CHAT_FIELDS | {"thinking", "top_k"}
-_OWN_PARTS: Final = frozenset({"text", "image_url", "input_audio", "file", "refusal"})
+_OWN_PARTS: Final = frozenset({"text", "image_url", "input_audio", "refusal"})
 _OWN_TOOLS: Final = frozenset({"function", "custom"})
 
 
@@ -35,6 +36,9 @@ def chat_body(request: ChatRequest, model: str | None, *, own_host: bool) -> dic
         request: what is asked.
         model: for a request without one.
         own_host: True for OpenAI's own API.
+
+    Raises:
+        InvalidRequest: OpenAI's own API has no way to say a part of the request.
     """
     extra = request.extra
     body = passed_on(extra, CHAT_FIELDS if own_host else _OTHERS_FIELDS)
@@ -59,17 +63,17 @@ def chat_body(request: ChatRequest, model: str | None, *, own_host: bool) -> dic
 def _messages(messages: Iterable[Mapping[str, Any]], own_host: bool) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     attached: list[dict[str, Any]] = []  # images and files of tool results, which take only text
-    for message in messages:
-        role = message.get("role")
+    for index, message in enumerate(messages):
+        role, path = message.get("role"), f"messages[{index}]"
         if attached and role != "tool":
             found.append({"role": "user", "content": attached})
             attached = []
         converted: dict[str, Any] | None = without_marks(message)
         assert converted is not None
         if role == "assistant":
-            converted = _assistant(converted, own_host)
+            converted = _assistant(converted, path, own_host)
         elif not isinstance(message.get("content"), str):
-            parts = _parts(parts_of(message.get("content")), own_host)
+            parts = _parts(parts_of(message.get("content")), path, own_host)
             if role == "tool":
                 attached += [part for part in parts if part.get("type") != "text"]
                 parts = [part for part in parts if part.get("type") == "text"]
@@ -83,10 +87,10 @@ def _messages(messages: Iterable[Mapping[str, Any]], own_host: bool) -> list[dic
     return [*found, {"role": "user", "content": attached}] if attached else found
 
 
-def _parts(parts: list[dict[str, Any]], own_host: bool) -> list[dict[str, Any]]:
+def _parts(parts: list[dict[str, Any]], path: str, own_host: bool) -> list[dict[str, Any]]:
     """Return the parts that the service knows."""
     found = []
-    for part in parts:
+    for index, part in enumerate(parts):
         converted: dict[str, Any] | None = part
         if is_block(part):
             converted = text_of_block(part)
@@ -94,19 +98,31 @@ def _parts(parts: list[dict[str, Any]], own_host: bool) -> list[dict[str, Any]]:
             converted = None
         if converted is not None and own_host:
             kind = converted.get("type")
-            if kind in _OWN_PARTS:
+            if kind == "file":
+                found.append(_own_file(converted, f"{path}.content[{index}]"))
+            elif kind in _OWN_PARTS:
                 found.append({"type": kind, kind: converted.get(kind)})
         elif converted is not None:
             found.append(converted)
     return found
 
 
-def _assistant(message: dict[str, Any], own_host: bool) -> dict[str, Any] | None:
+def _own_file(part: Mapping[str, Any], path: str) -> dict[str, Any]:
+    file = dict(part.get("file") or {})
+    if file.get("file_url"):
+        field = f"{path}.file.file_url"
+        raise InvalidRequest(f"{field}: OpenAI's Chat Completions takes no files by URL", field)
+    if file.get("file_data"):
+        file.setdefault("filename", "file")  # which goes with data
+    return {"type": "file", "file": file}
+
+
+def _assistant(message: dict[str, Any], path: str, own_host: bool) -> dict[str, Any] | None:
     """Return an earlier answer; None if nothing of it can be sent."""
     content = message.get("content")
     if isinstance(content, list | tuple):
         given = parts_of(content)
-        parts = _parts(given, own_host)
+        parts = _parts(given, path, own_host)
         only_text = len(parts) == 1 and parts[0].keys() == {"type", "text"}
         message["content"] = (parts[0]["text"] if only_text else parts) or None
         if not own_host:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from ...chat import ChatRequest
+from ...errors import InvalidRequest
 from .shared import (
     ENCRYPTED_BY_OPENAI,
     NO_PARAMETERS,
@@ -36,10 +37,16 @@ def responses_body(request: ChatRequest, model: str | None, *, own_host: bool) -
         request: what is asked.
         model: for a request without one.
         own_host: True for OpenAI's own API.
+
+    Raises:
+        InvalidRequest: OpenAI's own API has no way to say a part of the request.
     """
     extra = request.extra
     body: dict[str, Any] = {"store": False, **passed_on(extra, RESPONSES_FIELDS, *_CONVERTED)}
     body |= {**_tools(extra), **_text(extra), **_reasoning(extra)}
+    options = extra.get("stream_options")
+    if isinstance(options, dict) and "include_obfuscation" in options:  # the only one here
+        body["stream_options"] = {"include_obfuscation": options["include_obfuscation"]}
     settings = {
         "model": request.model or model,
         "temperature": request.temperature,
@@ -52,7 +59,12 @@ def responses_body(request: ChatRequest, model: str | None, *, own_host: bool) -
         body["instructions"] = content
     else:
         rest = list(request.messages)
-    body["input"] = [item for message in rest for item in _items(message, own_host)]
+    first_index = len(request.messages) - len(rest)
+    body["input"] = [
+        item
+        for index, message in enumerate(rest, first_index)
+        for item in _items(message, f"messages[{index}]", own_host)
+    ]
     include = list(extra.get("include") or ())
     signed = any(item.get("encrypted_content") for item in body["input"])
     if (signed or "reasoning" in body) and not body["store"] and _ENCRYPTED not in include:
@@ -60,11 +72,11 @@ def responses_body(request: ChatRequest, model: str | None, *, own_host: bool) -
     return {**body, **({"include": include} if include else {}), "stream": True}
 
 
-def _items(message: Mapping[str, Any], own_host: bool) -> Iterator[dict[str, Any]]:
+def _items(message: Mapping[str, Any], path: str, own_host: bool) -> Iterator[dict[str, Any]]:
     """Yield the items of a message."""
     role, content = message.get("role"), message.get("content")
     if role == "tool":
-        output = content if isinstance(content, str) else _inputs(content)
+        output = content if isinstance(content, str) else _inputs(content, path, own_host)
         yield {
             "type": "function_call_output",
             "call_id": message.get("tool_call_id"),
@@ -81,7 +93,7 @@ def _items(message: Mapping[str, Any], own_host: bool) -> Iterator[dict[str, Any
                 "arguments": function.get("arguments") or "{}",
             }
     else:
-        inputs = content if isinstance(content, str) else _inputs(content)
+        inputs = content if isinstance(content, str) else _inputs(content, path, own_host)
         yield {"type": "message", "role": role, "content": inputs}
 
 
@@ -136,9 +148,16 @@ def _reasoning_item(parts: list[dict[str, Any]], own_host: bool) -> dict[str, An
     return item if texts or signature else None
 
 
-def _inputs(content: Any) -> list[dict[str, Any]]:
+def _inputs(content: Any, path: str, own_host: bool) -> list[dict[str, Any]]:
     """Return the content of a message, or the output of a tool, as parts of the input."""
-    return [each for part in parts_of(content) if (each := _input(part)) is not None]
+    found = []
+    for index, part in enumerate(parts_of(content)):
+        if own_host and part.get("type") == "input_audio":
+            field = f"{path}.content[{index}]"
+            raise InvalidRequest(f"{field} is audio, which OpenAI's Responses do not take", field)
+        if (converted := _input(part)) is not None:
+            found.append(converted)
+    return found
 
 
 def _input(part: dict[str, Any]) -> dict[str, Any] | None:

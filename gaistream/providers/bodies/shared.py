@@ -24,7 +24,7 @@ CHAT_FIELDS: Final = frozenset(
 )  # fmt: skip
 RESPONSES_FIELDS: Final = frozenset(
     {"access_programs", "background", "background_options", "context_compression",
-     "context_management", "conversation", "include", "instructions", "max_output_tokens",
+     "context_management", "conversation", "image", "include", "instructions", "max_output_tokens",
      "max_tool_calls", "metadata", "moderation", "parallel_tool_calls", "previous_response_id",
      "prewarm", "prompt", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention",
      "reasoning", "safety_identifier", "service_tier", "store", "text", "tool_choice", "tools",
