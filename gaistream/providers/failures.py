@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Mapping
 
 from ..errors import StreamError
+from ..http import received
 
-__all__ = ["FailedAttempt", "failure", "public_text", "refusal", "retries_status"]
+__all__ = ["FailedAttempt", "failure", "public_text", "refusal", "retries_status", "retry_after"]
 
 _LONGEST_MESSAGE = 500  # characters of the service's own error message that are passed on
 _RETRIED = (408, 409, 429)  # statuses below 500 after which the same request may succeed
@@ -70,3 +72,11 @@ def public_text(message: str, secrets: Iterable[str] = ()) -> str:
         message = message.replace(secret, "…")
     message = "".join(char if char.isprintable() else " " for char in message)
     return " ".join(message.split())[:_LONGEST_MESSAGE]
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that the service wants to be left alone; None if it does not say it."""
+    milliseconds = received.retry_after(headers.get("retry-after-ms", ""), 0)  # a number only
+    if milliseconds is not None:
+        return milliseconds / 1000
+    return received.retry_after(headers.get("retry-after", ""), time.time())

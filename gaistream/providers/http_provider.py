@@ -16,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import random
-import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -33,7 +32,7 @@ from ..reading.events import EventDecoder
 from ..reading.linger import alinger
 from ..reading.reader import MAX_BYTES
 from ..reading.responses import REFUSED_BYTES
-from .failures import FailedAttempt, failure, public_text, refusal, retries_status
+from .failures import FailedAttempt, failure, public_text, refusal, retries_status, retry_after
 
 if TYPE_CHECKING:
     import httpx
@@ -280,13 +279,12 @@ class HTTPProvider:
         excerpt = await Excerpt(response, REFUSED_BYTES).aread()
         message = self._public(received.error_message(excerpt.body))
         _log.warning("%s answered %d: %s", self._name, status, message or "(no message)")
-        wait = received.retry_after(headers.get("retry-after", ""), time.time())
-        milliseconds = received.retry_after(headers.get("retry-after-ms", ""), time.time())
+        wait = retry_after(headers)
         advice = headers.get("x-should-retry", "").lower()  # of OpenAI and Anthropic
         return FailedAttempt(
             refusal(self._name, status, message, wait),
             transient=advice == "true" or (advice != "false" and retries_status(status)),
-            wait=wait if milliseconds is None else milliseconds / 1000,
+            wait=wait,
         )
 
     async def _read_whole(self, response: Any) -> AsyncGenerator[Event, None]:
