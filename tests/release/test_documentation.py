@@ -55,7 +55,8 @@ def test_a_block_does_what_its_page_says(block: Block) -> None:
     elif mark.startswith("file: "):
         file = mark.removeprefix("file: ")
         assert block.code == (ROOT / file).read_text()
-        served = tests_of("test_examples.py") + tests_of("test_recipes.py")
+        names = ("test_examples.py", "test_recipes.py", "../clients/test_agent_sources.py")
+        served = "".join(map(tests_of, names))
         assert re.search(rf'"{Path(file).stem.removesuffix("_app")}', served)
     elif mark == "played":
         assert f'"{block.title}"' in tests_of("test_tutorial.py") + tests_of("test_readme.py")
