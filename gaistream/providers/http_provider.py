@@ -178,13 +178,13 @@ class HTTPProvider:
         started, void = False, False  # a Start was yielded; since the last StepReset anything was
         for number in itertools.count():
             try:
-                async with contextlib.aclosing(self._attempt(url, content)) as events:
+                async with self._attempt(url, content) as events:
                     async for event in events:
-                        if isinstance(event, Error):
+                        if type(event) is Error:
                             self._check_repeatable(event, number, void)
-                        if isinstance(event, Start) and started:
+                        elif started and type(event) is Start:
                             continue  # of a repetition
-                        started, void = True, True
+                        started = void = True
                         yield event
                 return
             except FailedAttempt as failed:
@@ -219,8 +219,14 @@ class HTTPProvider:
         delay = min(_FIRST_DELAY * 2.0 ** min(number, 10), _LONGEST_DELAY)
         return delay * random.uniform(0.75, 1)  # noqa: S311, so that clients do not return at once
 
-    async def _attempt(self, url: Any, content: bytes) -> AsyncGenerator[Event, None]:
-        """Send the request once and yield the events of its answer. Raise FailedAttempt."""
+    @contextlib.asynccontextmanager
+    async def _attempt(
+        self, url: Any, content: bytes
+    ) -> AsyncGenerator[AsyncGenerator[Event, None], None]:
+        """Send the request once and open the events of its answer.
+
+        Failures in the block, which reads them, become FailedAttempt too.
+        """
         httpx = self._http
         try:
             async with contextlib.AsyncExitStack() as stack:
@@ -238,9 +244,7 @@ class HTTPProvider:
                 )
                 response = await stack.enter_async_context(opening)
                 read = await self._reader_for(response)
-                events = await stack.enter_async_context(contextlib.aclosing(read(response)))
-                async for event in events:
-                    yield event
+                yield await stack.enter_async_context(contextlib.aclosing(read(response)))
         except (httpx.RequestError, httpx.InvalidURL, UnicodeError) as error:
             # The last two: a Location or a cookie of the service that no request can carry.
             kind, message = type(error).__name__, self._public(str(error))
