@@ -93,6 +93,11 @@ def file_part(**fields: str | None) -> dict[str, Any]:
     return {"type": "file", "file": set_only(**fields)}
 
 
+def image_file_part(file_id: str) -> dict[str, Any]:
+    """Return the part of an image that the provider keeps, which Chat Completions does not have."""
+    return {**file_part(file_id=file_id), "is_image": True}
+
+
 def function_tool(
     name: str, description: str | None, parameters: Any, strict: bool | None = None
 ) -> dict[str, Any]:

@@ -108,6 +108,7 @@ ROUND_TRIPS: dict[str, dict[str, Any]] = {
                         },
                     },
                     {"type": "document", "source": {"type": "url", "url": "https://x/z.pdf"}},
+                    {"type": "image", "source": {"type": "file", "file_id": "file-2"}},
                     {"type": "search_result", "source": "s", "title": "t", "content": []},
                 ]
             ),
@@ -137,6 +138,7 @@ ROUND_TRIPS: dict[str, dict[str, Any]] = {
                 "content": [
                     {"type": "input_image", "image_url": "https://x/y", "detail": "low"},
                     {"type": "input_file", "file_id": "file-1"},
+                    {"type": "input_image", "file_id": "file-2", "detail": "auto"},
                     {"type": "input_file", "file_data": "data:text/plain;base64,QQ==",
                      "filename": "a.txt"},
                 ],
@@ -217,11 +219,15 @@ def test_a_request_that_goes_on_in_its_own_protocol_loses_nothing(protocol: str)
 
 def test_a_request_of_another_vendor_brings_nothing_that_the_service_refuses() -> None:
     by_url = {"type": "document", "source": {"type": "url", "url": "https://x/z.pdf"}}
+    kept = {"type": "image", "source": {"type": "file", "file_id": "file-2"}}
     for protocol, payload in ROUND_TRIPS.items():
         for service in ROUND_TRIPS:
             given = copy.deepcopy(payload)
             if (protocol, service) == ("anthropic", "openai_chat"):
                 given["messages"][2]["content"].remove(by_url)
+                given["messages"][2]["content"].remove(kept)
+            if (protocol, service) == ("openai_responses", "openai_chat"):
+                given["input"][1]["content"].pop(2)  # the image of a file
             if protocol == "openai_chat" != service:
                 given["messages"][1]["content"].pop(1)  # audio
             body = body_of(service, READERS[protocol][0](Fields(given)), own_host=True)
@@ -232,6 +238,7 @@ def test_a_request_of_another_vendor_brings_nothing_that_the_service_refuses() -
     ("service", "part", "field"),
     [
         ("openai_chat", {"type": "file", "file": {"file_url": "https://x"}}, "file.file_url"),
+        ("openai_chat", {"type": "file", "file": {"file_id": "f"}, "is_image": True}, ""),
         ("openai_responses", AUDIO, ""),
         ("anthropic", AUDIO, ""),
     ],
@@ -252,6 +259,31 @@ def test_arguments_that_are_no_object_are_refused_with_their_path(arguments: str
     with pytest.raises(InvalidRequest) as caught:
         messages_body(request, "m")
     assert caught.value.field == "messages[0].tool_calls[0].function.arguments"
+
+
+@pytest.mark.parametrize("service", ROUND_TRIPS)
+@pytest.mark.parametrize(
+    ("message", "extra", "field"),
+    [
+        ({"content": 5}, {}, "messages[0].content"),
+        ({"content": ["a"]}, {}, "messages[0].content[0]"),
+        ({"content": [{"type": "image_url", "image_url": "x"}]}, {},
+         "messages[0].content[0].image_url"),
+        ({"content": None, "tool_calls": "x"}, {}, "messages[0].tool_calls"),
+        ({"content": None, "tool_calls": [{"function": 5}]}, {},
+         "messages[0].tool_calls[0].function"),
+        ({"content": "a"}, {"tools": [5]}, "tools[0]"),
+        ({"content": "a"}, {"stop": 5}, "stop"),
+        ({"content": "a"}, {"thinking": "much"}, "thinking"),
+    ],
+)  # fmt: skip
+def test_a_field_of_a_wrong_type_is_refused_with_its_path(
+    service: str, message: dict[str, Any], extra: dict[str, Any], field: str
+) -> None:
+    request = ChatRequest([{"role": "assistant", **message}], extra=extra)
+    with pytest.raises(InvalidRequest) as caught:
+        body_of(service, request)
+    assert caught.value.field == field
 
 
 def test_openais_own_host_gets_the_new_name_of_the_limit_and_no_foreign_fields() -> None:

@@ -15,6 +15,7 @@ from ..requests import (
     chat_request,
     file_part,
     function_tool,
+    image_file_part,
     image_part,
     plain_content,
     set_only,
@@ -123,7 +124,8 @@ def _part(part: Fields) -> dict[str, Any]:
     source = part.required_object("source")
     where = source.text("type")
     if where == "file":
-        return file_part(file_id=source.text("value"))
+        value = source.text("value")
+        return image_file_part(value) if kind == "image" else file_part(file_id=value)
     if where not in ("data", "url"):
         source.refuse("type", f"must be data, url or file, not {where!r:.40}")
     value, media_type = source.text("value"), source.optional_text("mimeType") or ""

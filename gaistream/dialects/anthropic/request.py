@@ -11,6 +11,7 @@ from ..requests import (
     chat_request,
     file_part,
     function_tool,
+    image_file_part,
     image_part,
     json_text,
     plain_content,
@@ -131,7 +132,7 @@ def _image(block: Fields) -> dict[str, Any]:
         return image_part(source.text("url"))
     if kind != "file":
         source.refuse("type", f"must be base64, url or file, not {kind!r:.40}")
-    return file_part(file_id=source.text("file_id"))
+    return image_file_part(source.text("file_id"))
 
 
 def _document(block: Fields) -> dict[str, Any]:

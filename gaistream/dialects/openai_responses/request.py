@@ -14,6 +14,7 @@ from ..requests import (
     chat_request,
     file_part,
     function_tool,
+    image_file_part,
     image_part,
     plain_content,
     set_only,
@@ -109,7 +110,7 @@ def _part(part: Fields) -> dict[str, Any]:
     if kind == "input_image":
         url = part.optional_text("image_url")
         if url is None:
-            return file_part(file_id=part.text("file_id"))
+            return image_file_part(part.text("file_id"))
         return image_part(url, part.optional_text("detail"))
     if kind == "input_file":
         names = ("file_data", "file_url", "file_id", "filename")

@@ -13,6 +13,7 @@ from ...chat import ChatRequest
 from ...errors import InvalidRequest
 from .shared import (
     CHAT_FIELDS,
+    check_types,
     drop_tool,
     is_anthropic_tool,
     is_block,
@@ -24,7 +25,9 @@ from .shared import (
     without_marks,
 )
 
-_OTHERS_FIELDS: Final = CHAT_FIELDS | {"thinking", "top_k"}
+_OTHERS_FIELDS: Final = CHAT_FIELDS | {
+    "fallbacks", "include", "instructions", "reasoning", "text", "thinking", "top_k",
+}  # fmt: skip
 _OWN_PARTS: Final = frozenset({"text", "image_url", "input_audio", "refusal"})
 _OWN_TOOLS: Final = frozenset({"function", "custom"})
 
@@ -38,8 +41,10 @@ def chat_body(request: ChatRequest, model: str | None, *, own_host: bool) -> dic
         own_host: True for OpenAI's own API.
 
     Raises:
-        InvalidRequest: OpenAI's own API has no way to say a part of the request.
+        InvalidRequest: a part of the request has a wrong type, or OpenAI's own API has no way to
+            say it.
     """
+    check_types(request)
     extra = request.extra
     body = passed_on(extra, CHAT_FIELDS if own_host else _OTHERS_FIELDS)
     for name in ("tools", "tool_choice", "parallel_tool_calls"):
@@ -96,6 +101,12 @@ def _parts(parts: list[dict[str, Any]], path: str, own_host: bool) -> list[dict[
             converted = text_of_block(part)
         elif is_item(part) or part.get("type") == "reasoning":
             converted = None
+        if converted is not None and converted.pop("is_image", False) and own_host:
+            field = f"{path}.content[{index}]"
+            raise InvalidRequest(
+                f"{field} is the image of a file, which OpenAI's Chat Completions does not take",
+                field,
+            )
         if converted is not None and own_host:
             kind = converted.get("type")
             if kind == "file":
@@ -120,7 +131,7 @@ def _own_file(part: Mapping[str, Any], path: str) -> dict[str, Any]:
 def _assistant(message: dict[str, Any], path: str, own_host: bool) -> dict[str, Any] | None:
     """Return an earlier answer; None if nothing of it can be sent."""
     content = message.get("content")
-    if isinstance(content, list | tuple):
+    if isinstance(content, list):
         given = parts_of(content)
         parts = _parts(given, path, own_host)
         only_text = len(parts) == 1 and parts[0].keys() == {"type", "text"}
@@ -156,10 +167,8 @@ def _reasoning(parts: list[dict[str, Any]]) -> dict[str, Any]:
 def _tools(extra: Mapping[str, Any], own_host: bool) -> dict[str, Any]:
     """Return the tools and the choice among them, which is refused without tools."""
     given = extra.get("tools")
-    if not isinstance(given, list | tuple):
-        return {} if given is None else {"tools": given}
     tools = []
-    for tool in given:
+    for tool in given or ():
         if is_openai_tool(tool) or is_anthropic_tool(tool):
             drop_tool(tool, "Chat Completions")
         elif not own_host:

@@ -8,6 +8,7 @@ Anthropic would refuse it.
 from __future__ import annotations
 
 import base64
+import contextlib
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -19,6 +20,7 @@ from .shared import (
     ENCRYPTED_BY_OPENAI,
     MESSAGES_FIELDS,
     NO_PARAMETERS,
+    check_types,
     drop_tool,
     function_of,
     is_anthropic_tool,
@@ -47,9 +49,10 @@ def messages_body(request: ChatRequest, model: str | None) -> dict[str, Any]:
         model: for a request without one.
 
     Raises:
-        InvalidRequest: a part of the request cannot be said: audio, or arguments of an earlier call
-            that are not a JSON object.
+        InvalidRequest: a part of the request has a wrong type, or cannot be said: audio, or
+            arguments of an earlier call that are not a JSON object.
     """
+    check_types(request)
     extra = request.extra
     body = passed_on(extra, MESSAGES_FIELDS, *_CONVERTED)
     body |= {**_metadata(extra), **_tools(extra), **_thinking(extra)}
@@ -171,7 +174,7 @@ def _block(part: dict[str, Any], path: str) -> dict[str, Any] | None:
     if kind == "image_url":
         return {"type": "image", "source": _source(str((part.get("image_url") or {}).get("url")))}
     if kind == "file":
-        return _document(part.get("file") or {})
+        return _document(part.get("file") or {}, "image" if part.get("is_image") else "document")
     if kind == "input_audio":
         raise InvalidRequest(f"{path} is audio, which Anthropic does not take", path)
     return None if is_item(part) else part
@@ -193,8 +196,7 @@ def _source(url: str) -> dict[str, Any]:
     return {"type": "base64", "media_type": data[0], "data": data[1]}
 
 
-def _document(file: Mapping[str, Any]) -> dict[str, Any]:
-    kind, source = "document", None
+def _document(file: Mapping[str, Any], kind: str) -> dict[str, Any]:
     if file.get("file_data"):
         data = str(file["file_data"])
         if data[:5].lower() != "data:":
@@ -204,8 +206,9 @@ def _document(file: Mapping[str, Any]) -> dict[str, Any]:
         if media_type.startswith("image/"):
             return {"type": "image", "source": source}
         if media_type.startswith("text/"):
-            text = base64.b64decode(source["data"]).decode(errors="replace")
-            source = {"type": "text", "media_type": "text/plain", "data": text}
+            with contextlib.suppress(ValueError):  # which Anthropic will say better
+                text = base64.b64decode(source["data"]).decode(errors="replace")
+                source = {"type": "text", "media_type": "text/plain", "data": text}
     elif file.get("file_url"):
         source = {"type": "url", "url": file["file_url"]}
     else:

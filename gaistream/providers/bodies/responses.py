@@ -16,6 +16,7 @@ from .shared import (
     ENCRYPTED_BY_OPENAI,
     NO_PARAMETERS,
     RESPONSES_FIELDS,
+    check_types,
     drop_tool,
     function_of,
     is_anthropic_tool,
@@ -39,8 +40,10 @@ def responses_body(request: ChatRequest, model: str | None, *, own_host: bool) -
         own_host: True for OpenAI's own API.
 
     Raises:
-        InvalidRequest: OpenAI's own API has no way to say a part of the request.
+        InvalidRequest: a part of the request has a wrong type, or OpenAI's own API has no way to
+            say it.
     """
+    check_types(request)
     extra = request.extra
     body: dict[str, Any] = {"store": False, **passed_on(extra, RESPONSES_FIELDS, *_CONVERTED)}
     body |= {**_tools(extra), **_text(extra), **_reasoning(extra)}
@@ -170,6 +173,8 @@ def _input(part: dict[str, Any]) -> dict[str, Any] | None:
         return {"type": "input_image", "image_url": image.get("url"), "detail": detail}
     if kind == "file":
         file = dict(part.get("file") or {})
+        if part.get("is_image"):
+            return {"type": "input_image", "file_id": file.get("file_id"), "detail": "auto"}
         if file.get("file_data"):
             file.setdefault("filename", "file")  # which goes with data
         return {"type": "input_file", **file}

@@ -9,6 +9,7 @@ from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 from ..._log import late_logger
+from ...chat import ChatRequest, Fields
 
 _log = late_logger("gaistream.providers")
 
@@ -60,6 +61,28 @@ def passed_on(extra: Mapping[str, Any], own: Iterable[str], *converted: str) -> 
     }
 
 
+def check_types(request: ChatRequest) -> None:
+    """Raise InvalidRequest for a field or a part of a type that no body can be made of."""
+    for index, message in enumerate(request.messages):
+        fields = Fields(dict(message), f"messages[{index}]")
+        for call in fields.objects("tool_calls"):
+            call.optional_object("function")
+        content = fields.get("content")
+        if content is None or isinstance(content, str):
+            continue
+        for part in fields.objects("content"):
+            for name in ("image_url", "input_audio", "file"):
+                part.optional_object(name)
+    extra = Fields(dict(request.extra))
+    for tool in extra.objects("tools"):
+        tool.optional_object("function")
+    for name in ("thinking", "output_config", "text", "reasoning"):
+        extra.optional_object(name)
+    if not isinstance(extra.get("stop"), str):
+        extra.items("stop")
+    extra.items("include")
+
+
 # ---- parts ----
 
 ENCRYPTED_BY_OPENAI: Final = "gAAAA"
@@ -94,10 +117,7 @@ def parts_of(content: Any) -> list[dict[str, Any]]:
         return []
     if isinstance(content, str):
         return [{"type": "text", "text": content}]
-    return [
-        {"type": "text", "text": part} if isinstance(part, str) else without_marks(part)
-        for part in content
-    ]
+    return [without_marks(part) for part in content]
 
 
 def without_marks(fields: Mapping[str, Any]) -> dict[str, Any]:
