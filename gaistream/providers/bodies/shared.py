@@ -68,19 +68,45 @@ def check_types(request: ChatRequest) -> None:
         for call in fields.objects("tool_calls"):
             call.optional_object("function")
         content = fields.get("content")
-        if content is None or isinstance(content, str):
-            continue
-        for part in fields.objects("content"):
-            for name in ("image_url", "input_audio", "file"):
-                part.optional_object(name)
+        if content is not None and not isinstance(content, str):
+            for part in fields.objects("content"):
+                _check_part(part)
     extra = Fields(dict(request.extra))
     for tool in extra.objects("tools"):
-        tool.optional_object("function")
-    for name in ("thinking", "output_config", "text", "reasoning"):
+        tool.optional_text("type")
+        _check_named(tool)
+    for name in ("output_config", "text", "reasoning"):
         extra.optional_object(name)
+    if (thinking := extra.optional_object("thinking")) is not None:
+        thinking.count("budget_tokens")
+    extra.optional_text("reasoning_effort")
+    if isinstance(extra.get("tool_choice"), dict):
+        choice = extra.required_object("tool_choice")
+        choice.optional_text("type")
+        if (allowed := choice.optional_object("allowed_tools")) is not None:
+            allowed.optional_text("mode")
+            for tool in allowed.objects("tools"):
+                _check_named(tool)
     if not isinstance(extra.get("stop"), str):
         extra.items("stop")
     extra.items("include")
+
+
+def _check_named(tool: Fields) -> None:
+    tool.optional_text("name")
+    if (function := tool.optional_object("function")) is not None:
+        function.optional_text("name")
+
+
+def _check_part(part: Fields) -> None:
+    kind = part.text("type", may_be_empty=False)
+    if kind == "image_url":
+        part.required_object("image_url").text("url")
+    elif kind in ("file", "input_audio"):
+        part.required_object(kind)
+    elif kind == "reasoning":
+        for name in ("text", "signature", "redacted", "id"):
+            part.optional_text(name)
 
 
 # ---- parts ----
@@ -134,7 +160,8 @@ def text_of_block(part: Mapping[str, Any]) -> dict[str, Any] | None:
     content = source.get("content") if isinstance(source, Mapping) else None
     if part.get("type") not in ("search_result", "document") or not content:
         return None
-    texts = [str(each.get("text", "")) for each in parts_of(content)]
+    parts = content if isinstance(content, list) else [{"text": content}]
+    texts = [each.get("text") for each in parts if isinstance(each, Mapping)]
     head = [part.get("title"), part.get("source")]
     lines = [each for each in (*head, *texts) if isinstance(each, str) and each]
     return {"type": "text", "text": "\n".join(lines)}
