@@ -208,3 +208,10 @@ def test_the_vendors_fields_are_known() -> None:
         (MessageCreateParamsBase, shared.MESSAGES_FIELDS),
     ):
         assert kind.__annotations__.keys() - known <= made
+
+
+def test_fields_whose_values_are_anthropics_are_not_sent_to_openai() -> None:
+    extra = {"metadata": {"user_id": "u"}, "service_tier": "standard_only"}
+    request = ChatRequest([user("Hi")], extra=extra)
+    assert not chat_body(request, "m", own_host=True).keys() & extra.keys()
+    assert messages_body(request, "m").items() >= extra.items()

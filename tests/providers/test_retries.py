@@ -6,9 +6,11 @@ import asyncio
 import json
 import time
 
+import httpx
 import pytest
 from openai_streams import START, STOP, body_of, call, chunk
 from scripted_http import HEAD, cut, reset, scripted, stalled
+from trio_exchange import on_trio
 
 import gaistream.providers.http_provider as module
 from gaistream import ChatRequest, StreamError, events
@@ -159,3 +161,14 @@ def test_the_body_is_json():
     with scripted(WELL) as server:
         collect(server)
     assert json.loads(server.requests[0][2])["stream"] is True
+
+
+def test_on_trio_the_wait_and_the_repetition_are_the_same():
+    async def scenario():
+        async with httpx.AsyncClient() as client:
+            provider = OpenAIProvider(server.url, client=client, retries=1)
+            source = provider.stream_text(ChatRequest.from_question("?"))
+            assert [event async for event in source] == READ
+
+    with scripted(refused(429, b"Retry-After: 0.01"), WELL) as server:
+        on_trio(scenario)

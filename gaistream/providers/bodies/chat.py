@@ -49,6 +49,9 @@ def chat_body(request: ChatRequest, model: str | None, *, own_host: bool) -> dic
     body = passed_on(extra, CHAT_FIELDS if own_host else _OTHERS_FIELDS)
     for name in ("tools", "tool_choice", "parallel_tool_calls"):
         body.pop(name, None)
+    metadata = body.get("metadata")
+    if own_host and isinstance(metadata, dict) and metadata.keys() == {"user_id"}:
+        del body["metadata"]  # Anthropic's; OpenAI takes metadata only of answers that it stores
     body |= _tools(extra, own_host)
     settings = {
         "model": request.model or model,

@@ -57,7 +57,10 @@ def passed_on(extra: Mapping[str, Any], own: Iterable[str], *converted: str) -> 
     return {
         name: value
         for name, value in extra.items()
-        if value is not None and name not in converted and (name in own or name not in _KNOWN)
+        if value is not None
+        and name not in converted
+        and (name in own or name not in _KNOWN)
+        and (name, value) != ("service_tier", "standard_only")  # Anthropic's, which checks its own
     }
 
 
