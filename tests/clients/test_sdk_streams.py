@@ -11,12 +11,13 @@ import pytest
 from openai_streams import body_of, call, chunk, usage
 from scripted_http import HEAD, cut, scripted, stalled
 
-from gaistream import StreamError, events
+from gaistream import StreamError, encode_events, events
 from gaistream.providers import from_anthropic, from_openai
 from gaistream.reading.events import EventDecoder
 
 KEY = "sk-very-secret-key"
 ASKED = {"model": "m", "messages": [{"role": "user", "content": "?"}]}
+INPUT = {"model": "m", "input": "?"}
 CHAT = body_of(
     chunk(role="assistant", content=""), chunk(reasoning_content="hm"), chunk(content="Hé "),
     chunk(content="\ud83d"), chunk(content="\ude00"),
@@ -61,6 +62,24 @@ MESSAGES = frames(
 )  # fmt: skip
 
 
+RESPONSES = encode_events(
+    [
+        events.Start("resp_1", "m"), events.ReasoningDelta("hm"),
+        events.ReasoningEnd(signature="s", id="rs_1"), events.TextDelta("Hé"),
+        events.ToolCallStart("c1", "f"), events.ToolCallDelta("c1", '{"ci'),
+        events.ToolCallDelta("c1", 'ty": 1}'), events.ToolCall("c1", "f", {"city": 1}),
+        events.Finish(events.Usage(3, 1, 4), "tool_calls"), events.Done(),
+    ],
+    dialect="openai_responses",
+)  # fmt: skip
+BODIES = {
+    "openai": (CHAT, "openai_chat", body_of(chunk(content="a"))),
+    "responses": (RESPONSES, "openai_responses", RESPONSES[: RESPONSES.index(b"\n\n") + 2]),
+    "anthropic": (MESSAGES, "anthropic", frames(START)),
+}
+"""A whole body, its dialect, and a body that has only begun."""
+
+
 def chat_of(client):
     return client.chat.completions
 
@@ -75,6 +94,16 @@ OPENED = {
         from_openai, openai.AsyncOpenAI, lambda c: chat_of(c).create(**ASKED, stream=True),
     ),
     "openai async stream": (from_openai, openai.AsyncOpenAI, lambda c: chat_of(c).stream(**ASKED)),
+    "responses create": (
+        from_openai, openai.OpenAI, lambda c: c.responses.create(**INPUT, stream=True),
+    ),
+    "responses stream": (from_openai, openai.OpenAI, lambda c: c.responses.stream(**INPUT)),
+    "responses async create": (
+        from_openai, openai.AsyncOpenAI, lambda c: c.responses.create(**INPUT, stream=True),
+    ),
+    "responses async stream": (
+        from_openai, openai.AsyncOpenAI, lambda c: c.responses.stream(**INPUT),
+    ),
     "anthropic create": (
         from_anthropic, anthropic.Anthropic,
         lambda c: c.messages.create(**ASKED, max_tokens=9, stream=True),
@@ -131,13 +160,9 @@ def expected(body, dialect):
     return [event for event in read if type(event) is not events.Done]
 
 
-def body_for(name):
-    return (CHAT, "openai_chat") if name.startswith("openai") else (MESSAGES, "anthropic")
-
-
 @pytest.mark.parametrize("name", OPENED)
 def test_a_stream_is_read_as_its_dialect_reads_it(name):
-    body, dialect = body_for(name)
+    body, dialect, _ = BODIES[name.split()[0]]
     with scripted(HEAD + body) as server:
         assert ask(name, server) == expected(body, dialect)
 
@@ -156,8 +181,8 @@ def test_a_refusal_is_the_error_of_a_provider(name):
 
 @pytest.mark.parametrize("name", OPENED)
 def test_a_stream_that_is_cut_ends_in_an_error(name):
-    body, _ = body_for(name)
-    half = body[: body.index(b"ty") if name.startswith("openai") else body.rindex(b": 1}")]
+    body, _, _ = BODIES[name.split()[0]]
+    half = body[: body.rindex(b": 1}") if name.startswith("anthropic") else body.index(b"ty\\")]
     half = half[: half.rindex(b"\n\n") + 2]
     with scripted(HEAD + half, cut(half)) as server:
         for _ in range(2):
@@ -169,7 +194,7 @@ def test_a_stream_that_is_cut_ends_in_an_error(name):
 def test_an_error_within_the_stream_keeps_its_message_and_code(name):
     error = {"type": "overloaded_error", "message": f"full {KEY}"}
     payload = {"type": "error", "error": error}
-    said = frames(START) if name.startswith("anthropic") else body_of(chunk(content="a"))
+    _, _, said = BODIES[name.split()[0]]
     with scripted(HEAD + said + frames(payload)) as server:
         *_, last = ask(name, server)
     assert last == events.Error("full …", "overloaded_error")
@@ -178,7 +203,7 @@ def test_an_error_within_the_stream_keeps_its_message_and_code(name):
 @pytest.mark.parametrize("name", OPENED)
 def test_a_service_that_is_silent_is_a_timeout(name):
     _, kind, _ = OPENED[name]
-    said = frames(START) if name.startswith("anthropic") else body_of(chunk(content="a"))
+    _, _, said = BODIES[name.split()[0]]
 
     class Impatient(kind):
         def __init__(self, **settings):
@@ -193,7 +218,7 @@ def test_a_service_that_is_silent_is_a_timeout(name):
 
 @pytest.mark.parametrize("name", OPENED)
 def test_a_reader_that_stops_closes_the_connection(name):
-    said = frames(START) if name.startswith("anthropic") else body_of(chunk(content="a"))
+    _, _, said = BODIES[name.split()[0]]
     with scripted(stalled(HEAD + said)) as server:  # ends when the client goes
         assert len(ask(name, server, most=1)) == 1
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from typing import Any
 
 import httpx
@@ -24,7 +25,11 @@ ANSWER = [
     events.ToolCall("c1", "weather", {"city": "Oslo"}),
     events.Finish(events.Usage(3, 2, 5), "tool_calls"),
 ]
-PROVIDERS = {"openai_chat": OpenAIProvider, "anthropic": AnthropicProvider}
+PROVIDERS = {
+    "openai_chat": OpenAIProvider,
+    "openai_responses": partial(OpenAIProvider, api="responses"),
+    "anthropic": AnthropicProvider,
+}
 
 
 class Answering:
@@ -65,8 +70,15 @@ def test_a_request_and_its_answer_pass_through(protocol: str, service: str, whol
 
     received = asyncio.run(ask())
     (request,) = answering.requests
-    assert list(request.messages) == list(read(protocol).messages)
-    said = [event for event in received if type(event) is not events.ToolCallDelta]
+    messages = json.loads(json.dumps(request.messages).replace(', "detail": "auto"', ""))
+    assert messages == list(read(protocol).messages)
+    said = [
+        events.ReasoningEnd(signature=event.signature)  # some protocols give it an id
+        if isinstance(event, events.ReasoningEnd)
+        else event
+        for event in received
+        if type(event) is not events.ToolCallDelta
+    ]
     expected = [event for event in ANSWER if type(event) is not events.ToolCallDelta]
     assert [type(event) for event in said] == [type(event) for event in expected]
     assert said[1:-1] == expected[1:-1]
