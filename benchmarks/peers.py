@@ -53,7 +53,6 @@ AIMS = [
     ("a thousand tokens, each", "encode_events", SMALL, 0.12),
     (expressions.CHUNK_DICT, "encode_sse(json=)", "orjson.dumps alone", 1.2),
     ("an OpenAI chunk", "FrameTemplate.render", "pydantic, built and dumped", 0.01),
-    (expressions.A_DELTA, "openai_responses", "gai", 1.3),
     (expressions.A_DELTA, "openai_responses", expressions.RESPONSES, 1 / 40),
     (expressions.A_DELTA, "ag_ui", "gai", 1.3),
     (expressions.A_DELTA, "ag_ui", expressions.AG_UI, 1 / 60),

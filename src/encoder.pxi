@@ -29,14 +29,13 @@ cdef class BaseEncoder:
     cdef public bint ended, failed
     cdef Buffer buffer
     cdef object dialect
-    cdef FrameTemplate text         # of `templates`, if it has no number and no pieces
+    cdef FrameTemplate text         # of `templates`
     cdef FrameTemplate reasoning    # likewise
+    cdef list pieces                # likewise
+    cdef bint plain                 # there are no pieces, and no template has a number
     cdef bint skips_empty           # an empty delta is not written
     cdef tuple fixed                # the templates with which the encoder begins
     cdef tuple templates            # all: of text, reasoning, the call with an id; this id; pieces
-    cdef bint has_others            # some are in `templates` only
-    cdef FrameTemplate any_text     # of `templates`, as `pieces`
-    cdef list pieces
     cdef long long number           # of the next numbered frame
     cdef bint replace, id_written
     cdef long long takes    # how often the buffer was emptied
@@ -220,7 +219,7 @@ cdef class BaseEncoder:
     cdef inline Py_ssize_t write_run(self, list items, Py_ssize_t index) except -1:
         """Write the text deltas from an index on, and return the index of the first other item."""
         cdef Py_ssize_t end
-        if self.text is None or self.joins or self.next_id:
+        if self.text is None or not self.plain or self.joins or self.next_id:
             return index
         end = self.text.append_run(self.buffer, items, index, self.replace, True)
         if end > index:
@@ -233,37 +232,24 @@ cdef class BaseEncoder:
             self.failed = False
             return 0
         template.append_to(self.buffer, text, self.replace, self.next_id)
+        if not self.plain:
+            if template.middle is not None:
+                template.append_number(self.buffer, self.number)
+                self.number += 1
+            if self.pieces is not None:
+                self.pieces.append(text)
         self.count_text()
         return 0
 
     @cython.final
     cdef int write_other(self, object item) except -1:
-        """Write an item by a template that is in `templates` only, or by the dialect."""
-        cdef FrameTemplate template = None
-        cdef str text = None
-        if not self.has_others:
-            return self.ask_dialect(item)
-        if type(item) is TextDelta:
-            template, text = self.any_text, (<TextDelta> item).text
-        elif type(item) is ToolCallDelta:
-            if (<ToolCallDelta> item).id == <str> self.templates[3]:
-                template, text = self.templates[2], (<ToolCallDelta> item).text
-        else:
-            text = text_of(item)
-            if text is not None:
-                template = self.templates[type(item) is ReasoningDelta]
-        if template is None:
-            return self.ask_dialect(item)
-        if not text and self.skips_empty:
-            self.failed = False
-            return 0
-        template.append_frame(self.buffer, text, self.replace, self.next_id, self.number)
-        if template.middle is not None:
-            self.number += 1
-        if self.pieces is not None:
-            self.pieces.append(text)
-        self.count_text()
-        return 0
+        """Write an item by the template of its tool call, or by the dialect."""
+        if (
+            self.templates[2] is not None and type(item) is ToolCallDelta
+            and (<ToolCallDelta> item).id == <str> self.templates[3]
+        ):
+            return self.write_text(self.templates[2], (<ToolCallDelta> item).text)
+        return self.ask_dialect(item)
 
     @cython.final
     cdef inline void count_text(self) noexcept:
@@ -387,13 +373,9 @@ cdef class BaseEncoder:
 
     @cython.final
     cdef void use_templates(self, tuple templates) noexcept:
-        text, reasoning, tool_call, _, self.pieces = templates
+        self.text, self.reasoning, tool_call, _, self.pieces = templates
         self.templates = templates
-        self.any_text = text
         self.skips_empty = templates is not self.fixed
-        collects = self.pieces is not None
-        self.text = None if collects or has_number(text) else text
-        self.reasoning = None if collects or has_number(reasoning) else reasoning
-        self.has_others = (
-            tool_call is not None or text is not self.text or reasoning is not self.reasoning
+        self.plain = self.pieces is None and not (
+            has_number(self.text) or has_number(self.reasoning) or has_number(tool_call)
         )

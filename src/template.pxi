@@ -324,21 +324,17 @@ cdef class FrameTemplate:
         self, Buffer buffer, object text, bint replace, long long id, long long number
     ) except -1:
         """Append a frame as append_to does, and the number if there is a slot for one."""
-        check_text(text)
-        return self.append_frame(buffer, text, replace, id, number)
+        self.append_checked(buffer, text, replace, id)
+        if self.middle is not None:
+            self.append_number(buffer, number)
+        return 0
 
     @cython.final
-    cdef inline int append_frame(
-        self, Buffer buffer, str text, bint replace, long long id, long long number
-    ) except -1:
-        cdef char* out
-        self.append_to(buffer, text, replace, id)  # which has made room for the rest
-        if self.middle is not None:
-            out = buffer.data + buffer.length
-            out = write_slot(out, number)
-            out = copy_blocks(out, self.blocks + self.suffix_at, self.suffix_size)
-            buffer.length = out - buffer.data
-        return 0
+    cdef inline void append_number(self, Buffer buffer, long long number) noexcept:
+        """Append the number and what follows it to a frame, which has left room for them."""
+        cdef char* out = write_slot(buffer.data + buffer.length, number)
+        out = copy_blocks(out, self.blocks + self.suffix_at, self.suffix_size)
+        buffer.length = out - buffer.data
 
 
 name_type(FrameTemplate, b"gaistream.FrameTemplate")
