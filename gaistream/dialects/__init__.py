@@ -42,8 +42,9 @@ AnyDialect: TypeAlias = DialectName | Dialect
 _LAZY = {"Detector": "detect", "EventWriter": "event_writer"}
 NAMES = (
     "gai", "json", "raw", "ag_ui", "ai_sdk", "ai_sdk_text", "anthropic", "gai_events_v1",
-    "openai_chat", "openai_responses",
+    "openai_chat", "openai_responses", "gemini", "gemini_interactions", "ollama",
 )  # fmt: skip
+"""The names of all dialects; the last three are only read."""
 _found: dict[str, Dialect] = {}
 
 

@@ -220,9 +220,11 @@ class DialectReader:
 
     Attributes:
         ended: True once nothing can follow; frames that are fed afterwards are dropped.
+        half_line_is_cut: True if a last line that is not JSON is a cut, not a bad frame (NDJSON).
     """
 
     ended: bool = False
+    half_line_is_cut: bool = False
     _halves: _Halves | None = None  # made by the first `read_leniently`
 
     def feed(self, event: ServerSentEvent) -> list[Event]:
@@ -334,8 +336,7 @@ NOT_JSON: Final = Error("the stream has a frame that is not JSON", "invalid_fram
 @cache
 def load_writer(package: str, name: str) -> Callable[..., DialectWriter]:
     """Return the class `name` of a dialect's module `writer`, which its first use imports."""
-    found: Callable[..., DialectWriter] = getattr(import_module(f"{package}.writer"), name)
-    return found
+    return getattr(import_module(f"{package}.writer"), name)  # type: ignore[no-any-return]
 
 
 @cache

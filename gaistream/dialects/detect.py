@@ -18,36 +18,15 @@ from .base import Dialect
 from .frame import Frame, Path
 from .gai import dialect as gai
 from .gai_events_v1 import dialect as gai_events_v1
+from .gemini import dialect as gemini
+from .gemini_interactions import dialect as gemini_interactions
+from .ollama import dialect as ollama
 from .openai_chat import dialect as openai_chat
 from .openai_responses import dialect as openai_responses
 
-# ---- protocols that are recognised, and neither written nor read ----
-
-
-class _Ollama(Dialect):
-    name = "ollama"
-    title = "Ollama"
-    terminator = '"done":true'
-    last_is_unmistakable = False
-    text_paths = (("message", ("message", "content")), ("message", ("response",)))
-
-    def sniff(self, first: Frame) -> bool:
-        fields = first.fields
-        return "created_at" in fields and "model" in fields and type(fields.get("done")) is bool
-
-    def is_last(self, frame: Frame) -> bool:
-        return frame.fields.get("done") is True
-
-
-class _Gemini(Dialect):
-    name = "gemini"
-    title = "Gemini"
-    text_paths = (("message", ("candidates", 0, "content", "parts", 0, "text")),)
-
-
 DIALECTS: tuple[Dialect, ...] = (
-    openai_chat, gai_events_v1, _Ollama(), anthropic, openai_responses, ai_sdk, ag_ui,
-    _Gemini(), gai,
+    openai_chat, gai_events_v1, ollama, anthropic, openai_responses, ai_sdk, ag_ui,
+    gemini_interactions, gemini, gai,
 )  # fmt: skip
 """The known protocols; the first one that `sniff`s a frame is the stream's."""
 

@@ -7,12 +7,15 @@ Readers look at the fields of their frames by these functions, none of which rai
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
+from zlib import crc32
 
 from ..core import read_json
 
 _MOST = 2**63  # counts and offsets from here on cannot be written as JSON
+_URL_SAFE: Final = str.maketrans("-_", "+/")
 
 
 class WrongField(Exception):
@@ -59,3 +62,43 @@ def arguments_of(pieces: Iterable[str]) -> Any:
     """
     text = "".join(pieces)
     return read_json(text, "replace") if text.strip() else None
+
+
+def sum_of(*counts: int | None) -> int:
+    """Return the sum of counts; unknown ones, and a sum that is too large, are 0."""
+    return count_of(sum(count or 0 for count in counts)) or 0
+
+
+class CallIds:
+    """The ids of one answer's tool calls, each of which differs from the others.
+
+    A made id is the same whenever the same answer is read, and another one in the next answer of
+    a conversation.
+    """
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def of(self, identity: object, answer: object) -> str:
+        """Return the id of the next call.
+
+        Args:
+            identity: the provider's id of the call; another one is made if it is none, or taken.
+            answer: what tells the answer from others, such as its id or its time.
+        """
+        found = text_of(identity)
+        number = len(self._taken)
+        while not found or found in self._taken:
+            number += 1
+            found = f"call_{crc32(text_of(answer).encode(errors='replace')):08x}_{number}"
+        self._taken.add(found)
+        return found
+
+
+def bytes_of(value: object) -> bytes | None:
+    """Return the bytes of base64 of either alphabet; None for any other value, or if it is bad."""
+    try:
+        text = text_of(value).translate(_URL_SAFE)
+        return b64decode(text + "=" * (-len(text) % 4), validate=True) or None
+    except ValueError:  # binascii.Error, or one for text that is not ASCII
+        return None

@@ -108,6 +108,8 @@ class EventDecoder:
                 try:
                     value = self._reader.read_leniently(error.line)
                 except ValueError:
+                    if data is None and self._reader.half_line_is_cut:
+                        return events
                     self._reader.ended = True
                     bad = Error(f"the stream has a bad line: {error}", "invalid_frame")
                     return events + self._reader.mended([bad])
@@ -173,7 +175,8 @@ def read_events(
         source: bytes; a file, pipe or socket; a response of httpx, httpx2, aiohttp, requests or
             urllib3; an iterable or async iterable of bytes, or (for "sse") of ServerSentEvents.
         format: "sse" or "ndjson".
-        dialect: "gai", the default protocol, "openai_chat" (over "sse"), or an object of your own
+        dialect: the protocol: "gai" (the default), "openai_chat", "anthropic", "ai_sdk", "gemini",
+            "gemini_interactions", "ollama" (over "ndjson"), or an object of your own
             `gaistream.dialects.Dialect`.
         strict_content_type: accept a response only with a content type of the format.
         max_event_bytes: the limit of an SSE event or an NDJSON line, in bytes (16 MiB).

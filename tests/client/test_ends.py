@@ -65,14 +65,20 @@ WHOLE = {
     "AG-UI": typed("RUN_STARTED", "RUN_FINISHED"),
     "AG-UI, failed": typed("RUN_STARTED", "RUN_ERROR"),
     "Ollama": [event_of({"model": "m", "created_at": "", "done": done}) for done in (False, True)],
+    "Gemini": [event_of({"candidates": [{"finishReason": reason}]}) for reason in ("", "STOP")],
+    "Gemini Interactions": [
+        event_of({"event_type": f"interaction.{kind}"}) for kind in ("created", "completed")
+    ],
     "none: a bare done": typed("x", "done"),
     "none: [DONE]": [ServerSentEvent("x"), ServerSentEvent("[DONE]")],
     "gai through a gateway": [TEXT, ServerSentEvent("[DONE]")],
 }
 
+UNTOLD = ("Ollama", "Gemini", "Gemini Interactions")  # ends that only a recognised stream has
+
 
 @faces
-@pytest.mark.parametrize("name", [name for name in WHOLE if name != "Ollama"])
+@pytest.mark.parametrize("name", [name for name in WHOLE if name not in UNTOLD])
 def test_the_last_event_is_the_end_though_the_server_stays(face, name):
     frames = [bytes(event) for event in WHOLE[name]]
     beyond = b"data: beyond\n\n: keep-alive\n\n"
@@ -171,13 +177,13 @@ def test_check_and_the_client_know_the_same_ends(name):
     assert not watched(before).over
     assert watched(WHOLE[name]).over
     assert watched(WHOLE[name]).terminated is ("gateway" not in name)
-    one_event_tells = not name.startswith(("AI SDK", "Ollama"))
+    one_event_tells = not name.startswith(("AI SDK", *UNTOLD))
     assert ends_answer(last) is one_event_tells
     assert not any(ends_answer(event) for event in before)
 
 
 def test_every_protocol_of_the_list_is_tried():
-    assert TITLES - {"Gemini"} <= {name.partition(",")[0] for name in WHOLE}
+    assert TITLES <= {name.partition(",")[0] for name in WHOLE}
 
 
 def test_an_event_after_the_end_of_an_unknown_protocol_is_reported():

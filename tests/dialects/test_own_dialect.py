@@ -108,14 +108,14 @@ def test_an_unknown_name_is_refused_and_the_known_ones_are_listed(
     refused = gs.errors.FrameError
     with pytest.raises(refused, match=r"dialect must be 'gai' or 'json' or .*a Dialect that"):
         gs.SSEEncoder(dialect=mistake)
-    with pytest.raises(refused, match="is 'gai' or 'gai_events_v1' or a Dialect, not"):
+    with pytest.raises(refused, match="is 'gai' or 'gai_events_v1' or 'ollama' or a Dialect, not"):
         list(gs.read_events(b"", "ndjson", mistake))
 
 
 def test_a_format_that_it_does_not_have_is_refused(gs: ModuleType) -> None:
     with pytest.raises(gs.errors.FrameError, match="a Dialect that is written as ndjson, not <"):
         gs.NDJSONEncoder(dialect=ticker(gs))
-    with pytest.raises(gs.errors.FrameError, match="'gai_events_v1' or a Dialect, not <"):
+    with pytest.raises(gs.errors.FrameError, match="or 'ollama' or a Dialect, not <"):
         list(gs.read_events(b"", "ndjson", ticker(gs)))
     with pytest.raises(gs.errors.FrameError, match=r"'json' or .*a Dialect"):
         gs.NDJSONEncoder(dialect="openai_chat")  # which has no lines
