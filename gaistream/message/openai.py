@@ -42,6 +42,7 @@ def to_openai(parts: Iterable[Any]) -> dict[str, Any]:
             "id": part.id,
             "type": "function",
             "function": {"name": part.name, "arguments": part.arguments},
+            **_signed(part),
         }
         for part in parts
         if type(part) is Call and not part.provider_executed
@@ -49,6 +50,13 @@ def to_openai(parts: Iterable[Any]) -> dict[str, Any]:
     if calls:
         message["tool_calls"] = calls
     return message
+
+
+def _signed(call: Call) -> dict[str, Any]:
+    """Return the signature of a call, where Google's own server has it."""
+    if call.signature is None:
+        return {}
+    return {"extra_content": {"google": {"thought_signature": call.signature}}}
 
 
 def _details(reasoning: list[Reasoning]) -> Iterator[dict[str, Any]]:

@@ -15,14 +15,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .anthropic import AnthropicProvider
     from .docs import DocsProvider
+    from .gemini import GeminiProvider
+    from .ollama import OllamaProvider
     from .openai import OpenAIProvider
     from .sdk_streams import from_anthropic, from_openai
 
-__all__ = ["AnthropicProvider", "DocsProvider", "OpenAIProvider", "from_anthropic", "from_openai"]
+__all__ = [
+    "AnthropicProvider", "DocsProvider", "GeminiProvider", "OllamaProvider", "OpenAIProvider",
+    "from_anthropic", "from_openai",
+]  # fmt: skip
 
 _MODULES = {
     "AnthropicProvider": "anthropic",
     "DocsProvider": "docs",
+    "GeminiProvider": "gemini",
+    "OllamaProvider": "ollama",
     "OpenAIProvider": "openai",
     "from_anthropic": "sdk_streams",
     "from_openai": "sdk_streams",

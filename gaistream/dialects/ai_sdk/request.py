@@ -107,10 +107,15 @@ def _read_answer(
 
 
 def _add_reasoning(conversation: Conversation, part: Fields) -> None:
+    conversation.add_reasoning(part.text("text"), **_metadata(part, "providerMetadata"))
+
+
+def _metadata(part: Fields, name: str) -> dict[str, str | None]:
+    """Return the signature, redacted data and id of a part, whoever its provider is."""
     about: dict[str, str | None] = {}
-    metadata = part.optional_object("providerMetadata")
-    for name in metadata.value if metadata is not None else ():
-        inner = metadata.optional_object(name) if metadata is not None else None
+    metadata = part.optional_object(name)
+    for provider in metadata.value if metadata is not None else ():
+        inner = metadata.optional_object(provider) if metadata is not None else None
         if inner is None:
             continue
         for ours, names in (
@@ -120,7 +125,7 @@ def _add_reasoning(conversation: Conversation, part: Fields) -> None:
         ):
             for theirs in names:
                 about[ours] = inner.optional_text(theirs) or about.get(ours)
-    conversation.add_reasoning(part.text("text"), **about)
+    return about
 
 
 def _read_call(
@@ -138,9 +143,11 @@ def _read_call(
     arguments = part.get("input")
     if arguments is None and state == "output-error":
         arguments = part.get("rawInput")
-    executed = {"provider_executed": True} if part.flag("providerExecuted") else {}
+    more: dict[str, Any] = {"provider_executed": True} if part.flag("providerExecuted") else {}
+    if signature := _metadata(part, "callProviderMetadata").get("signature"):
+        more["extra_content"] = {"google": {"thought_signature": signature}}  # Chat's place for it
     text = "{}" if arguments is None else json_text(arguments)
-    conversation.add_call(call_id, name, text, **executed)
+    conversation.add_call(call_id, name, text, **more)
     if state == "output-available":
         results.append((call_id, json_text(part.get("output")), False))
     elif state == "output-error":

@@ -14,12 +14,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ...chat import ChatRequest
-from ...core import read_json
 from ...errors import InvalidRequest
 from .shared import (
     ENCRYPTED_BY_OPENAI,
     MESSAGES_FIELDS,
     NO_PARAMETERS,
+    arguments_of,
     check_types,
     drop_tool,
     function_of,
@@ -28,6 +28,7 @@ from .shared import (
     parts_of,
     passed_on,
     split_data_url,
+    tools_of,
 )
 
 MOST_TOKENS: Final = 16_384
@@ -124,7 +125,7 @@ def _answer(message: Mapping[str, Any], path: str) -> str | list[dict[str, Any]]
     blocks = _blocks(content, path)
     for index, call in enumerate(calls):
         function = call.get("function") or {}
-        arguments = _arguments(function.get("arguments"), f"{path}.tool_calls[{index}]")
+        arguments = arguments_of(function.get("arguments"), f"{path}.tool_calls[{index}]")
         identity = _id(call.get("id"))
         use = {"type": "tool_use", "id": identity, "name": function.get("name")}
         blocks.append({**use, "input": arguments})
@@ -134,19 +135,6 @@ def _answer(message: Mapping[str, Any], path: str) -> str | list[dict[str, Any]]
 def _id(identity: Any) -> str:
     """Return the id of a call with the characters that Anthropic allows."""
     return _NOT_OF_IDS.sub("_", str(identity))
-
-
-def _arguments(text: Any, path: str) -> dict[str, Any]:
-    if not text:
-        return {}
-    field = f"{path}.function.arguments"
-    try:
-        value = read_json(text, "replace")
-    except ValueError:
-        raise InvalidRequest(f"{field} must be JSON", field) from None
-    if not isinstance(value, dict):
-        raise InvalidRequest(f"{field} must be a JSON object", field)
-    return value
 
 
 # ---- parts of content ----
@@ -221,16 +209,10 @@ def _document(file: Mapping[str, Any], kind: str) -> dict[str, Any]:
 
 
 def _tools(extra: Mapping[str, Any]) -> dict[str, Any]:
-    choice, allowed = extra.get("tool_choice"), None
-    if isinstance(choice, dict) and isinstance(choice.get("allowed_tools"), dict):
-        only = choice["allowed_tools"]
-        allowed = {(function_of(tool) or tool).get("name") for tool in only.get("tools") or ()}
-        choice = only.get("mode")
+    given, choice = tools_of(extra)
     tools = []
-    for tool in extra.get("tools") or ():
+    for tool in given:
         function = function_of(tool)
-        if allowed is not None and (function or tool).get("name") not in allowed:
-            continue
         if function is not None:
             tools.append(_tool(function, tool))
         elif is_anthropic_tool(tool):

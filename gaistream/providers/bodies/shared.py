@@ -10,6 +10,8 @@ from urllib.parse import unquote_to_bytes
 
 from ..._log import late_logger
 from ...chat import ChatRequest, Fields
+from ...core import read_json
+from ...errors import InvalidRequest
 
 _log = late_logger("gaistream.providers")
 
@@ -181,7 +183,48 @@ def split_data_url(url: str) -> tuple[str, str] | None:
     return media_type.lower() or "text/plain", data
 
 
+def data_of_file(file: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return the media type and the base64 data of a file; None if it has no data."""
+    data = str(file.get("file_data") or "")
+    return split_data_url(data) or ("application/pdf", data) if data else None
+
+
 # ---- tools ----
+
+
+def arguments_of(text: Any, path: str) -> dict[str, Any]:
+    """Return the arguments of an earlier call.
+
+    Args:
+        text: their JSON.
+        path: of the call.
+
+    Raises:
+        InvalidRequest: they are not a JSON object.
+    """
+    if not text:
+        return {}
+    field = f"{path}.function.arguments"
+    try:
+        value = read_json(text, "replace")
+    except ValueError:
+        raise InvalidRequest(f"{field} must be JSON", field) from None
+    if not isinstance(value, dict):
+        raise InvalidRequest(f"{field} must be a JSON object", field)
+    return value
+
+
+def tools_of(extra: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], Any]:
+    """Return the tools that may be called and the choice among them.
+
+    A choice of `allowed_tools` becomes its mode, and leaves the others out.
+    """
+    tools, choice = list(extra.get("tools") or ()), extra.get("tool_choice")
+    if isinstance(choice, dict) and isinstance(choice.get("allowed_tools"), dict):
+        only, choice = choice["allowed_tools"], choice["allowed_tools"].get("mode")
+        names = {(function_of(tool) or tool).get("name") for tool in only.get("tools") or ()}
+        tools = [tool for tool in tools if (function_of(tool) or tool).get("name") in names]
+    return tools, choice
 
 _HOSTED: Final = frozenset(
     {"apply_patch", "code_interpreter", "computer", "computer_use_preview", "custom", "file_search",
