@@ -58,7 +58,7 @@ check: .venv/check.stamp
 	@$(BIN)/python tools/prose.py
 
 clients: .venv/clients.stamp
-	@echo "Testing: the clients of OpenAI, Anthropic, Vercel, LiteLLM and Pydantic AI, unmodified ..."
+	@echo "Testing: the clients of OpenAI, Anthropic, Google, Ollama, Vercel, LiteLLM and Pydantic AI, unmodified ..."
 	@GAISTREAM_BACKEND=native $(PYTEST) -p no:cacheprovider tests/clients tests/message $(ARGS)
 
 dropin: .venv/made.stamp

@@ -18,6 +18,7 @@ from vendor_requests import (
     user,
 )
 
+from gaistream import collect, events
 from gaistream.chat import ChatRequest
 from gaistream.errors import InvalidRequest
 
@@ -211,6 +212,17 @@ def test_steps_of_a_ui_message_are_messages_of_their_own() -> None:
 def test_an_answer_without_parts_is_no_mistake() -> None:
     messages = [*AI_SDK["messages"], {"id": "9", "role": "assistant", "parts": []}]  # type: ignore[misc]
     assert read("ai_sdk", messages=messages).messages == CONVERSATION
+
+
+@pytest.mark.parametrize("provider", ["gaistream", "google", "vertex"])
+def test_the_signature_of_a_call_comes_back(provider: str) -> None:
+    signed = collect([events.ToolCall("c1", "f", {}, "c2ln"), events.Done()])
+    parts = signed.to_ui_message(provider=provider)["parts"]
+    shown = {"id": "1", "role": "assistant", "parts": parts}
+    for protocol, message in (("ai_sdk", shown), ("openai_chat", signed.to_openai())):
+        (read_back,) = read(protocol, messages=[message]).messages
+        (call,) = read_back["tool_calls"]
+        assert call["extra_content"] == {"google": {"thought_signature": "c2ln"}}
 
 
 # ---- AG-UI ----

@@ -18,6 +18,7 @@ from ..requests import (
     json_text,
     plain_content,
     set_only,
+    signed_call,
 )
 
 _TAKEN = ("messages", "id", "trigger", "messageId", "model", "temperature", "maxOutputTokens")
@@ -144,8 +145,7 @@ def _read_call(
     if arguments is None and state == "output-error":
         arguments = part.get("rawInput")
     more: dict[str, Any] = {"provider_executed": True} if part.flag("providerExecuted") else {}
-    if signature := _metadata(part, "callProviderMetadata").get("signature"):
-        more["extra_content"] = {"google": {"thought_signature": signature}}  # Chat's place for it
+    more |= signed_call(_metadata(part, "callProviderMetadata").get("signature"))
     text = "{}" if arguments is None else json_text(arguments)
     conversation.add_call(call_id, name, text, **more)
     if state == "output-available":

@@ -13,10 +13,12 @@ class AnswerText:
 
     def __init__(self) -> None:
         self._pieces: list[str] = []
+        self._content: bytes | None = None  # of all the pieces; None: not yet known
 
     def add(self, text: str) -> None:
         """Add the next piece."""
         self._pieces.append(text)
+        self._content = None
 
     def citation(
         self, uri: str, start: object, end: object, title: object = None
@@ -33,12 +35,11 @@ class AnswerText:
 
     def _characters(self, offset: object) -> int:
         """Return the number of characters of so many bytes."""
-        count = count_of(offset) or 0
-        text = "".join(self._pieces)
-        self._pieces = [text]
-        if text.isascii():
+        if self._content is None:
+            self._content = "".join(self._pieces).encode(errors="replace")
+        count, content = count_of(offset) or 0, self._content
+        if content.isascii():
             return count
-        content = text.encode(errors="replace")
         return len(content[:count].decode(errors="ignore")) + max(0, count - len(content))
 
 

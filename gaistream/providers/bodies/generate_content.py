@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from ...chat import ChatRequest
 from ...core import read_json
+from ...dialects.fields import bytes_of
 from ...errors import InvalidRequest
 from .shared import (
     ENCRYPTED_BY_OPENAI,
@@ -49,7 +50,6 @@ _BUDGETS: Final = {"none": 0, "minimal": 512, "low": 1024, "medium": 8192}
 _LARGEST_BUDGET: Final = 24_576  # that all thinking models of version 2.5 take
 _UNSIGNED: Final = "skip_thought_signature_validator"
 _VERSION: Final = re.compile(r"gemini-(\d+)")
-_SIGNATURE: Final = re.compile(r"[A-Za-z0-9+/_-]+=*")
 
 
 def generate_content_body(request: ChatRequest, model: str) -> dict[str, Any]:
@@ -183,10 +183,10 @@ def _thought(part: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _signature(value: Any) -> str | None:
-    """Return a signature, or None for one that cannot be Gemini's."""
+    """Return a signature, or None for one that cannot be Gemini's, which is base64."""
     if not isinstance(value, str) or value.startswith(ENCRYPTED_BY_OPENAI):
         return None
-    return value if _SIGNATURE.fullmatch(value) else None
+    return None if bytes_of(value) is None else value
 
 
 def _media(url: str) -> dict[str, Any]:
