@@ -3,7 +3,8 @@
 `python docs/field_table.py` rewrites it. Nothing in it is written by hand: a stream with a field is
 written twice, with two values of the field, by each dialect that is registered. The place in the
 frames that differs is where the field is written; the field is kept if the dialect's reader returns
-both values. A new dialect gets its column by being registered.
+both values. A new dialect gets its column by being registered; read_table.py has those that are
+only read.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
+
+import read_table
 
 import gaistream
 from gaistream import dialects
@@ -47,6 +50,7 @@ from gaistream.events import (
 
 PAGE = Path(__file__).parent / "reference/fields.md"
 BEGIN, END = "<!-- table -->\n", "<!-- /table -->\n"
+BEGIN_READ, END_READ = "<!-- read -->\n", "<!-- /read -->\n"
 LOST = "–"
 NOT_OF_EVENTS = {"json", "raw"}
 VARIANTS: dict[str, dict[str, dialects.Dialect]] = {
@@ -359,9 +363,14 @@ def table() -> str:
 
 
 def page() -> str:
-    """Return the page with the table."""
-    before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
-    return before + BEGIN + "\n" + table() + "\n" + END + rest.partition(END)[2]
+    """Return the page with its tables."""
+    text = _with(PAGE.read_text("utf-8"), BEGIN, table(), END)
+    return _with(text, BEGIN_READ, read_table.table([row.name for row in ROWS]), END_READ)
+
+
+def _with(text: str, begin: str, table: str, end: str) -> str:
+    before, _, rest = text.partition(begin)
+    return before + begin + "\n" + table + "\n" + end + rest.partition(end)[2]
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import field_table
 import pytest
+import read_table
 
 from gaistream import dialects, events
 
@@ -49,3 +50,17 @@ def test_a_field_that_is_not_written_or_not_read_is_noticed(monkeypatch):
     monkeypatch.setattr(writer, "_reasoning_end", lambda self, event: [])
     monkeypatch.setattr("gaistream.dialects.openai_chat.writer._DELTAS", {})
     assert str(field_table.cell(row, dialect)) == "–"
+
+
+def test_every_protocol_that_is_only_read_has_a_sample_that_is_whole():
+    read = {name for name in dialects.NAMES if not dialects.find(name).writes}
+    assert set(read_table.SAMPLES) == read
+    for name, (_, frames) in read_table.SAMPLES.items():
+        assert isinstance(read_table._read(name, frames)[-1], events.Done)
+
+
+def test_a_field_that_is_not_read_any_more_is_noticed(monkeypatch):
+    assert read_table.places("ollama")["`Finish.raw_reason`"] == ["done_reason"]
+    reader = type(dialects.find("ollama").reader("ndjson"))
+    monkeypatch.setattr(reader, "_finish", lambda self, fields: events.Finish())
+    assert "`Finish.raw_reason`" not in read_table.places("ollama")
