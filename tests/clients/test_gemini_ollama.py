@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
+import anthropic
+import openai
 import pytest
 from dialect_vectors import load
 from google import genai
 from google.genai import types
 from ollama import Client, Message, Options, Tool
+from real_servers import serve_uvicorn
 from scripted_http import HEAD, scripted
 
 from gaistream import ChatRequest, events, read_events
+from gaistream.asgi import protocol_handler
 from gaistream.providers.gemini import GeminiProvider
 from gaistream.providers.ollama import OllamaProvider
 
@@ -222,3 +228,91 @@ def test_ollamas_client_reads_the_same_answer(vector: dict[str, Any]) -> None:
     ]
     if chunks[-1].eval_count is not None:
         assert received[-1].usage.output_tokens == chunks[-1].eval_count
+
+
+CALLING = {
+    "candidates": [
+        {
+            "content": {
+                "parts": [
+                    {"text": "hm", "thought": True},
+                    {
+                        "functionCall": {"id": "c1", "name": "f", "args": {"city": "Oslo"}},
+                        "thoughtSignature": "c2ln",
+                    },
+                ]
+            },
+            "finishReason": "STOP",
+        }
+    ],
+    "modelVersion": "gemini-3",
+    "responseId": "r1",
+}
+SAYING = {
+    "candidates": [{"content": {"parts": [{"text": "Rain."}]}, "finishReason": "STOP"}],
+    "responseId": "r2",
+}
+
+
+@contextlib.contextmanager
+def gateway(dialect: str) -> Iterator[tuple[str, Any]]:
+    """Serve a protocol from a scripted Gemini that first calls a tool, then says what it found."""
+    replies = [HEAD + f"data: {json.dumps(each)}\n\n".encode() for each in (CALLING, SAYING)]
+    with scripted(*replies) as upstream:
+        app = protocol_handler(GeminiProvider(upstream.url, model="gemini-3"), dialect)
+        with serve_uvicorn(app, "h11", "asyncio") as server:
+            yield server.url, upstream
+
+
+def sent_back(upstream: Any) -> list[Any]:
+    """Return the call and its result in the second request."""
+    _, (_, _, body) = upstream.requests
+    _, model, results = json.loads(body)["contents"]
+    return [model["parts"][-1], results["parts"][0]["functionResponse"]]
+
+
+RESULT = {"id": "c1", "name": "f", "response": {"rain": True}}
+
+
+def signed_call(signature: str) -> dict[str, Any]:
+    call = {"id": "c1", "name": "f", "args": {"city": "Oslo"}}
+    return {"functionCall": call, "thoughtSignature": signature}
+
+
+def test_openais_client_calls_a_tool_of_gemini_and_its_signature_goes_back() -> None:
+    tool = {"type": "function", "function": {"name": "f", "parameters": SCHEMA}}
+    messages: list[Any] = [{"role": "user", "content": "Weather?"}]
+    with (
+        gateway("openai_chat") as (url, upstream),
+        openai.OpenAI(base_url=url, api_key="k", max_retries=0) as client,
+    ):
+        asked = {"model": "gemini-3", "tools": [tool], "messages": messages}
+        with client.chat.completions.stream(**asked) as stream:
+            stream.until_done()
+            message = stream.get_final_completion().choices[0].message
+        messages.append(message.model_dump(exclude_none=True))
+        (call,) = messages[-1]["tool_calls"]
+        call["function"].pop("parsed_arguments", None)
+        messages.append({"role": "tool", "tool_call_id": call["id"], "content": '{"rain":true}'})
+        answer = client.chat.completions.create(**asked)
+    assert answer.choices[0].message.content == "Rain."
+    assert sent_back(upstream) == [signed_call("c2ln"), RESULT]
+
+
+def test_anthropics_client_calls_a_tool_of_gemini_by_the_placeholder() -> None:
+    messages: list[Any] = [{"role": "user", "content": "Weather?"}]
+    with (
+        gateway("anthropic") as (url, upstream),
+        anthropic.Anthropic(base_url=url, api_key="k", max_retries=0) as client,
+    ):
+        tools = [{"name": "f", "input_schema": SCHEMA}]
+        asked = {"model": "gemini-3", "max_tokens": 9, "tools": tools, "messages": messages}
+        with client.messages.stream(**asked) as stream:
+            message = stream.get_final_message()
+        assert message.stop_reason == "tool_use"
+        messages.append({"role": "assistant", "content": message.content})
+        result = {"type": "tool_result", "tool_use_id": message.content[-1].id}
+        messages.append({"role": "user", "content": [{**result, "content": '{"rain":true}'}]})
+        with client.messages.stream(**asked) as stream:
+            assert stream.get_final_text() == "Rain."
+    assert sent_back(upstream) == [signed_call("skip_thought_signature_validator"), RESULT]
