@@ -38,8 +38,10 @@ def changed(value: Any, path: tuple[Any, ...], wrong: Any) -> Any:
     return value
 
 
-@pytest.mark.parametrize("own_host", [False, True])
-@pytest.mark.parametrize("service", ROUND_TRIPS)
+SERVICES = [(service, own_host) for service in ROUND_TRIPS for own_host in (False, True)]
+
+
+@pytest.mark.parametrize(("service", "own_host"), [*SERVICES, ("gemini", False), ("ollama", False)])
 @pytest.mark.parametrize("name", [*ROUND_TRIPS, "conversation"])
 def test_a_wrong_value_anywhere_is_sent_or_refused(name: str, service: str, own_host: bool) -> None:
     if name == "conversation":

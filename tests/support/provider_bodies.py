@@ -8,13 +8,19 @@ from vendor_requests import CALL, IMAGE, SCHEMA, user
 
 from gaistream.chat import ChatRequest
 from gaistream.providers.bodies.chat import chat_body
+from gaistream.providers.bodies.generate_content import generate_content_body
 from gaistream.providers.bodies.messages import messages_body
+from gaistream.providers.bodies.ollama import ollama_body
 from gaistream.providers.bodies.responses import responses_body
 
 
 def body_of(service: str, request: ChatRequest, *, own_host: bool = False) -> dict[str, Any]:
     if service == "anthropic":
         return messages_body(request, "default")
+    if service == "gemini":
+        return generate_content_body(request, "gemini-3")
+    if service == "ollama":
+        return ollama_body(request, "default")
     make = chat_body if service == "openai_chat" else responses_body
     return make(request, "default", own_host=own_host)
 

@@ -15,11 +15,12 @@ from typing import Any, Final
 
 from ...chat import ChatRequest
 from ...core import read_json
-from ...dialects.fields import bytes_of
+from ...dialects.fields import bytes_of, object_of
 from ...errors import InvalidRequest
 from .shared import (
     ENCRYPTED_BY_OPENAI,
     arguments_of,
+    check_types,
     data_of_file,
     drop_tool,
     function_of,
@@ -60,9 +61,10 @@ def generate_content_body(request: ChatRequest, model: str) -> dict[str, Any]:
         model: the name of the model, for what only some versions take.
 
     Raises:
-        InvalidRequest: a part of the request cannot be said: a part of an unknown type, or
-            arguments of an earlier call that are not a JSON object.
+        InvalidRequest: a part of the request has a wrong type, or cannot be said: a part of an
+            unknown type, or arguments of an earlier call that are not a JSON object.
     """
+    check_types(request)
     extra = request.extra
     found = _VERSION.search(model)
     version = int(found[1]) if found else 0
@@ -83,7 +85,7 @@ def _contents(
 ) -> list[dict[str, Any]]:
     """Return the conversation, and add the system's parts to `system`."""
     found: list[dict[str, Any]] = []
-    names: dict[Any, Any] = {}  # of functions, by the ids of their calls
+    names: dict[str, Any] = {}  # of functions, by the ids of their calls
     results: list[dict[str, Any]] | None = None  # the parts of the content with them
     for index, message in enumerate(messages):
         role, path = message.get("role"), f"messages[{index}]"
@@ -106,16 +108,16 @@ def _contents(
 
 
 def _calls(
-    calls: Iterable[Mapping[str, Any]], names: dict[Any, Any], path: str, version: int
+    calls: Iterable[Mapping[str, Any]], names: dict[str, Any], path: str, version: int
 ) -> list[dict[str, Any]]:
     parts = []
     for index, call in enumerate(calls):
         function = call.get("function") or {}
-        names[call.get("id")] = name = function.get("name")
+        names[str(call.get("id"))] = name = function.get("name")
         arguments = arguments_of(function.get("arguments"), f"{path}.tool_calls[{index}]")
         identity = {"id": call["id"]} if call.get("id") else {}
         part: dict[str, Any] = {"functionCall": {**identity, "name": name, "args": arguments}}
-        google = (call.get("extra_content") or {}).get("google") or {}
+        google = object_of(object_of(call.get("extra_content")).get("google"))
         if signature := _signature(google.get("thought_signature")):
             part["thoughtSignature"] = signature
         parts.append(part)
@@ -125,12 +127,12 @@ def _calls(
 
 
 def _result(
-    message: Mapping[str, Any], names: Mapping[Any, Any], path: str
+    message: Mapping[str, Any], names: Mapping[str, Any], path: str
 ) -> list[dict[str, Any]]:
     """Return the part of a result, and those of its images and files."""
     identity = message.get("tool_call_id")
     parts = _parts(message.get("content"), path)
-    text = "\n".join(part["text"] for part in parts if "text" in part)
+    text = "\n".join(str(part["text"]) for part in parts if "text" in part)
     response: Any = {"error": text}
     if not message.get("is_error"):
         try:
@@ -138,7 +140,7 @@ def _result(
         except ValueError:
             response = text
         response = response if isinstance(response, dict) else {"result": response}
-    name = names.get(identity) or message.get("name") or identity
+    name = names.get(str(identity)) or message.get("name") or identity
     said = {"functionResponse": {"id": identity, "name": name, "response": response}}
     return [said, *(part for part in parts if "text" not in part)]
 
@@ -249,16 +251,16 @@ def _settings(request: ChatRequest, version: int) -> dict[str, Any]:
         **{theirs: extra.get(ours) for ours, theirs in _SETTINGS.items()},
         **_format(extra.get("response_format")),
     }
-    if modalities := extra.get("modalities"):
+    if isinstance(modalities := extra.get("modalities"), list):
         settings["responseModalities"] = [str(each).upper() for each in modalities]
     given = {name: value for name, value in settings.items() if value is not None}
-    return {**given, **(extra.get("generationConfig") or {})}
+    return {**given, **object_of(extra.get("generationConfig"))}
 
 
 def _format(wanted: Any) -> dict[str, Any]:
     if not isinstance(wanted, dict) or wanted.get("type") not in ("json_object", "json_schema"):
         return {}
-    schema = (wanted.get("json_schema") or {}).get("schema")
+    schema = object_of(wanted.get("json_schema")).get("schema")
     return {"responseMimeType": "application/json", "responseJsonSchema": schema}
 
 

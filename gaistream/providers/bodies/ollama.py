@@ -6,14 +6,15 @@ tool names the tool.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NoReturn
 
 from ...chat import ChatRequest
+from ...dialects.fields import bytes_of, object_of
 from ...errors import InvalidRequest
 from .shared import (
     arguments_of,
+    check_types,
     data_of_file,
     drop_tool,
     function_of,
@@ -50,10 +51,11 @@ def ollama_body(request: ChatRequest, model: str | None) -> dict[str, Any]:
         model: for a request without one.
 
     Raises:
-        InvalidRequest: a part of the request cannot be said: audio, an image or a file by URL, a
-            file that is neither an image nor text, or arguments of an earlier call that are not a
-            JSON object.
+        InvalidRequest: a part of the request has a wrong type, or cannot be said: audio, an image
+            or a file by URL, a file that is neither an image nor text, or arguments of an earlier
+            call that are not a JSON object.
     """
+    check_types(request)
     extra = request.extra
     body = passed_on(extra, _FIELDS, "options", *_OPTIONS) | _tools(extra)
     options = {
@@ -65,7 +67,7 @@ def ollama_body(request: ChatRequest, model: str | None) -> dict[str, Any]:
     if isinstance(stop, str):
         options["stop"] = [stop]
     options = {name: value for name, value in options.items() if value is not None}
-    if options := {**options, **(extra.get("options") or {})}:
+    if options := {**options, **object_of(extra.get("options"))}:
         body["options"] = options
     settings = {
         "model": request.model or model,
@@ -81,7 +83,7 @@ def ollama_body(request: ChatRequest, model: str | None) -> dict[str, Any]:
 
 def _messages(messages: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    names: dict[Any, Any] = {}  # of functions, by the ids of their calls
+    names: dict[str, Any] = {}  # of functions, by the ids of their calls
     for index, message in enumerate(messages):
         role, path = message.get("role"), f"messages[{index}]"
         said = _said(message.get("content"), path)
@@ -90,14 +92,14 @@ def _messages(messages: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
             calls = []
             for number, call in enumerate(message.get("tool_calls") or ()):
                 function = call.get("function") or {}
-                names[call.get("id")] = name = function.get("name")
+                names[str(call.get("id"))] = name = function.get("name")
                 place = f"{path}.tool_calls[{number}]"
                 arguments = arguments_of(function.get("arguments"), place)
                 calls.append({"function": {"name": name, "arguments": arguments}})
             if calls:
                 said["tool_calls"] = calls
         elif role == "tool":
-            name = names.get(message.get("tool_call_id")) or message.get("name")
+            name = names.get(str(message.get("tool_call_id"))) or message.get("name")
             if name:
                 said["tool_name"] = name
         found.append(said)
@@ -120,7 +122,7 @@ def _said(content: Any, path: str) -> dict[str, Any]:
             if media_type.startswith("image/"):
                 images.append(data)
             elif media_type.startswith("text/"):
-                texts.append(base64.b64decode(data).decode(errors="replace"))
+                texts.append((bytes_of(data) or b"").decode(errors="replace"))
             else:
                 _refuse(place, f"is {media_type[:80]}, which Ollama does not take")
         elif is_block(part):
@@ -174,7 +176,7 @@ def _format(wanted: Any) -> Any:
     if not isinstance(wanted, dict):
         return None
     if wanted.get("type") == "json_schema":
-        return (wanted.get("json_schema") or {}).get("schema") or "json"
+        return object_of(wanted.get("json_schema")).get("schema") or "json"
     return "json" if wanted.get("type") == "json_object" else None
 
 
