@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from ..chat import ChatRequest
+from ..core import read_json
+from ..dialects.fields import object_of, objects_of, text_of
 from ..errors import InvalidRequest
+from ..http import received
 from .bodies.generate_content import generate_content_body
 from .http_provider import HTTPProvider
 
@@ -82,6 +85,15 @@ class GeminiProvider(HTTPProvider):
         if not model:
             raise InvalidRequest("model is missing", "model")
         return model
+
+    def wait_in(self, body: bytes | bytearray) -> float | None:
+        try:
+            error = object_of(object_of(read_json(bytes(body), "replace")).get("error"))
+        except ValueError:
+            return None
+        delays = (text_of(each.get("retryDelay")) for each in objects_of(error.get("details")))
+        delay = next((each for each in delays if each.endswith("s")), "")
+        return received.retry_after(delay.removesuffix("s"), 0.0)
 
     def frames_of_whole(self, answer: Any) -> Iterator[Any]:
         for each in answer if isinstance(answer, list) else [answer]:

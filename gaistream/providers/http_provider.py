@@ -153,6 +153,10 @@ class HTTPProvider:
         """
         raise ValueError("no whole answers")
 
+    def wait_in(self, body: bytes | bytearray) -> float | None:  # noqa: ARG002
+        """Return the seconds to wait that the body of a refusal names, None if it names none."""
+        return None
+
     # ---- the exchange ----
 
     def under_base(self, path: str, **query: str) -> Any:
@@ -284,6 +288,7 @@ class HTTPProvider:
         message = self._public(received.error_message(excerpt.body))
         _log.warning("%s answered %d: %s", self._name, status, message or "(no message)")
         wait = retry_after(headers)
+        wait = self.wait_in(excerpt.body) if wait is None else wait
         advice = headers.get("x-should-retry", "").lower()  # of OpenAI and Anthropic
         return FailedAttempt(
             refusal(self._name, status, message, wait),

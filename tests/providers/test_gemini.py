@@ -121,6 +121,26 @@ def test_a_failure_names_the_host_and_not_the_key(http_library, step, code, stat
 
 
 @pytest.mark.parametrize(
+    ("details", "wait"),
+    [
+        ([{"@type": "QuotaFailure"}, {"@type": "RetryInfo", "retryDelay": "34.5s"}], 34.5),
+        ([{"retryDelay": "soon"}, {"retryDelay": 5}, 7], None),
+        ([{"retryDelay": "xs"}], None),
+        ([{"retryDelay": "-1s"}], None),
+        (5, None),
+    ],
+)
+def test_the_seconds_to_wait_may_stand_in_the_error(details, wait):
+    body = {"error": {"message": "no", "details": details}}
+    steps = [answer(body, status="429 No"), answer(body, "retry-after: 7", status="429 No")]
+    with scripted(*steps) as server:
+        for expected in (wait, 7):
+            with pytest.raises(StreamError) as caught:
+                ask(server)
+            assert caught.value.retry_after == expected
+
+
+@pytest.mark.parametrize(
     ("said", "code"),
     [
         ([], "truncated"),
