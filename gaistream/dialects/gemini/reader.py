@@ -65,7 +65,7 @@ class GenerateContentReader(DialectReader):
         self._cited: set[tuple[str, int, int]] = set()
         self._reason = ""
         self._blocked = False
-        self._usage: Usage | None = None
+        self._counts: dict[str, Any] = {}
 
     def feed(self, event: ServerSentEvent) -> list[Event]:
         data = text_of(event.data).strip()
@@ -91,7 +91,7 @@ class GenerateContentReader(DialectReader):
         if not self._reason and not self._blocked:
             return self.fail(CUT)
         self.ended = True
-        reason = Finish(self._usage, self._finish_reason(), raw_reason=self._reason)
+        reason = Finish(_usage_of(self._counts), self._finish_reason(), raw_reason=self._reason)
         return [*self._end_reasoning(), reason, Done()]
 
     def _frame(self, fields: dict[str, Any]) -> list[Event]:
@@ -100,7 +100,7 @@ class GenerateContentReader(DialectReader):
             self._started = True
             self._answer, model = text_of(fields.get("responseId")), fields.get("modelVersion")
             events.append(Start(self._answer or None, text_of(model) or None))
-        self._usage = _usage_of(object_of(fields.get("usageMetadata"))) or self._usage
+        self._counts.update(object_of(fields.get("usageMetadata")))
         for candidate in objects_of(fields.get("candidates")):
             if not candidate.get("index") and not self.ended:
                 events += self._candidate(candidate)
