@@ -171,8 +171,11 @@ class Fields:
             return None
         if isinstance(value, bool) or not isinstance(value, int | float):
             refuse_type(self.at(name), "a number", value)
-        if not math.isfinite(value):
-            self.refuse(name, f"must be a finite number, not {value}")
+        try:
+            if not math.isfinite(value):
+                self.refuse(name, f"must be a finite number, not {value}")
+        except OverflowError:  # an integer beyond the floats
+            self.refuse(name, "is too large")
         return value
 
     def count(self, name: str, *, least: int = 1) -> int | None:

@@ -53,10 +53,20 @@ class Conversation:
         set_fields = {name: value for name, value in fields.items() if value}
         self.add_part({"type": "reasoning", "text": text, **set_fields, **FROM_CLIENT})
 
-    def add_call(self, call_id: str, name: str, arguments: str, **fields: Any) -> None:
-        """Add a tool call of the assistant."""
+    def add_call(
+        self,
+        call_id: str,
+        name: str,
+        arguments: str,
+        *,
+        signature: str | None = None,
+        **fields: Any,
+    ) -> None:
+        """Add a tool call of the assistant; its signature is where Google's server has it."""
         function = {"name": name, "arguments": arguments}
         call = {"id": call_id, "type": "function", "function": function, **fields}
+        if signature:
+            call["extra_content"] = {"google": {"thought_signature": signature}}
         self._open().setdefault("tool_calls", []).append(call)
 
     def _open(self) -> dict[str, Any]:

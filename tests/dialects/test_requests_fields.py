@@ -46,6 +46,21 @@ def test_plain_reasoning_of_chat_is_a_part() -> None:
     assert request.messages[1]["content"] == [part, text("4")]
 
 
+def test_calls_of_chats_custom_tools_stay() -> None:
+    call = {"id": "c1", "type": "custom", "custom": {"name": "patch", "input": "***"}}
+    message = {"role": "assistant", "content": None, "tool_calls": [call]}
+    assert read("openai_chat", messages=[user("hi"), message]).messages[1] == message
+    without = {**message, "tool_calls": [{"id": "c1", "type": "custom"}]}
+    with pytest.raises(InvalidRequest, match=r"^messages\[1\].tool_calls\[0\].custom is missing"):
+        read("openai_chat", messages=[user("hi"), without])
+
+
+@pytest.mark.parametrize("name", ["openai_chat", "anthropic", "ag_ui"])
+def test_an_integer_beyond_the_floats_is_refused(name: str) -> None:
+    with pytest.raises(InvalidRequest, match=r"^temperature is too large$"):
+        read(name, temperature=10**400)
+
+
 # ---- Anthropic ----
 
 
@@ -136,16 +151,59 @@ def test_the_cache_marks_of_anthropic_stay() -> None:
     assert request.messages[0] == {"role": "system", "content": [block]}
 
 
+def test_the_cache_mark_of_a_result_is_its_last_parts() -> None:
+    control = {"cache_control": {"type": "ephemeral"}}
+    words = [text("a"), text("b")]
+    for content, marked in (
+        ("a", [{**text("a"), **control}]),
+        (words, [text("a"), {**text("b"), **control}]),
+        ("", ""),
+    ):
+        block = {"type": "tool_result", "tool_use_id": "c1", "content": content, **control}
+        request = read("anthropic", system=None, messages=[user([block])])
+        assert request.messages == (result(marked),)
+
+
+def test_what_only_anthropic_has_of_a_tool_stays() -> None:
+    own = {"cache_control": {"type": "ephemeral"}, "defer_loading": True}
+    tool = {"type": "custom", "name": "f", "input_schema": SCHEMA, **own}
+    function = {"name": "f", "parameters": SCHEMA}
+    tools = [{**own, "type": "function", "function": function}]
+    assert read("anthropic", tools=[tool]).extra["tools"] == tools
+
+
+def test_the_user_of_anthropics_metadata_has_the_name_of_chat() -> None:
+    extra = read("anthropic", metadata={"user_id": "u"}).extra
+    assert extra["user"] == "u"
+    assert "metadata" not in extra
+    with pytest.raises(InvalidRequest, match=r"^metadata.user_id must be a string"):
+        read("anthropic", metadata={"user_id": 1})
+
+
 # ---- Responses ----
 
 
-@pytest.mark.parametrize("name", ["previous_response_id", "conversation"])
+@pytest.mark.parametrize("name", ["previous_response_id", "conversation", "prompt"])
 def test_responses_that_a_server_keeps_are_refused(name: str) -> None:
     with pytest.raises(InvalidRequest, match=f"^{name} refers to what a server keeps"):
-        read("openai_responses", **{name: "resp_1"})
+        read("openai_responses", **{name: {"id": "x"}})
     reference = {"type": "item_reference", "id": "x"}
     with pytest.raises(InvalidRequest, match=r"^input\[0\].type item_reference refers to"):
         read("openai_responses", input=[reference])
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"type": "custom_tool_call_output", "call_id": "c1", "output": "done"},
+        {"type": "shell_call_output", "call_id": "c1", "output": []},
+        {"type": "mcp_approval_response", "approval_request_id": "a", "approve": True},
+    ],
+)
+def test_results_and_approvals_that_only_responses_have_are_the_clients_word(item: Any) -> None:
+    call = {"type": "custom_tool_call", "call_id": "c1", "name": "patch", "input": "***"}
+    request = read("openai_responses", instructions=None, input=[call, item])
+    assert request.messages == ({"role": "assistant", "content": [call, {**item, **MARK}]},)
 
 
 def test_settings_of_responses_have_the_names_of_chat() -> None:
@@ -194,6 +252,25 @@ def test_an_approval_of_a_ui_message_is_the_clients_word() -> None:
     request = ui_tool(state="approval-responded", approval={"id": "a", "approved": True})
     approval = {"id": "a", "tool_call_id": "c1", "approved": True, **MARK}
     assert request.extra["approvals"] == [approval]
+
+
+def test_a_call_that_the_user_refused_is_answered() -> None:
+    request = ui_tool(state="approval-responded", approval={"id": "a", "approved": False})
+    assert request.messages[-1] == result("the call was not approved", is_error=True)
+    assert request.extra["approvals"][0]["approved"] is False
+
+
+def test_the_signature_of_a_call_goes_back() -> None:
+    signed = {"extra_content": {"google": {"thought_signature": "s"}}}
+    metadata = {"google": {"thoughtSignature": "s"}}
+    request = ui_tool(state="input-available", callProviderMetadata=metadata)
+    [call] = request.messages[1]["tool_calls"]
+    assert call == {"id": "c1", "type": "function", "function": call["function"], **signed}
+    function = {"name": "f", "arguments": "{}"}
+    theirs = {"id": "c1", "type": "function", "function": function, "encryptedValue": "s"}
+    message = {"id": "1", "role": "assistant", "toolCalls": [theirs]}
+    [call] = read("ag_ui", messages=[message]).messages[0]["tool_calls"]
+    assert call == {"id": "c1", "type": "function", "function": function, **signed}
 
 
 def test_steps_of_a_ui_message_are_messages_of_their_own() -> None:

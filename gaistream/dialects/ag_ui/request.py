@@ -83,12 +83,12 @@ def _read_message(conversation: Conversation, message: Fields) -> None:
             conversation.add_part({"type": "text", "text": text})
         for call in message.objects("toolCalls"):
             function = call.required_object("function")
-            signature = call.optional_text("encryptedValue")
-            signed = {"extra_content": {"google": {"thought_signature": signature}}}
             conversation.add_call(
-                call.text("id"), function.text("name"), function.text("arguments"),
-                **(signed if signature else {}),
-            )  # fmt: skip
+                call.text("id"),
+                function.text("name"),
+                function.text("arguments"),
+                signature=call.optional_text("encryptedValue"),
+            )
     elif role == "reasoning":
         about = object_of(message.get("metadata"))
         conversation.add_reasoning(

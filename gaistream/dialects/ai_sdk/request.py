@@ -18,8 +18,8 @@ from ..requests import (
     json_text,
     plain_content,
     set_only,
-    signed_call,
 )
+from .fields import metadata_of
 
 _TAKEN = ("messages", "id", "trigger", "messageId", "model", "temperature", "maxOutputTokens")
 _DENIED: Final = "the call was not approved"
@@ -99,34 +99,12 @@ def _read_answer(
             end_step()
             conversation.end_message()
         elif kind == "reasoning":
-            _add_reasoning(conversation, part)
+            conversation.add_reasoning(part.text("text"), **metadata_of(part.value))
         elif kind.startswith("tool-") or kind == "dynamic-tool":
             _read_call(conversation, part, kind, results, approvals)
         elif (converted := _part(part)) is not None:
             conversation.add_part(converted)
     end_step()
-
-
-def _add_reasoning(conversation: Conversation, part: Fields) -> None:
-    conversation.add_reasoning(part.text("text"), **_metadata(part, "providerMetadata"))
-
-
-def _metadata(part: Fields, name: str) -> dict[str, str | None]:
-    """Return the signature, redacted data and id of a part, whoever its provider is."""
-    about: dict[str, str | None] = {}
-    metadata = part.optional_object(name)
-    for provider in metadata.value if metadata is not None else ():
-        inner = metadata.optional_object(provider) if metadata is not None else None
-        if inner is None:
-            continue
-        for ours, names in (
-            ("signature", ("signature", "reasoningEncryptedContent", "thoughtSignature")),
-            ("redacted", ("redactedData",)),
-            ("id", ("itemId",)),
-        ):
-            for theirs in names:
-                about[ours] = inner.optional_text(theirs) or about.get(ours)
-    return about
 
 
 def _read_call(
@@ -144,10 +122,10 @@ def _read_call(
     arguments = part.get("input")
     if arguments is None and state == "output-error":
         arguments = part.get("rawInput")
-    more: dict[str, Any] = {"provider_executed": True} if part.flag("providerExecuted") else {}
-    more |= signed_call(_metadata(part, "callProviderMetadata").get("signature"))
+    executed = {"provider_executed": True} if part.flag("providerExecuted") else {}
     text = "{}" if arguments is None else json_text(arguments)
-    conversation.add_call(call_id, name, text, **more)
+    signature = metadata_of(part.value, "callProviderMetadata").get("signature")
+    conversation.add_call(call_id, name, text, signature=signature, **executed)
     if state == "output-available":
         results.append((call_id, json_text(part.get("output")), False))
     elif state == "output-error":
@@ -158,7 +136,7 @@ def _read_call(
             results.append((call_id, _DENIED, True))
         return
     approved, reason = approval.flag("approved"), approval.optional_text("reason")
-    if state == "output-denied":
+    if state == "output-denied" or (state == "approval-responded" and approved is False):
         results.append((call_id, reason or _DENIED, True))
     if approved is not None:
         given = set_only(

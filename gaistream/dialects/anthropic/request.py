@@ -47,6 +47,9 @@ def read_request(fields: Fields) -> ChatRequest:
     fields.require("max_tokens")
     extra = fields.rest(*_TAKEN)
     extra |= {"stop": fields.items("stop_sequences"), **_tools(fields), **_thinking(fields)}
+    if (metadata := fields.optional_object("metadata")) is not None:
+        user = metadata.optional_text("user_id")
+        extra |= {"user": user, "metadata": metadata.rest("user_id") or None}
     return chat_request(
         fields, conversation.finished(), max_tokens=fields.count("max_tokens"), extra=extra
     )
@@ -96,10 +99,13 @@ def _read_result(conversation: Conversation, block: Fields) -> None:
     content: Any = ""
     if block.get("content") is not None:
         content = block.text_or_objects("content")
+    if not isinstance(content, str):
+        content = _parts(content) or ""
+    if content and (cache := _cache(block)):  # a message has no such mark, but its last part has
+        parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        content = [*parts[:-1], {**parts[-1], **cache}]
     conversation.add_tool_result(
-        block.text("tool_use_id"),
-        content if isinstance(content, str) else _parts(content) or "",
-        is_error=bool(block.flag("is_error")),
+        block.text("tool_use_id"), content, is_error=bool(block.flag("is_error"))
     )
 
 
@@ -183,7 +189,10 @@ def _tool(tool: Fields) -> dict[str, Any]:
     schema = tool.required_object("input_schema").value
     strict = tool.flag("strict")
     name, description = tool.text("name", may_be_empty=False), tool.optional_text("description")
-    return {**function_tool(name, description, schema, strict), **_cache(tool)}
+    own = tool.rest(
+        "type", "name", "description", "input_schema", "strict"
+    )  # such as cache_control
+    return {**own, **function_tool(name, description, schema, strict)}
 
 
 def _thinking(fields: Fields) -> dict[str, Any]:

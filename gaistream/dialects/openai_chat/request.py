@@ -77,6 +77,11 @@ def _assistant(message: Fields) -> dict[str, Any]:
     """Return a message of the assistant: its reasoning becomes parts of its content."""
     for call in message.objects("tool_calls"):
         call.text("id")
+        if call.get("type") == "custom":
+            custom = call.required_object("custom")
+            custom.text("name")
+            custom.text("input")
+            continue
         function = call.required_object("function")
         function.text("name")
         function.text("arguments")

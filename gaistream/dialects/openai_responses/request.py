@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from ...chat import ChatRequest, Fields
 from ..requests import (
+    FROM_CLIENT,
     Conversation,
     chat_request,
     file_part,
@@ -38,7 +39,7 @@ def read_request(fields: Fields) -> ChatRequest:
     Raises:
         InvalidRequest: a field is missing, has a wrong value, or refers to what is not kept.
     """
-    for name in ("previous_response_id", "conversation"):
+    for name in ("previous_response_id", "conversation", "prompt"):
         if fields.get(name) is not None:
             fields.refuse(name, _KEPT)
     if fields.flag("background"):
@@ -82,7 +83,9 @@ def _read_item(conversation: Conversation, item: Fields) -> None:
         )
     elif kind == "item_reference":
         item.refuse("type", f"{kind} {_KEPT}")
-    else:  # the call of a tool that OpenAI's servers ran, or its result
+    elif kind.endswith(("_output", "_response")):  # of a tool that only OpenAI has, or an approval
+        conversation.add_part({**item.value, **FROM_CLIENT})
+    else:  # the call of such a tool
         conversation.add_part(item.value)
 
 
