@@ -27,6 +27,7 @@ from .whole_answer import WholeAnswer
 
 _NAMES: Final = re.compile(r"[\w-]+(?:, ?[\w-]+){0,99}", re.ASCII)
 _ALLOW: Final = {"Allow": "POST, OPTIONS"}
+_ALLOW_MODELS: Final = {"Allow": "GET, HEAD, OPTIONS"}
 
 
 class ProtocolPolicy(HandlerPolicy):
@@ -77,18 +78,18 @@ class ProtocolPolicy(HandlerPolicy):
         self, method: str, path: str, headers: Mapping[str, str], draining: StreamError | None
     ) -> str | PlainResponse:
         origin = headers.get("origin")
+        lists_models = self._models is not None and path.rstrip("/").endswith("/models")
+        allow = _ALLOW_MODELS if lists_models else _ALLOW
         if method == "OPTIONS":
-            return PlainResponse(204, _ALLOW | self._preflight(headers, origin))
+            return PlainResponse(204, allow | self._preflight(headers, origin))
         if method in ("GET", "HEAD"):
-            return self._answer_get(method, path, headers)
-        if method != "POST":
-            refused = StreamError("method not allowed", code="method_not_allowed", status=405)
-            return self._error(refused, headers, _ALLOW)
+            return self._answer_get(path, headers, lists_models).to(method)
+        if method != "POST" or lists_models:
+            return self._error(_not_allowed(), headers, allow)
         if draining is not None:
             return self._error(draining, headers)
-        media_type = headers.get("content-type", "")
-        if media_type and not is_json(media_type):
-            wrong = f"the content type must be application/json, not {media_type[:80]}"
+        wrong = _wrong_body(headers)
+        if wrong:
             return self._error(StreamError(wrong, code="bad_request", status=415), headers)
         return SSE.name
 
@@ -102,19 +103,21 @@ class ProtocolPolicy(HandlerPolicy):
             preflight["Access-Control-Allow-Headers"] = asked
         return preflight
 
-    def _answer_get(self, method: str, path: str, headers: Mapping[str, str]) -> PlainResponse:
-        if self._models is not None and path.rstrip("/").endswith("/models"):
+    def _answer_get(
+        self, path: str, headers: Mapping[str, str], lists_models: bool
+    ) -> PlainResponse:
+        if lists_models:
+            assert self._models is not None
             models = list_models(self._models, anthropic="anthropic-version" in headers)
             body = json_bytes(models, errors="replace")
             own = {"Content-Type": "application/json", "Content-Length": str(len(body))}
             own |= self._cors_headers(headers.get("origin"))
-            return PlainResponse(200, own, body).to(method)
+            return PlainResponse(200, own, body)
         suffix = self.dialect.resume_suffix
         if suffix and path.rstrip("/").endswith(suffix):  # streams are not kept
             own = self._cors_headers(headers.get("origin"))
             return PlainResponse(204, {"Cache-Control": "no-store", **own})
-        refused = StreamError("method not allowed", code="method_not_allowed", status=405)
-        return self._error(refused, headers, _ALLOW).to(method)
+        return self._error(_not_allowed(), headers, _ALLOW)
 
     def _error(
         self, error: StreamError, headers: Mapping[str, str], extra: Mapping[str, str] | None = None
@@ -137,7 +140,12 @@ class ProtocolPolicy(HandlerPolicy):
         return None
 
     def whole(self, source: Any, prepared: ProtocolRequest) -> tuple[Any, dict[str, Any]]:
-        """Return the source and the settings of a response of NDJSON that is the whole answer."""
+        """Return the source and the settings of a response of NDJSON that is the whole answer.
+
+        Args:
+            source: of the provider; an async one as an iterator that closes what it reads.
+            prepared: the request.
+        """
         answer = WholeAnswer(prepared.dialect, self.options[SSE.name])
         settings = {**self.settings, "dialect": "raw", "hold_headers": True, "collect": False}
         on_close = settings.get("on_close")
@@ -145,3 +153,24 @@ class ProtocolPolicy(HandlerPolicy):
         if on_close is not None and collects:
             settings["on_close"] = answer.report_to(on_close)
         return answer.source(source), settings
+
+
+def _not_allowed() -> StreamError:
+    return StreamError("method not allowed", code="method_not_allowed", status=405)
+
+
+def _wrong_body(headers: Mapping[str, str]) -> str:
+    """Return why a body is not read, "" if it is.
+
+    A page of another site can post a body without a content type, and no preflight asks before it
+    does. So a browser, which sends `Origin`, must say that the body is JSON.
+    """
+    media_type = headers.get("content-type", "")
+    if not media_type and "origin" in headers:
+        return "the content type must be application/json, and is missing"
+    if media_type and not is_json(media_type):
+        return f"the content type must be application/json, not {media_type[:80]}"
+    coding = headers.get("content-encoding", "")
+    if coding.strip().lower() not in ("", "identity"):
+        return f"the body must not be compressed, it is {coding[:80]}"
+    return ""

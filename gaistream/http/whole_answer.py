@@ -77,7 +77,10 @@ class WholeAnswer:
         message = self._collector.end("failed" if failed else "completed", None)
         if failed:
             assert message.error is not None
-            raise StreamError(message.error.message, code=message.error.code or "error")
+            error = message.error
+            raise StreamError(
+                error.message, code=error.code or "error", retry_after=error.retry_after
+            )
         return json_bytes(self._encoder.whole(message), errors="replace")
 
     def report_to(self, on_close: Callable[[Outcome], Any]) -> Callable[[Outcome], Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Generator, Iterable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Generator, Iterable, Mapping
 from functools import partial
 from typing import Any, TypeVar, Unpack
 
+from ..core import estimate_size
 from ..dialects import AnyDialect
 from ..http.answer import PlainResponse
 from ..http.handler import HandlerPolicy, OnReconnect, PrepareRequest, run_steps
@@ -13,6 +14,7 @@ from ..http.protocol_handler import ProtocolPolicy
 from ..http.request import IncomingRequest, last_event_id
 from ..http.settings import ProtocolSettings, ResponseSettings
 from ..loops.greenlets import Runner, new_runner
+from ..loops.sources import open_source
 from ..streaming import thread_streams
 from ..writing.options import NDJSONOptions, SSEOptions
 from .environ import (
@@ -94,6 +96,8 @@ class _ProtocolHandler(_Handler):
     ) -> SourceResponse[Any]:
         policy, settings = self._policy, self._policy.settings
         if prepared is not None and not prepared.stream:
+            if isinstance(source, AsyncIterable):
+                source = open_source(source, estimate_size)
             source, settings = policy.whole(source, prepared)
             response: SourceResponse[Any] = NDJSONResponse(source, **settings, _runner=runner)
             response.stream_headers = policy.headers_of_whole

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from recording_provider import RecordingProvider
-from scripted_asgi import Connection, Source, asynchronous, run
+from scripted_asgi import Connection, asynchronous, run
 from scripted_wsgi import Exchange
 from vendor_requests import CONVERSATION, READERS
 
@@ -100,48 +100,6 @@ def test_a_request_without_stream_gets_the_whole_answer(gs: ModuleType, name: st
     run(test())
 
 
-def pass_on(source: Any, _: Any) -> Any:
-    return source
-
-
-@WHOLE
-def test_a_whole_answer_that_fails_late_has_a_status(gs: ModuleType, name: str) -> None:
-    async def test() -> None:
-        for failing in (
-            asynchronous(
-                gs.events.TextDelta("a"), gs.StreamError("busy", code="overloaded", status=503)
-            ),
-            asynchronous(gs.events.TextDelta("a"), gs.events.Error("busy", "overloaded")),
-        ):
-            served = await ask(
-                gs, name, RecordingProvider(lambda _: failing), payload(name, stream=False)
-            )
-            assert served.status >= 500
-            assert json.loads(served.body)["error"]["message"] == "busy"
-
-    run(test())
-
-
-@WHOLE
-def test_a_client_that_leaves_a_whole_answer_closes_its_source(gs: ModuleType, name: str) -> None:
-    async def test() -> None:
-        source = Source(gs.events.TextDelta("a"))
-        outcomes: list[Any] = []
-        app = gs.asgi.protocol_handler(
-            RecordingProvider(lambda _: source), name, on_close=outcomes.append
-        )
-        connection = post(payload(name, stream=False))
-        task = connection.begin(app)
-        await source.waiting.wait()
-        connection.leave()
-        await task
-        assert source.closed == 1
-        assert [each.kind for each in outcomes] == ["client_gone"]
-        assert connection.sent == []
-
-    run(test())
-
-
 @WHOLE
 def test_the_model_that_was_asked_for_is_named_if_the_source_names_none(
     gs: ModuleType, name: str
@@ -220,6 +178,32 @@ def test_another_media_type_is_refused(gs: ModuleType, name: str, media_type: by
 
 
 @EACH
+def test_a_page_of_another_site_must_say_that_its_body_is_json(gs: ModuleType, name: str) -> None:
+    async def test() -> None:
+        provider = RecordingProvider()
+        app = gs.asgi.protocol_handler(provider, name, cors=None)
+        body = json.dumps(payload(name)).encode()
+        origin = (b"origin", b"https://evil.example")
+        served = await Connection("POST", headers=[origin]).hear(body).serve(app)
+        assert (served.status, provider.asked) == (415, [])
+        assert (await Connection("POST").hear(body).serve(app)).status == 200
+
+    run(test())
+
+
+@EACH
+def test_a_compressed_body_is_refused(gs: ModuleType, name: str) -> None:
+    async def test() -> None:
+        app = gs.asgi.protocol_handler(RecordingProvider(), name)
+        for coding, status in ((b"zstd", 415), (b"gzip", 415), (b"identity", 200)):
+            served = await post(payload(name), (b"content-encoding", coding)).serve(app)
+            assert served.status == status
+        assert (await post(payload(name)).serve(app)).status == 200
+
+    run(test())
+
+
+@EACH
 def test_a_body_beyond_the_limit_is_refused(gs: ModuleType, name: str) -> None:
     async def test() -> None:
         app = gs.asgi.protocol_handler(RecordingProvider(), name)
@@ -281,6 +265,19 @@ def test_models_are_listed_in_the_form_of_the_client(gs: ModuleType) -> None:
         served = await Connection("GET", "/v1/models", headers=version).hear().serve(app)
         listed = json.loads(served.body)
         assert (listed["first_id"], listed["last_id"], listed["has_more"]) == ("a", "b", False)
+
+    run(test())
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_models_are_only_read(gs: ModuleType, method: str) -> None:
+    async def test() -> None:
+        provider = RecordingProvider()
+        app = gs.asgi.protocol_handler(provider, "openai_chat", models=["a"])
+        body = json.dumps(payload("openai_chat")).encode()
+        served = await Connection(method, "/v1/models", headers=[JSON]).hear(body).serve(app)
+        assert (served.status, served.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
+        assert provider.asked == []
 
     run(test())
 
