@@ -302,6 +302,14 @@ def test_the_signature_of_a_call_comes_back(provider: str) -> None:
         assert call["extra_content"] == {"google": {"thought_signature": "c2ln"}}
 
 
+def test_what_a_user_says_during_a_ui_answer_is_a_message() -> None:
+    steering = {"type": "steering-message", "id": "s", "parts": [text("Faster!")]}
+    parts = [text("One"), steering, text("Two")]
+    request = read("ai_sdk", messages=[{"id": "1", "role": "assistant", "parts": parts}])
+    said = [(each["role"], each["content"]) for each in request.messages]
+    assert said == [("assistant", "One"), ("user", "Faster!"), ("assistant", "Two")]
+
+
 # ---- AG-UI ----
 
 

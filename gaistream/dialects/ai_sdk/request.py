@@ -45,13 +45,11 @@ def read_request(fields: Fields) -> ChatRequest:
     approvals: list[dict[str, Any]] = []
     for message in fields.required_objects("messages"):
         role = message.text("role", may_be_empty=False)
-        message.require("parts")
-        parts = list(message.objects("parts"))
         if role == "assistant":
-            _read_answer(conversation, parts, approvals)
+            message.require("parts")
+            _read_answer(conversation, list(message.objects("parts")), approvals)
         elif role in ("user", "system"):
-            content = [part for each in parts if (part := _part(each)) is not None]
-            conversation.add(role, plain_content(content) or "")
+            conversation.add(role, _content(message))
         else:
             message.refuse("role", f"must be user, assistant or system, not {role!r:.40}")
     extra = fields.rest(*_TAKEN)
@@ -64,6 +62,12 @@ def read_request(fields: Fields) -> ChatRequest:
     return chat_request(
         fields, conversation.finished(), max_tokens=fields.count("maxOutputTokens"), extra=extra
     )
+
+
+def _content(message: Fields) -> Any:
+    message.require("parts")
+    parts = [part for each in message.objects("parts") if (part := _part(each)) is not None]
+    return plain_content(parts) or ""
 
 
 def _part(part: Fields) -> dict[str, Any] | None:
@@ -98,6 +102,9 @@ def _read_answer(
         if kind == "step-start":
             end_step()
             conversation.end_message()
+        elif kind == "steering-message":  # of the user, while the answer was made
+            end_step()
+            conversation.add("user", _content(part))
         elif kind == "reasoning":
             conversation.add_reasoning(part.text("text"), **metadata_of(part.value))
         elif kind.startswith("tool-") or kind == "dynamic-tool":
@@ -124,8 +131,8 @@ def _read_call(
         arguments = part.get("rawInput")
     executed = {"provider_executed": True} if part.flag("providerExecuted") else {}
     text = "{}" if arguments is None else json_text(arguments)
-    signature = metadata_of(part.value, "callProviderMetadata").get("signature")
-    conversation.add_call(call_id, name, text, signature=signature, **executed)
+    about = metadata_of({"providerMetadata": part.get("callProviderMetadata")})
+    conversation.add_call(call_id, name, text, signature=about.get("signature"), **executed)
     if state == "output-available":
         results.append((call_id, json_text(part.get("output")), False))
     elif state == "output-error":
