@@ -52,15 +52,24 @@ class Unlistenable(click.ClickException):
 
 @click.command(context_settings={"show_default": True})
 @click.option("--provider", required=True, type=_NAMES, help="Who answers.")
-@click.option("--base-url", help="Of the provider; else its vendor's own.")
+@click.option("--base-url", help="URL of the provider; else its vendor's own.")
 @click.option("--model", help="Ask for this model, whatever a client names.")
 @click.option("--key-file", type=_FILE, help="Holds the provider's key; else its variable does.")
-@click.option("--fallback", type=_NAMES, help="Who answers if the provider fails at first.")
-@click.option("--fallback-base-url", help="Of the fallback.")
+@click.option(
+    "--fallback", type=_NAMES, help="Who answers if the provider fails before its answer."
+)
+@click.option("--fallback-base-url", help="URL of the fallback.")
 @click.option("--fallback-model", help="The fallback's model.")
 @click.option("--fallback-key-file", type=_FILE, help="Holds the fallback's key.")
-@click.option("--models", default="", help="Names for GET /v1/models, separated by commas.")
-@click.option("--client-keys", type=_FILE, help="Holds the keys of clients, one a line.")
+@click.option(
+    "--models",
+    default="",
+    show_default=False,
+    help="Names for GET /v1/models, separated by commas.",
+)
+@click.option(
+    "--client-keys", type=_FILE, help="Holds the keys of clients, one a line; # begins a comment."
+)
 @click.option("--open", "is_open", is_flag=True, help="Answer other machines without a key.")
 @click.option("--host", default="127.0.0.1", help="Address to listen on.")
 @click.option("--port", default=8000, type=click.IntRange(0, 65535), help="Port; 0: a free one.")
@@ -109,7 +118,7 @@ def command(
             answering,
             models=[name for each in models.split(",") if (name := each.strip())]
             or [each for each in (model, fallback_model) if each],
-            client_keys=None if client_keys is None else client_keys.read_text().split(),
+            client_keys=None if client_keys is None else _keys_in(client_keys),
             max_streams=max_streams,
             cors=cors,
             dialects={"/ai-sdk": dialects.ai_sdk(version=int(ai_sdk_version))},
@@ -123,15 +132,31 @@ def command(
 
 def _provider(name: str, base_url: str | None, key_file: Path | None, model: str | None) -> Any:
     module, kind, arguments, variable = _PROVIDERS[name]
-    make = getattr(import_module(f"gaistream.providers.{module}"), kind)
-    key = os.environ.get(variable) if key_file is None else key_file.read_text().strip()
     if base_url is not None:
         arguments = {**arguments, "base_url": base_url}
     try:
+        key = os.environ.get(variable) if key_file is None else _key_in(key_file)
+        make = getattr(import_module(f"gaistream.providers.{module}"), kind)
         provider = make(api_key=key or None, **arguments)
     except (ValueError, ImportError) as error:
         raise click.UsageError(str(error)) from None
     return provider if model is None else WithModel(provider, model)
+
+
+def _keys_in(file: Path) -> list[str]:
+    """Return the lines of a file, without those that are empty or begin with `#`."""
+    try:
+        lines = [line.strip() for line in file.read_text("utf-8-sig").splitlines()]
+    except (OSError, UnicodeError) as error:  # its text may hold a part of the file
+        raise click.UsageError(f"{file} cannot be read: {type(error).__name__}") from None
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _key_in(file: Path) -> str:
+    keys = _keys_in(file)
+    if len(keys) != 1:
+        raise click.UsageError(f"{file} must hold one key, on one line; it holds {len(keys)}")
+    return keys[0]
 
 
 def _is_loopback(host: str) -> bool:

@@ -8,13 +8,13 @@
     GET  /v1/models             the list of models, in the form of OpenAI or Anthropic
     GET  /healthz               200, or 503 while the server drains
 
-Errors have the shape of the route's protocol. No other site's page may use the gateway unless
-`cors` says so.
+Errors have the shape of the route's protocol, and a failure before the first event its status. No
+other site's page may use the gateway unless `cors` says so. It may be mounted below a path.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from ..asgi import protocol_handler
@@ -29,7 +29,7 @@ from ..asgi.messages import (
 from ..core import json_bytes
 from ..errors import StreamError
 from ..http.answer import PlainResponse, error_response
-from ..http.cors import CORSLike
+from ..http.cors import CORS, CORSLike
 from ..streaming.open_streams import open_streams
 from ..writing.options import SSEOptions
 from .keys import ClientKeys
@@ -78,6 +78,7 @@ class Gateway:
             raise ValueError(f"max_streams must be an int from 1 on, not {max_streams!r}")
         self._keys = None if client_keys is None else ClientKeys(client_keys)
         self._max_streams = max_streams
+        self._cors = CORS.of(cors)
         self._requests = 0
         recorded = RecordingProvider(provider, self._is_full)
         routes = {**_ROUTES, **(dialects or {})}
@@ -85,6 +86,8 @@ class Gateway:
         if unknown:
             raise ValueError(f"dialects must replace those of {', '.join(_ROUTES)}, not {unknown}")
         self._dialects = routes
+        if isinstance(models, str):
+            raise ValueError(f"models must be a list of names, not {models!r}")
         listed = list(models)
         self._handlers = {
             path: protocol_handler(
@@ -94,6 +97,7 @@ class Gateway:
                 models=listed if path == "/v1/chat/completions" else None,
                 cors=cors,
                 source_timeout=source_timeout,
+                hold_headers=True,  # vendors' clients ask again by the status
                 on_close=note_outcome,
                 collect=True,
             )
@@ -105,9 +109,9 @@ class Gateway:
         if scope["type"] != "http":
             await refuse_scope(scope, receive, send)
             return
-        path = scope["path"].rstrip("/") or "/"
+        path = _path_of(scope)
         if path == "/healthz":
-            await send_response(send, _health())
+            await send_response(send, _health(scope["method"]))
             return
         record = Record(scope["method"], path)
         token = current.set(record)
@@ -126,40 +130,56 @@ class Gateway:
             access_log.info("%s", record.line())
 
     async def _answer(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
-        route = _route_of(path)
-        dialect = self._dialects.get(route, "openai_chat")
+        route, headers = _route_of(path), request_headers(scope)
+        handler, refused = self._handlers.get(path), None
+        if path == _MODELS:
+            handler = self._handlers[route]
+            if "anthropic-version" in headers:
+                route = "/v1/messages"  # whose shape a refusal has
+        elif route == "/ai-sdk" and path.endswith("/stream"):
+            handler = self._handlers[route]
         if self._keys is not None and scope["method"] != "OPTIONS":
-            try:
-                self._keys.check(request_headers(scope))
-            except StreamError as error:
-                await send_response(send, _refusal(error, dialect))
-                return
-        handler = self._handlers.get(route)
-        if handler is None:
-            missing = StreamError(f"there is no {path[:200]} here", code="not_found", status=404)
-            await send_response(send, _refusal(missing, dialect))
+            refused = self._keys.reason_to_refuse(headers)
+        if refused is None and handler is None:
+            refused = StreamError(f"there is no {path[:200]} here", code="not_found", status=404)
+        if refused is not None or handler is None:
+            assert refused is not None
+            await send_response(send, self._refusal(refused, route, scope["method"], headers))
             return
         await handler(scope, receive, send)
+
+    def _refusal(
+        self, error: StreamError, route: str, method: str, headers: Mapping[str, str]
+    ) -> PlainResponse:
+        extra = {} if self._cors is None else self._cors.headers(headers.get("origin"))
+        if error.status == 401:
+            extra = {"WWW-Authenticate": "Bearer", **extra}
+        dialect = self._dialects[route]
+        refusal = error_response(error, raised_by="prepare_request", extra=extra, dialect=dialect)
+        return refusal.to(method)
 
     def _is_full(self) -> bool:
         return self._requests > self._max_streams
 
 
+def _path_of(scope: Scope) -> str:
+    """Return the path below the one at which the gateway is mounted, without a slash at its end."""
+    path, root = scope["path"], scope.get("root_path", "").rstrip("/")
+    if root and path.startswith(f"{root}/"):
+        path = path[len(root) :]
+    return path.rstrip("/") or "/"
+
+
 def _route_of(path: str) -> str:
-    """Return the route that answers a path, or the one whose protocol its refusal has."""
+    """Return the route whose protocol a path's answers have."""
     if path == _MODELS:
         return "/v1/chat/completions"
-    if path.startswith("/ai-sdk/") and path.endswith("/stream"):
-        return "/ai-sdk"
-    return path
+    below = (route for route in _ROUTES if path == route or path.startswith(f"{route}/"))
+    return next(below, "/v1/chat/completions")
 
 
-def _refusal(error: StreamError, dialect: Any) -> PlainResponse:
-    return error_response(error, raised_by="prepare_request", dialect=dialect)
-
-
-def _health() -> PlainResponse:
+def _health(method: str) -> PlainResponse:
     draining = open_streams().reason_to_refuse() is not None
     body = json_bytes({"status": "draining" if draining else "ok"})
     headers = {"Content-Type": "application/json", "Content-Length": str(len(body))}
-    return PlainResponse(503 if draining else 200, headers, body)
+    return PlainResponse(503 if draining else 200, headers, body).to(method)

@@ -41,14 +41,16 @@ class Fallback:
         """
         *others, last = self._providers
         for provider in others:
-            source = await _open(provider, request)
+            try:
+                source = await _open(provider, request)
+            except StreamError as error:
+                _check_next(error)
+                continue
             try:
                 try:
                     first = await _first_items(source)
                 except StreamError as error:
-                    if error.code in _CLIENTS_FAULTS:
-                        raise
-                    log.warning("a provider failed, the next one is asked: %s", error)
+                    _check_next(error)
                     continue
                 for item in first:
                     yield item
@@ -75,6 +77,13 @@ class WithModel:
     def stream_text(self, request: ChatRequest) -> Any:
         """Return the other provider's source."""
         return self._provider.stream_text(replace(request, model=self._model))
+
+
+def _check_next(error: StreamError) -> None:
+    """Log a failure after which the next provider is asked; raise one that it would have too."""
+    if error.code in _CLIENTS_FAULTS:
+        raise error
+    log.warning("a provider failed, the next one is asked: %s: %.300r", error.code, error.message)
 
 
 async def _open(provider: Any, request: ChatRequest) -> AsyncIterator[Any]:

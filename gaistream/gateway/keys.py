@@ -12,33 +12,35 @@ class ClientKeys:
     """Checks the keys that clients send, in time that does not depend on them.
 
     Args:
-        keys: those that are accepted, each at least 8 characters.
+        keys: those that are accepted, each at least 8 characters of printable ASCII.
 
     Raises:
-        ValueError: there is none, or one is too short.
+        ValueError: there is none, or one cannot be used.
     """
 
     def __init__(self, keys: Iterable[str]) -> None:
         self._digests = frozenset(map(_digest, (given := tuple(keys))))
         if not given or min(map(len, given)) < 8:
             raise ValueError("clients' keys must be at least 8 characters long, and at least one")
+        if not all(key.isascii() and key.isprintable() and key == key.strip() for key in given):
+            raise ValueError("clients' keys must be printable ASCII without spaces around it")
 
-    def check(self, headers: Mapping[str, str]) -> None:
-        """Check the headers of a request, names in lower case.
+    def reason_to_refuse(self, headers: Mapping[str, str]) -> StreamError | None:
+        """Return why a request with these headers is refused, or None.
 
-        Raises:
-            StreamError: the key is missing, or not one of these.
+        Args:
+            headers: of the request, names in lower case. Of several keys one must be right.
         """
         scheme, _, token = headers.get("authorization", "").partition(" ")
-        key = token.strip() if scheme.lower() == "bearer" else ""
-        key = key or headers.get("x-api-key", "") or headers.get("api-key", "")
-        if not key:
+        bearer = token if scheme.lower() == "bearer" else ""
+        keys = [bearer, headers.get("x-api-key", ""), headers.get("api-key", "")]
+        sent = [key.strip() for key in keys if key.strip()]
+        if not self._digests.isdisjoint(map(_digest, sent)):
+            return None
+        message = "the key is not one of this gateway's"
+        if not sent:
             message = "a key is needed: Authorization: Bearer, or x-api-key"
-        elif _digest(key) not in self._digests:
-            message = "the key is not one of this gateway's"
-        else:
-            return
-        raise StreamError(message, code="authentication_error", status=401)
+        return StreamError(message, code="authentication_error", status=401)
 
 
 def _digest(key: str) -> bytes:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any, Final
 
 from .._log import late_logger
 from ..chat import ChatRequest
+from ..core import estimate_size
 from ..errors import StreamError
+from ..loops.sources import close_source, open_source
 from ..streaming.outcome import Outcome
 
 access_log: Final = late_logger("gaistream.gateway")
@@ -88,16 +90,23 @@ class RecordingProvider:
         source = self._provider.stream_text(request)
         if inspect.isawaitable(source):
             source = await source
-        return _Timed(source, record) if hasattr(source, "__aiter__") else source
+        if not isinstance(source, AsyncIterable):
+            return source
+        return _Timed(open_source(source, estimate_size), record)
 
 
 class _Timed(AsyncIterator[Any]):
-    """An async source that notes the time of its first item, and is then as fast as before."""
+    """A source that notes the time of its first item, and is then as fast as before.
 
-    __slots__ = ("_iterator", "_next", "_record")
+    Attributes:
+        owner: the source, for the names in messages.
+    """
 
-    def __init__(self, source: Any, record: Record) -> None:
-        self._iterator = aiter(source)
+    __slots__ = ("_iterator", "_next", "_record", "owner")
+
+    def __init__(self, iterator: AsyncIterator[Any], record: Record) -> None:
+        self._iterator = iterator
+        self.owner = getattr(iterator, "owner", iterator)
         self._record = record
         self._next: Callable[[], Awaitable[Any]] = self._first
 
@@ -112,6 +121,4 @@ class _Timed(AsyncIterator[Any]):
 
     async def aclose(self) -> None:
         """Close the source."""
-        close = getattr(self._iterator, "aclose", None)
-        if close is not None:
-            await close()
+        await close_source(self._iterator)

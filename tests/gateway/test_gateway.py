@@ -65,6 +65,27 @@ def test_a_key_is_needed_if_there_are_keys(gs: ModuleType, path: str) -> None:
     run(test())
 
 
+def test_one_of_several_keys_must_be_right_and_its_refusal_can_be_read(gs: ModuleType) -> None:
+    async def test() -> None:
+        cors = "https://app.example"
+        app = gs.gateway.Gateway(RecordingProvider(say(gs)), client_keys=[KEY], cors=cors)
+        both = {"authorization": "Bearer of-a-vendors-sdk", "x_api_key": KEY}
+        assert (await post("/v1/messages", **both).serve(app)).status == 200
+        served = await post("/v1/messages", origin=cors).serve(app)
+        assert (served.status, served.headers["www-authenticate"]) == (401, "Bearer")
+        assert served.headers["access-control-allow-origin"] == cors
+        served = await Connection("HEAD", "/v1/messages").hear().serve(app)
+        assert (served.status, served.body) == (401, b"")
+
+    run(test())
+
+
+@pytest.mark.parametrize("key", ["schl\u00fcssel-key", "two\nlines-key", " spaces-around "])
+def test_keys_that_no_header_carries_are_refused(gs: ModuleType, key: str) -> None:
+    with pytest.raises(ValueError, match=r"^clients' keys must be printable ASCII"):
+        gs.gateway.Gateway(RecordingProvider(), client_keys=[key])
+
+
 @pytest.mark.parametrize("keys", [[], [""], ["short"], [KEY, "short"]])
 def test_keys_that_protect_nothing_are_refused(gs: ModuleType, keys: list[str]) -> None:
     with pytest.raises(ValueError, match="clients' keys must be at least 8 characters"):
@@ -102,9 +123,109 @@ def test_other_paths_are_not_found(gs: ModuleType) -> None:
         for path in ("/", "/v1", "/v1/messages/count_tokens", "/v1/embeddings", "/ai-sdk/x"):
             served = await Connection("POST", path).hear(b"{}").serve(app)
             assert served.status == 404
-            assert path in json.loads(served.body)["error"]["message"]
+            assert f"there is no {path} here" in served.body.decode()
 
     run(test())
+
+
+def test_a_refusal_has_the_shape_of_its_clients_protocol(gs: ModuleType) -> None:
+    async def test() -> None:
+        app = gs.gateway.Gateway(RecordingProvider(), client_keys=[KEY])
+        version = [(b"anthropic-version", b"2026-10-21")]
+        for method, path in (("POST", "/v1/messages/count_tokens"), ("GET", "/v1/models")):
+            served = await Connection(method, path, headers=version).hear().serve(app)
+            assert json.loads(served.body)["type"] == "error"
+
+    run(test())
+
+
+def test_models_are_only_read(gs: ModuleType) -> None:
+    async def test() -> None:
+        provider = RecordingProvider(say(gs))
+        body = json.dumps(READERS["openai_chat"][1]).encode()
+        headers = [(b"content-type", b"application/json")]
+        asking = Connection("POST", "/v1/models", headers=headers).hear(body)
+        served = await asking.serve(gs.gateway.Gateway(provider, models=["one"]))
+        assert (served.status, provider.asked) == (405, [])
+
+    run(test())
+
+
+def test_models_of_one_string_are_refused(gs: ModuleType) -> None:
+    with pytest.raises(ValueError, match=r"^models must be a list of names"):
+        gs.gateway.Gateway(RecordingProvider(), models="one")
+
+
+@pytest.mark.parametrize("path", ["/llm/v1/models", "/v1/models"])  # servers differ
+def test_it_can_be_mounted_below_a_path(gs: ModuleType, path: str) -> None:
+    async def test() -> None:
+        app = gs.gateway.Gateway(RecordingProvider(), models=["one"])
+        served = await Connection("GET", path, root_path="/llm").hear().serve(app)
+        assert json.loads(served.body)["data"][0]["id"] == "one"
+
+    run(test())
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_a_failure_before_the_first_event_has_its_status(gs: ModuleType, path: str) -> None:
+    async def test() -> None:
+        async def refuse(_: Any) -> Any:
+            for _ in range(9):  # as a provider waits for its service
+                await asyncio.sleep(0)
+            raise gs.StreamError("slow down", code="rate_limited", status=429, retry_after=3)
+            yield
+
+        app = gs.gateway.Gateway(RecordingProvider(refuse))
+        served = await post(path).serve(app)
+        assert (served.status, served.headers["retry-after"]) == (429, "3")
+
+    run(test())
+
+
+class Stream:
+    """A stream as vendors' SDKs have it: iterated by another object, and closed by a coroutine."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.closed = 0
+
+    def __aiter__(self) -> Source:
+        return self.source
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+def test_a_client_that_leaves_closes_the_stream_of_an_sdk(gs: ModuleType) -> None:
+    async def test() -> None:
+        source = Source(gs.events.TextDelta("a"))
+        stream = Stream(source)
+        asking = post("/v1/messages")
+        task = asking.begin(gs.gateway.Gateway(RecordingProvider(lambda _: stream)))
+        await source.waiting.wait()
+        asking.leave()
+        await task
+        assert (source.closed, stream.closed) == (1, 1)
+
+    run(test())
+
+
+def test_a_request_that_is_cancelled_has_its_line(
+    gs: ModuleType, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        source = Source(gs.events.TextDelta("a"))
+        task = post("/v1/messages").begin(gs.gateway.Gateway(RecordingProvider(lambda _: source)))
+        await source.waiting.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert source.closed == 1
+
+    with caplog.at_level(logging.INFO, logger="gaistream.gateway"):
+        run(test())
+    [line] = [each.getMessage() for each in caplog.records]
+    assert line.endswith("cancelled")
 
 
 def test_models_and_health_are_answered(gs: ModuleType) -> None:
@@ -114,6 +235,8 @@ def test_models_and_health_are_answered(gs: ModuleType) -> None:
         assert [each["id"] for each in json.loads(served.body)["data"]] == ["one"]
         served = await Connection("GET", "/healthz").hear().serve(app)
         assert (served.status, json.loads(served.body)) == (200, {"status": "ok"})
+        served = await Connection("HEAD", "/healthz").hear().serve(app)
+        assert (served.status, served.body) == (200, b"")
         served = await Connection("GET", "/ai-sdk/chat1/stream").hear().serve(app)
         assert served.status == 204
 
@@ -178,6 +301,21 @@ def test_the_next_provider_is_asked_if_the_first_fails_at_first(gs: ModuleType) 
         assert len(say_b.asked) == 2
 
     run(test())
+
+
+def test_the_next_provider_is_asked_if_the_first_cannot_be_opened(
+    gs: ModuleType, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def opening(_: Any) -> Any:
+        raise gs.StreamError("no\nroot: logged in", code="provider_unreachable")
+
+    async def test() -> None:
+        other = RecordingProvider(lambda _: asynchronous("b"))
+        assert await read(gs.gateway.Fallback(RecordingProvider(opening), other)) == ["b"]
+
+    run(test())
+    assert "provider_unreachable" in caplog.text
+    assert "\nroot" not in caplog.text
 
 
 def test_a_provider_that_has_begun_is_not_replaced(gs: ModuleType) -> None:

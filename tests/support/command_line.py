@@ -40,7 +40,7 @@ def run(*arguments: str, stdin: bytes = b"", **environment: str) -> Ran:
 def start(*arguments: str, **named: Any) -> subprocess.Popen[bytes]:
     """Start it in pipes, for tests that talk to it while it runs; they end it."""
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    return subprocess.Popen([*COMMAND, *arguments], env=PLAIN, **{**pipes, **named})
+    return subprocess.Popen([*COMMAND, *arguments], **{"env": PLAIN, **pipes, **named})
 
 
 def end(process: subprocess.Popen[bytes]) -> Ran:
