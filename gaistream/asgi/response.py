@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Never, TypeVar
 from .._log import log
 from ..chat import Source
 from ..dialects import AnyDialect
+from ..errors import StreamError
 from ..http.answer import PlainResponse, RaisedBy, answer_failure, drain_response
 from ..http.cors import CORSLike
 from ..http.headers import stream_headers
@@ -192,14 +193,7 @@ class StreamResponse:
             response = PlainResponse(self._status, own.for_origin(origin))
         elif (reason := open_streams().reason_to_refuse()) is not None:
             stream.interrupt("drained")
-            response = drain_response(
-                reason,
-                own.for_origin(origin),
-                method=scope["method"],
-                format=self._format,
-                accept=header(scope, b"accept"),
-                dialect=own.dialect,
-            )
+            response = self._answer_drain(scope, reason, origin)
         else:
             if self._producer is not None:
                 await self._producer.start()
@@ -215,11 +209,32 @@ class StreamResponse:
                     await stream.wait_for_event()
             finally:
                 stream.answerable = False
-            if not stream.failed_unsaid:
+            if stream.failed_unsaid:
+                response = self._answer_failure(scope, origin)
+            elif (reason := self._drained_unsaid()) is not None:
+                response = self._answer_drain(scope, reason, origin)
+            else:
                 return StreamConnection(send, self._status, own.lines(origin))
-            response = self._answer_failure(scope, origin)
         await send_response(send, response)
         return None
+
+    def _drained_unsaid(self) -> StreamError | None:
+        """Return why another response is sent: headers are held, and a drain came before events."""
+        so_far = self._stream.outcome_so_far()
+        if not self._hold_headers or so_far.kind != "drained" or so_far.events:
+            return None
+        return open_streams().reason_to_refuse()
+
+    def _answer_drain(self, scope: Scope, reason: StreamError, origin: str | None) -> PlainResponse:
+        own = self.stream_headers
+        return drain_response(
+            reason,
+            own.for_origin(origin),
+            method=scope["method"],
+            format=self._format,
+            accept=header(scope, b"accept"),
+            dialect=own.dialect,
+        )
 
     def _answer_failure(self, scope: Scope, origin: str | None) -> PlainResponse:
         """Return the response in the stream's place; raise what the application answers itself."""

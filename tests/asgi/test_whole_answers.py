@@ -14,8 +14,8 @@ from vendor_requests import READERS
 WHOLE = pytest.mark.parametrize("name", ["openai_chat", "anthropic"])
 
 
-def request(name: str) -> Connection:
-    body = {**READERS[name][1], "stream": False}
+def request(name: str, *, stream: bool = False) -> Connection:
+    body = {**READERS[name][1], "stream": stream}
     headers = [(b"content-type", b"application/json")]
     return Connection("POST", headers=headers).hear(json.dumps(body).encode())
 
@@ -92,5 +92,29 @@ def test_a_client_that_leaves_a_whole_answer_closes_its_source(gs: ModuleType, n
         assert source.closed == 1
         assert [each.kind for each in outcomes] == ["client_gone"]
         assert connection.sent == []
+
+    run(test())
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@WHOLE
+def test_a_drain_before_the_first_byte_has_its_status(
+    gs: ModuleType, name: str, stream: bool
+) -> None:
+    async def test() -> None:
+        source = Source() if stream else Source(gs.events.TextDelta("a"))
+        outcomes: list[Any] = []
+        provider = RecordingProvider(lambda _: source)
+        settings = {"hold_headers": True, "on_close": outcomes.append}
+        asking = request(name, stream=stream)
+        task = asking.begin(gs.asgi.protocol_handler(provider, name, **settings))
+        await source.waiting.wait()
+        drain = gs.drain(0)
+        await task
+        drain.cancel()
+        assert asking.status == (529 if name == "anthropic" else 503)
+        assert json.loads(asking.body)["error"]["message"] == "the server is shutting down"
+        assert int(asking.headers["retry-after"]) >= 0
+        assert ([each.kind for each in outcomes], source.closed) == (["drained"], 1)
 
     run(test())
