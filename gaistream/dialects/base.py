@@ -182,6 +182,7 @@ class DialectWriter:
     reasoning_template: FrameTemplate | None = None
     joins_text: bool = False
     default_heartbeat: str = "comment"
+    drain_is_error: bool = False  # True: to its clients an end without an error is a success
 
     def write(self, encoder: Any, item: Any) -> None:
         """Write an item of the source, by the encoder's `write_frame`, `write_line`, …

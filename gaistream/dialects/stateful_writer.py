@@ -55,6 +55,8 @@ class ErrorHoldingWriter(StatefulWriter):
         in_step: True once a part of the current step was written or held.
     """
 
+    drain_is_error = True
+
     def __init__(self) -> None:
         self.error: Error | None = None
         self.in_step = False

@@ -136,8 +136,8 @@ class BlockingStream:
                     return  # the caller answers, and drops the stream's bytes
                 self.failure = self.failure or error
                 raise
-        elif self._retry_ms is not None:
-            encoder.write_reconnection_time(self._retry_ms)
+        else:
+            encoder.write_drain(self._retry_ms)
 
     def _take(self) -> bytes:
         chunk: bytes = self._encoder.take()

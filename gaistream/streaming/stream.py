@@ -182,10 +182,9 @@ class Stream(SourceSide):
         self.drain_ends_at(self._loop.time() + grace)
 
     def drain(self, retry_ms: int | None) -> None:
-        """End the stream now, but whole: the pending bytes, a retry hint, the end of the body."""
+        """End the stream now, but whole: the pending bytes, a hint or an error, the end."""
         if self._phase is OPEN:
-            if retry_ms is not None:
-                self._encoder.write_reconnection_time(retry_ms)
+            self._encoder.write_drain(retry_ms)
             self._end("drained")
             self._stop_source()
 

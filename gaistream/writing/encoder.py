@@ -15,7 +15,7 @@ from .._log import log
 from ..core import BaseNDJSONEncoder, BaseSSEEncoder, json_bytes
 from ..dialects import AnyDialect, create_writer
 from ..dialects.base import error_event
-from ..errors import FrameError, FrameTypeError, UnsayableError
+from ..errors import FrameError, FrameTypeError, StreamError, UnsayableError
 from .options import NDJSONOptions, SSEOptions
 
 if TYPE_CHECKING:
@@ -118,6 +118,13 @@ class SSEEncoder(BaseSSEEncoder):
         """Write after how many milliseconds a client whose connection ends should reconnect."""
         self.write_frame(retry=milliseconds)
 
+    def write_drain(self, retry_ms: int | None) -> None:
+        """Write the end of a stream that a drain ends: the dialect's error, or a retry hint."""
+        if self._writer.drain_is_error:
+            self.end(StreamError("the server is shutting down", code="shutting_down", status=503))
+        elif retry_ms is not None:
+            self.write_reconnection_time(retry_ms)
+
 
 class NDJSONEncoder(BaseNDJSONEncoder):
     """Encode events as lines of JSON: `write…`, then `take`. Belongs to one task.
@@ -203,3 +210,6 @@ class NDJSONEncoder(BaseNDJSONEncoder):
 
     def write_reconnection_time(self, milliseconds: int) -> None:
         """Write nothing: NDJSON has no reconnection time."""
+
+    def write_drain(self, retry_ms: int | None) -> None:
+        """Write nothing: a client sees that the last line is missing."""

@@ -65,9 +65,7 @@ def format_named(name: str) -> Format:
     return FORMATS[name]
 
 
-def encode_events(
-    events: Iterable[Any], format: str = "sse", dialect: AnyDialect = "gai"
-) -> bytes:
+def encode_events(events: Iterable[Any], format: str = "sse", dialect: AnyDialect = "gai") -> bytes:
     """Encode many events in one call, with default options, up to the first Done.
 
     Args:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from recording_provider import RecordingProvider
-from scripted_asgi import Connection, asynchronous, run
+from scripted_asgi import Connection, Source, asynchronous, run
 from scripted_wsgi import Exchange
 from vendor_requests import CONVERSATION, READERS
 
@@ -242,6 +242,28 @@ def test_a_preflight_is_answered(gs: ModuleType, name: str) -> None:
         assert served.status == 204
         assert "POST" in served.headers["access-control-allow-methods"]
         assert served.headers["access-control-allow-headers"].encode() == asked
+
+    run(test())
+
+
+@EACH
+def test_a_drain_in_mid_stream_is_an_error(gs: ModuleType, name: str) -> None:
+    async def test() -> None:
+        source = Source(gs.events.TextDelta("a"))
+        outcomes: list[Any] = []
+        app = gs.asgi.protocol_handler(
+            RecordingProvider(lambda _: source), name, on_close=outcomes.append
+        )
+        asking = post(payload(name))
+        task = asking.begin(app)
+        await asking.until(lambda: source.waiting.is_set() and bool(asking.body))
+        drain = gs.drain(0)
+        await task
+        drain.cancel()
+        assert asking.is_complete
+        last = list(gs.read_events(asking.body, dialect=name))[-1]
+        assert last.message == "the server is shutting down"
+        assert ([each.kind for each in outcomes], source.closed) == (["drained"], 1)
 
     run(test())
 
