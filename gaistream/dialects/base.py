@@ -173,8 +173,7 @@ class DialectWriter:
         text_template: the frame of a TextDelta or a str; None: `write` is called for it. Read once,
             when the encoder is made; `write` may replace it by `encoder.set_templates`.
         reasoning_template: the frame of a ReasoningDelta; likewise.
-        joins_text: True if a str is a text delta, which may begin with the second half of a
-            surrogate pair whose first half ended the delta before.
+        joins_text: True if a str is a text delta, which may begin with half of a surrogate pair.
         default_heartbeat: "comment" or "native", for options that do not say it (SSE).
     """
 
