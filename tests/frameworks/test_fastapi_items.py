@@ -147,6 +147,53 @@ def test_items_are_not_validated() -> None:
     run(test())
 
 
+class Slots:
+    __slots__ = ("birthYear", "name")
+
+    def __init__(self) -> None:
+        self.name = "Ann"
+        self.birthYear = 1990
+
+
+class Properties:
+    def __init__(self) -> None:
+        self.name = "Ann"
+
+    @property
+    def birthYear(self) -> int:
+        return 1990
+
+
+def test_objects_become_the_declared_type_by_their_attributes_as_in_fastapi() -> None:
+    async def rows() -> AsyncIterable[User | list[User]]:
+        yield Slots()  # type: ignore[misc]
+        yield Properties()  # type: ignore[misc]
+        yield [Properties(), Slots()]  # type: ignore[list-item]
+
+    async def test() -> None:
+        native = fastapi.FastAPI()
+        native.get("/", response_class=fastapi.sse.EventSourceResponse)(rows)
+        user = {"name": "Ann", "birthYear": 1990, "note": None}
+        for app in (native, app_of(rows, EventSourceResponse), app_of(rows, JSONL)):
+            assert values((await ask(app)).body) == [user, user, [user, user]]
+
+    run(test())
+
+
+def test_an_object_that_cannot_become_the_declared_type_is_written_as_it_is() -> None:
+    @dataclass
+    class Point:
+        x: int
+
+    async def endpoint() -> AsyncIterable[User]:
+        yield Point(1)  # type: ignore[misc]
+
+    async def test() -> None:
+        assert values((await ask(app_of(endpoint, JSON))).body) == [{"x": 1}]
+
+    run(test())
+
+
 def test_the_option_default_converts_what_json_does_not_know() -> None:
     async def endpoint():
         yield {"price": Decimal("1.50")}

@@ -1,10 +1,11 @@
 """The items of an endpoint as JSON, as FastAPI writes them.
 
 If the endpoint yields and declares the type of its items, pydantic's serializer of that type writes
-them, with the route's `response_model_*` options: fields that the type lacks are left out. Of other
+them, with the route's `response_model_*` options: fields that the type lacks are left out. Models,
+dicts, lists and scalars are not validated. Any other object, such as a row of an ORM, becomes the
+declared type by its attributes first, as in FastAPI; one that cannot is written as it is. Of other
 endpoints a model is dumped by its own class, with aliases, and any other object goes through
-FastAPI's `jsonable_encoder`. Nothing is validated. What pydantic cannot write, gaistream's own JSON
-tries.
+FastAPI's `jsonable_encoder`. What pydantic cannot write, gaistream's own JSON tries.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from fastapi.dependencies.utils import get_stream_item_type, get_typed_return_an
 from fastapi.encoders import jsonable_encoder
 from fastapi.routing import APIRoute
 from fastapi.sse import ServerSentEvent
-from pydantic import BaseModel, PydanticUserError, TypeAdapter
+from pydantic import BaseModel, PydanticUserError, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from ... import core
@@ -43,12 +44,12 @@ class Endpoint:
     Attributes:
         yields: it is a generator function, sync or async.
         item_type: the declared type of the items it yields, if they are JSON; else None.
-        serializer: pydantic's, of that type; None if there is no type or pydantic knows no schema.
+        adapter: pydantic's, of that type; None if there is no type or pydantic knows no schema.
     """
 
     yields: bool
     item_type: Any = None
-    serializer: Any = None
+    adapter: TypeAdapter[Any] | None = None
 
 
 def inspected(endpoint: Any) -> Endpoint:
@@ -60,14 +61,14 @@ def _inspect(endpoint: Any) -> Endpoint:
     if not _yields(endpoint):
         return Endpoint(False)
     item_type = get_stream_item_type(get_typed_return_annotation(endpoint))
-    is_event = inspect.isclass(item_type) and issubclass(item_type, (*_EVENTS, bytes))
+    is_event = inspect.isclass(item_type) and issubclass(item_type, _EVENTS)
     if item_type is None or is_event:
         return Endpoint(True)
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(item_type)
     except PydanticUserError:  # no schema of such a type
         return Endpoint(True)
-    return Endpoint(True, item_type, adapter.serializer)
+    return Endpoint(True, item_type, adapter)
 
 
 _remembered: Final = functools.lru_cache(512)(_inspect)
@@ -89,12 +90,12 @@ def to_plain_for(route: object, undeclared: ToPlain) -> ToPlain:
         route: the route of the request.
         undeclared: the function for items whose type was not declared.
     """
-    serializer = inspected(route.endpoint).serializer if isinstance(route, APIRoute) else None
-    if serializer is None:
+    adapter = inspected(route.endpoint).adapter if isinstance(route, APIRoute) else None
+    if adapter is None:
         return undeclared
     assert isinstance(route, APIRoute)
     dump = functools.partial(
-        serializer.to_python,
+        adapter.serializer.to_python,
         mode="json",
         include=route.response_model_include,
         exclude=route.response_model_exclude,
@@ -107,11 +108,20 @@ def to_plain_for(route: object, undeclared: ToPlain) -> ToPlain:
 
     def by_type(item: Any) -> Any:
         try:
+            if _has_attributes(item):  # of which the serializer would see no property and no slot
+                item = adapter.validate_python(item, from_attributes=True)
             return dump(item)
-        except PydanticSerializationError:
+        except (PydanticSerializationError, ValidationError):
             return undeclared(item)
 
     return by_type
+
+
+def _has_attributes(item: Any) -> bool:
+    """Return True for an object that is no model, or a list with one."""
+    if type(item) is list:
+        return any(map(_has_attributes, item))
+    return type(item) not in _USUAL and not isinstance(item, BaseModel)
 
 
 def model_to_plain(item: Any) -> Any:
