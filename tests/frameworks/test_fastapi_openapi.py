@@ -249,6 +249,23 @@ def test_items_that_are_not_json_have_no_schema_of_data() -> None:
         assert properties["data"] == {"type": "string"}
 
 
+def test_bytes_are_described_where_they_are_json() -> None:
+    def make(response: Any) -> Any:
+        app = fastapi.FastAPI()
+        document(app)
+
+        @app.get("/", response_class=response)
+        async def items() -> AsyncIterable[bytes]:
+            yield b""
+
+        return content(app, "/")["text/event-stream"]["itemSchema"]
+
+    expected = make(fastapi.sse.EventSourceResponse)
+    assert make(EventSourceResponse) == expected
+    assert "required" in expected
+    assert "required" not in make(SSE)  # they are complete frames
+
+
 def test_a_type_that_pydantic_does_not_know_has_no_schema() -> None:
     class Unknown:
         pass
@@ -318,6 +335,18 @@ def test_the_document_of_a_replaced_openapi_keeps_its_changes() -> None:
         data = content(app, "/items")["text/event-stream"]["itemSchema"]["properties"]["data"]
         assert data["contentSchema"] == {"$ref": "#/components/schemas/Item"}
         assert set(described["components"]["schemas"]) == {"Item", "Part"}
+
+
+def test_a_replaced_openapi_that_keeps_its_document_is_completed_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app = fastapi.FastAPI()
+    kept = get_openapi(title="mine", version="3", routes=[])
+    app.openapi = lambda: kept  # type: ignore[method-assign]
+    document(app)
+    app.openapi()
+    monkeypatch.setattr("gaistream.frameworks.fastapi._openapi.get_openapi", None)
+    assert app.openapi() is kept
 
 
 def test_a_mounted_application_has_its_own_document() -> None:

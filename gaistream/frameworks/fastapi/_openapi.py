@@ -87,8 +87,14 @@ def _in_place_of_fastapis(app: FastAPI) -> Callable[[], _Schema]:
 def _added_to(openapi: Callable[[], _Schema], app: FastAPI) -> Callable[[], _Schema]:
     """Return an `openapi` that puts the streams into the document of another one."""
 
+    last: _Schema | None = None
+
     def merged() -> _Schema:
+        nonlocal last
         schema, seen = openapi(), _Documented(app)
+        if schema is last:
+            return schema
+        last = schema
         ours = get_openapi(
             title=app.title,
             version=app.version,
@@ -132,7 +138,7 @@ def _described(context: RouteContext) -> RouteContext:
         return context
     is_sse = response._format == "sse"
     field = None
-    if endpoint.item_type is not None and response.is_json():
+    if response.describes(endpoint.item_type):
         name = f"StreamItem_{context.unique_id}"
         field = create_model_field(name, endpoint.item_type, mode="serialization")
     stream = _Stream(**{each.name: getattr(context, each.name) for each in _FIELDS})

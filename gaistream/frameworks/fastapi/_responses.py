@@ -135,9 +135,11 @@ class StreamingBase(starlette._SourceResponse[Any]):
         return str(settings.get("media_type") or own or cls.media_type)
 
     @classmethod
-    def is_json(cls) -> bool:
-        """Return True if the items are JSON, unless a response says otherwise."""
-        return cls._own.get("dialect") in _JSON
+    def describes(cls, item_type: Any) -> bool:
+        """Return True if items of the type are JSON, unless a response says otherwise."""
+        is_bytes = isinstance(item_type, type) and issubclass(item_type, bytes)
+        is_json = item_type is not None and not (is_bytes and cls._passes_bytes)
+        return is_json and cls._own.get("dialect") in _JSON
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; raise RuntimeError for a second one."""
