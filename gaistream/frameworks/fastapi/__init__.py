@@ -6,8 +6,8 @@
 adds the schema of the items to the OpenAPI document, as FastAPI does for its own streams.
 
 In dialect "json" pydantic writes the items as FastAPI would: by the type that the endpoint declares
-(`-> AsyncIterable[Item]`), with aliases and the route's `response_model_*` options. Models and dicts
-are not validated.
+(`-> AsyncIterable[Item]`), with aliases and the route's `response_model_*` options. Models and
+dicts are not validated.
 """
 
 try:
