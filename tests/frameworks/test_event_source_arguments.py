@@ -16,6 +16,7 @@ from gaistream import SSEDecoder, StreamError
 pytest.importorskip("starlette", reason="Starlette is not installed")
 
 from starlette.background import BackgroundTask
+from starlette.datastructures import Headers
 
 from gaistream.frameworks.sse_starlette.sse import SendTimeoutError
 from gaistream.frameworks.starlette import EventSourceResponse, ServerSentEvent
@@ -62,6 +63,25 @@ def test_headers_are_the_originals_but_connection_is_left_out_of_http_2(method: 
         assert "connection" not in two.headers
 
     run(test())
+
+
+def test_of_a_header_that_is_given_twice_the_last_is_sent() -> None:
+    theirs = pytest.importorskip("sse_starlette", reason="sse-starlette is not installed")
+    headers = Headers(raw=[(b"x-a", b"1"), (b"x-a", b"2")])
+    expected = theirs.EventSourceResponse([], headers=headers).raw_headers
+    assert EventSourceResponse([], headers=headers).raw_headers == expected
+
+
+def test_a_subclass_that_overrides_what_nothing_calls_is_warned_of() -> None:
+    with pytest.warns(RuntimeWarning, match="Pushed overrides _ping, which only sse-starlette"):
+
+        class Pushed(EventSourceResponse):
+            async def _ping(self, send: Any) -> None:
+                raise AssertionError
+
+    class Wrapped(EventSourceResponse):  # an error, if it were warned of
+        async def __call__(self, *args: Any) -> None:
+            await super().__call__(*args)
 
 
 def test_a_scope_needs_no_headers() -> None:

@@ -8,6 +8,7 @@ leaves the response, as it does there. Runs on asyncio and trio, under any ASGI 
 from __future__ import annotations
 
 import operator
+import warnings
 from collections.abc import (
     AsyncIterable,
     Awaitable,
@@ -65,6 +66,16 @@ AsyncContentStream: TypeAlias = AsyncIterable[Content]
 ContentStream: TypeAlias = AsyncContentStream | SyncContentStream | Iterable[Content]
 
 _SEPARATORS: Final = (None, "\r\n", "\r", "\n")
+# The original's methods that nothing calls here, of version 2 too.
+_NOT_CALLED: Final = (
+    "_listen_for_disconnect",
+    "_listen_for_exit_signal",
+    "_ping",
+    "_stream_response",
+    "listen_for_disconnect",
+    "listen_for_exit_signal",
+    "stream_response",
+)
 
 
 class SendTimeoutError(TimeoutError):
@@ -104,6 +115,16 @@ class EventSourceResponse(Response):
     DEFAULT_SEPARATOR = "\r\n"
     DEFAULT_CLEANUP_TIMEOUT = CLEANUP_TIMEOUT
     media_type = "text/event-stream"
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        """Warn of methods that are called by the original only."""
+        super().__init_subclass__(**keywords)
+        if replaced := [name for name in _NOT_CALLED if name in vars(cls)]:
+            message = (
+                f"{cls.__qualname__} overrides {', '.join(replaced)}, which only sse-starlette"
+                " calls: wrap __call__, body_iterator or ping_message_factory instead"
+            )
+            warnings.warn(message, RuntimeWarning, stacklevel=2)
 
     def __init__(
         self,
@@ -343,7 +364,7 @@ def _check_seconds(name: str, seconds: object) -> None:
 
 def _stream_headers(more: Mapping[str, str]) -> MutableHeaders:
     """Return the headers. Those that belong to the server are dropped, as there, not refused."""
-    sendable = {name: more[name] for name in more if str(name).lower() not in SERVERS_OWN}
+    sendable = {k: value for k, value in more.items() if str(k).lower() not in SERVERS_OWN}
     headers = MutableHeaders(checked_headers(sendable))
     headers.setdefault("Cache-Control", "no-store")
     headers["Connection"] = "keep-alive"
