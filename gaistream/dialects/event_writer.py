@@ -7,7 +7,7 @@ from typing import Any
 from ..core import ServerSentEvent
 from ..errors import EventError
 from ..events import Done, Error, Event, TextDelta
-from .base import OWN_JSON, DialectWriter, check_error
+from .base import OWN_JSON, DialectWriter, check_error, name_of_kind
 from .gai.from_dict import event_from_dict
 
 
@@ -21,7 +21,7 @@ def event_of(item: Any) -> Any:
 def no_event(item: object) -> EventError:
     """Return the error for an item that stands for no event."""
     return EventError(
-        f"{type(item).__name__} is no event: a source yields events, str, dicts with a "
+        f"{name_of_kind(item)} is no event: a source yields events, str, dicts with a "
         f"known 'type', ServerSentEvent or bytes; {OWN_JSON}"
     )
 

@@ -14,15 +14,15 @@ from ..core import ServerSentEvent
 from ..errors import EventError, FrameTypeError
 from ..events import Error
 from . import create_writer
-from .base import OWN_JSON, Dialect, DialectWriter, write_event_line
+from .base import OWN_JSON, Dialect, DialectWriter, name_of_kind, write_event_line
 
 _FIELDS: Final = ("data", "event", "id", "retry", "comment", "json")
 
 
 def _refuse(item: object, accepted: str) -> NoReturn:
-    kind = type(item).__name__
     raise EventError(
-        f'{kind} is no frame: with dialect="raw" a source yields {accepted}; {OWN_JSON}'
+        f'{name_of_kind(item)} is no frame: with dialect="raw" a source yields {accepted}; '
+        f"{OWN_JSON}"
     )
 
 

@@ -84,6 +84,10 @@ NO_EVENT = {
     "bytearray": (lambda gs: bytearray(b"x"), "bytearray is no event: "),
     "a class": (lambda gs: gs.events.Done, "type is no event: "),
     "a value": (lambda gs: gs.events.Usage(), "Usage is no event: "),
+    "an event of another library": (
+        lambda gs: type("ServerSentEvent", (), {"__module__": "fastapi.sse"})(),
+        "fastapi.sse.ServerSentEvent is no event: ",
+    ),
     "dict": (lambda gs: {"text": "a"}, "a dict needs a 'type' that is an event's, not None"),
     "a bare event": (lambda gs: gs.events.Event(), "Event is no event that can be written"),
     "a subclass of ours": (
