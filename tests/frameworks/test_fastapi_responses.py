@@ -10,11 +10,12 @@ from dataclasses import fields
 from typing import Any
 
 import pytest
-from scripted_asgi import PRELUDE, Connection, run
+from scripted_asgi import PRELUDE, Connection, asynchronous, run
 
 pytest.importorskip("fastapi", reason="FastAPI is not installed")
 
 import fastapi
+import fastapi.routing
 import fastapi.sse
 from pydantic import BaseModel, Field
 
@@ -220,6 +221,38 @@ def test_items_that_are_ready_together_leave_together() -> None:
         served = await ask(app_of(endpoint, JSON))
         assert len(values(served.body)) == 100
         assert len(served.chunks) < 4
+
+    run(test())
+
+
+def test_a_wrapper_of_your_own_is_kept_whatever_its_name() -> None:
+    async def _async_stream_raw(async_gen: AsyncIterable[str]) -> AsyncIterable[str]:
+        async for item in async_gen:
+            yield item.upper()
+
+    async def endpoint():
+        return JSON(_async_stream_raw(asynchronous("a", "b")))
+
+    async def test() -> None:
+        assert values((await ask(app_of(endpoint, JSON))).body) == ["A", "B"]
+
+    run(test())
+
+
+def test_fastapis_wrapper_is_taken_off_under_another_name() -> None:
+    wrapper = """async def another(source):
+        async for item in source:
+            yield item
+            await asyncio.sleep(0)
+    """
+    names: dict[str, Any] = {"asyncio": asyncio}
+    exec(compile(wrapper, fastapi.routing.__file__, "exec"), names)
+
+    async def test() -> None:
+        connection = Connection()
+        await connection.hear().serve(JSON(names["another"](asynchronous("a", "b"))))
+        chunks = [each["body"] for each in connection.sent[1:] if each["body"]]
+        assert chunks == [PRELUDE + b'data: "a"\n\ndata: "b"\n\n']
 
     run(test())
 

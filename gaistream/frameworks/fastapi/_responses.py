@@ -13,6 +13,7 @@ from types import AsyncGeneratorType
 from typing import Any, ClassVar, Final, Literal, Self, Unpack
 from weakref import WeakValueDictionary
 
+import fastapi.routing
 from fastapi.sse import ServerSentEvent
 from starlette.background import BackgroundTask
 from starlette.types import Receive, Scope, Send
@@ -152,16 +153,19 @@ def _endpoints_own(content: Source) -> Source:
     """Return the generator of an endpoint that yields, without FastAPI's wrapper around it.
 
     The wrapper (routing.py) gives the loop a turn after each item, leaves the generator to the
-    garbage collector when it is closed at a yield, and would stand in the log in its place.
+    garbage collector when it is closed at a yield, and would stand in the log in its place. It is
+    known by its file, not by a name. One that holds no single source is used as it is.
     """
-    if isinstance(content, AsyncGeneratorType) and content.__name__ == "_async_stream_raw":
+    if isinstance(content, AsyncGeneratorType) and content.ag_code.co_filename == _WRAPPERS_FILE:
         frame = content.ag_frame
-        own = None if frame is None else frame.f_locals.get("async_gen")
-        if isinstance(own, AsyncIterable):
-            return own
+        inside = () if frame is None else frame.f_locals.values()
+        held = [each for each in inside if isinstance(each, AsyncIterable) and each is not content]
+        if len(held) == 1:
+            return held[0]
     return content
 
 
+_WRAPPERS_FILE: Final = fastapi.routing.get_request_handler.__code__.co_filename
 _JSON: Final = ("json", payload_dialect)
 # The subclasses that `using` has made and that are still used, by their settings.
 _MADE: Final[WeakValueDictionary[Any, Any]] = WeakValueDictionary()
