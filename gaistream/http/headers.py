@@ -39,7 +39,9 @@ SERVERS_OWN: Final = {
     "transfer-encoding",
     "upgrade",
 }
-_MEDIA_TYPE: Final = re.compile(rf"{HEADER_NAME.pattern}/{HEADER_NAME.pattern}(;[\t\x20-\x7e]*\S)?")
+_MEDIA_TYPE: Final = re.compile(
+    rf"{HEADER_NAME.pattern}/{HEADER_NAME.pattern}(;[\t\x20-\x7e]*[\x21-\x7e])?"
+)
 _HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
 
 

@@ -52,6 +52,8 @@ def test_the_media_type_and_incremental_may_be_chosen() -> None:
         ({"media_type": "jsonl"}, "media_type must be a type such as text/plain, not 'jsonl'"),
         ({"media_type": "text/plain\n"}, "media_type must be a type"),
         ({"media_type": "text/plain; "}, "media_type must be a type"),
+        ({"media_type": "text/plain; a=\0"}, "media_type must be a type"),
+        ({"media_type": "text/plain; a=€"}, "media_type must be a type"),
         ({"media_type": 5}, "media_type must be str, not int"),
         ({"incremental": "?1"}, "incremental must be bool, not str"),
         ({"incremental": 1}, "incremental must be bool, not int"),
