@@ -321,10 +321,15 @@ def ungrouped(error: BaseException) -> BaseException:
 
     A task group wraps every exception of its tasks.
     """
-    inner = error
-    while isinstance(inner, BaseExceptionGroup) and len(inner.exceptions) == 1:
-        inner = inner.exceptions[0]
+    inner = only_error(error)
     return inner if is_public(inner) else error
+
+
+def only_error(error: BaseException) -> BaseException:
+    """Return the only error in a group, or in nested groups; `error` if there are several."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 def _stream_error(message: str, code: str, status: int, retry_after: float | None) -> StreamError:

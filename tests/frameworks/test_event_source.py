@@ -198,6 +198,19 @@ def test_an_error_of_the_source_is_sent_and_then_raised(
     assert not caplog.records  # who catches it reports it
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["before the first item", "after it"])
+def test_the_only_error_of_a_task_group_is_raised_without_its_group(late: bool) -> None:
+    async def test() -> None:
+        error = ValueError("secret")
+        group = ExceptionGroup("outer", [ExceptionGroup("inner", [error])])
+        items = ("one", group) if late else (group,)
+        with pytest.raises(ValueError, match="secret") as raised:
+            await Connection().serve(EventSourceResponse(asynchronous(*items)))
+        assert raised.value is error
+
+    run(test())
+
+
 def test_an_error_before_the_first_item_is_a_status() -> None:
     async def test() -> None:
         connection = Connection()

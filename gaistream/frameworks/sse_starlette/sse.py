@@ -34,7 +34,7 @@ except ImportError as error:
 
 from ...asgi.client import Client, log_unread_body
 from ...asgi.messages import ScopeApplication, StreamConnection, header, send_response
-from ...errors import FrameError, FrameTypeError, StreamError, is_public
+from ...errors import FrameError, FrameTypeError, StreamError, is_public, only_error
 from ...http.answer import answer_failure, drain_response
 from ...http.headers import SERVERS_OWN, HeaderLines, checked_headers
 from ...http.settings import check_status
@@ -318,6 +318,7 @@ class EventSourceResponse(Response):
         A StreamError was meant for the client, and is not raised any more.
         """
         assert stream.failure is not None
+        stream.failure = only_error(stream.failure)  # as the application's handlers know it
         response = answer_failure(
             stream.failure,
             raised_by="source",
@@ -352,7 +353,7 @@ class EventSourceResponse(Response):
             return stream.send_error
         if stream.outcome.kind == "stalled":
             return SendTimeoutError(f"a send took longer than {self.send_timeout:g} seconds")
-        return stream.failure
+        return None if stream.failure is None else only_error(stream.failure)
 
 
 def _check_seconds(name: str, seconds: object) -> None:
