@@ -83,11 +83,6 @@ class Conversation:
         return self.messages
 
 
-def signed_call(signature: str | None) -> dict[str, Any]:
-    """Return the field of a call's signature, where Google's Chat Completions have it."""
-    return {"extra_content": {"google": {"thought_signature": signature}}} if signature else {}
-
-
 def plain_content(parts: list[dict[str, Any]]) -> str | list[dict[str, Any]] | None:
     """Return one text part as a str, no parts as None, and other parts as they are."""
     if not parts:
