@@ -332,5 +332,11 @@ def only_error(error: BaseException) -> BaseException:
     return error
 
 
+def name_of_kind(item: object) -> str:
+    """Return the name of an item's type; of another library's ServerSentEvent with its module."""
+    name = type(item).__name__
+    return f"{type(item).__module__}.{name}" if name == "ServerSentEvent" else name
+
+
 def _stream_error(message: str, code: str, status: int, retry_after: float | None) -> StreamError:
     return StreamError(message, code=code, status=status, retry_after=retry_after)

@@ -28,12 +28,6 @@ if TYPE_CHECKING:
 OWN_JSON: Final = 'for your own JSON objects pass dialect="json"'
 
 
-def name_of_kind(item: object) -> str:
-    """Return the name of an item's type; of another library's ServerSentEvent with its module."""
-    name = type(item).__name__
-    return f"{type(item).__module__}.{name}" if name == "ServerSentEvent" else name
-
-
 class Dialect:
     """A protocol. Subclass it, and pass an instance as `dialect=`.
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..core import ServerSentEvent
-from ..errors import EventError
+from ..errors import EventError, name_of_kind
 from ..events import Done, Error, Event, TextDelta
-from .base import OWN_JSON, DialectWriter, check_error, name_of_kind
+from .base import OWN_JSON, DialectWriter, check_error
 from .gai.from_dict import event_from_dict
 
 

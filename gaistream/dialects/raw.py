@@ -11,10 +11,10 @@ from __future__ import annotations
 from typing import Any, Final, NoReturn
 
 from ..core import ServerSentEvent
-from ..errors import EventError, FrameTypeError
+from ..errors import EventError, FrameTypeError, name_of_kind
 from ..events import Error
 from . import create_writer
-from .base import OWN_JSON, Dialect, DialectWriter, name_of_kind, write_event_line
+from .base import OWN_JSON, Dialect, DialectWriter, write_event_line
 
 _FIELDS: Final = ("data", "event", "id", "retry", "comment", "json")
 
