@@ -96,6 +96,13 @@ class _HelperThreads:
             self._running.pop(source, None)
             self._abandoned.pop(source, None)
 
+    def wait_for(self, source: InThread) -> None:
+        """Wait until the thread of a source has ended, if it has one."""
+        with self._lock:
+            thread = self._running.get(source)
+        if thread is not None:
+            thread.join()
+
     def end_all(self) -> None:
         """Ask every source to end, and wait until each has ended or has had LONGEST_END seconds."""
         with self._lock:

@@ -11,8 +11,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from ..core import NDJSONDecoder, SSEDecoder, read_json
-from ..errors import FrameError, LeftRunningError
+from ..core import NDJSONDecoder, SSEDecoder, checked_int, read_json
+from ..errors import FrameError, FrameTypeError, LeftRunningError
 from ..reading.events import EventDecoder
 from ..reading.recognised import ReadableDialect, RecognisingDecoder, stream_format
 from ..streaming.outcome import Outcome
@@ -20,6 +20,7 @@ from .request import Headers
 
 READ_AHEAD: Final = 65536  # bytes, as servers hold them
 TIMEOUT: Final = 5.0  # seconds of real time that a wait may take
+MOST_BYTES: Final = 2**40
 
 _T = TypeVar("_T")
 
@@ -46,7 +47,11 @@ class Settings:
         self.wait_for_headers = wait_for_headers
         self.raise_app_exceptions = raise_app_exceptions
         self.check_leftovers = check_leftovers
-        self.read_ahead = read_ahead
+        self.read_ahead = checked_int("read_ahead", read_ahead, 1, MOST_BYTES, "bytes")
+        if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+            raise FrameTypeError(f"timeout must be seconds, not {type(timeout).__name__}")
+        if not timeout > 0:
+            raise FrameError(f"timeout must be more than 0 seconds, not {timeout!r}")
         self.timeout = timeout
 
 
@@ -134,6 +139,9 @@ class Received:
         if self._status is None:
             raise RuntimeError("the response has not begun: wait for its headers")
 
+    def stream_entered(self, stream: Any) -> None:
+        """Do nothing; for subclasses."""
+
     def _changed(self) -> None:
         """Wake whoever waits: the app's send, and the test."""
         raise NotImplementedError
@@ -166,6 +174,10 @@ class Received:
             return True
         return not self._stalled and self._size - self._taken < self._settings.read_ahead
 
+    def _is_over(self) -> bool:
+        """Return True at the end of the response; at the app's if the client left before it."""
+        return self._app_ended if self._gone else self._over
+
     def _read_all(self) -> None:
         """Make room for more, as a client that reads while time passes."""
         if not self._stalled and self._taken < self._size:
@@ -188,10 +200,12 @@ class Received:
         self._changed()
 
     def _plan_to_leave(self, after_bytes: int) -> None:
+        after_bytes = checked_int("after_bytes", after_bytes, 0, MOST_BYTES, "bytes")
         if after_bytes < self._most_read:
             raise FrameError(f"after_bytes is {after_bytes}, but {self._most_read} bytes were read")
         self._leave_at = after_bytes
         if self._size >= after_bytes:  # what was read ahead is still under way
+            self.complete = self.complete and self._size == after_bytes
             while self._size > after_bytes:
                 last = self._chunks.pop()
                 self._size -= len(last)

@@ -67,6 +67,12 @@ class _Timer:
 
 
 class _RecordedThreadStreams(thread_streams.ThreadStreams):
+    def enter(self, stream: OpenStream, *, was_open: bool = False) -> None:
+        known = recorder.get()
+        if known is not None:
+            known.stream_entered(stream)
+        super().enter(stream, was_open=was_open)
+
     def leave(self, stream: OpenStream) -> None:
         known = recorder.get()
         if known is not None:

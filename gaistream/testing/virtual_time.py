@@ -31,6 +31,9 @@ Post = Callable[[Callable[[], None]], object]
 class Recorder(Protocol):
     """Takes note of the streams of one request."""
 
+    def stream_entered(self, stream: Any) -> None:
+        """Note a stream in a thread that begins."""
+
     def stream_left(self, stream: Any) -> None:
         """Note a stream that has ended."""
 

@@ -19,6 +19,7 @@ from ..errors import LeftRunningError
 from ..events import Event
 from ..loops import new_loop
 from ..loops.asyncio import AsyncioLoop
+from ..loops.helper_threads import helper_threads
 from ..loops.protocols import EventLoop
 from ..streaming.drain import check_drain
 from ..streaming.open_streams import LAST_SEND
@@ -81,7 +82,8 @@ class WSGIStream(Received):
         self._noticed = False  # that the client has left
         self._asyncio: Any = None  # the loop of the app's response
         self._pending_status: tuple[int, list[tuple[str, str]]] | None = None
-        self._streams: list[tuple[Any, Outcome]] = []
+        self._entered: list[Any] = []  # streams of the app in threads
+        self._left: list[tuple[Any, Outcome]] = []  # streams of the app that have ended
 
     # ---- the block ----
 
@@ -160,7 +162,7 @@ class WSGIStream(Received):
         return self.body
 
     def wait_closed(self) -> None:
-        """Wait until the server has closed the response: then its source is closed.
+        """Wait until the server has closed the response, and its source is closed.
 
         Raises:
             TimeoutError: it has not in `timeout` real seconds.
@@ -228,7 +230,7 @@ class WSGIStream(Received):
         assert self._threads is not None
         self._threads.registry.drain(grace, retry_ms)
         until = self._threads.time.now + grace + LAST_SEND
-        self._advance_to(until, lambda: self._over)
+        self._advance_to(until, self._is_over)
         if not self._wait(lambda: self._app_ended, _LAST_WAIT):  # a thread takes real time
             self._advance_to(until, lambda: self._app_ended)
 
@@ -267,10 +269,14 @@ class WSGIStream(Received):
 
     # ---- the server's side, in its thread ----
 
+    def stream_entered(self, stream: Any) -> None:
+        """Note a stream of the app that begins."""
+        self._entered.append(stream)
+
     def stream_left(self, stream: Any) -> None:
-        """Note a stream of the app that ends; its kind is certain when the response is closed."""
-        if isinstance(stream.outcome, Outcome):  # not a source that goes on without its client
-            self._streams.append((stream, stream.outcome))
+        """Note how a stream of the app ends; its kind is certain when the response is closed."""
+        if stream.outcome is not None:
+            self._left.append((stream, stream.outcome))
 
     def _changed(self) -> None:
         with self._condition:
@@ -285,11 +291,13 @@ class WSGIStream(Received):
         self._in_app = True
         try:
             self._serve()
-        except Exception as error:
+        except BaseException as error:  # in a thread of its own, where nothing else would catch it
             self.error = error
+        for stream in self._entered:  # its source may go on in a helper thread
+            helper_threads.wait_for(stream)
         with self._condition:
-            for stream, outcome in self._streams:
-                self.outcome = replace(outcome, kind=stream.outcome.kind)
+            for stream, outcome in self._left:
+                self.outcome = replace(outcome, kind=(stream.outcome or outcome).kind)
             self._in_app = False
             self._end()
 

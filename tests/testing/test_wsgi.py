@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -15,7 +14,7 @@ import gaistream
 from gaistream import SSEOptions, events
 from gaistream.errors import FrameTypeError, LeftRunningError
 from gaistream.streaming import thread_streams
-from gaistream.testing import stream
+from gaistream.testing import stream, wsgi
 from gaistream.wsgi import NDJSONResponse, SSEResponse
 
 
@@ -237,7 +236,8 @@ def test_a_wait_for_what_does_not_come_says_so() -> None:
         assert s.comments[-1] == "keep-alive"
 
 
-def test_an_answer_goes_on_without_its_client() -> None:
+@pytest.mark.parametrize("waits", [False, True])
+def test_an_answer_goes_on_without_its_client(waits: bool) -> None:
     go_on, outcomes = threading.Event(), list[Any]()
 
     def source() -> Iterator[str]:
@@ -250,7 +250,35 @@ def test_an_answer_goes_on_without_its_client() -> None:
         next(s)
         s.disconnect()
         go_on.set()
+        if waits:
+            s.wait_closed()
+            assert len(outcomes) == 1
+    assert s.outcome is not None
+    assert s.outcome.message is outcomes[0].message
+    assert (s.outcome.kind, s.outcome.events) == (outcomes[0].kind, 2)
+    assert s.outcome.message is not None
+    assert s.outcome.message.text == "ab"
+
+
+@pytest.mark.parametrize("end", ["time", "drain"])
+def test_an_answer_without_its_client_ends_at_its_bound_or_by_a_drain(
+    end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wsgi, "_LAST_WAIT", 60.0)  # real seconds
+    watched = Watched("a")
+    response = SSEResponse(waiting(watched), on_disconnect="continue", continue_seconds=100)
+    with stream(response) as s:
+        next(s)
+        s.disconnect()
+        if end == "drain":
+            s.drain(10)
+        else:
+            s.advance(15)  # at the heartbeat the server notices
+            assert not watched.closed
+            s.advance(100)
         s.wait_closed()
-    while not outcomes:  # another thread may finish the answer
-        time.sleep(0.001)
-    assert outcomes[0].events == 2
+        assert watched.closed == 1
+        assert s.outcome is not None
+        assert s.outcome.message is not None
+        assert s.outcome.message.error is not None
+        assert s.outcome.message.error.code == "interrupted"
