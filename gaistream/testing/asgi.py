@@ -14,7 +14,6 @@ from ..loops.protocols import Event as Flag
 from ..loops.protocols import EventLoop
 from ..streaming.drain import check_drain
 from ..streaming.open_streams import LAST_SEND
-from ..streaming.outcome import Outcome
 from .leftovers import GeneratorHooks, Leftovers, place_of
 from .lifespan import Lifespan
 from .received import Received, Settings, View
@@ -140,7 +139,12 @@ class ASGIStream(Received):
         return self
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        left = await self._exit(check=self._settings.check_leftovers)
+        try:
+            left = await self._exit(check=self._settings.check_leftovers)
+        except Exception as late:  # of the lifespan
+            if error is None:
+                raise
+            error.add_note(str(late))
         if error is not None:
             return
         self._raise_once(left)
@@ -307,7 +311,7 @@ class ASGIStream(Received):
         assert self._env is not None
         self._env.loop.open_streams.drain(grace, retry_ms)
         until = self._env.time.now + grace + LAST_SEND
-        await self._advance_to(until, lambda: self._over)
+        await self._advance_to(until, self._is_over)
         if not await self._in_time(lambda: self._app_ended, _LAST_WAIT):  # a thread takes real time
             await self._advance_to(until, lambda: self._app_ended)
 
@@ -328,11 +332,7 @@ class ASGIStream(Received):
 
     def stream_left(self, stream: Any) -> None:
         """Note how a stream of the app has ended, or a source that went on without its client."""
-        outcome = stream.outcome
-        if isinstance(outcome, Outcome):
-            self.outcome = outcome
-        elif self.outcome is not None:
-            self.outcome = outcome(self.outcome)
+        self.outcome = stream.outcome or self.outcome
 
     def _changed(self) -> None:
         self._activity += 1
@@ -347,7 +347,12 @@ class ASGIStream(Received):
             await self._app(scope, self._receive, self._send)
             if self._status is None and not self._gone:
                 raise RuntimeError("the app returned without a response")
-        except Exception as error:
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
+            task = self._task  # None: it is an eager task
+            if isinstance(error, self._loop.cancelled) and task is not None and task.cancelling():
+                raise
             self.error = error
         finally:
             self._end()

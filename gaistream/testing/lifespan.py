@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from ..loops.protocols import Event, EventLoop
 
+_DONE: Final = ".complete"
+
 
 class Lifespan:
-    """Starts an app, and stops it. An app that does not take the lifespan is left alone."""
+    """Starts an app, and stops it. An app that raises before it asks for the start-up has none."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
@@ -34,7 +36,7 @@ class Lifespan:
         return self._state
 
     async def stop(self, timeout: float) -> None:
-        """Run the shutdown; raises as `start`."""
+        """Run the shutdown; raises as `start`, and what the app raised after its start-up."""
         if self._task is None:
             return
         try:
@@ -46,6 +48,8 @@ class Lifespan:
             if not self._over:
                 self._task.cancel()
             await self._loop.ended(self._task)
+        if self._error is not None and self._answers and self._answers[-1]["type"].endswith(_DONE):
+            raise self._error
 
     async def _answered(self, phase: str, count: int, timeout: float) -> None:
         loop = self._loop
@@ -63,7 +67,7 @@ class Lifespan:
                 raise RuntimeError(f"the app's {phase} failed: {message}") from self._error
         elif not self._over:
             raise TimeoutError(f"the app's {phase} has not ended in {timeout:g} s")
-        elif self._error is not None and count > 1:
+        elif self._error is not None and self._asked:  # else it does not take the lifespan
             raise self._error
 
     async def _run(self) -> None:
@@ -74,7 +78,12 @@ class Lifespan:
         }
         try:
             await self._app(scope, self._receive, self._send)
-        except Exception as error:  # before the start-up: it does not take the lifespan
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
+            task = self._task  # None: it is an eager task
+            if isinstance(error, self._loop.cancelled) and task is not None and task.cancelling():
+                raise
             self._error = error
         finally:
             self._over = True
