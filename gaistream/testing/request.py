@@ -69,8 +69,8 @@ class Request:
             body = json_bytes(json)
         if isinstance(body, str):
             body = body.encode()
-        is_one = isinstance(body, bytes | bytearray | memoryview)
-        self.body = [bytes(memoryview(part)) for part in ([body] if is_one else body)]
+        parts = [body] if isinstance(body, bytes | bytearray | memoryview) else body
+        self.body = [bytes(memoryview(part)) for part in parts]
         pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
         self.headers = self._with_defaults([(name.lower(), value) for name, value in pairs], json)
 
