@@ -109,7 +109,7 @@ class _ProtocolHandler(_Handler):
         if prepared is not None and not prepared.stream:
             if isinstance(source, AsyncIterable):
                 source = open_source(source, estimate_size)
-            source, settings = policy.whole(source, prepared)
+            settings = policy.whole(prepared)
             response: StreamResponse = NDJSONResponse(source, **settings)
             response.stream_headers = policy.headers_of_whole
         else:

@@ -25,6 +25,7 @@ from ..streaming.disconnects import (
     CONTINUE_BYTES,
     CONTINUE_SECONDS,
     OnDisconnect,
+    WholeAnswer,
     check_disconnects,
     open_response_stream,
 )
@@ -287,6 +288,7 @@ class _SourceResponse(StreamResponse, Generic[_Options]):
         collect: bool = False,
         media_type: str | None = None,
         incremental: bool = False,
+        _whole: WholeAnswer | None = None,
         **unknown: Never,
     ) -> None:
         if unknown:
@@ -303,6 +305,7 @@ class _SourceResponse(StreamResponse, Generic[_Options]):
             send_timeout or None,
             cleanup_timeout,
             source_timeout or None,
+            _whole,
         )
         super().__init__(
             opened,

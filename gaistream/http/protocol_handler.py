@@ -139,20 +139,18 @@ class ProtocolPolicy(HandlerPolicy):
     def _answer_without_provider(self, *_: Any) -> None:
         return None
 
-    def whole(self, source: Any, prepared: ProtocolRequest) -> tuple[Any, dict[str, Any]]:
-        """Return the source and the settings of a response of NDJSON that is the whole answer.
+    def whole(self, prepared: ProtocolRequest) -> dict[str, Any]:
+        """Return the settings of a response of NDJSON that is the whole answer.
 
-        Args:
-            source: of the provider; an async one as an iterator that closes what it reads.
-            prepared: the request.
+        An async source must be an iterator that closes what it reads.
         """
         answer = WholeAnswer(prepared.dialect, self.options[SSE.name])
         settings = {**self.settings, "dialect": "raw", "hold_headers": True, "collect": False}
         on_close = settings.get("on_close")
-        collects = self.settings.get("collect") or settings.get("on_disconnect") == "continue"
-        if on_close is not None and collects:
+        continues = settings.get("on_disconnect") == "continue"
+        if on_close is not None and self.settings.get("collect") and not continues:
             settings["on_close"] = answer.report_to(on_close)
-        return answer.source(source), settings
+        return {**settings, "_whole": answer}
 
 
 def _not_allowed() -> StreamError:

@@ -28,14 +28,24 @@ class WholeAnswer:
     Args:
         dialect: writes the answer, as the request wants it.
         options: SSEOptions.
+
+    Attributes:
+        collector: of the answer's message.
     """
 
     def __init__(self, dialect: Dialect, options: SSEOptions) -> None:
         self._encoder = SSEEncoder(options, dialect=dialect)
-        self._collector = Collector(dialect, SSE.name)
+        self.collector = Collector(dialect, SSE.name)
+        self._is_collected = False
 
-    def source(self, source: Any) -> Any:
-        """Return a source that yields the answer's JSON, async if `source` is."""
+    def source(self, source: Any, *, is_collected: bool = False) -> Any:
+        """Return a source that yields the answer's JSON, async if `source` is.
+
+        Args:
+            source: yields the answer's events.
+            is_collected: True if `collector` has got them already.
+        """
+        self._is_collected = is_collected
         return self._read_async(source) if isinstance(source, AsyncIterable) else self._read(source)
 
     async def _read_async(self, source: AsyncIterable[Any]) -> AsyncIterator[bytes]:
@@ -62,7 +72,7 @@ class WholeAnswer:
 
     def _add(self, item: Any) -> bool:
         """Add an item, and return True if it is the last."""
-        self._encoder.write(self._collector.add(item))
+        self._encoder.write(item if self._is_collected else self.collector.add(item))
         self._encoder.take()  # its frames are not sent
         return self._encoder.ended
 
@@ -74,7 +84,7 @@ class WholeAnswer:
         """
         self._encoder.end(None)
         failed = self._encoder.failed
-        message = self._collector.end("failed" if failed else "completed", None)
+        message = self.collector.end("failed" if failed else "completed", None)
         if failed:
             assert message.error is not None
             error = message.error
@@ -87,7 +97,7 @@ class WholeAnswer:
         """Return an `on_close` that gives another one the outcome with its message."""
 
         def report(outcome: Outcome) -> Any:
-            message = self._collector.end(outcome.kind, outcome.error)
+            message = self.collector.end(outcome.kind, outcome.error)
             return on_close(replace(outcome, message=message))
 
         return report

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from ..core import checked_int
 from ..dialects import AnyDialect, find
@@ -31,6 +31,15 @@ def answer_classes() -> tuple[type[Collector], type[Producer]]:
     from .producer import Producer
 
     return Collector, Producer
+
+
+class WholeAnswer(Protocol):
+    """Makes one item of all events of a source: see http/whole_answer.py."""
+
+    collector: Collector
+
+    def source(self, source: Any, *, is_collected: bool = False) -> Any:
+        """Return the source of that item."""
 
 
 class Disconnects(NamedTuple):
@@ -118,11 +127,12 @@ def open_response_stream(
     send_timeout: float | None,
     cleanup_timeout: float | None,
     source_timeout: float | None,
+    whole: WholeAnswer | None = None,
 ) -> tuple[Stream, Producer | None]:
     """Return a response's stream, and the producer that it reads if its source goes on."""
     producer, collector = None, None
     if disconnects is not None:
-        collector = disconnects.collector()
+        collector = disconnects.collector() if whole is None else whole.collector
         if disconnects.continues:
             producer = answer_classes()[1](
                 source,
@@ -133,6 +143,8 @@ def open_response_stream(
                 source_timeout=source_timeout,
             )
             source, collector = producer.reader(), None
+    if whole is not None:
+        source, collector = whole.source(source, is_collected=producer is not None), None
     stream = Stream(
         source,
         encoder,

@@ -136,6 +136,8 @@ class Producer(SourceSide):
 
     async def read_on(self) -> None:
         """Wait until the source has ended, then close it. Stop it if this task is cancelled."""
+        if self._receiver.attached:  # its reader was not begun, so nothing has closed it
+            self.detach()
         try:
             await self._receiver.done.wait()
         except self._loop.cancelled:

@@ -34,6 +34,7 @@ from ..streaming.disconnects import (
     CONTINUE_BYTES,
     CONTINUE_SECONDS,
     OnDisconnect,
+    WholeAnswer,
     blocking_collector,
     check_disconnects,
     open_response_stream,
@@ -106,6 +107,7 @@ class SourceResponse(Generic[_Options]):
         continue_bytes: int = CONTINUE_BYTES,
         collect: bool = False,
         _runner: Runner | None = None,
+        _whole: WholeAnswer | None = None,
         **unknown: Never,
     ) -> None:
         if unknown:
@@ -131,6 +133,7 @@ class SourceResponse(Generic[_Options]):
                 None,
                 cleanup_timeout,
                 source_timeout or None,
+                _whole,
             )
             self._stream = LoopStream(
                 self._life, self._runner, hold_headers=hold_headers, producer=producer
@@ -138,6 +141,7 @@ class SourceResponse(Generic[_Options]):
         else:
             refuse_source_timeout(source_timeout, "helper_thread=True or an async source")
             collector = blocking_collector(disconnects)
+            stream = stream if _whole is None else _whole.source(stream)
             self._life = self._stream = BlockingStream(stream, encoder, collector)
         self._status = check_status(status)
         check_on_close(on_close)
