@@ -210,7 +210,8 @@ def protocol_handler(
         options: SSEOptions.
         models: names that a GET of a path that ends in `/models` lists.
         settings: headers, cors, send_timeout, cleanup_timeout, source_timeout, hold_headers,
-            on_close: see SSEResponse.
+            on_close, on_disconnect, continue_seconds, continue_bytes, collect, media_type,
+            incremental: see SSEResponse.
 
     Raises:
         FrameError: `dialect` is unknown, or has no requests.
