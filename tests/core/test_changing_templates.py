@@ -230,6 +230,8 @@ def test_the_texts_that_templates_write_are_collected(gs, kind, numbered):
     assert pieces == ["a", "b", "c", "d", "e", "\U0001f600", "f"]
     encoder.write("\ude00")
     assert pieces[-1] == "\U0001f600"
+    encoder.encode_many(["h", "i"])  # which leaves nothing
+    assert pieces[-1] == "\U0001f600"
     encoder.set_templates(text=template)
     encoder.write("g")
     assert pieces[-1] == "\U0001f600"

@@ -248,13 +248,17 @@ class BaseEncoder(NotCopyable):
         The dialect's own state is not restored: use it with a dialect that has none.
         """
         self._check_open()
-        mark = self._mark_with_half()
+        mark, half, pieces = self._mark(), self._half, self._templates[4]
+        count = 0 if pieces is None else len(pieces)
         try:
             self.write_many(items)
-            begin, takes = mark[0][:2]
-            return bytes(self._buffer._data[begin if takes == self._takes else 0 :])
+            start = mark[0] if mark[1] == self._takes else 0
+            return bytes(self._buffer._data[start:])
         finally:
-            self._restore_with_half(*mark)
+            self._restore(mark)
+            self._half = half
+            if pieces is not None:
+                del pieces[count:]
 
     def write_ready(self, frame: bytes | bytearray | memoryview) -> None:
         """Write a whole frame as it is."""
