@@ -175,9 +175,9 @@ def read_events(
         source: bytes; a file, pipe or socket; a response of httpx, httpx2, aiohttp, requests or
             urllib3; an iterable or async iterable of bytes, or (for "sse") of ServerSentEvents.
         format: "sse" or "ndjson".
-        dialect: the protocol: "gai" (the default), "openai_chat", "anthropic", "ai_sdk", "gemini",
-            "gemini_interactions", "ollama" (over "ndjson"), or an object of your own
-            `gaistream.dialects.Dialect`.
+        dialect: the protocol: "gai" (the default), "openai_chat", "openai_responses", "anthropic",
+            "ai_sdk", "ag_ui", "gai_events_v1" (over both formats), "gemini", "gemini_interactions",
+            "ollama" (over "ndjson"), or an object of your own `gaistream.dialects.Dialect`.
         strict_content_type: accept a response only with a content type of the format.
         max_event_bytes: the limit of an SSE event or an NDJSON line, in bytes (16 MiB).
 
