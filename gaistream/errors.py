@@ -24,16 +24,19 @@ __all__ = [
     "EncodeError",
     "EventError",
     "EventTooLarge",
+    "Fenced",
     "FrameError",
     "FrameTypeError",
     "GaistreamError",
     "InvalidRequest",
     "LeftRunningError",
+    "LogError",
     "NDJSONError",
     "ResponseError",
     "SinkError",
     "StatusError",
     "StreamError",
+    "StreamInUse",
     "UnsayableError",
 ]
 
@@ -227,6 +230,34 @@ class SinkError(GaistreamError, TypeError, RuntimeError):
 
 class UnsayableError(GaistreamError, ValueError):
     """A protocol has no frame for the failure of its stream: only a broken connection shows it."""
+
+
+class LogError(GaistreamError, OSError):
+    """A log of kept streams cannot be read or written. Nothing that was acknowledged is lost.
+
+    Attributes:
+        reason: "full" (the disk), "read_only", "locked" (longer than the log waits), "corrupt" (or
+            not a log at all), "newer_schema" (written by a newer gaistream), "unavailable", or
+            "closed".
+    """
+
+    def __init__(self, message: str, reason: str = "unavailable") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[LogError], tuple[str, str]]:
+        return type(self), (str(self), self.reason)
+
+
+class Fenced(GaistreamError, RuntimeError):
+    """A producer's generation is over: it was replaced, has ended, or its lease has run out.
+
+    The producer must end. None of the records of the call was kept.
+    """
+
+
+class StreamInUse(GaistreamError, RuntimeError):
+    """A stream cannot begin, because its producer is alive: follow it, or begin with `replace`."""
 
 
 class LeftRunningError(GaistreamError, AssertionError):

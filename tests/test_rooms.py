@@ -28,6 +28,7 @@ TABLE: dict[str, set[str]] = {
     "chat": {"core", "events"},
     "message": {"core", "events", "chat"},
     "loops": set(),
+    "replay": {"loops"},
     "dialects": EVENTS,
     "writing": {"dialects"} | EVENTS,
     "streaming": {"writing", "dialects", "loops"} | EVENTS,
@@ -40,7 +41,7 @@ TABLE: dict[str, set[str]] = {
     } | EVENTS,
     "client": {"reading", "dialects", "loops", "http"} | EVENTS,
     "providers": {"client", "reading", "dialects", "loops", "http"} | EVENTS,
-    "testing": {"asgi", "wsgi", "streaming", "reading", "loops"} | EVENTS,
+    "testing": {"asgi", "wsgi", "streaming", "reading", "replay", "loops"} | EVENTS,
     "gateway": {
         "providers", "asgi", "http", "streaming", "writing", "dialects", "loops",
     } | EVENTS,
