@@ -1,7 +1,10 @@
 """Streams that are kept, so that they outlive their connection and are resumed without a seam.
 
-`MemoryLog` keeps them in one process. `EventLog` is the protocol of all logs.
+`MemoryLog` keeps them in one process, `SQLiteLog` in a file for all processes of a machine.
+`EventLog` is the protocol of all logs. The logs are imported when they are first used.
 """
+
+from typing import TYPE_CHECKING, Any
 
 from ..loops.waiting import run_in_thread
 from .log import (
@@ -15,7 +18,10 @@ from .log import (
     ResumeOutcome,
     StopResult,
 )
-from .memory import MemoryLog
+
+if TYPE_CHECKING:
+    from .memory import MemoryLog
+    from .sqlite import SQLiteLog
 
 __all__ = [
     "End",
@@ -27,6 +33,19 @@ __all__ = [
     "Position",
     "Record",
     "ResumeOutcome",
+    "SQLiteLog",
     "StopResult",
     "run_in_thread",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "MemoryLog":
+        from .memory import MemoryLog
+
+        return MemoryLog
+    if name == "SQLiteLog":
+        from .sqlite import SQLiteLog
+
+        return SQLiteLog
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

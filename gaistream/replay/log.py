@@ -182,7 +182,7 @@ class EventLog(Protocol):
 
     @abstractmethod
     async def stop(self, stream: str, epoch: int | None = None) -> StopResult:
-        """Ask the producer to stop; it is told by `append` and by `wait_for_stop`.
+        """Ask the producer to stop: `append` and `wait_for_stop` then return True.
 
         Args:
             epoch: the generation to stop, if its id has been seen. None: the one that is alive;

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import trio
 
-from gaistream.replay import EventLog, MemoryLog, run_in_thread
+from gaistream.replay import EventLog, MemoryLog, SQLiteLog, run_in_thread
 from gaistream.testing import logs
 
 
@@ -33,7 +33,10 @@ def on_trio(main: Any) -> None:
 
 
 RUNS = {"asyncio": on_asyncio, "trio": on_trio, "thread": run_in_thread}
-LOGS: dict[str, Callable[..., EventLog]] = {"memory": lambda _, **bounds: MemoryLog(**bounds)}
+LOGS: dict[str, Callable[..., EventLog]] = {
+    "memory": lambda _, **bounds: MemoryLog(**bounds),
+    "sqlite": SQLiteLog,
+}
 
 
 @pytest.mark.parametrize("check", logs.CHECKS, ids=lambda check: check.__name__)

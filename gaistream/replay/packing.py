@@ -1,0 +1,83 @@
+"""A batch of records as bytes, for logs that store bytes: `pack` and `unpack`.
+
+    byte 0    1: no record has an id or a retry; 2: they may
+    bytes 1-4 the number of records
+    then      for each record the length of its data and of its event; of its id, and its retry
+    then      all data, and all texts in UTF-8
+
+Lengths of texts count characters, and -1 stands for None. Numbers are little-endian.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Sequence
+from itertools import accumulate, pairwise
+from typing import Final
+
+from .log import Record
+
+_HEAD: Final = struct.Struct("<BI")
+
+
+def pack(records: Sequence[Record]) -> bytes:
+    """Return a batch of at least one record as bytes."""
+    data, events, ids, retries = zip(*records, strict=True)
+    count = len(records)
+    sizes = struct.pack(f"<{count}I{count}i", *map(len, data), *_lengths(events))
+    text = "".join(filter(None, events))
+    kind = 1
+    if any(each is not None for each in ids + retries):
+        kind = 2
+        numbers = (-1 if retry is None else retry for retry in retries)
+        sizes += struct.pack(f"<{count}i{count}q", *_lengths(ids), *numbers)
+        text += "".join(filter(None, ids))
+    return b"".join((_HEAD.pack(kind, count), sizes, *data, text.encode("utf-8", "surrogatepass")))
+
+
+def unpack(packed: bytes) -> list[Record]:
+    """Return the records of a batch.
+
+    Raises:
+        ValueError: the bytes are not a batch.
+    """
+    try:
+        kind, count = _HEAD.unpack_from(packed)
+        place = _HEAD.size
+        numbers = struct.unpack_from(f"<{count}I{count}i", packed, place)
+        place += 8 * count
+        more: tuple[int, ...] = ()
+        if kind == 2:
+            more = struct.unpack_from(f"<{count}i{count}q", packed, place)
+            place += 12 * count
+        elif kind != 1:
+            raise ValueError(f"a batch of the unknown kind {kind}")
+    except struct.error as error:
+        raise ValueError(f"a batch is cut: {error}") from None
+    ends = list(accumulate(numbers[:count], initial=place))
+    text = packed[ends[-1] :].decode("utf-8", "surrogatepass")
+    event_lengths = numbers[count:]
+    events = _texts(text, event_lengths)
+    data = [packed[start:end] for start, end in pairwise(ends)]
+    if kind == 1:
+        return list(map(Record, data, events))
+    start = sum(length for length in event_lengths if length > 0)
+    ids = _texts(text[start:], more[:count])
+    retries = [None if number < 0 else number for number in more[count:]]
+    return list(map(Record, data, events, ids, retries))
+
+
+def _lengths(texts: Iterable[str | None]) -> list[int]:
+    return [-1 if text is None else len(text) for text in texts]
+
+
+def _texts(text: str, lengths: Iterable[int]) -> list[str | None]:
+    texts: list[str | None] = []
+    place = 0
+    for length in lengths:
+        if length < 0:
+            texts.append(None)
+        else:
+            texts.append(text[place : place + length])
+            place += length
+    return texts
