@@ -6,8 +6,9 @@ blocks that thread instead, so it never suspends there and `run_in_thread` can d
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
 
 from . import event_loop
@@ -39,10 +40,8 @@ class Waiter:
         elif threading.get_ident() == self._thread:
             self._settle()
         else:
-            try:
+            with contextlib.suppress(RuntimeError):  # the loop is over, and so is the wait
                 self._loop.call_soon_threadsafe(self._settle)
-            except RuntimeError:  # the loop is over, and so is the wait
-                return
 
     async def wait(self, timeout: float | None = None) -> bool:
         """Wait for `wake`, at most `timeout` seconds. Return False if that time is over."""
@@ -62,6 +61,25 @@ class Waiter:
     def _settle(self) -> None:
         if not self._waits.done():
             self._waits.set_result(None)
+
+
+def wake_all(waiters: Iterable[Waiter]) -> None:
+    """Wake many waits from another thread, with one call for each loop: each costs a system call."""
+    loops: dict[EventLoop, list[Waiter]] = {}
+    for waiter in waiters:
+        if waiter._loop is None:
+            waiter.wake()
+        else:
+            waiter.woken = True
+            loops.setdefault(waiter._loop, []).append(waiter)
+    for loop, waiting in loops.items():
+        with contextlib.suppress(RuntimeError):  # the loop is over, and so are its waits
+            loop.call_soon_threadsafe(_settle_all, waiting)
+
+
+def _settle_all(waiters: list[Waiter]) -> None:
+    for waiter in waiters:
+        waiter._settle()
 
 
 def run_in_thread(main: Coroutine[Any, Any, Result]) -> Result:

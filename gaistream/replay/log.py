@@ -331,25 +331,27 @@ def checked_end(end: End) -> End:
 
 
 def size_of(record: Record) -> int:
-    """Return how many bytes a record counts, or raise FrameError if it is none."""
-    data, event, id, retry = record
-    if type(data) is not bytes:
-        raise FrameTypeError(f"the data of a record must be bytes, not {type(data).__name__}")
-    size = len(data) + RECORD_OVERHEAD
-    if event is not None:
-        size += len(event)
-    if id is not None:
-        size += len(id)
-    if retry is not None:
-        checked_limit(retry, name="retry")
-    return size
+    """Return how many bytes a record counts."""
+    texts = len(record.event or "") + len(record.id or "")
+    return len(record.data) + texts + RECORD_OVERHEAD
 
 
 def checked_sizes(records: Sequence[Record], most: int) -> list[int]:
-    """Return the size of each record, or raise FrameError if one is larger than `most` bytes."""
-    sizes = [size_of(record) for record in records]
-    if sizes and max(sizes) > most:
-        raise FrameError(f"a record has {max(sizes)} bytes, more than max_bytes={most} of its log")
+    """Return the size of each record, or raise FrameError if one is wrong or exceeds `most`."""
+    sizes = []
+    for data, event, id, retry in records:
+        if type(data) is not bytes:
+            raise FrameTypeError(f"the data of a record must be bytes, not {type(data).__name__}")
+        size = len(data) + RECORD_OVERHEAD
+        if event is not None:
+            size += len(event)
+        if id is not None:
+            size += len(id)
+        if retry is not None:
+            checked_limit(retry, name="retry")
+        if size > most:
+            raise FrameError(f"a record has {size} bytes, more than max_bytes={most} of its log")
+        sizes.append(size)
     return sizes
 
 

@@ -148,25 +148,28 @@ class MemoryLog(EventLog):
         sizes = checked_sizes(records, self._max_bytes)
         now = time.monotonic()
         with self._lock:
-            kept = self._alive(stream, epoch, now)
+            kept = self._streams.get(stream)
+            if kept is None or kept.epoch != epoch or kept.end or kept.lease_ends <= now:
+                kept = self._alive(stream, epoch, now)  # which raises
             kept.lease_ends = now + kept.lease
             kept.changed = now
             self._streams.move_to_end(stream)
-            new = new_records(first_seq, kept.newest, records)
-            if new:
-                if new is not records:
-                    sizes = sizes[len(records) - len(new) :]
+            stored = kept.records
+            newest = kept.first + len(stored) - 1
+            if first_seq != newest + 1:
+                records = new_records(first_seq, newest, records)
+                sizes = sizes[len(sizes) - len(records) :]
+            if records:
                 size = sum(sizes)
-                kept.records += new
+                stored += records
                 kept.sizes += sizes
                 kept.bytes += size
                 before = kept.bytes
-                if before > self._max_bytes or len(kept.records) - kept.head > self._max_events:
+                if before > self._max_bytes or len(stored) - kept.head > self._max_events:
                     kept.trim(self._max_events, self._max_bytes)
                     size += kept.bytes - before
                 self._bytes += size
-                self._version += 1
-                kept.version = self._version
+                self._version = kept.version = self._version + 1
                 if stream in self._waiters:
                     self._wake(stream)
                 while self._bytes > self._max_total:

@@ -27,7 +27,7 @@ def pack(records: Sequence[Record]) -> bytes:
     sizes = struct.pack(f"<{count}I{count}i", *map(len, data), *_lengths(events))
     text = "".join(filter(None, events))
     kind = 1
-    if any(each is not None for each in ids + retries):
+    if ids.count(None) + retries.count(None) < 2 * count:
         kind = 2
         numbers = (-1 if retry is None else retry for retry in retries)
         sizes += struct.pack(f"<{count}i{count}q", *_lengths(ids), *numbers)

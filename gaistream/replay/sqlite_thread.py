@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from ..errors import LogError
-from ..loops.waiting import Waiter
+from ..loops.waiting import Waiter, wake_all
 from .sqlite_file import log_error
 from .sqlite_store import Bounds, NeedsWrite, Store
 
@@ -217,9 +217,7 @@ class StoreThread:
             raise
         if store.version == self._seen[0] + 1:  # no other process has written in between
             self._seen = store.version, self._seen[1]
-        for job in jobs:
-            job.waiter.wake()
-        self._wake(store.changed, store.ended)
+        wake_all([job.waiter for job in jobs] + self._followers(store.changed, store.ended))
 
     def _read(self, store: Store, jobs: list[Job]) -> list[Job]:
         """Make reads of one state of the file. Return those that have to write first."""
@@ -237,9 +235,7 @@ class StoreThread:
         finally:
             if store.connection.in_transaction:
                 store.connection.execute("COMMIT")
-        for job in jobs:
-            if not job.writes:
-                job.waiter.wake()
+        wake_all(job.waiter for job in jobs if not job.writes)
         return again
 
     @staticmethod
@@ -267,7 +263,7 @@ class StoreThread:
         else:
             names = execute("SELECT name FROM streams WHERE version > ?", before[:1]).fetchall()
             changed = {name for [name] in names}
-            self._wake(changed, changed)
+            wake_all(self._followers(changed, changed))
 
     def _clean(self, store: Store) -> bool:
         """Delete a slice of garbage. Return True if there is more."""
@@ -285,23 +281,20 @@ class StoreThread:
         return more
 
     def _fail(self, jobs: list[Job], error: BaseException) -> None:
-        for job in jobs:
-            if not job.waiter.woken:
-                job.error = error
-                job.waiter.wake()
+        failed = [job for job in jobs if not job.waiter.woken]
+        for job in failed:
+            job.error = error
+        wake_all(job.waiter for job in failed)
         self._wake_all()  # a follower reads again, and then has the error too
 
-    def _wake(self, changed: set[str], ended: set[str]) -> None:
+    def _followers(self, changed: set[str], ended: set[str]) -> list[Waiter]:
         with self._ready:
-            if self._waiters:
-                keys = [(name, False) for name in changed] + [(name, True) for name in ended]
-                for key in keys:
-                    for waiter in self._waiters.pop(key, ()):
-                        waiter.wake()
+            if not self._waiters:
+                return []
+            keys = [(name, False) for name in changed] + [(name, True) for name in ended]
+            return [waiter for key in keys for waiter in self._waiters.pop(key, ())]
 
     def _wake_all(self) -> None:
         with self._ready:
             waiters, self._waiters = self._waiters, {}
-        for waiting in waiters.values():
-            for waiter in waiting:
-                waiter.wake()
+        wake_all(waiter for waiting in waiters.values() for waiter in waiting)

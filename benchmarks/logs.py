@@ -1,0 +1,214 @@
+"""What logs of kept streams cost: `python benchmarks/logs.py [CASE …]`.
+
+- `append`: microseconds an event of processor time, all threads together, and of real time, which
+  other programs on the machine make longer; for one producer and for many, in groups of 1 and 20.
+- `wake`: milliseconds from an append to a follower in another process, at half of the load.
+- `growth`: the same append and the same page in a stream of 10⁴ and of 10⁷ events, a replay of 10⁵,
+  and memory with 10 000 kept streams.
+
+The bounds are printed beside the figures; the exit status is 1 if one is exceeded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+
+from gaistream.replay import EventLog, MemoryLog, Record, SQLiteLog
+
+DATA = b'{"type":"text_delta","text":"' + b"x" * 87 + b'"}'  # 118 bytes
+FAILED: list[str] = []
+
+
+def report(what: str, figure: float, unit: str, most: float | None = None) -> None:
+    bound = "" if most is None else f"   (at most {most:g})"
+    print(f"{what:58} {figure:10.3f} {unit}{bound}")
+    if most is not None and figure > most:
+        FAILED.append(what)
+
+
+@contextlib.contextmanager
+def sqlite(**settings: float) -> Iterator[SQLiteLog]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield SQLiteLog(Path(folder) / "log.db", **settings)  # type: ignore[arg-type]
+
+
+async def fill(log: EventLog, name: str, events: int, group: int) -> None:
+    """Append with one call after the other, each awaited."""
+    epoch = await log.begin(name, lease=600)
+    records = [Record(DATA, "text_delta")] * group
+    for first in range(1, events + 1, group):
+        await log.append(name, epoch, first, records)
+
+
+async def append_cost(log: EventLog, streams: int, events: int, group: int) -> tuple[float, float]:
+    """Return microseconds an event, of processor time and of real time: each the best of three."""
+    used, real = [], []
+    for turn in range(3):
+        start, clock = time.perf_counter(), time.process_time()
+        names = [f"{streams}-{group}-{turn}-{index}" for index in range(streams)]
+        await asyncio.gather(*[fill(log, name, events // streams, group) for name in names])
+        real.append(time.perf_counter() - start)
+        used.append(time.process_time() - clock)
+    return min(used) / events * 1e6, min(real) / events * 1e6
+
+
+def report_append(what: str, cost: tuple[float, float], most: float | None = None) -> None:
+    report(what, cost[0], "µs of processor time/event", most)
+    report(f"{what}, real time", cost[1], "µs/event")
+
+
+async def append() -> None:
+    for group in (1, 20):
+        cost = await append_cost(MemoryLog(max_total_bytes=2**30), 1, 60_000, group)
+        report_append(f"MemoryLog, groups of {group}", cost, 1.0 if group > 1 else None)
+    with sqlite() as log:
+        for streams, group, events in ((1, 20, 20_000), (200, 1, 20_000), (200, 20, 200_000)):
+            cost = await append_cost(log, streams, events, group)
+            most = 5.0 if group == 20 and streams > 1 else None  # 200 000 events a second
+            report_append(f"SQLiteLog, {streams} producers, groups of {group}", cost, most)
+        await log.aclose()
+    with sqlite(durable=True) as log:
+        cost = await append_cost(log, 200, 40_000, 20)
+        report_append("SQLiteLog(durable=True), 200 producers, groups of 20", cost)
+        await log.aclose()
+
+
+FOLLOWER = """
+import asyncio, sys, time
+from gaistream.replay import SQLiteLog
+
+async def main():
+    log = SQLiteLog(sys.argv[1])
+    waits = []
+    async for page in log.follow("watched"):
+        now = time.monotonic_ns()
+        waits += [now - int(record.data) for record in page.records]
+        if len(waits) == len(page.records):
+            print("ready", flush=True)
+    print(*waits)
+    await log.aclose()
+
+asyncio.run(main())
+"""
+
+
+async def wake() -> None:
+    from gaistream.replay import End
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "log.db")
+        log = SQLiteLog(path)
+        epoch = await log.begin("watched")
+        stamp = b"%d"
+        await log.append("watched", epoch, 1, [Record(stamp % time.monotonic_ns())])
+        child = subprocess.Popen(
+            [sys.executable, "-c", FOLLOWER, path], stdout=subprocess.PIPE, text=True
+        )
+        assert child.stdout is not None
+        child.stdout.readline()
+        loads = [asyncio.create_task(load(log, f"load {index}")) for index in range(50)]
+        for seq in range(2, 402):
+            await log.append("watched", epoch, seq, [Record(stamp % time.monotonic_ns())])
+            await asyncio.sleep(0.005)
+        await log.close("watched", epoch, End("completed"))
+        for each in loads:
+            each.cancel()
+        await asyncio.gather(*loads, return_exceptions=True)
+        waits = sorted(int(each) / 1e6 for each in child.communicate()[0].split()[1:])
+        await log.aclose()
+    report("append to follower in another process, median", statistics.median(waits), "ms")
+    report("append to follower in another process, p99", waits[len(waits) * 99 // 100], "ms")
+
+
+async def load(log: EventLog, name: str) -> None:
+    epoch = await log.begin(name)
+    records = [Record(DATA, "text_delta")] * 20
+    seq = 1
+    while True:
+        await log.append(name, epoch, seq, records)
+        seq += 20
+        await asyncio.sleep(0.02)  # 50 producers: 50 000 events a second
+
+
+async def growth() -> None:
+    with sqlite(max_events=20_000_000, max_bytes=2**40) as log:
+        small = await sampled(log, "small", 10_000)
+        large = await sampled(log, "large", 10_000_000, until=QUICK)
+        await log.aclose()
+    for index, what in enumerate(("append of 20", "page of 500 in the middle", "last page")):
+        report(f"SQLiteLog, {what}, 10⁴ events", small[index], "µs")
+        report(f"SQLiteLog, {what}, large stream: ratio", large[index] / small[index], "x", 4.0)
+    for name, log in (("MemoryLog", MemoryLog()), ("SQLiteLog", None)):
+        with contextlib.ExitStack() as stack:
+            used: EventLog = log or stack.enter_context(sqlite())
+            costs = []
+            for events in (10_000, 100_000):
+                await fill(used, str(events), events, 100)
+                start = time.perf_counter()
+                seen = 0
+                after = None
+                while seen < events:
+                    page = await used.read(str(events), after)
+                    seen += len(page.records)
+                    after = page.position
+                costs.append((time.perf_counter() - start) / events * 1e6)
+            report(f"{name}, replay of 10⁵ events", costs[1], "µs/event")
+            report(f"{name}, replay of 10⁵ beside 10⁴: ratio", costs[1] / costs[0], "x", 2.0)
+            await used.aclose()
+    tracemalloc.start()
+    memory = MemoryLog(max_total_bytes=32 * 2**20)
+    for index in range(20_000):
+        await fill(memory, str(index), 40, 20)
+    report("MemoryLog, 20 000 streams, bound 32 MiB", tracemalloc.get_traced_memory()[0] / 2**20,
+           "MiB", 64)  # fmt: skip
+    tracemalloc.stop()
+
+
+async def sampled(
+    log: EventLog, name: str, events: int, until: float = 1.0
+) -> tuple[float, float, float]:
+    """Return microseconds of an append at the end, a page in the middle, and the last page."""
+    events = int(events * until)
+    epoch = await log.begin(name, lease=600)
+    batch = [Record(DATA, "text_delta")] * 1000
+    for first in range(1, events + 1, 1000):
+        await log.append(name, epoch, first, batch)
+    appends, middles, lasts = [], [], []
+    small = batch[:20]
+    for index in range(200):
+        start = time.perf_counter()
+        await log.append(name, epoch, events + 1 + 20 * index, small)
+        appends.append(time.perf_counter() - start)
+        start = time.perf_counter()
+        await log.read(name, f"{epoch}-{events // 2}")
+        middles.append(time.perf_counter() - start)
+        start = time.perf_counter()
+        await log.read(name, f"{epoch}-{events}")
+        lasts.append(time.perf_counter() - start)
+    a, b, c = (statistics.median(each) * 1e6 for each in (appends, middles, lasts))
+    return a, b, c
+
+
+CASES = {"append": append, "wake": wake, "growth": growth}
+QUICK = 1.0
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("cases", nargs="*", choices=[*CASES, []], default=list(CASES))
+    parser.add_argument("--quick", action="store_true", help="10⁶ events in the place of 10⁷")
+    arguments = parser.parse_args()
+    QUICK = 0.1 if arguments.quick else 1.0
+    for case in arguments.cases:
+        asyncio.run(CASES[case]())
+    if FAILED:
+        sys.exit(f"beyond its bound: {', '.join(FAILED)}")
