@@ -111,7 +111,7 @@ async def wake() -> None:
         epoch = await log.begin("watched")
         stamp = b"%d"
         await log.append("watched", epoch, 1, [Record(stamp % time.monotonic_ns())])
-        child = subprocess.Popen(
+        child = subprocess.Popen(  # noqa: ASYNC220
             [sys.executable, "-c", FOLLOWER, path], stdout=subprocess.PIPE, text=True
         )
         assert child.stdout is not None
@@ -148,7 +148,7 @@ async def growth() -> None:
     for index, what in enumerate(("append of 20", "page of 500 in the middle", "last page")):
         report(f"SQLiteLog, {what}, 10⁴ events", small[index], "µs")
         report(f"SQLiteLog, {what}, large stream: ratio", large[index] / small[index], "x", 4.0)
-    for name, log in (("MemoryLog", MemoryLog()), ("SQLiteLog", None)):
+    for name, log in (("MemoryLog", MemoryLog(max_bytes=2**26)), ("SQLiteLog", None)):
         with contextlib.ExitStack() as stack:
             used: EventLog = log or stack.enter_context(sqlite())
             costs = []

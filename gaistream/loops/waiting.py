@@ -64,7 +64,7 @@ class Waiter:
 
 
 def wake_all(waiters: Iterable[Waiter]) -> None:
-    """Wake many waits from another thread, with one call for each loop: each costs a system call."""
+    """Wake many waits from another thread, with one call, and so one system call, for each loop."""
     loops: dict[EventLoop, list[Waiter]] = {}
     for waiter in waiters:
         if waiter._loop is None:

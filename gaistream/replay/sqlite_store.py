@@ -69,7 +69,7 @@ class _Row(NamedTuple):
     def lease_left(self) -> float:
         """Return the seconds that the producer has left, at most 0 if it is lost."""
         left = self.lease_ends - time.monotonic()
-        return left if left <= self.lease else 0.0
+        return left if left <= self.lease + 1 else 0.0  # 1: for rounding
 
 
 _SELECT: Final = f"SELECT {', '.join(_Row._fields)} FROM streams WHERE name = ?"  # noqa: S608
@@ -192,7 +192,7 @@ class Store:
         self.connection.execute("DELETE FROM stops WHERE until <= ?", (time.time(),))
         names = self.connection.execute(
             "SELECT name FROM streams WHERE (end_kind IS NOT NULL AND changed <= ?1) OR (end_kind "
-            "IS NULL AND (lease_ends <= ?2 OR lease_ends > ?2 + lease)) LIMIT ?3",
+            "IS NULL AND (lease_ends <= ?2 OR lease_ends > ?2 + lease + 1)) LIMIT ?3",
             (time.time() - self._bounds.age, time.monotonic(), _SLICE),
         ).fetchall()
         return sum(self._current(each, writes=True) is None for [each] in names)
