@@ -23,7 +23,7 @@ import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
-from gaistream.replay import EventLog, MemoryLog, Record, SQLiteLog
+from gaistream.replay import End, EventLog, MemoryLog, Record, SQLiteLog
 
 DATA = b'{"type":"text_delta","text":"' + b"x" * 87 + b'"}'  # 118 bytes
 FAILED: list[str] = []
@@ -103,8 +103,6 @@ asyncio.run(main())
 
 
 async def wake() -> None:
-    from gaistream.replay import End
-
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "log.db")
         log = SQLiteLog(path)
@@ -168,7 +166,9 @@ async def growth() -> None:
     tracemalloc.start()
     memory = MemoryLog(max_total_bytes=32 * 2**20)
     for index in range(20_000):
-        await fill(memory, str(index), 40, 20)
+        epoch = await memory.begin(str(index))
+        records = [Record(b"%d %d" % (index, seq) + DATA, "text_delta") for seq in range(40)]
+        await memory.append(str(index), epoch, 1, records)
     report("MemoryLog, 20 000 streams, bound 32 MiB", tracemalloc.get_traced_memory()[0] / 2**20,
            "MiB", 64)  # fmt: skip
     tracemalloc.stop()

@@ -9,14 +9,10 @@ from typing import TYPE_CHECKING, Any
 from ..loops.waiting import run_in_thread
 from .log import (
     End,
-    EndKind,
     EventLog,
-    GapReason,
     Page,
     Position,
     Record,
-    ResumeOutcome,
-    StopResult,
 )
 
 if TYPE_CHECKING:
@@ -25,16 +21,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "End",
-    "EndKind",
     "EventLog",
-    "GapReason",
     "MemoryLog",
     "Page",
     "Position",
     "Record",
-    "ResumeOutcome",
     "SQLiteLog",
-    "StopResult",
     "run_in_thread",
 ]
 

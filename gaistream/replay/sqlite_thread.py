@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
+from weakref import WeakSet
 
 from ..errors import LogError
 from ..loops.waiting import Waiter, wake_all
@@ -43,7 +44,11 @@ class Job:
 
 
 class StoreThread:
-    """Runs the calls of one log. Thread-safe; a forked process starts a thread of its own."""
+    """Runs the calls of one log. Thread-safe.
+
+    It has ended while the process forks, because SQLite's locks do not survive that. Parent and
+    child then start it anew.
+    """
 
     def __init__(self, path: str, bounds: Bounds, *, durable: bool, lock_timeout: float) -> None:
         self._path = path
@@ -51,10 +56,12 @@ class StoreThread:
         self._durable = durable
         self._lock_timeout = lock_timeout
         self._closed = False
-        self._reset()
+        self.reset()
+        _all.add(self)
 
-    def _reset(self) -> None:
-        self._process = os.getpid()
+    def reset(self) -> None:
+        """Forget all jobs and waits, as in a forked process."""
+        self._forking = False
         self._ready = threading.Condition(threading.Lock())
         self._thread: threading.Thread | None = None
         self._jobs: list[Job] = []
@@ -67,8 +74,6 @@ class StoreThread:
 
     def submit(self, job: Job) -> None:
         """Run a job, in its turn."""
-        if self._process != os.getpid():
-            self._reset()  # the thread and its locks stayed in the parent
         with self._ready:
             if self._closed:
                 raise LogError(f"the log {self._path} is closed", "closed")
@@ -79,6 +84,8 @@ class StoreThread:
                 self._ready.notify()
 
     def _start(self) -> None:
+        if self._forking:  # after_fork does it
+            return
         self._thread = threading.Thread(target=self._run, name=THREAD_NAME, daemon=True)
         self._thread.start()
 
@@ -86,8 +93,6 @@ class StoreThread:
     def waiting(self, stream: str, stops: bool = False) -> Iterator[Waiter]:
         """Return a waiter that the next change of a stream wakes, as long as the block lasts."""
         waiter = Waiter()
-        if self._process != os.getpid():
-            self._reset()
         key = stream, stops
         with self._ready:
             self._waiters.setdefault(key, set()).add(waiter)
@@ -108,12 +113,28 @@ class StoreThread:
         """
         with self._ready:
             self._closed = True
-            if self._thread is None or self._process != os.getpid():
+            if self._thread is None:
                 waiter.wake()
                 return None
             self._closing.append(waiter)
             self._ready.notify()
             return self._thread
+
+    def before_fork(self) -> None:
+        """End the thread, after the turn in which it is."""
+        with self._ready:
+            self._forking = True
+            thread = self._thread
+            self._ready.notify()
+        if thread is not None:
+            thread.join()
+
+    def after_fork(self) -> None:
+        """Go on in the parent."""
+        with self._ready:
+            self._forking = False
+            if self._thread is None and (self._jobs or self._waiters):
+                self._start()
 
     # ---- in the thread ----
 
@@ -142,7 +163,7 @@ class StoreThread:
         """Return the pending jobs; True if the thread has to end."""
         with self._ready:
             idle_since = time.monotonic()
-            while wait and not self._jobs and not self._closed:
+            while wait and not self._jobs and not self._closed and not self._forking:
                 if self._waiters:
                     self._ready.wait(POLL)
                     break
@@ -151,6 +172,8 @@ class StoreThread:
                         continue
                     self._thread = None
                     return [], True
+            if self._forking:
+                return [], True
             jobs, self._jobs = self._jobs, []
             return jobs, self._closed and not jobs
 
@@ -298,3 +321,22 @@ class StoreThread:
         with self._ready:
             waiters, self._waiters = self._waiters, {}
         wake_all(waiter for waiting in waiters.values() for waiter in waiting)
+
+
+_all: WeakSet[StoreThread] = WeakSet()
+
+
+def _for_all(method: str) -> Callable[[], None]:
+    def call() -> None:
+        for each in list(_all):
+            getattr(each, method)()
+
+    return call
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_for_all("before_fork"),
+        after_in_parent=_for_all("after_fork"),
+        after_in_child=_for_all("reset"),
+    )

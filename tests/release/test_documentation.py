@@ -211,7 +211,7 @@ MODULES = [
     "gaistream.frameworks.fastapi", "gaistream.frameworks.gunicorn",
     "gaistream.frameworks.starlette", "gaistream.frameworks.uvicorn", "gaistream.http",
     "gaistream.writing.options", "gaistream.providers.docs", "gaistream.providers.openai",
-    "gaistream.testing", "gaistream.wsgi",
+    "gaistream.replay", "gaistream.testing", "gaistream.wsgi",
 ]  # fmt: skip
 
 

@@ -72,7 +72,10 @@ def test_a_killed_producer_loses_nothing_and_its_followers_are_told(
         return
     assert seen == list(range(1, len(seen) + 1))
     assert len(seen) >= (kept or [0])[-1]
-    assert ends == ["producer_lost" if killed else "completed"]
+    if killed and len(seen) < COUNT:
+        assert ends == ["producer_lost"]
+    else:  # it may have been killed after its end was kept
+        assert ends == ["completed"] or (killed and ends == ["producer_lost"])
 
 
 @pytest.mark.parametrize("seed", SEEDS)
