@@ -8,7 +8,7 @@ JOBS ?= auto
 PYTEST := $(BIN)/pytest -q -n $(JOBS) --dist loadfile
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check clients dropin lint bench bench-server kills exits memory gates \
+.PHONY: help demo test check clients dropin lint bench bench-server kills exits memory logs gates \
 	sanitize asv wheels wheels-new wheels-aarch64 wheels-pyodide docs grind fuzz watch peers pins \
 	clean
 
@@ -26,6 +26,7 @@ help:
 	@echo "make kills           clients that leave at random, on real servers: is anything left? (minutes)"
 	@echo "make exits           seconds from a signal until a server has exited (minutes)"
 	@echo "make memory          what streams hold: memory read ahead, threads, garbage"
+	@echo "make logs            what logs of kept streams cost, and how that grows"
 	@echo "make asv             the benchmarks over the last commits, as pages to open (minutes)"
 	@echo "make gates           instructions a call, beside the commit before (valgrind, gcc)"
 	@echo "make sanitize        the core's tests under ASan and UBSan (gcc)"
@@ -89,7 +90,7 @@ bench-server: .venv/bench.stamp
 	@echo "Measuring: servers under load, in one run; compare within a table ..."
 	@GAISTREAM_BACKEND=native $(BIN)/python benchmarks/server.py $(ARGS)
 
-kills exits memory: .venv/test.stamp
+kills exits memory logs: .venv/test.stamp
 	@echo "Measuring: benchmarks/$@.py ..."
 	@GAISTREAM_BACKEND=native $(BIN)/python benchmarks/$@.py $(ARGS)
 

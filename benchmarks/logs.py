@@ -2,7 +2,8 @@
 
 - `append`: microseconds an event of processor time, all threads together, and of real time, which
   other programs on the machine make longer; for one producer and for many, in groups of 1 and 20.
-- `wake`: milliseconds from an append to a follower in another process, at half of the load.
+- `wake`: milliseconds from an append to a follower in another process, while 50 producers append;
+  and how late a timer is in that process meanwhile, which is what the machine itself adds.
 - `growth`: the same append and the same page in a stream of 10⁴ and of 10⁷ events, a replay of 10⁵,
   and memory with 10 000 kept streams.
 
@@ -87,7 +88,16 @@ FOLLOWER = """
 import asyncio, sys, time
 from gaistream.replay import SQLiteLog
 
+late = []
+
+async def watch():
+    while True:
+        start = time.monotonic_ns()
+        await asyncio.sleep(0.002)
+        late.append(time.monotonic_ns() - start - 2_000_000)
+
 async def main():
+    watching = asyncio.create_task(watch())
     log = SQLiteLog(sys.argv[1])
     waits = []
     async for page in log.follow("watched"):
@@ -95,7 +105,9 @@ async def main():
         waits += [now - int(record.data) for record in page.records]
         if len(waits) == len(page.records):
             print("ready", flush=True)
+    watching.cancel()
     print(*waits)
+    print(*late)
     await log.aclose()
 
 asyncio.run(main())
@@ -122,10 +134,13 @@ async def wake() -> None:
         for each in loads:
             each.cancel()
         await asyncio.gather(*loads, return_exceptions=True)
-        waits = sorted(int(each) / 1e6 for each in child.communicate()[0].split()[1:])
+        lines = child.communicate()[0].splitlines()
+        waits, late = (sorted(int(each) / 1e6 for each in line.split()) for line in lines)
+        waits.remove(waits[-1])  # the first record, which was there before the process
         await log.aclose()
     report("append to follower in another process, median", statistics.median(waits), "ms")
     report("append to follower in another process, p99", waits[len(waits) * 99 // 100], "ms")
+    report("a timer in that process, p99 of its delay", late[len(late) * 99 // 100], "ms")
 
 
 async def load(log: EventLog, name: str) -> None:

@@ -25,7 +25,7 @@ PAGE_RECORDS: Final = 500
 PAGE_BYTES: Final = 2**20
 LEASE: Final = 15.0
 STOP_SECONDS: Final = 60.0  # that a stop waits for its stream to begin
-RECORD_OVERHEAD: Final = 64  # bytes that a record counts beside its texts
+RECORD_OVERHEAD: Final = 160  # bytes that a record counts beside its texts: Python's objects
 LONGEST_ID: Final = 64  # bytes
 LONGEST_STREAM: Final = 512  # bytes
 

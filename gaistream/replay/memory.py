@@ -88,7 +88,7 @@ class MemoryLog(EventLog):
 
     Args:
         max_events: records that a stream keeps; the oldest are trimmed.
-        max_bytes: bytes that a stream keeps, with 64 bytes a record beside its texts.
+        max_bytes: bytes that a stream keeps, with 160 bytes a record beside its texts.
         max_age: seconds that a stream is kept after its last change, once it has ended.
         max_streams: streams that are kept; the one that was changed longest ago is dropped.
         max_total_bytes: bytes of all streams together; dropped in the same order.

@@ -46,7 +46,7 @@ class SQLiteLog(EventLog):
     Args:
         path: of the file, on a local disk; `-wal` and `-shm` files appear beside it.
         max_events: records that a stream keeps; the oldest are trimmed, in batches.
-        max_bytes: bytes that a stream keeps, with 64 bytes a record beside its texts.
+        max_bytes: bytes that a stream keeps, with 160 bytes a record beside its texts.
         max_age: seconds that a stream is kept after its last change, once it has ended.
         durable: True to have each commit wait for the disk (`synchronous=FULL`).
         lock_timeout: seconds to wait for another process that writes.

@@ -17,7 +17,7 @@ DONE: Final = End("completed")
 
 
 class Make(Protocol):
-    """Opens an empty log with these bounds; None is the log's own default."""
+    """Opens an empty log with these bounds, and its own defaults for those that are not given."""
 
     def __call__(
         self,
