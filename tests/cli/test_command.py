@@ -18,8 +18,12 @@ OPTIONS = {
     "check": ["--format", "--json", "--strict", "--limit", "--for", "--max-gap", "--rules"],
     "convert": ["--from", "--to", "--dialect", "--quiet"],
     "demo": ["--host", "--port", "--provider", "--base-url", "--model", "--rate"],
+    "gateway": [
+        "--provider", "--base-url", "--model", "--key-file", "--fallback", "--client-keys", "--open",
+        "--host", "--port", "--max-streams", "--cors", "--quiet",
+    ],
     "tail": ["--format", "--json", "--reconnect", "--quiet", "--header", "--data", "--timeout"],
-}
+}  # fmt: skip
 
 
 def test_help_names_every_command_and_its_options():
