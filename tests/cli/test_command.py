@@ -19,8 +19,8 @@ OPTIONS = {
     "convert": ["--from", "--to", "--dialect", "--quiet"],
     "demo": ["--host", "--port", "--provider", "--base-url", "--model", "--rate"],
     "gateway": [
-        "--provider", "--base-url", "--model", "--key-file", "--fallback", "--client-keys", "--open",
-        "--host", "--port", "--max-streams", "--cors", "--quiet",
+        "--provider", "--base-url", "--model", "--key-file", "--fallback", "--client-keys",
+        "--open", "--host", "--port", "--max-streams", "--cors", "--quiet",
     ],
     "tail": ["--format", "--json", "--reconnect", "--quiet", "--header", "--data", "--timeout"],
 }  # fmt: skip
