@@ -2,7 +2,8 @@
 
 A part is a folder here with `requirements.txt` (or several `requirements-NAME.txt`, each a part of
 its own) and files `check_*.py`. It may have a `suite.txt`, which names a package from whose source
-distribution `tests/` is taken; `fixtures.py` becomes its conftest. Each part has a virtual
+distribution `tests/` is taken; `fixtures.py` becomes its conftest. `tree.txt` names files of this
+tree that are copied too. Each part has a virtual
 environment of its own in `build/dropin`, with a wheel of this tree; its files are copied there, so
 that nothing of the tree is imported. `left_out.txt` lists the tests that are not run, and why.
 """
@@ -30,6 +31,7 @@ INI: Final = """[pytest]
 asyncio_mode = auto
 asyncio_default_fixture_loop_scope = function
 python_files = check_*.py test_*.py
+pythonpath = .
 filterwarnings =
     ignore::pytest.PytestConfigWarning
 """
@@ -130,6 +132,9 @@ def prepare(part: Part, package: Path) -> None:
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(part.folder, copy, ignore=shutil.ignore_patterns("__pycache__"))
     (copy / "pytest.ini").write_text(INI)
+    ours = part.folder / "tree.txt"
+    for name in ours.read_text().split() if ours.exists() else ():
+        shutil.copy(TREE / name, copy)
     suite = part.folder / "suite.txt"
     if suite.exists():
         unpack(suite.read_text().strip(), part.place, copy)
