@@ -60,7 +60,8 @@ check: .venv/check.stamp
 
 clients: .venv/clients.stamp
 	@echo "Testing: the clients of OpenAI, Anthropic, Google, Ollama, Vercel, LiteLLM and Pydantic AI, unmodified ..."
-	@GAISTREAM_BACKEND=native $(PYTEST) -p no:cacheprovider tests/clients tests/message $(ARGS)
+	@GAISTREAM_BACKEND=native $(PYTEST) -p no:cacheprovider \
+	    tests/clients tests/message tests/providers/test_bodies.py $(ARGS)
 
 dropin: .venv/made.stamp
 	@echo "Testing: other projects' tests and servers on gaistream, in build/dropin ..."

@@ -147,7 +147,8 @@ def test_any_events_are_read_as_they_were_written(gs):
         found = list(gs.read_events(body, format, NAME))[:-1]
         items = [e if type(e) is not gs.events.Error else gs.events.Error(
             e.message, e.code or None, None if e.retry_after is None
-            else round(e.retry_after * 1000) / 1000) for e in items]  # fmt: skip
+            else round(max(-1e9, min(e.retry_after, 1e9)) * 1000) / 1000)
+            for e in items]  # fmt: skip
         assert found == items
 
     any_events()

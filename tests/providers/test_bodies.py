@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from provider_bodies import AUDIO, ROUND_TRIPS, body_of
+from required import need_package
 from vendor_requests import IMAGE, READERS, SCHEMA, read, user
 from vendor_types import check_body
 
@@ -197,6 +198,8 @@ def test_effort_and_formats_are_said_as_the_service_says_them() -> None:
 
 def test_the_vendors_fields_are_known() -> None:
     """Each field of the vendors' types is passed on, said in another way, or made by the body."""
+    for package in ("anthropic", "openai"):
+        need_package(package, "clients")
     from anthropic.types.message_create_params import MessageCreateParamsBase
     from openai.types.chat.completion_create_params import CompletionCreateParamsBase
     from openai.types.responses.response_create_params import ResponseCreateParamsBase

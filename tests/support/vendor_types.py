@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
+from required import need_package
 
 
 @cache
@@ -32,6 +33,7 @@ def check_body(protocol: str, body: dict[str, Any], *gone: str) -> None:
         body: of a request.
         gone: names that the API takes, but the type does not have any more.
     """
+    need_package(protocol.partition("_")[0], "clients")
     checked = {name: value for name, value in body.items() if name not in gone}
     assert _read(_adapter(protocol).validate_python(checked)) == checked
 

@@ -44,6 +44,7 @@ from ..gai.writer import citation_fields, in_base64, usage_fields, without_none
 from . import SCHEMA
 
 _Payload = dict[str, Any]
+_LONGEST_WAIT: Final = 1e9  # seconds: a product beyond the floats cannot be rounded
 
 
 def _delta(name: str) -> tuple[str, FrameTemplate]:
@@ -200,7 +201,8 @@ def _finish(event: Finish) -> _Payload:
 def _error(event: Error) -> _Payload:
     error: _Payload = {"message": event.message, **without_none(code=event.code)}
     if event.retry_after is not None and math.isfinite(event.retry_after):
-        error["retry_after_ms"] = round(event.retry_after * 1000)
+        seconds = max(-_LONGEST_WAIT, min(event.retry_after, _LONGEST_WAIT))
+        error["retry_after_ms"] = round(seconds * 1000)
     return {"error": error}
 
 
