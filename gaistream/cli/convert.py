@@ -12,11 +12,18 @@ from typing import BinaryIO
 
 import click
 
+from .. import dialects
+from ..dialects import NAMES, find
 from ._conversions import Conversion
 from ._progress import Advance, progress, quiet_console, size_of
 from ._sniff import format_of_name, format_of_start
 from ._terminal import INTERRUPTED, OK, WRONG, UnusableError, console, open_input, show, stdin
+from ._translations import Translation
 
+_OWN = ("gai", "json", "raw")
+_DIALECTS = [dialect for name in NAMES if (dialect := find(name)) is not None]
+_READ = [each.name for each in _DIALECTS if each.reads and each.name not in _OWN]
+_WRITTEN = ["gai", *(each.name for each in _DIALECTS if each.writes and each.name not in _OWN)]
 _FORMATS = click.Choice(["sse", "ndjson"])
 
 
@@ -27,12 +34,17 @@ _FORMATS = click.Choice(["sse", "ndjson"])
 @click.option("--to", "target_format", type=_FORMATS, help="The format of the output.")
 @click.option(
     "--dialect", default="envelope", show_default=True,
-    type=click.Choice(["envelope", "gai", "json"]), help="The shape of a line; see below.",
+    type=click.Choice(["envelope", "gai", "json", *_READ]), metavar="NAME",
+    help="The shape of a line, or the input's protocol; see below.",
+)  # fmt: skip
+@click.option(
+    "--to-dialect", type=click.Choice(_WRITTEN), metavar="NAME",
+    help="Translate into this protocol.",
 )  # fmt: skip
 @click.option("-q", "--quiet", is_flag=True, help="Do not report the conversion and its losses.")
 def command(
     source: str, target: str, source_format: str | None, target_format: str | None,
-    dialect: str, quiet: bool,
+    dialect: str, to_dialect: str | None, quiet: bool,
 ) -> int:  # fmt: skip
     """Convert between Server-Sent Events and NDJSON.
 
@@ -45,6 +57,11 @@ def command(
       gai       the protocol of gaistream, which has a shape in each format
       json      a line is the data of an event; names, ids and retry hints are lost
 
+    \b
+    Protocols, from --dialect (else gai) to --to-dialect (else gai):
+      openai_chat, openai_responses, anthropic, ai_sdk, ag_ui, gai_events_v1, gai;
+      from gemini, gemini_interactions and ollama; to ai_sdk_text
+
     Losses are reported on stderr. Status: 0 converted, 1 the input is wrong or was cut (the part
     before that is converted), 2 a file cannot be read or written, 130 Ctrl-C.
     """
@@ -54,11 +71,14 @@ def command(
         raise click.UsageError("input and output are the same file")
     with open_input(source) as file:
         format, chunks = format_of_start(file, source, source_format)
-        other = "sse" if format == "ndjson" else "ndjson"
-        output_format = target_format or format_of_name(target) or other
-        if output_format == format:
+        output_format = target_format or format_of_name(target)
+        conversion: Conversion | Translation
+        if to_dialect is not None or dialect in _READ:
+            conversion = _translation(format, dialect, output_format, to_dialect or "gai")
+        elif output_format == format:
             raise click.UsageError(f"input and output are both {format}")
-        conversion = Conversion(format, dialect)
+        else:
+            conversion = Conversion(format, dialect)
         interrupted = False
         with _output(target) as out:
             screen = quiet_console(None) if target == "-" else console(stderr=True)
@@ -71,6 +91,24 @@ def command(
     if interrupted:
         return INTERRUPTED
     return WRONG if conversion.failure or conversion.wrong else OK
+
+
+def _translation(
+    format: str, dialect: str, output_format: str | None, to_dialect: str
+) -> Translation:
+    if dialect == "json":
+        raise click.UsageError("--dialect json has no events that --to-dialect could write")
+    read, written = find(dialect if dialect in _READ else "gai"), find(to_dialect)
+    assert read is not None
+    assert written is not None
+    if to_dialect == "openai_chat":
+        written = dialects.openai_chat(include_usage=True)
+    if format not in read.reads:
+        raise click.UsageError(f"{read.name} is not read from {format}")
+    target = output_format or ("sse" if "sse" in written.writes else "ndjson")
+    if target not in written.writes:
+        raise click.UsageError(f"{written.name} is not written as {target}")
+    return Translation(format, read, target, written)
 
 
 def _is_same(source: str, target: str) -> bool:
@@ -101,7 +139,7 @@ def _output(name: str) -> Iterator[BinaryIO]:
 
 
 def _convert(
-    conversion: Conversion, chunks: Iterator[bytes], out: BinaryIO, advance: Advance
+    conversion: Conversion | Translation, chunks: Iterator[bytes], out: BinaryIO, advance: Advance
 ) -> None:
     for chunk in chunks:
         _write(out, conversion.feed(chunk))
@@ -119,11 +157,13 @@ def _write(out: BinaryIO, data: bytes) -> None:
     out.flush()
 
 
-def _report(conversion: Conversion, format: str, quiet: bool) -> None:
+def _report(conversion: Conversion | Translation, format: str, quiet: bool) -> None:
     """Report the conversion, its losses and faults on stderr."""
     lost = ", ".join(f"{part} ×{count}" for part, count in sorted(conversion.lost.items()))
     events = f"{conversion.count} event{'s' * (conversion.count != 1)}"
-    summary = f"{events} from {format}" + (f"; lost: {lost}" if lost else "; nothing was lost")
+    summary = f"{events} from {format}" + (f"; lost: {lost}" if lost else "")
+    if not lost and isinstance(conversion, Conversion):
+        summary += "; nothing was lost"
     errors = console(stderr=True)
     if not quiet:
         show(errors, (summary, "dim"))
