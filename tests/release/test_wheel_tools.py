@@ -57,7 +57,7 @@ class Only:
     def find_spec(self, name, path=None, target=None):
         top = name.partition(".")[0]
         found = any((test_wheel.ROOT / folder / f"{{top}}.py").exists()
-                    for folder in ("benchmarks", "tests", "tests/support"))
+                    for folder in ("benchmarks", "docs", "tests", "tests/support"))
         if not (found or top in sys.stdlib_module_names or top in BROUGHT
                 or top.lstrip("_").startswith(("gaistream", "hypothesis", "pytest", "cython"))):
             raise ModuleNotFoundError(f"the group brings no {{top}}", name=name)

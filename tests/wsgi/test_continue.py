@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 from frames import said
 from loops import DEADLINE, helper_threads
-from real_servers import until
 from scripted_wsgi import Exchange
+
+pytest.importorskip("uvicorn", reason="uvicorn is not installed")
+
+from real_servers import until
 
 
 class Outcomes:
