@@ -31,7 +31,7 @@ PARTS = ["asgi/[!ru]*", "asgi/responses", "chat", "core/[!js]*", "core/s[it]*", 
          "loops/sources", "loops/sources_[ac]*", "loops/trio*", "reading/read_events",
          "streaming/[!dps]*", "streaming/drain_order", "streaming/st*", "writing/[!w]*",
          "writing/writer", "writing/writer_[et]*", "wsgi/[!d]*"]
-BESIDE = ["tests", "benchmarks", "examples", "README.md", "pyproject.toml"]
+BESIDE = ["tests", "benchmarks", "docs", "examples", "README.md", "pyproject.toml"]
 OF_THE_SOURCE_TREE = ["test_packaging.py", "test_dist.py", "test_wheel_tools.py",  # its build
                       "test_documentation.py", "test_tutorial.py", "test_browser_handbook.py"]
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))

@@ -163,7 +163,8 @@ def waitress(app: Any) -> Iterator[Server]:
         try:
             yield Server("waitress", "wsgi", listening)
         finally:
-            server.trigger.pull_trigger(lambda: wasyncore.close_all(server._map))
+            with contextlib.suppress(OSError):  # its loop was awake, and has closed it first
+                server.trigger.pull_trigger(lambda: wasyncore.close_all(server._map))
             thread.join(SECONDS)
             assert not thread.is_alive()
             server.task_dispatcher.shutdown()
