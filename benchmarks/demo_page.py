@@ -38,6 +38,7 @@ MEASURE = """async (mode) => {
   if (!reports) port2.postMessage(null);
   by(`mode-${mode}`).click();
   by("question").value = "Anything";
+  while (by("send").disabled) await new Promise((go) => setTimeout(go, 5));
   by("send").click();
   const began = performance.now();
   while (!by("status").textContent.includes("done") || document.querySelector("[aria-busy=true]")) {

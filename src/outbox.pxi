@@ -99,10 +99,10 @@ cdef class Outbox:
             before = encoder.buffer.length
             encoder.write_item(item)
             pending = encoder.buffer.length
-        if item is None and pending == before:  # no event
-            return False
-        self.events += 1
         self.turn_events += 1
+        if item is None and pending == before:  # no event
+            return self.turn_is_over()
+        self.events += 1
         self.turn_size += pending - before
         if not self.due:
             if pending >= self.flush_size:

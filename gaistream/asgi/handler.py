@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from functools import partial
 from typing import Any, Unpack
 
-from ..core import estimate_size
 from ..dialects import AnyDialect
 from ..http.answer import PlainResponse
 from ..http.handler import HandlerPolicy, OnReconnect, PrepareRequest, run_steps
 from ..http.protocol_handler import ProtocolPolicy
 from ..http.request import IncomingRequest, last_event_id
 from ..http.settings import ProtocolSettings, ResponseSettings
-from ..loops.sources import open_source
 from ..streaming.open_streams import open_streams
 from ..writing.options import NDJSONOptions, SSEOptions
 from .client import Client, ClientGone
@@ -26,7 +24,7 @@ from .messages import (
     request_headers,
     send_response,
 )
-from .response import RESPONSES, NDJSONResponse, StreamResponse
+from .response import RESPONSES, StreamResponse
 
 
 class _ProtocolSettings(ProtocolSettings, total=False):
@@ -105,19 +103,7 @@ class _ProtocolHandler(_Handler):
     _policy: ProtocolPolicy
 
     def _respond(self, format: str, source: Any, prepared: Any) -> StreamResponse:
-        policy, settings = self._policy, self._policy.settings
-        if prepared is not None and not prepared.stream:
-            if isinstance(source, AsyncIterable):
-                source = open_source(source, estimate_size)
-            settings = policy.whole(prepared)
-            response: StreamResponse = NDJSONResponse(source, **settings)
-            response.stream_headers = policy.headers_of_whole
-        else:
-            dialect = policy.dialect if prepared is None else prepared.dialect
-            settings = {**settings, "dialect": dialect}
-            response = RESPONSES[format](source, policy.options[format], **settings)
-            response.stream_headers = policy.stream_headers[format]
-        response.raised_by = "provider"
+        response: StreamResponse = self._policy.respond(RESPONSES, format, source, prepared)
         return response
 
 

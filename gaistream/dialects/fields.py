@@ -18,6 +18,10 @@ _MOST = 2**63  # counts and offsets from here on cannot be written as JSON
 _URL_SAFE: Final = str.maketrans("-_", "+/")
 
 
+class Unexpected(Exception):
+    """A frame that means nothing where it stands: it becomes a Raw."""
+
+
 class WrongField(Exception):
     """A field that a frame needs is missing, or has another type."""
 
@@ -67,6 +71,27 @@ def arguments_of(pieces: Iterable[str]) -> Any:
 def sum_of(*counts: int | None) -> int:
     """Return the sum of counts; unknown ones, and a sum that is too large, are 0."""
     return count_of(sum(count or 0 for count in counts)) or 0
+
+
+class OpenCall:
+    """A tool call of an answer that is read, and its arguments as far as they have come."""
+
+    def __init__(self, name: str, by_server: bool) -> None:
+        self.name = name
+        self.by_server = by_server
+        self.signature: str | None = None
+        self.is_open = True
+        self.is_answered = False
+        self.arguments: list[str] = []
+
+    @property
+    def is_broken(self) -> bool:
+        """True if it is open, and its arguments so far are not JSON."""
+        try:
+            arguments_of(self.arguments if self.is_open else ())
+        except ValueError:
+            return True
+        return False
 
 
 class CallIds:

@@ -16,7 +16,7 @@ from ..dialects import find_writable
 from ..dialects.base import ProtocolRequest
 from ..dialects.models import list_models
 from ..errors import FrameTypeError, InvalidRequest, StreamError
-from ..writing.formats import SSE
+from ..writing.formats import NDJSON, SSE
 from ..writing.options import SSEOptions
 from .answer import PlainResponse, error_response
 from .handler import HandlerPolicy
@@ -59,7 +59,7 @@ class ProtocolPolicy(HandlerPolicy):
             provider, self._read, {SSE.name: options}, "rerun", settings, known_settings
         )
         self.options = {SSE.name: options or SSEOptions()}  # the protocols know no ids
-        self.headers_of_whole = stream_headers(
+        self._headers_of_whole = stream_headers(
             SSE.name,
             settings.get("cors", "*"),
             self.dialect,
@@ -139,11 +139,32 @@ class ProtocolPolicy(HandlerPolicy):
     def _answer_without_provider(self, *_: Any) -> None:
         return None
 
-    def whole(self, prepared: ProtocolRequest) -> dict[str, Any]:
-        """Return the settings of a response of NDJSON that is the whole answer.
+    def respond(
+        self, responses: Mapping[str, Any], format: str, source: Any, prepared: Any, **more: Any
+    ) -> Any:
+        """Return the response that streams a provider's source, or sends the answer whole.
 
-        An async source must be an iterator that closes what it reads.
+        Args:
+            responses: of the interface, by their formats.
+            format: of the stream.
+            source: of the provider.
+            prepared: the ProtocolRequest, or None.
+            more: settings that only this interface has.
         """
+        if prepared is None or prepared.stream:
+            dialect = self.dialect if prepared is None else prepared.dialect
+            settings = {**self.settings, **more, "dialect": dialect}
+            response = responses[format](source, self.options[format], **settings)
+            response.stream_headers = self.stream_headers[format]
+        else:
+            settings = {**self._settings_of_whole(prepared), **more}
+            response = responses[NDJSON.name](source, **settings)
+            response.stream_headers = self._headers_of_whole
+        response.raised_by = "provider"
+        return response
+
+    def _settings_of_whole(self, prepared: ProtocolRequest) -> dict[str, Any]:
+        """Return the settings of a response whose one item is the whole answer."""
         answer = WholeAnswer(prepared.dialect, self.options[SSE.name])
         settings = {**self.settings, "dialect": "raw", "hold_headers": True, "collect": False}
         on_close = settings.get("on_close")

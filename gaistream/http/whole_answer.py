@@ -31,11 +31,13 @@ class WholeAnswer:
 
     Attributes:
         collector: of the answer's message.
+        on_item: called for each item, since the stream has only one, at the end.
     """
 
     def __init__(self, dialect: Dialect, options: SSEOptions) -> None:
         self._encoder = SSEEncoder(options, dialect=dialect)
         self.collector = Collector(dialect, SSE.name)
+        self.on_item: Callable[[], object] = lambda: None
         self._is_collected = False
 
     def source(self, source: Any, *, is_collected: bool = False) -> Any:
@@ -72,6 +74,7 @@ class WholeAnswer:
 
     def _add(self, item: Any) -> bool:
         """Add an item, and return True if it is the last."""
+        self.on_item()
         self._encoder.write(item if self._is_collected else self.collector.add(item))
         self._encoder.take()  # its frames are not sent
         return self._encoder.ended

@@ -7,15 +7,11 @@ place of a stream is read as the frames that would have said it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from ..chat import ChatRequest
 from .bodies.messages import messages_body
 from .http_provider import HTTPProvider
-
-if TYPE_CHECKING:
-    import httpx
-    import httpx2
 
 __all__ = ["AnthropicProvider"]
 
@@ -36,25 +32,9 @@ class AnthropicProvider(HTTPProvider):
     protocol has are left out.
     """
 
+    default_url = "https://api.anthropic.com"
     dialect = "anthropic"
     own_headers: ClassVar[Mapping[str, str]] = {"anthropic-version": "2026-10-21"}
-
-    def __init__(
-        self,
-        base_url: str = "https://api.anthropic.com",
-        *,
-        api_key: str | None = None,
-        model: str | None = None,
-        client: httpx.AsyncClient | httpx2.AsyncClient | None = None,
-        timeout: float | None = 60.0,
-        headers: Mapping[str, str] | None = None,
-        retries: int = 0,
-        restart: bool = False,
-    ) -> None:
-        super().__init__(
-            base_url, api_key=api_key, model=model, client=client, timeout=timeout,
-            headers=headers, retries=retries, restart=restart,
-        )  # fmt: skip
 
     def key_headers(self, api_key: str) -> dict[str, str]:
         return {"x-api-key": api_key}

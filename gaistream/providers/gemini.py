@@ -7,8 +7,8 @@ answer in place of a stream is read as its only frame.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator
+from typing import Any, Final
 from urllib.parse import quote
 
 from ..chat import ChatRequest
@@ -18,10 +18,6 @@ from ..errors import InvalidRequest
 from ..http import received
 from .bodies.generate_content import generate_content_body
 from .http_provider import HTTPProvider
-
-if TYPE_CHECKING:
-    import httpx
-    import httpx2
 
 __all__ = ["GeminiProvider"]
 
@@ -45,24 +41,8 @@ class GeminiProvider(HTTPProvider):
     left out. `generationConfig`, `safetySettings`, `cachedContent` and `labels` are Gemini's own.
     """
 
+    default_url = "https://generativelanguage.googleapis.com"
     dialect = "gemini"
-
-    def __init__(
-        self,
-        base_url: str = "https://generativelanguage.googleapis.com",
-        *,
-        api_key: str | None = None,
-        model: str | None = None,
-        client: httpx.AsyncClient | httpx2.AsyncClient | None = None,
-        timeout: float | None = 60.0,
-        headers: Mapping[str, str] | None = None,
-        retries: int = 0,
-        restart: bool = False,
-    ) -> None:
-        super().__init__(
-            base_url, api_key=api_key, model=model, client=client, timeout=timeout,
-            headers=headers, retries=retries, restart=restart,
-        )  # fmt: skip
 
     def key_headers(self, api_key: str) -> dict[str, str]:
         return {"x-goog-api-key": api_key}

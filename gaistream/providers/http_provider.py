@@ -61,7 +61,8 @@ class HTTPProvider:
     A subclass declares what its service has of its own, and writes the body of a request.
 
     Args:
-        base_url: the URL before the path of the service's method; a query stays.
+        base_url: the URL before the path of the service's method; a query stays. None: the
+            vendor's own, `default_url`.
         api_key: the key, in the header that the service wants; None: none is sent. The environment
             is not read.
         model: for requests without a model; None: these are sent without one.
@@ -89,13 +90,14 @@ class HTTPProvider:
     event, so with `hold_headers=True` a client gets that status. Redirects are not followed.
     """
 
+    default_url: ClassVar[str]
     dialect: str  # of the answer
     format: str = "sse"
     own_headers: ClassVar[Mapping[str, str]] = {}  # of every request
 
     def __init__(
         self,
-        base_url: str,
+        base_url: str | None = None,
         *,
         api_key: str | None = None,
         model: str | None = None,
@@ -110,7 +112,8 @@ class HTTPProvider:
             raise ValueError("api_key must be printable ASCII")  # its value must not be logged
         if retries < 0:
             raise ValueError(f"retries must be at least 0, not {retries}")
-        self._base = check_url(self._http, "base_url", base_url)
+        url = self.default_url if base_url is None else base_url
+        self._base = check_url(self._http, "base_url", url)
         self._model = model
         self._client: Any = client
         # Loading the certificates can take longer than a request, so they are loaded once.

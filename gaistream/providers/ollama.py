@@ -5,16 +5,12 @@ Guarantees: those of http_provider.py. bodies/ollama.py writes the requests.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 from ..chat import ChatRequest
 from .bodies.ollama import ollama_body
 from .http_provider import HTTPProvider
-
-if TYPE_CHECKING:
-    import httpx
-    import httpx2
 
 __all__ = ["OllamaProvider"]
 
@@ -34,25 +30,9 @@ class OllamaProvider(HTTPProvider):
     another vendor's protocol has are left out.
     """
 
+    default_url = "http://127.0.0.1:11434"
     dialect = "ollama"
     format = "ndjson"
-
-    def __init__(
-        self,
-        base_url: str = "http://127.0.0.1:11434",
-        *,
-        api_key: str | None = None,
-        model: str | None = None,
-        client: httpx.AsyncClient | httpx2.AsyncClient | None = None,
-        timeout: float | None = 60.0,
-        headers: Mapping[str, str] | None = None,
-        retries: int = 0,
-        restart: bool = False,
-    ) -> None:
-        super().__init__(
-            base_url, api_key=api_key, model=model, client=client, timeout=timeout,
-            headers=headers, retries=retries, restart=restart,
-        )  # fmt: skip
 
     def url(self, request: ChatRequest) -> Any:  # noqa: ARG002
         is_api = self._base.path.rstrip("/").endswith("/api")

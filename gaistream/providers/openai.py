@@ -42,9 +42,11 @@ class OpenAIProvider(HTTPProvider):
     host gets `max_tokens` as `max_completion_tokens`.
     """
 
+    default_url = "https://api.openai.com/v1"
+
     def __init__(
         self,
-        base_url: str = "https://api.openai.com/v1",
+        base_url: str | None = None,
         *,
         api: Literal["chat", "responses"] = "chat",
         api_key: str | None = None,

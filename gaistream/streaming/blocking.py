@@ -39,6 +39,7 @@ class BlockingStream:
     """
 
     left_behind = False
+    drained_unsaid = False  # it ends after an item
 
     def __init__(self, source: Any, encoder: Any, collector: Collector | None = None) -> None:
         check_iterable(source)
@@ -235,6 +236,12 @@ class LoopStream:
     def failed_unsaid(self) -> bool:
         """True if the source raised before it yielded an item."""
         return self._life.failed_unsaid
+
+    @property
+    def drained_unsaid(self) -> bool:
+        """True if the headers are held, and a drain came before an event."""
+        so_far = self._life.outcome_so_far()
+        return self._hold and so_far.kind == "drained" and not so_far.events
 
     @property
     def left_behind(self) -> bool:

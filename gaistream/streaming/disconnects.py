@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterable, Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
-from ..core import checked_int
+from ..core import checked_int, estimate_size
 from ..dialects import AnyDialect, find
 from ..errors import FrameError, FrameTypeError
+from ..loops.sources import open_source
 from ..writing.formats import FormatName
 from ..writing.options import check_seconds
 from .stream import Stream
@@ -37,6 +39,7 @@ class WholeAnswer(Protocol):
     """Makes one item of all events of a source: see http/whole_answer.py."""
 
     collector: Collector
+    on_item: Callable[[], object]
 
     def source(self, source: Any, *, is_collected: bool = False) -> Any:
         """Return the source of that item."""
@@ -144,6 +147,8 @@ def open_response_stream(
             )
             source, collector = producer.reader(), None
     if whole is not None:
+        if isinstance(source, AsyncIterable):
+            source = open_source(source, estimate_size)  # which closes what it reads
         source, collector = whole.source(source, is_collected=producer is not None), None
     stream = Stream(
         source,
@@ -153,4 +158,6 @@ def open_response_stream(
         source_timeout=source_timeout,
         collector=collector,
     )
+    if whole is not None:
+        whole.on_item = stream.note_life
     return stream, producer

@@ -133,14 +133,14 @@ class OpenStreams:
 
     def reason_to_refuse(self) -> StreamError | None:
         """Return the error that answers a new request during a drain, or None."""
-        if self.draining is None:
-            return None
-        return StreamError(
-            "the server is shutting down",
-            code="shutting_down",
-            status=503,
-            retry_after=self.draining.retry_after,
-        )
+        return None if self.draining is None else shutting_down(self.draining.retry_after)
+
+
+def shutting_down(retry_after: float | None) -> StreamError:
+    """Return the error of a request that a drain does not let in, or does not let end."""
+    return StreamError(
+        "the server is shutting down", code="shutting_down", status=503, retry_after=retry_after
+    )
 
 
 class LoopStreams(OpenStreams):

@@ -56,6 +56,7 @@ class Receiver:
         "_next",
         "_room",
         "_take",
+        "_taken",
         "_turn",
         "after_step",
         "attached",
@@ -76,6 +77,7 @@ class Receiver:
         self._ahead = 0  # bytes of the items that came since the reader last had none
         self._next: Future | None = None  # awaited by the reader
         self._room: Future | None = None  # awaited by the source
+        self._taken = 0
         self._turn = 0.0
         self._loop: EventLoop
         self.done: Event
@@ -101,7 +103,7 @@ class Receiver:
         if self._take is not None:
             item = self._take(item)
             if item is None:  # no event
-                return False
+                return self._turn_is_over()
             kind = type(item)
             self.failed, self.ended = kind is Error, kind is Done
         self.events += 1
@@ -118,7 +120,8 @@ class Receiver:
         return self.ended or full or self._turn_is_over()
 
     def _turn_is_over(self) -> bool:
-        if self.events % _TURN_EVENTS:
+        self._taken += 1
+        if self._taken % _TURN_EVENTS:
             return False
         now = time.perf_counter()
         is_over = now - self._turn > _TURN_SECONDS

@@ -67,8 +67,7 @@ class Stream(SourceSide):
         cleanup_timeout: seconds that the source may take to end once it was cancelled, or None.
         source_timeout: seconds that the source may be silent, or None.
         collector: of the message, or None.
-        one_by_one: the next item is asked for once the last was sent; for sources that
-            acknowledge an item where they go on after it.
+        one_by_one: the next item is asked for only after the last was sent.
 
     Attributes:
         send_error: the OSError that a send raised, or None.
@@ -225,9 +224,8 @@ class Stream(SourceSide):
     async def next_chunk(self) -> bytes | None:
         """Wait for bytes that must be sent, and return all of them; None at the end.
 
-        anyio does not cancel a task whose future is done already. A source that never pauses for
-        longer than a turn of the loop would always resolve ours in time, so now and then this
-        waits for no future.
+        anyio does not cancel a task whose future is done already, and a source that hardly pauses
+        always resolves ours in time: so now and then this waits for no future.
         """
         while not (chunk := self._outbox.take()):
             if self._phase is not OPEN:
@@ -242,11 +240,9 @@ class Stream(SourceSide):
     async def send_all(self, connection: Connection) -> None:
         """Begin, send every chunk until the end, and finish unless the stream is cut.
 
-        A small last chunk is sent with the end of the body, to save a write. A large one is sent
-        before it: if the client goes meanwhile, it has not got the answer. So is the only chunk,
-        which servers would send with a Content-Length instead.
-
-        A send beyond the timeout cuts the stream, and so does one that raises OSError.
+        A small last chunk is sent with the end of the body, to save a write. A large one, or the
+        only one (servers would give it a Content-Length), goes before it. A send beyond the timeout
+        cuts the stream, and so does one that raises OSError.
         """
         send, outbox = connection.send, self._outbox
         try:
@@ -348,6 +344,11 @@ class Stream(SourceSide):
         if self._outbox.events == self._events_at_heartbeat:
             return self._silent_at_heartbeat
         return self._outbox.idle_since
+
+    def note_life(self) -> None:
+        """Count the source as not silent, though it yields nothing that is sent yet."""
+        self._silent_at_heartbeat = self._loop.time()
+        self._events_at_heartbeat = self._outbox.events
 
     def tick(self, now: float) -> float | None:
         """Do what is due: cut a stalled send, write a heartbeat, end a silent source's stream."""

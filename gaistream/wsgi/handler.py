@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Awaitable, Generator, Iterable, Mapping
+from collections.abc import Awaitable, Generator, Iterable, Mapping
 from functools import partial
 from typing import Any, TypeVar, Unpack
 
-from ..core import estimate_size
 from ..dialects import AnyDialect
 from ..http.answer import PlainResponse
 from ..http.handler import HandlerPolicy, OnReconnect, PrepareRequest, run_steps
@@ -14,7 +13,6 @@ from ..http.protocol_handler import ProtocolPolicy
 from ..http.request import IncomingRequest, last_event_id
 from ..http.settings import ProtocolSettings, ResponseSettings
 from ..loops.greenlets import Runner, new_runner
-from ..loops.sources import open_source
 from ..streaming import thread_streams
 from ..writing.options import NDJSONOptions, SSEOptions
 from .environ import (
@@ -25,7 +23,7 @@ from .environ import (
     request_path,
     send_response,
 )
-from .response import RESPONSES, NDJSONResponse, SourceResponse, resolve
+from .response import RESPONSES, SourceResponse, resolve
 
 _T = TypeVar("_T")
 
@@ -94,19 +92,9 @@ class _ProtocolHandler(_Handler):
     def _respond(
         self, format: str, runner: Runner | None, source: Any, prepared: Any
     ) -> SourceResponse[Any]:
-        policy, settings = self._policy, self._policy.settings
-        if prepared is not None and not prepared.stream:
-            if isinstance(source, AsyncIterable):
-                source = open_source(source, estimate_size)
-            settings = policy.whole(prepared)
-            response: SourceResponse[Any] = NDJSONResponse(source, **settings, _runner=runner)
-            response.stream_headers = policy.headers_of_whole
-        else:
-            dialect = policy.dialect if prepared is None else prepared.dialect
-            settings = {**settings, "dialect": dialect}
-            response = RESPONSES[format](source, policy.options[format], **settings, _runner=runner)
-            response.stream_headers = policy.stream_headers[format]
-        response.raised_by = "provider"
+        response: SourceResponse[Any] = self._policy.respond(
+            RESPONSES, format, source, prepared, _runner=runner
+        )
         return response
 
 

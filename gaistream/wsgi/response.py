@@ -11,7 +11,7 @@ from typing import Any, Final, Generic, Never, TypeVar
 from .._log import log
 from ..chat import Source
 from ..dialects import AnyDialect
-from ..errors import EventError
+from ..errors import EventError, StreamError
 from ..http.answer import (
     APPLICATION_KEY,
     NO_APPLICATION,
@@ -39,6 +39,7 @@ from ..streaming.disconnects import (
     check_disconnects,
     open_response_stream,
 )
+from ..streaming.open_streams import shutting_down
 from ..streaming.outcome import Outcome
 from ..streaming.stream import Stream
 from ..writing.formats import FORMATS, FormatName
@@ -164,12 +165,7 @@ class SourceResponse(Generic[_Options]):
         if reason is not None:
             self._stream.refuse()
             self._end()
-            accept = environ.get("HTTP_ACCEPT")
-            answer = drain_response(
-                reason, headers, method=method, format=self._format, accept=accept,
-                dialect=self.stream_headers.dialect,
-            )  # fmt: skip
-            return send_response(start_response, answer)
+            return send_response(start_response, self._answer_drain(environ, reason, headers))
         chunks = self._stream.chunks()
 
         def close() -> None:
@@ -192,11 +188,25 @@ class SourceResponse(Generic[_Options]):
                         pass  # the error frame and the end, which are not sent
                 self._end()
                 return send_response(start_response, answer)
+            if self._stream.drained_unsaid:
+                reason = thread_streams.in_threads.reason_to_refuse() or shutting_down(None)
+                for _ in chunks:
+                    pass  # the end, which is not sent
+                self._end()
+                return send_response(start_response, self._answer_drain(environ, reason, headers))
             start(start_response, self._status, headers)
         except BaseException:
             close()
             raise
         return _Body(first, chunks, close)
+
+    def _answer_drain(
+        self, environ: Environ, reason: StreamError, headers: Mapping[str, str]
+    ) -> PlainResponse:
+        return drain_response(
+            reason, headers, method=environ["REQUEST_METHOD"], format=self._format,
+            accept=environ.get("HTTP_ACCEPT"), dialect=self.stream_headers.dialect,
+        )  # fmt: skip
 
     def _answer_failure(
         self, headers: Mapping[str, str], application: Application

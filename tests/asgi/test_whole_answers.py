@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from recording_provider import RecordingProvider
-from scripted_asgi import Connection, Source, asynchronous, run
+from scripted_asgi import Connection, Gate, Source, asynchronous, run
 from vendor_requests import READERS
 
 WHOLE = pytest.mark.parametrize("name", ["openai_chat", "anthropic"])
@@ -116,5 +116,50 @@ def test_a_drain_before_the_first_byte_has_its_status(
         assert json.loads(asking.body)["error"]["message"] == "the server is shutting down"
         assert int(asking.headers["retry-after"]) >= 0
         assert ([each.kind for each in outcomes], source.closed) == (["drained"], 1)
+
+    run(test())
+
+
+@pytest.mark.parametrize("on_disconnect", ["close", "continue"])
+@WHOLE
+def test_a_source_that_goes_on_yielding_is_not_silent(
+    gs: ModuleType, name: str, on_disconnect: str
+) -> None:
+    async def test() -> None:
+        gate = Gate()
+
+        async def slow() -> Any:
+            for word in ("a", "b", "c"):
+                await gate()
+                yield gs.events.TextDelta(word)
+            await gate()
+
+        provider = RecordingProvider(lambda _: slow())
+        settings: Any = {"source_timeout": 30, "on_disconnect": on_disconnect}
+        app = gs.asgi.protocol_handler(provider, name, **settings)
+        body = {**READERS[name][1], "stream": False}
+        async with gs.testing.stream(app, "POST", "/", json=body, wait_for_headers=False) as s:
+            for _ in range(4):
+                await gate.arrival()
+                await s.advance(20)
+                gate.open()
+            await s.read()
+        assert (s.status, b"abc" in s.body) == (200, True)
+
+    run(test())
+
+
+@WHOLE
+def test_a_source_that_is_silent_amid_a_whole_answer_is_a_504(gs: ModuleType, name: str) -> None:
+    async def test() -> None:
+        source = Source(gs.events.TextDelta("a"))
+        provider = RecordingProvider(lambda _: source)
+        app = gs.asgi.protocol_handler(provider, name, source_timeout=30)
+        body = {**READERS[name][1], "stream": False}
+        async with gs.testing.stream(app, "POST", "/", json=body, wait_for_headers=False) as s:
+            await source.waiting.wait()
+            await s.advance(31)
+            await s.read()
+        assert (s.status, source.closed) == (504, 1)
 
     run(test())

@@ -27,10 +27,11 @@ def serve(app: Any) -> Any:
 
 # ---- the demo's page ----
 
-SEND = """(mode, question) => {
+SEND = """async (mode, question) => {
   const by = (name) => document.querySelector(`[data-testid=${name}]`);
   by(`mode-${mode}`).click();
   by("question").value = question;
+  while (by("send").disabled) await new Promise((go) => setTimeout(go, 5));
   by("send").click();
 }"""
 

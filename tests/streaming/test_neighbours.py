@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
+from types import ModuleType
+from typing import Any
 
 import pytest
 from loops import LOOPS, watched_loop
+from scripted_asgi import Connection, run
 
 from gaistream import SSEOptions, events, sse
 from gaistream.streaming.clock import clock
@@ -74,3 +78,25 @@ def test_a_tick_that_raises_is_logged_and_the_others_are_called(
     with caplog.at_level(logging.ERROR, "gaistream"):
         asyncio.run(main())
     assert caplog.text.count("ValueError: this one") == 10
+
+
+@pytest.mark.parametrize("settings", [{}, {"collect": True}, {"on_disconnect": "continue"}])
+def test_a_source_of_nothing_but_none_gives_its_neighbours_their_turns(
+    gs: ModuleType, settings: dict[str, Any]
+) -> None:
+    async def test() -> None:
+        stopped = False
+
+        async def nothing() -> AsyncIterator[None]:
+            while not stopped:
+                yield None
+
+        connection = Connection().hear()
+        task = connection.begin(gs.asgi.SSEResponse(nothing(), **settings))
+        for _ in range(20):
+            await asyncio.sleep(0)  # which would never return
+        stopped = True
+        await task
+        assert connection.is_complete
+
+    run(test())

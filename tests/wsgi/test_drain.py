@@ -149,6 +149,21 @@ def test_a_source_may_finish_within_the_grace_time(gs: ModuleType) -> None:
     assert [outcome.kind for outcome in outcomes] == ["completed"]
 
 
+def test_a_drain_before_the_first_event_of_held_headers_is_a_503(gs: ModuleType) -> None:
+    waiting = threading.Event()
+
+    async def silent() -> AsyncIterator[str]:
+        waiting.set()
+        await asyncio.Event().wait()
+        yield "never"
+
+    served = Served(gs.wsgi.SSEResponse(silent(), hold_headers=True))
+    assert waiting.wait(SECONDS)
+    gs.wsgi.drain(0)
+    assert b"shutting_down" in served.whole()
+    assert served.status == "503 Service Unavailable"
+
+
 def test_a_second_drain_shortens_the_first(gs: ModuleType) -> None:
     served = Served(gs.wsgi.SSEResponse(idle())).until(said("a"))
     ended = gs.wsgi.drain(SECONDS)

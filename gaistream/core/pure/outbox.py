@@ -135,10 +135,10 @@ class Outbox(NotCopyable):
         before = encoder.pending
         encoder.write(item)
         pending = encoder.pending
-        if item is None and pending == before:  # no event
-            return False
-        self.events += 1
         self._turn_events += 1
+        if item is None and pending == before:  # no event
+            return self._turn_is_over()
+        self.events += 1
         self._turn_size += pending - before
         if not self._due:
             if pending >= self._flush_size:

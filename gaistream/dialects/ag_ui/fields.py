@@ -17,10 +17,6 @@ Frame = dict[str, Any]
 _OWN_KINDS: Final = frozenset({"audio_delta", "citations", "file", "safety"})
 
 
-class Unexpected(Exception):
-    """A frame that means nothing where it stands."""
-
-
 def metadata_of(frame: Frame) -> Frame:
     """Return the metadata of a frame."""
     return object_of(frame.get("metadata"))

@@ -34,6 +34,8 @@ from ...events import (
 )
 from ..base import CUT, NOT_JSON, DialectReader, half_call_error
 from ..fields import (
+    OpenCall,
+    Unexpected,
     WrongField,
     arguments_of,
     object_of,
@@ -44,7 +46,6 @@ from ..fields import (
 )
 from .fields import (
     Frame,
-    Unexpected,
     approval_of,
     is_set,
     metadata_of,
@@ -63,18 +64,6 @@ _BETWEEN_CHUNKS: Final = frozenset(
 )  # fmt: skip
 
 
-class _Call:
-    """A tool call, and its arguments as far as they have come."""
-
-    def __init__(self, name: str, by_server: bool) -> None:
-        self.name = name
-        self.by_server = by_server
-        self.signature: str | None = None
-        self.is_open = True
-        self.is_answered = False
-        self.arguments: list[str] = []
-
-
 class AGUIReader(DialectReader):
     """Reads the frames of one run of AG-UI. Belongs to one task."""
 
@@ -83,7 +72,7 @@ class AGUIReader(DialectReader):
         self._started = False
         self._texts: dict[str, bool] = {}  # the open messages: True if the assistant's
         self._reasoning = Reasoning()
-        self._calls: dict[str, _Call] = {}
+        self._calls: dict[str, OpenCall] = {}
         self._chunks: tuple[str, str] | None = None  # kind and id of what chunks have opened
         self._steps = 0
 
@@ -117,7 +106,7 @@ class AGUIReader(DialectReader):
             return []
         events = self._reasoning.release()
         for call in self._calls.values():
-            if call.is_open and _is_broken(call):
+            if call.is_broken:
                 return [*events, *self.fail(half_call_error(call.name))]
         return [*events, *self.fail(CUT)]
 
@@ -200,7 +189,7 @@ class AGUIReader(DialectReader):
         if known is not None and known.is_open:
             raise Unexpected
         by_server = is_set(frame, "providerExecuted")
-        self._calls[identity] = _Call(name, by_server)
+        self._calls[identity] = OpenCall(name, by_server)
         return [ToolCallStart(identity, name, by_server or None)]
 
     def _call_delta(self, frame: Frame) -> list[Event]:
@@ -283,14 +272,6 @@ class AGUIReader(DialectReader):
 
     def _raw(self, frame: Frame) -> list[Event]:
         return [Raw(frame.get("event", frame))]
-
-
-def _is_broken(call: _Call) -> bool:
-    try:
-        arguments_of(call.arguments)
-    except ValueError:
-        return True
-    return False
 
 
 _Reader = Callable[[AGUIReader, Frame], list[Event]]

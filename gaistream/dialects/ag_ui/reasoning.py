@@ -7,8 +7,8 @@ and is held for one frame if its encrypted value has not come: that may be the n
 from __future__ import annotations
 
 from ...events import Event, ReasoningDelta, ReasoningEnd
-from ..fields import required_text, text_of
-from .fields import Frame, Unexpected, metadata_of
+from ..fields import Unexpected, required_text, text_of
+from .fields import Frame, metadata_of
 
 
 class _Thought:

@@ -38,28 +38,21 @@ from ...events import (
     ToolResult,
 )
 from ..base import CUT, NOT_JSON, DialectReader, half_call_error
-from ..fields import WrongField, object_of, optional_text, required_text, text_of
+from ..fields import (
+    OpenCall,
+    Unexpected,
+    WrongField,
+    object_of,
+    optional_text,
+    required_text,
+    text_of,
+)
 from . import fields
 from .fields import Chunk
 
 _REASONS: Final = {"tool-calls": "tool_calls", "content-filter": "content_filter"}
 _KNOWN_REASONS: Final = frozenset({"stop", "length", "tool-calls", "content-filter", "other"})
 _INTERRUPTED: Final = Error("the answer was interrupted", "truncated")
-
-
-class _Unexpected(Exception):
-    """A chunk that means nothing where it stands: it becomes a Raw."""
-
-
-class _Call:
-    """A tool call, and its arguments as far as they have come."""
-
-    def __init__(self, name: str, by_server: bool) -> None:
-        self.name = name
-        self.by_server = by_server
-        self.is_open = True
-        self.is_answered = False
-        self.arguments: list[str] = []
 
 
 class UIMessageReader(DialectReader):
@@ -72,8 +65,8 @@ class UIMessageReader(DialectReader):
         self._step = 0
         self._texts: set[str] = set()  # the open parts
         self._reasonings: dict[str, Chunk] = {}  # the open parts, with their metadata
-        self._calls: dict[str, _Call] = {}
-        self._earlier_calls: dict[str, _Call] = {}  # of the steps before this one
+        self._calls: dict[str, OpenCall] = {}
+        self._earlier_calls: dict[str, OpenCall] = {}  # of the steps before this one
         self._cited: set[Citation] = set()
 
     def feed(self, event: ServerSentEvent) -> list[Event]:
@@ -100,7 +93,7 @@ class UIMessageReader(DialectReader):
             return [Raw(value)]
         try:
             return list(read(self, value))
-        except (_Unexpected, EventError, WrongField):
+        except (Unexpected, EventError, WrongField):
             return [Raw(value)]
 
     def close(self) -> list[Event]:
@@ -110,26 +103,17 @@ class UIMessageReader(DialectReader):
         if self._finished:
             self.ended = True
             return [Done()]
-        broken = [call for call in self._open_calls() if self._is_broken(call)]
+        broken = [call for call in self._calls.values() if call.is_broken]
         return self.fail(half_call_error(broken[0].name) if broken else CUT)
 
-    def _open_calls(self) -> list[_Call]:
+    def _open_calls(self) -> list[OpenCall]:
         return [call for call in self._calls.values() if call.is_open]
-
-    def _is_broken(self, call: _Call) -> bool:
-        text = "".join(call.arguments)
-        try:
-            if text.strip():
-                self.read(text)
-        except ValueError:
-            return True
-        return False
 
     # ---- the message and its steps ----
 
     def _start(self, chunk: Chunk) -> Iterable[Event]:
         if self._started:
-            raise _Unexpected
+            raise Unexpected
         self._started = True
         model = text_of(object_of(chunk.get("messageMetadata")).get("model"))
         return [Start(optional_text(chunk, "messageId"), model or None)]
@@ -189,20 +173,20 @@ class UIMessageReader(DialectReader):
     def _text_start(self, chunk: Chunk) -> Iterable[Event]:
         identity = required_text(chunk, "id")
         if identity in self._texts:
-            raise _Unexpected
+            raise Unexpected
         self._texts.add(identity)
         return []
 
     def _text_delta(self, chunk: Chunk) -> Iterable[Event]:
         delta = required_text(chunk, "delta")
         if required_text(chunk, "id") not in self._texts:
-            raise _Unexpected
+            raise Unexpected
         return [TextDelta(delta)] if delta else []
 
     def _text_end(self, chunk: Chunk) -> Iterable[Event]:
         identity = required_text(chunk, "id")
         if identity not in self._texts:
-            raise _Unexpected
+            raise Unexpected
         self._texts.discard(identity)
         found = [each for each in fields.citations_of(chunk) if each not in self._cited]
         return [Citations(found)] if found else []
@@ -210,21 +194,21 @@ class UIMessageReader(DialectReader):
     def _reasoning_start(self, chunk: Chunk) -> Iterable[Event]:
         identity = required_text(chunk, "id")
         if identity in self._reasonings:
-            raise _Unexpected
+            raise Unexpected
         self._reasonings[identity] = fields.metadata_of(chunk)
         return []
 
     def _reasoning_delta(self, chunk: Chunk) -> Iterable[Event]:
         identity, delta = required_text(chunk, "id"), required_text(chunk, "delta")
         if identity not in self._reasonings:
-            raise _Unexpected
+            raise Unexpected
         self._reasonings[identity] |= fields.metadata_of(chunk)
         return [ReasoningDelta(delta)] if delta else []
 
     def _reasoning_end(self, chunk: Chunk) -> Iterable[Event]:
         identity = required_text(chunk, "id")
         if identity not in self._reasonings:
-            raise _Unexpected
+            raise Unexpected
         about = self._reasonings.pop(identity) | fields.metadata_of(chunk)
         return [
             ReasoningEnd(
@@ -245,19 +229,19 @@ class UIMessageReader(DialectReader):
             ToolCallStart(chunk["toolCallId"], call.name, provider_executed=call.by_server or None)
         ]
 
-    def _begin_call(self, chunk: Chunk) -> _Call:
+    def _begin_call(self, chunk: Chunk) -> OpenCall:
         identity, name = required_text(chunk, "toolCallId"), required_text(chunk, "toolName")
         known = self._calls.get(identity)
         if known is not None and not known.is_answered:
-            raise _Unexpected
-        call = self._calls[identity] = _Call(name, chunk.get("providerExecuted") is True)
+            raise Unexpected
+        call = self._calls[identity] = OpenCall(name, chunk.get("providerExecuted") is True)
         return call
 
     def _tool_input_delta(self, chunk: Chunk) -> Iterable[Event]:
         identity, delta = required_text(chunk, "toolCallId"), required_text(chunk, "inputTextDelta")
         call = self._calls.get(identity)
         if call is None or not call.is_open:
-            raise _Unexpected
+            raise Unexpected
         if not delta:
             return []
         call.arguments.append(delta)
@@ -296,7 +280,7 @@ class UIMessageReader(DialectReader):
     def _tool_output(self, chunk: Chunk) -> Iterable[Event]:
         identity = required_text(chunk, "toolCallId")
         if chunk.get("preliminary") is True:
-            raise _Unexpected
+            raise Unexpected
         failed = chunk["type"] == "tool-output-error"
         result = required_text(chunk, "errorText") if failed else chunk.get("output")
         call = self._calls.get(identity)
@@ -316,7 +300,7 @@ class UIMessageReader(DialectReader):
         call = self._calls.get(required_text(chunk, "toolCallId"))
         if call is not None:
             call.is_answered = True
-        raise _Unexpected
+        raise Unexpected
 
     def _approval(self, chunk: Chunk) -> Iterable[Event]:
         asked = object_of(chunk.get("approvalDescriptor"))
@@ -335,7 +319,7 @@ class UIMessageReader(DialectReader):
 def _data(reader: UIMessageReader, chunk: Chunk) -> Iterable[Event]:
     del reader
     if "data" not in chunk:
-        raise _Unexpected
+        raise Unexpected
     name, identity = chunk["type"].removeprefix("data-"), optional_text(chunk, "id")
     return [
         Data(name, chunk["data"], id=identity, transient=chunk.get("transient") is True or None)

@@ -322,6 +322,7 @@ $("composer").addEventListener("submit", (event) => {
   ask($("question").value);
   $("question").value = "";
 });
+$("send").disabled = false; // before, the form would have reloaded the page
 $("question").addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
   event.preventDefault();
