@@ -9,6 +9,7 @@ import contextlib
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -101,6 +102,20 @@ def test_a_killed_follower_resumes_without_a_seam(seed: int, tmp_path: Path) -> 
     assert ended
 
 
+def pause(producer: subprocess.Popen[str], path: Path, told: Iterator[list[str]]) -> None:
+    """Stop a process between its transactions: within one it would keep the file locked."""
+    while True:
+        producer.send_signal(signal.SIGSTOP)
+        os.waitpid(producer.pid, os.WUNTRACED)
+        with contextlib.closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as file:
+            try:
+                file.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError:
+                producer.send_signal(signal.SIGCONT)
+                next(told)
+
+
 def test_a_producer_that_was_paused_past_its_lease_is_fenced(tmp_path: Path) -> None:
     path = tmp_path / "log.db"
 
@@ -120,5 +135,5 @@ def test_a_producer_that_was_paused_past_its_lease_is_fenced(tmp_path: Path) -> 
         told = lines(producer)
         for _ in range(20):
             next(told)
-        producer.send_signal(signal.SIGSTOP)
+        pause(producer, path, told)
         run_in_thread(follow())
