@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import subprocess
@@ -112,6 +113,7 @@ def interrupted(call, number):
             if left == 0:
                 raise Signal
 
+    gc.disable()  # the collector swallows what is raised in its callbacks
     sys.setprofile(strike)
     try:
         call()
@@ -119,6 +121,7 @@ def interrupted(call, number):
         return True
     finally:
         sys.setprofile(None)
+        gc.enable()
     return left <= 0
 
 
