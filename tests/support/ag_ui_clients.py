@@ -13,6 +13,7 @@ from conversations import Understood
 from openai_readers import KEY
 
 Run = dict[str, Any]
+QUESTION = {"id": "q", "role": "user", "content": "Hi"}
 
 
 class RunFailed(Exception):
@@ -50,7 +51,9 @@ def of_run(run: Run) -> Understood:
 def _add_call(said: Understood, call: Run, answer: Run | None) -> None:
     about = call["id"], call["function"]["name"], json.loads(call["function"]["arguments"])
     content = None if answer is None else answer["content"]
-    value = json.loads(content) if content and content[0] in "[{" else content
+    value = content
+    if content and (content == "null" or content[0] in "[{"):
+        value = json.loads(content)
     if call.get("metadata", {}).get("providerExecuted"):
         said.server_calls.append((*about, value))
         return
@@ -88,7 +91,8 @@ def read_by_types(url: str, leave: bool = False, timeout: float | None = None) -
     """Read a run, and fold its frames into messages."""
     import httpx
 
-    asked = {"threadId": "t", "runId": "r", "messages": [], "protocolVersion": "1.0"}
+    asked = {"threadId": "t", "runId": "r", "messages": [QUESTION],
+             "protocolVersion": "1.0"}
     headers = {"Authorization": f"Bearer {KEY}"}
     run: Run = {"messages": [], "customs": [], "order": [], "warnings": []}
     with httpx.stream("POST", url, json=asked, headers=headers, timeout=timeout) as response:

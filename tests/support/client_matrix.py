@@ -75,12 +75,14 @@ _MESSAGE = frozenset(
     "id model text reasoning signatures calls citations usage finish_reason".split()
 )
 _BLOCKS = _MESSAGE | {"server_calls", "order"}
-_UI = {"says": _BLOCKS | {"results"}, "reasons": {"cancelled": "other"}}
+_UI = {"says": _BLOCKS | {"results"}, "reasons": {"cancelled": "other", "pause": "other"}}
 WRITERS: Final[dict[str, Writer]] = {
     "openai_chat": Writer(
-        dialects.openai_chat(include_usage=True), _MESSAGE, {"cancelled": "stop"}
+        dialects.openai_chat(include_usage=True), _MESSAGE, {"cancelled": "stop", "pause": "stop"}
     ),
-    "openai_responses": Writer("openai_responses", _MESSAGE | {"order"}, tells_tools=False),
+    "openai_responses": Writer(
+        "openai_responses", _MESSAGE | {"order"}, {"pause": "stop"}, tells_tools=False
+    ),
     "anthropic": Writer("anthropic", _BLOCKS, {"cancelled": "stop"}, places=False),
     "ai_sdk 5": Writer(dialects.ai_sdk(version=5), **_UI),
     "ai_sdk 6": Writer(dialects.ai_sdk(version=6), **_UI),

@@ -148,6 +148,8 @@ def expected(events: Iterable[Any]) -> Understood:
                 said.finish_reason = event.finish_reason
                 said.usage = event.usage and counts(event.usage)
         kind = _KINDS.get(type(event))
+        if isinstance(event, ReasoningEnd) and (event.signature or event.redacted):
+            kind = "reasoning"
         if kind is not None and said.order[-1:] != [kind]:
             said.order.append(kind)
     for call in (calls[identity] for identity in order):

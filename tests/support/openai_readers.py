@@ -88,7 +88,8 @@ def join_chunks(chunks: Iterable[dict[str, Any]]) -> Understood:
             said.finish_reason = choice.get("finish_reason")
             said.text += delta.get("content") or ""
             said.reasoning += delta.get("reasoning_content") or ""
-            said.signatures += [x["signature"] for x in delta.get("reasoning_details") or ()]
+            thoughts = delta.get("reasoning_details") or ()
+            said.signatures += [x["signature"] for x in thoughts if x.get("signature")]
             said.citations += map(chat_source, delta.get("annotations") or ())
             for call in delta.get("tool_calls") or ():
                 function = call["function"]

@@ -20,7 +20,8 @@ from vendor_clients import ClientScript
 
 REASONS = {
     "end_turn": "stop", "max_tokens": "length", "tool_use": "tool_calls",
-    "tool-calls": "tool_calls", "tool_call": "tool_calls",
+    "tool-calls": "tool_calls", "tool_call": "tool_calls", "refusal": "content_filter",
+    "content-filter": "content_filter", "pause_turn": "pause",
 }  # fmt: skip
 
 
@@ -43,7 +44,10 @@ def kinds(names: Iterable[str]) -> list[str]:
 def of_message(message: dict[str, Any]) -> Understood:
     said = Understood(message["id"], message["model"])
     results: dict[str, Any] = {}
-    names = {"thinking": "reasoning", "tool_use": "tool", "server_tool_use": "tool"}
+    names = {
+        "thinking": "reasoning", "redacted_thinking": "reasoning", "tool_use": "tool",
+        "server_tool_use": "tool",
+    }  # fmt: skip
     order = []
     for block in message["content"]:
         kind = block["type"]
@@ -60,7 +64,7 @@ def of_message(message: dict[str, Any]) -> Understood:
             said.calls.append((block["id"], block["name"], block["input"]))
         elif kind == "server_tool_use":
             said.server_calls.append((block["id"], block["name"], block["input"], None))
-        else:
+        elif kind != "redacted_thinking":
             results[block["tool_use_id"]] = block["content"]
     said.server_calls = [(*call[:3], results.get(call[0])) for call in said.server_calls]
     usage = message["usage"]
@@ -172,7 +176,9 @@ def of_response(response: Any) -> Understood:
         if kind == "text":
             said.text += part.content
             about = (part.provider_details or {}).get("citations") or ()
-            said.citations += [(each["url"], 0, 0, each["title"]) for each in about]
+            said.citations += [
+                (each["url"], 0, 0, each["title"]) for each in about if "url" in each
+            ]
         elif kind == "thinking":
             said.reasoning += part.content
             said.signatures += [part.signature] if part.signature else []
