@@ -33,7 +33,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 WANTED = os.environ.get("GAISTREAM_BACKEND", "auto")
 TWINS = ["pure"] if WANTED == "pure" else ["native", "pure"]
-SUBMODULES = ["asgi", "dialects", "errors", "gateway", "http", "testing", "wsgi"]
+SUBMODULES = ["asgi", "dialects", "errors", "gateway", "http", "replay", "testing", "wsgi"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -119,6 +119,9 @@ def load_all() -> ModuleType:
         importlib.import_module(f"gaistream.{name}")
     for name in package.__all__:
         getattr(package, name)
+    for room in (package.asgi, package.replay, package.wsgi):
+        for name in room.__all__:
+            getattr(room, name)
     for name in package.dialects.__all__:
         getattr(package.dialects, name)
     for name in package.dialects.NAMES:

@@ -4,6 +4,7 @@
 `EventLog` is the protocol of all logs. The logs are imported when they are first used.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ..loops.waiting import run_in_thread
@@ -31,13 +32,11 @@ __all__ = [
 ]
 
 
+_MODULES = {"MemoryLog": ".memory", "SQLiteLog": ".sqlite"}
+
+
 def __getattr__(name: str) -> Any:
-    if name == "MemoryLog":
-        from .memory import MemoryLog
-
-        return MemoryLog
-    if name == "SQLiteLog":
-        from .sqlite import SQLiteLog
-
-        return SQLiteLog
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(_MODULES[name], __name__), name)
+    return found

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from .._log import log
 from ..core import estimate_size
+from ..loops.protocols import EventLoop
 from ..loops.sources import open_source, source_name
 from .cleanup import SHORTEST
 from .clock import clock
@@ -59,6 +60,7 @@ class Producer(SourceSide):
         bytes: how many it may then take, by an estimate of their memory.
         cleanup_timeout: seconds that the source may take to end once it was cancelled, or None.
         source_timeout: seconds that the source may be silent without a reader, or None.
+        receiver: takes the items in place of a `Receiver`.
 
     Attributes:
         outcome: what `conclude` has returned, until `release`.
@@ -85,8 +87,9 @@ class Producer(SourceSide):
         bytes: int,
         cleanup_timeout: float | None,
         source_timeout: float | None = None,
+        receiver: Receiver | None = None,
     ) -> None:
-        self._receiver = Receiver(collector, bytes)
+        self._receiver = receiver or Receiver(collector, bytes)
         outbox: Any = self._receiver
         super().__init__(open_source(source, estimate_size), outbox, outbox, cleanup_timeout)
         self._message = collector
@@ -104,17 +107,21 @@ class Producer(SourceSide):
 
     async def start(self) -> None:
         """Read the source until it first suspends, or ends."""
+        loop = self._open()
+        start = loop.start_task(self._read(), "gaistream producer")
+        try:
+            await start
+        finally:
+            self._task = start.task
+
+    def _open(self) -> EventLoop:
         self._clock = own = clock()
         loop = self._loop = own.loop
         self._receiver.open(loop)
         self._started = loop.time()
         self._streams = open_streams(loop)
         self._move(OPEN)
-        start = loop.start_task(self._read(), "gaistream producer")
-        try:
-            await start
-        finally:
-            self._task = start.task
+        return loop
 
     def detach(self) -> None:
         """Go on without the reader, as one of the loop's open streams."""
@@ -128,7 +135,8 @@ class Producer(SourceSide):
             now = receiver.last = self._loop.time()
             self._ends_at = now + self._seconds
             self._clock.call(self, self._delay(now))
-            self._streams.enter(self, was_open=True)
+            if self not in self._streams.streams:
+                self._streams.enter(self, was_open=True)
 
     def goes_on_after(self, kind: OutcomeKind) -> bool:
         """Return True if the source goes on after its reader's stream has ended so."""

@@ -6,7 +6,6 @@ one buffer, from which its user takes them.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -15,6 +14,7 @@ from .._log import log
 from ..core import BaseNDJSONEncoder, BaseSSEEncoder, json_bytes
 from ..dialects import AnyDialect, create_writer
 from ..dialects.base import error_event
+from ..dialects.identity import unix_time
 from ..errors import FrameError, FrameTypeError, StreamError, UnsayableError
 from .options import NDJSONOptions, SSEOptions
 
@@ -157,7 +157,7 @@ class NDJSONEncoder(BaseNDJSONEncoder):
             raise FrameTypeError(f"event must be str, not {type(event).__name__}")
         line: dict[str, Any] = {"type": event}
         if self.options.include_timestamp:
-            line["timestamp"] = int(time.time())
+            line["timestamp"] = int(unix_time())
         if isinstance(data, dict):
             if "type" in data:
                 raise FrameError("data must not have a 'type' of its own: the event is the type")

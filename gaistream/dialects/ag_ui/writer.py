@@ -13,7 +13,6 @@ approvals are held until the end, where they make the outcome.
 from __future__ import annotations
 
 import re
-import uuid
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
@@ -45,6 +44,7 @@ from ...events import (
 )
 from ..base import half_call_error
 from ..gai.writer import shape_of
+from ..identity import new_hex
 from ..stateful_writer import ErrorHoldingWriter
 from .words import OWN, VERSION, interrupt, metadata, usage_entry
 
@@ -85,7 +85,7 @@ class AGUIWriter(ErrorHoldingWriter):
         self._has_all_outcomes = bool(_FIRST_VERSION.fullmatch(protocol_version or ""))
         self._model = requested_model
         self._started = False
-        self._prefix = uuid.uuid4().hex  # ids of messages are of the whole conversation
+        self._prefix = new_hex()  # ids of messages are of the whole conversation
         self._count = 0  # of ids that were made
         self._message = ""  # the id of the message of this step; empty before its first part
         self._open = ""  # the open block: "TEXT", "REASONING" or none

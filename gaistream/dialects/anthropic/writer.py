@@ -11,7 +11,6 @@ for the last counts.
 
 from __future__ import annotations
 
-import uuid
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -38,6 +37,7 @@ from ...events import (
 )
 from ...message.words import SERVER_TOOLS, result_type
 from ..base import half_call_error
+from ..identity import new_hex
 from ..stateful_writer import ErrorHoldingWriter
 from . import error_fields
 from .words import FINISH_REASONS
@@ -146,7 +146,7 @@ class MessagesWriter(ErrorHoldingWriter):
             return
         start = start if type(start) is Start else Start()
         self._message = {
-            "id": start.id or f"msg_{uuid.uuid4().hex}",
+            "id": start.id or f"msg_{new_hex()}",
             "type": "message",
             "role": "assistant",
             "model": self._model or start.model or self._requested_model,
@@ -280,7 +280,7 @@ class MessagesWriter(ErrorHoldingWriter):
         if self._is_of_open_call(event):
             return
         self._close(encoder)
-        id = event.id or f"toolu_{uuid.uuid4().hex}"
+        id = event.id or f"toolu_{new_hex()}"
         if event.provider_executed:
             kind = "server_tool_use"
             self._server_tools = {**self._server_tools, event.id: event.name}

@@ -7,7 +7,6 @@ in `type` and most fields in an object of that name. Error events carry a `retry
 from __future__ import annotations
 
 import base64
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -42,6 +41,7 @@ from ...events import (
 )
 from ..base import write_event_line
 from ..event_writer import EventWriter
+from ..identity import unix_time
 
 _Payload = dict[str, Any]
 
@@ -229,7 +229,7 @@ _SHAPES: dict[type[Event], _Shape] = {
 def _seconds(timestamp: float | None) -> int:
     """Return a time, or now, in whole Unix seconds."""
     try:
-        seconds = int(time.time() if timestamp is None else timestamp)
+        seconds = int(unix_time() if timestamp is None else timestamp)
     except (ValueError, OverflowError):
         raise EventError(f"timestamp must be a finite number, not {timestamp!r}") from None
     if seconds.bit_length() > 63:

@@ -8,7 +8,6 @@ beside its own, and its readers ignore them. `ts` is the event's timestamp, or n
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -41,6 +40,7 @@ from ...events import (
 from ..base import write_event_line
 from ..event_writer import EventWriter
 from ..gai.writer import citation_fields, in_base64, usage_fields, without_none
+from ..identity import unix_time
 from . import SCHEMA
 
 _Payload = dict[str, Any]
@@ -94,7 +94,7 @@ class GaiEventsV1Writer(EventWriter):
             super().write(encoder, item)
             return
         seq = self._written + 1
-        data = b'%b%d,"seq":%d%b' % (text, time.time() * 1000, seq, self._tail)
+        data = b'%b%d,"seq":%d%b' % (text, unix_time() * 1000, seq, self._tail)
         if self._is_sse:
             encoder.write_frame(data, name)
         else:
@@ -131,7 +131,7 @@ class GaiEventsV1Writer(EventWriter):
 
 def _milliseconds(timestamp: float | None) -> int:
     try:
-        milliseconds = round((time.time() if timestamp is None else timestamp) * 1000)
+        milliseconds = round((unix_time() if timestamp is None else timestamp) * 1000)
     except (ValueError, OverflowError):
         raise EventError(f"timestamp must be a finite number, not {timestamp!r}") from None
     if milliseconds.bit_length() > 63:

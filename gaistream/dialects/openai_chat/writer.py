@@ -11,8 +11,6 @@ end, for the last counts.
 from __future__ import annotations
 
 import base64
-import time
-import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,6 +35,7 @@ from ...events import (
     ToolResult,
     Usage,
 )
+from ..identity import new_hex, unix_time
 from ..stateful_writer import ErrorHoldingWriter
 from . import error_fields
 from .written_calls import WrittenCalls
@@ -143,9 +142,9 @@ class ChatCompletionsWriter(ErrorHoldingWriter):
             return
         start = start if type(start) is Start else Start()
         self._head = {
-            "id": start.id or f"chatcmpl-{uuid.uuid4().hex}",
+            "id": start.id or f"chatcmpl-{new_hex()}",
             "object": "chat.completion.chunk",
-            "created": int(time.time()),
+            "created": int(unix_time()),
             "model": self._model or start.model or self._requested_model,
         }
         self._write_chunk(encoder, {"role": "assistant", "content": ""})
@@ -201,7 +200,7 @@ class ChatCompletionsWriter(ErrorHoldingWriter):
         sound = self._sound + event.audio
         whole = len(sound) - len(sound) % 3
         self._sound = sound[whole:]
-        self._sound_id = self._sound_id or f"audio_{uuid.uuid4().hex}"
+        self._sound_id = self._sound_id or f"audio_{new_hex()}"
         return [{"audio": self._sound_fields(sound[:whole])}] if whole else []
 
     def _sound_fields(self, sound: bytes) -> dict[str, Any]:

@@ -5,10 +5,10 @@ An item is immutable, but for the pieces of its text: the encoder appends those 
 
 from __future__ import annotations
 
-import uuid
 from typing import Any, Final, NamedTuple
 
 from ...core import FrameTemplate
+from ..identity import new_hex
 
 Fields = dict[str, Any]
 _INNER_PLACES: Final = {"message": {"content_index": 0}, "reasoning": {"summary_index": 0}}
@@ -111,4 +111,4 @@ def url_citation(uri: str, start: int, end: int, title: str | None) -> Fields:
 
 
 def _new_id(prefix: str) -> str:
-    return f"{prefix}_{uuid.uuid4().hex[:16]}"  # which stands in each delta
+    return f"{prefix}_{new_hex()[:16]}"  # which stands in each delta

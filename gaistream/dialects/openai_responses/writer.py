@@ -13,8 +13,6 @@ written last, and collects their text. `Finish` is held until the end, for the l
 from __future__ import annotations
 
 import base64
-import time
-import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -40,6 +38,7 @@ from ...events import (
     ToolResult,
 )
 from ..base import half_call_error
+from ..identity import new_hex, unix_time
 from ..openai_chat import error_fields
 from ..stateful_writer import ErrorHoldingWriter
 from .items import (
@@ -130,7 +129,7 @@ class ResponsesWriter(ErrorHoldingWriter):
         self._end(
             encoder,
             status,
-            completed_at=int(time.time()) if status == "completed" else None,
+            completed_at=int(unix_time()) if status == "completed" else None,
             incomplete_details=None if reason is None else {"reason": reason},
             usage=usage_fields(usage),
         )
@@ -154,9 +153,9 @@ class ResponsesWriter(ErrorHoldingWriter):
             return
         start = start if type(start) is Start else Start()
         self._response = new_response(
-            start.id or f"resp_{uuid.uuid4().hex}",
+            start.id or f"resp_{new_hex()}",
             self._model or start.model or self._requested_model,
-            int(time.time()),
+            int(unix_time()),
             self._request,
         )
         for kind in ("response.created", "response.in_progress"):

@@ -1,0 +1,186 @@
+"""`resumable`: a stream that is kept in a log and outlives its connection, as an ASGI app."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..chat import Source
+from ..dialects import AnyDialect
+from ..http.answer import PlainResponse, drain_response
+from ..http.cors import CORSLike
+from ..http.headers import stream_headers
+from ..http.request import IncomingRequest, last_event_id
+from ..http.resumption import Authorize, Opened, Resumption
+from ..http.settings import check_on_close, check_status, check_timeouts
+from ..loops.sources import close_source
+from ..replay import EventLog
+from ..replay.log import LEASE
+from ..streaming.cleanup import CLEANUP_TIMEOUT
+from ..streaming.disconnects import CONTINUE_BYTES, CONTINUE_SECONDS, check_disconnects
+from ..streaming.open_streams import open_streams
+from ..streaming.outcome import Outcome
+from ..streaming.stream import Stream
+from ..writing.formats import FORMATS, FormatName
+from ..writing.options import NDJSONOptions, SSEOptions
+from .client import Client
+from .messages import Receive, Scope, Send, header, refuse_scope, request_headers, send_response
+from .response import StreamResponse
+
+
+class resumable:  # noqa: N801, a function to its callers
+    """A kept stream, as an ASGI app for one request: `await response(scope, receive, send)`.
+
+    The stream is begun if there is a `source`, the request has no Last-Event-ID, and the stream is
+    not kept yet; its id is in the header `Gaistream-Stream`. Any other request resumes it: after
+    the id in Last-Event-ID (or in the query's `last_event_id`), else from the start. The source is
+    read to its end whatever becomes of the requests; `await log.stop(stream_id)` ends it.
+
+    Args:
+        log: keeps the stream.
+        stream_id: 1 to 512 bytes. Whoever knows it, and is authorized, can read the stream. None: a
+            new one of 128 random bits.
+        source: an async or sync iterable of events, or a function that returns one, called if the
+            stream is begun; None: the request only resumes.
+        authorize: called with the request (gaistream.http.IncomingRequest) and the stream's id,
+            sync or async. Unless it returns True the answer is 404. None: everybody may read.
+        format: "sse" or "ndjson".
+        options: SSEOptions or NDJSONOptions.
+        lease: seconds after which the stream ends with an error if its producer has died.
+        replace: True to begin the stream anew if it is kept.
+        on_close: called (or awaited) with the Outcome of the source, once it is closed. It is not
+            called for requests that resume.
+        continue_seconds, continue_bytes: how long the source may go on, and how much it may yield,
+            after the request that began the stream has ended.
+        source_timeout: seconds that the source may be silent.
+        status, headers, dialect, cors, send_timeout, cleanup_timeout, hold_headers, media_type,
+            incremental: see SSEResponse.
+
+    Attributes:
+        stream_id: of the stream.
+
+    Raises:
+        FrameError: an argument has a value that could not be sent or kept to.
+    """
+
+    def __init__(
+        self,
+        log: EventLog,
+        stream_id: str | None,
+        source: Source | Callable[[], Source] | None,
+        *,
+        authorize: Authorize | None,
+        format: FormatName = "sse",
+        options: SSEOptions | NDJSONOptions | None = None,
+        dialect: AnyDialect = "gai",
+        lease: float = LEASE,
+        replace: bool = False,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        cors: CORSLike = "*",
+        send_timeout: float | None = 60,
+        cleanup_timeout: float | None = CLEANUP_TIMEOUT,
+        source_timeout: float | None = None,
+        hold_headers: bool = False,
+        on_close: Callable[[Outcome], Any] | None = None,
+        continue_seconds: float = CONTINUE_SECONDS,
+        continue_bytes: int = CONTINUE_BYTES,
+        media_type: str | None = None,
+        incremental: bool = False,
+    ) -> None:
+        check_timeouts(cleanup_timeout, source_timeout, send_timeout)
+        check_disconnects("continue", continue_seconds, continue_bytes, False, dialect, format)
+        check_status(status)
+        check_on_close(on_close)
+        self._format = format
+        self._headers = stream_headers(
+            format, cors, dialect, headers, media_type=media_type, incremental=incremental
+        )
+        self._resumption = Resumption(
+            log,
+            stream_id,
+            source,
+            authorize=authorize,
+            format=format,
+            options=options,
+            dialect=dialect,
+            headers=self._headers,
+            lease=lease,
+            replace=replace,
+            limits={
+                "seconds": continue_seconds,
+                "bytes": continue_bytes,
+                "cleanup_timeout": cleanup_timeout,
+                "source_timeout": source_timeout or None,
+            },
+        )
+        self._source = source
+        self.stream_id = self._resumption.stream
+        self._options = options
+        self._dialect = dialect
+        self._status = status
+        self._send_timeout = send_timeout or None
+        self._cleanup_timeout = cleanup_timeout
+        self._hold_headers = hold_headers
+        self._on_close = on_close
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request."""
+        if scope["type"] != "http":
+            await refuse_scope(scope, receive, send)
+            return
+        if (answer := self._answer_drain(scope)) is not None:
+            await close_source(self._source)
+            await send_response(send, answer)
+            return
+        method, request = scope["method"], request_headers(scope)
+        client = Client(receive, has_body=method != "GET" or "content-length" in request)
+        query = scope.get("query_string", b"").decode("latin-1")
+        incoming = IncomingRequest(
+            method, scope["path"], query, request, last_event_id(scope), client.body
+        )
+        begins = False
+        try:
+            opened = await self._resumption.open(incoming)
+            if isinstance(opened, PlainResponse):
+                await send_response(send, opened)
+            else:
+                begins = opened.producer is not None
+                await self._respond(opened)(scope, receive, send, client=client)
+        finally:
+            if not begins:
+                await close_source(self._source)
+            await client.close()
+
+    def _answer_drain(self, scope: Scope) -> PlainResponse | None:
+        reason = open_streams().reason_to_refuse()
+        if reason is None:
+            return None
+        return drain_response(
+            reason,
+            self._headers.for_origin(header(scope, b"origin")),
+            method=scope["method"],
+            format=self._format,
+            accept=header(scope, b"accept"),
+            dialect=self._dialect,
+        )
+
+    def _respond(self, opened: Opened) -> StreamResponse:
+        encoder = FORMATS[self._format].encoder(self._options, dialect=opened.dialect)
+        stream = Stream(
+            opened.source,
+            encoder,
+            send_timeout=self._send_timeout,
+            cleanup_timeout=self._cleanup_timeout,
+        )
+        response = StreamResponse(
+            stream,
+            self._format,
+            status=self._status,
+            dialect=self._dialect,
+            hold_headers=self._hold_headers,
+            on_close=None if opened.producer is None else self._on_close,
+            producer=opened.producer,
+        )
+        response.stream_headers = self._headers.with_more(opened.headers)
+        return response
