@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import Unpack
 
 from ..chat import Source
-from ..dialects import AnyDialect
 from ..http.answer import PlainResponse, drain_response
-from ..http.cors import CORSLike
-from ..http.headers import stream_headers
 from ..http.request import IncomingRequest, last_event_id
 from ..http.resumption import Authorize, Opened, Resumption
-from ..http.settings import check_on_close, check_status, check_timeouts
+from ..http.settings import SEND_TIMEOUT, ResumableSettings, check_timeouts
 from ..loops.sources import close_source
 from ..replay import EventLog
-from ..replay.log import LEASE
 from ..streaming.cleanup import CLEANUP_TIMEOUT
-from ..streaming.disconnects import CONTINUE_BYTES, CONTINUE_SECONDS, check_disconnects
 from ..streaming.open_streams import open_streams
-from ..streaming.outcome import Outcome
 from ..streaming.stream import Stream
-from ..writing.formats import FORMATS, FormatName
-from ..writing.options import NDJSONOptions, SSEOptions
+from ..writing.formats import FORMATS
 from .client import Client
 from .messages import Receive, Scope, Send, header, refuse_scope, request_headers, send_response
 from .response import StreamResponse
@@ -70,59 +63,14 @@ class resumable:  # noqa: N801, a function to its callers
         source: Source | Callable[[], Source] | None,
         *,
         authorize: Authorize | None,
-        format: FormatName = "sse",
-        options: SSEOptions | NDJSONOptions | None = None,
-        dialect: AnyDialect = "gai",
-        lease: float = LEASE,
-        replace: bool = False,
-        status: int = 200,
-        headers: Mapping[str, str] | None = None,
-        cors: CORSLike = "*",
-        send_timeout: float | None = 60,
-        cleanup_timeout: float | None = CLEANUP_TIMEOUT,
-        source_timeout: float | None = None,
-        hold_headers: bool = False,
-        on_close: Callable[[Outcome], Any] | None = None,
-        continue_seconds: float = CONTINUE_SECONDS,
-        continue_bytes: int = CONTINUE_BYTES,
-        media_type: str | None = None,
-        incremental: bool = False,
+        send_timeout: float | None = SEND_TIMEOUT,
+        **settings: Unpack[ResumableSettings],
     ) -> None:
-        check_timeouts(cleanup_timeout, source_timeout, send_timeout)
-        check_disconnects("continue", continue_seconds, continue_bytes, False, dialect, format)
-        check_status(status)
-        check_on_close(on_close)
-        self._format = format
-        self._headers = stream_headers(
-            format, cors, dialect, headers, media_type=media_type, incremental=incremental
-        )
-        self._resumption = Resumption(
-            log,
-            stream_id,
-            source,
-            authorize=authorize,
-            format=format,
-            options=options,
-            dialect=dialect,
-            headers=self._headers,
-            lease=lease,
-            replace=replace,
-            limits={
-                "seconds": continue_seconds,
-                "bytes": continue_bytes,
-                "cleanup_timeout": cleanup_timeout,
-                "source_timeout": source_timeout or None,
-            },
-        )
+        check_timeouts(CLEANUP_TIMEOUT, None, send_timeout)
+        self._resumption = Resumption(log, stream_id, source, authorize=authorize, **settings)
         self._source = source
-        self.stream_id = self._resumption.stream
-        self._options = options
-        self._dialect = dialect
-        self._status = status
         self._send_timeout = send_timeout or None
-        self._cleanup_timeout = cleanup_timeout
-        self._hold_headers = hold_headers
-        self._on_close = on_close
+        self.stream_id = self._resumption.stream
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request."""
@@ -156,31 +104,33 @@ class resumable:  # noqa: N801, a function to its callers
         reason = open_streams().reason_to_refuse()
         if reason is None:
             return None
+        asked = self._resumption
         return drain_response(
             reason,
-            self._headers.for_origin(header(scope, b"origin")),
+            asked.headers.for_origin(header(scope, b"origin")),
             method=scope["method"],
-            format=self._format,
+            format=asked.format,
             accept=header(scope, b"accept"),
-            dialect=self._dialect,
+            dialect=asked.dialect,
         )
 
     def _respond(self, opened: Opened) -> StreamResponse:
-        encoder = FORMATS[self._format].encoder(self._options, dialect=opened.dialect)
+        asked = self._resumption
+        encoder = FORMATS[asked.format].encoder(asked.options, dialect=opened.dialect)
         stream = Stream(
             opened.source,
             encoder,
             send_timeout=self._send_timeout,
-            cleanup_timeout=self._cleanup_timeout,
+            cleanup_timeout=asked.cleanup_timeout,
         )
         response = StreamResponse(
             stream,
-            self._format,
-            status=self._status,
-            dialect=self._dialect,
-            hold_headers=self._hold_headers,
-            on_close=None if opened.producer is None else self._on_close,
+            asked.format,
+            status=asked.status,
+            dialect=asked.dialect,
+            hold_headers=asked.hold_headers,
+            on_close=None if opened.producer is None else asked.on_close,
             producer=opened.producer,
         )
-        response.stream_headers = self._headers.with_more(opened.headers)
+        response.stream_headers = opened.headers
         return response

@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from ..core import json_bytes
@@ -22,16 +22,21 @@ from ..dialects import AnyDialect, find_writable
 from ..errors import FrameError, FrameTypeError, LogError, StreamError, StreamInUse
 from ..replay import EventLog, Page, Position
 from ..replay.log import LEASE, checked_seconds, checked_stream
+from ..streaming.cleanup import CLEANUP_TIMEOUT
 from ..streaming.collector import Collector
+from ..streaming.disconnects import CONTINUE_BYTES, CONTINUE_SECONDS, check_disconnects
 from ..streaming.following import TERMINAL, follow, unavailable
+from ..streaming.outcome import Outcome
 from ..streaming.recorder import KeptProducer, Recorder
 from ..streaming.records import encode_json
 from ..streaming.replaying import STATELESS, Gap, Place, ReplayDialect
 from ..writing.formats import FormatName, format_named
+from ..writing.options import NDJSONOptions, SSEOptions
 from .answer import PlainResponse, error_response, kept_for_errors
-from .headers import StreamHeaders, can_be_sent, merge_headers
+from .cors import CORSLike
+from .headers import StreamHeaders, can_be_sent, merge_headers, stream_headers
 from .request import IncomingRequest
-from .settings import kind_of
+from .settings import check_on_close, check_status, check_timeouts, kind_of
 
 Authorize: TypeAlias = Callable[[IncomingRequest, str], bool | Awaitable[bool]]
 REPLAY: Final = "Gaistream-Replay"
@@ -50,18 +55,24 @@ class Opened(NamedTuple):
     Attributes:
         source: the items of the stream.
         dialect: writes them.
-        headers: more headers of the response.
+        headers: of the response.
         producer: reads the source that began the stream, or None.
     """
 
     source: AsyncGenerator[Any, None]
     dialect: ReplayDialect
-    headers: dict[str, str]
+    headers: StreamHeaders
     producer: KeptProducer | None
 
 
 class Resumption:
-    """The settings of one resumable response, checked; see gaistream.asgi.resumable."""
+    """The settings of one resumable response, checked; see gaistream.asgi.resumable.
+
+    Attributes:
+        stream: the id of the stream.
+        format, options, dialect, status, hold_headers, on_close, cleanup_timeout: as given.
+        headers: of all answers, without those of one outcome.
+    """
 
     def __init__(
         self,
@@ -70,13 +81,22 @@ class Resumption:
         source: Any,
         *,
         authorize: Authorize | None,
-        format: FormatName,
-        options: Any,
-        dialect: AnyDialect,
-        headers: StreamHeaders,
-        lease: float,
-        replace: bool,
-        limits: dict[str, Any],
+        format: FormatName = "sse",
+        options: SSEOptions | NDJSONOptions | None = None,
+        dialect: AnyDialect = "gai",
+        lease: float = LEASE,
+        replace: bool = False,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        cors: CORSLike = "*",
+        cleanup_timeout: float | None = CLEANUP_TIMEOUT,
+        source_timeout: float | None = None,
+        hold_headers: bool = False,
+        on_close: Callable[[Outcome], Any] | None = None,
+        continue_seconds: float = CONTINUE_SECONDS,
+        continue_bytes: int = CONTINUE_BYTES,
+        media_type: str | None = None,
+        incremental: bool = False,
     ) -> None:
         if not callable(getattr(log, "follow", None)):
             raise FrameTypeError(f"log must be an EventLog, not {kind_of(log)}")
@@ -84,18 +104,32 @@ class Resumption:
             raise FrameTypeError(f"authorize must be callable or None, not {kind_of(authorize)}")
         if stream_id is None and source is None:
             raise FrameError("stream_id must name the stream that is resumed: there is no source")
+        check_timeouts(cleanup_timeout, source_timeout)
+        check_disconnects("continue", continue_seconds, continue_bytes, False, dialect, format)
+        check_on_close(on_close)
         self.stream = new_stream_id() if stream_id is None else checked_stream(stream_id)
+        self.status = check_status(status)
+        self.format = format_named(format).name
+        format_named(format).encoder(options, dialect=dialect)  # raises what is wrong with them
+        self.options = options
+        self.dialect = dialect
+        self.headers = stream_headers(
+            format, cors, dialect, headers, media_type=media_type, incremental=incremental
+        )
+        self.hold_headers = hold_headers
+        self.on_close = on_close
+        self.cleanup_timeout = cleanup_timeout
         self._log = log
         self._source = source
         self._authorize = authorize
-        self._format = format_named(format).name
-        format_named(format).encoder(options, dialect=dialect)  # raises what is wrong with them
-        self._options = options
-        self._dialect = dialect
-        self._headers = headers
         self._lease = checked_seconds("lease", LEASE if lease is None else lease)
         self._replace = replace
-        self._limits = limits
+        self._limits: dict[str, Any] = {
+            "seconds": continue_seconds,
+            "bytes": continue_bytes,
+            "cleanup_timeout": cleanup_timeout,
+            "source_timeout": source_timeout or None,
+        }
         self._own = {**_EXPOSED, **self._stream_header()}
 
     def _stream_header(self) -> dict[str, str]:
@@ -127,7 +161,7 @@ class Resumption:
             error,
             raised_by="source",
             extra=self._for_errors(request),
-            dialect=self._dialect,
+            dialect=self.dialect,
         ).to(request.method)
 
     async def _open(self, request: IncomingRequest) -> Opened | PlainResponse:
@@ -157,8 +191,8 @@ class Resumption:
         log, stream = self._log, self.stream
         epoch = await log.begin(stream, lease=self._lease, replace=self._replace)
         stopped = (await log.read(stream, None, 0)).stopping
-        found = find_writable(self._dialect, self._format)
-        collector = Collector(self._dialect, self._format) if found.has_events else None
+        found = find_writable(self.dialect, self.format)
+        collector = Collector(self.dialect, self.format) if found.has_events else None
         recorder = Recorder(collector, self._limits["bytes"], found.name == "json", self._encode())
         source = self._source() if callable(self._source) else self._source
         producer = KeptProducer(
@@ -168,7 +202,7 @@ class Resumption:
         return self._opened("complete", Position(epoch, 0), producer=producer)
 
     def _encode(self) -> Callable[[Any], bytes]:
-        default = getattr(self._options, "default", None)
+        default = getattr(self.options, "default", None)
         if default is None:
             return encode_json
         return lambda payload: json_bytes(payload, errors="replace", default=default)
@@ -197,7 +231,7 @@ class Resumption:
 
     @property
     def _is_stateless(self) -> bool:
-        return find_writable(self._dialect, self._format).name in STATELESS
+        return find_writable(self.dialect, self.format).name in STATELESS
 
     async def _is_nothing_left(self, place: Place, start: Position, page: Page) -> bool:
         """Return True if the client has all frames of a stream that has ended."""
@@ -208,8 +242,8 @@ class Resumption:
             before = await self._log.read(self.stream, Position(page.epoch, newest - 1), 1)
             if before.records and before.records[0].event in TERMINAL:
                 return True
-        dialect = ReplayDialect(self._dialect, self._options, self.stream, place)
-        encoder = format_named(self._format).encoder(dialect=dialect)
+        dialect = ReplayDialect(self.dialect, self.options, self.stream, place)
+        encoder = format_named(self.format).encoder(dialect=dialect)
         async with contextlib.aclosing(follow(self._log, self.stream, start)) as items:
             async for item in items:
                 encoder.write(item)
@@ -228,8 +262,8 @@ class Resumption:
     ) -> Opened:
         return Opened(
             follow(self._log, self.stream, start, gap, producer),
-            ReplayDialect(self._dialect, self._options, self.stream, place),
-            {**self._own, REPLAY: outcome},
+            ReplayDialect(self.dialect, self.options, self.stream, place),
+            self.headers.with_more({**self._own, REPLAY: outcome}),
             producer,
         )
 
@@ -238,4 +272,4 @@ class Resumption:
         return PlainResponse(204, merge_headers(headers, {**self._own, REPLAY: outcome}))
 
     def _for_errors(self, request: IncomingRequest) -> dict[str, str]:
-        return kept_for_errors(self._headers.for_origin(request.headers.get("origin")))
+        return kept_for_errors(self.headers.for_origin(request.headers.get("origin")))

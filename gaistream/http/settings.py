@@ -10,8 +10,8 @@ from ..errors import FrameError, FrameTypeError
 from ..streaming.cleanup import CLEANUP_TIMEOUT
 from ..streaming.disconnects import OnDisconnect
 from ..streaming.outcome import Outcome
-from ..writing.formats import FORMATS
-from ..writing.options import check_seconds, keywords_of, refuse_unknown
+from ..writing.formats import FORMATS, FormatName
+from ..writing.options import NDJSONOptions, SSEOptions, check_seconds, keywords_of, refuse_unknown
 from .cors import CORSLike
 
 SEND_TIMEOUT: Final = 60  # seconds
@@ -39,6 +39,27 @@ class ResponseSettings(ProtocolSettings, total=False):
     """The same with the dialect, which is an argument of a protocol's handler."""
 
     dialect: AnyDialect
+
+
+class ResumableSettings(TypedDict, total=False):
+    """The keywords that the resumable responses of all interfaces share; see asgi.resumable."""
+
+    format: FormatName
+    options: SSEOptions | NDJSONOptions | None
+    dialect: AnyDialect
+    lease: float
+    replace: bool
+    status: int
+    headers: Mapping[str, str] | None
+    cors: CORSLike
+    cleanup_timeout: float | None
+    source_timeout: float | None
+    hold_headers: bool
+    on_close: Callable[[Outcome], Any] | None
+    continue_seconds: float
+    continue_bytes: int
+    media_type: str | None
+    incremental: bool
 
 
 def check_status(status: object) -> int:
