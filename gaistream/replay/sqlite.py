@@ -11,6 +11,7 @@ after ten seconds without calls and waits.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -102,10 +103,14 @@ class SQLiteLog(EventLog):
         return result
 
     async def wait_for_stop(self, stream: str, epoch: int, timeout: float | None = None) -> bool:
-        with self._thread.waiting(stream, stops=True) as waiter:
-            if await self._read(Store.is_over, stream, epoch):
-                return True
-            return await waiter.wait(timeout)
+        ends_at = None if timeout is None else time.monotonic() + timeout
+        while True:
+            with self._thread.waiting(stream, stops=True) as waiter:
+                if await self._read(Store.is_over, stream, epoch):
+                    return True
+                left = None if ends_at is None else ends_at - time.monotonic()
+                if not await waiter.wait(left):
+                    return False
 
     async def read(
         self, stream: str, after: Position | str | None = None, limit: int = PAGE_RECORDS

@@ -291,3 +291,24 @@ def test_a_dropped_stream_leaves_no_batches_and_the_file_is_used_again(tmp_path:
 
     with_log(path, main)
     with_log(path, see)
+
+
+def test_a_producer_is_not_stopped_because_other_processes_write_beside_it(tmp_path: Path) -> None:
+    async def main(log: SQLiteLog) -> None:
+        other = SQLiteLog(tmp_path / "log.db")
+        mine, its = await log.begin("mine"), await other.begin("its")
+        waiting = asyncio.ensure_future(log.wait_for_stop("mine", mine))
+        await something_waits(log)
+        for seq in range(1, 51):  # at some of them the log's thread sees both changes at once
+            await other.append("its", its, seq, [Record(b"x")])
+            await log.append("mine", mine, seq, [Record(b"y")])
+        await other.begin("dropped")
+        await other.expire("dropped")
+        await asyncio.sleep(0.01)
+        assert not waiting.done()
+        assert not await log.wait_for_stop("mine", mine, 0.01)
+        await other.stop("mine")
+        assert await waiting
+        await other.aclose()
+
+    with_log(tmp_path / "log.db", main)

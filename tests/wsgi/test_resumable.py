@@ -1,4 +1,4 @@
-"""`resumable` under WSGI: a helper thread reads the source into the log, requests follow the log."""
+"""`resumable` under WSGI: a helper thread reads the source, and every request follows the log."""
 
 from __future__ import annotations
 
