@@ -178,7 +178,8 @@ def test_a_stream_on_asyncio_loads_its_dialect_and_neither_readers_nor_other_loo
 ):
     program = STREAM.replace("ITEM", item).replace("NAME", repr(name))
     loaded = loaded_by(program)
-    dialects = {"dialects", *(f"dialects.{each}" for each in {"base", "frame", *modules})}
+    names = {"base", "frame", "identity", *modules}
+    dialects = {"dialects", *(f"dialects.{each}" for each in names)}
     assert {each for each in ours(loaded) if each.startswith("dialects")} == dialects
     rooms = {each.partition(".")[0] for each in ours(loaded)}
     assert rooms - {each.partition(".")[0] for each in CORE} <= {
@@ -209,7 +210,8 @@ def test_a_stream_on_asyncio_loads_its_dialect_and_neither_readers_nor_other_loo
 ])
 def test_a_stream_that_is_read_loads_a_reader_and_no_writer(use, modules):
     loaded = ours(loaded_by(f"import gaistream; {use}"))
-    dialects = {"dialects", *(f"dialects.{each}" for each in {"base", "frame", *modules})}
+    names = {"base", "frame", "identity", *modules}
+    dialects = {"dialects", *(f"dialects.{each}" for each in names)}
     assert {each for each in loaded if each.startswith("dialects")} == dialects
 
 

@@ -8,11 +8,10 @@ and on how often they were called.
 from __future__ import annotations
 
 import contextlib
+import os
 import time
-import uuid
 from collections.abc import Iterator
 from contextvars import ContextVar
-from hashlib import blake2b
 from typing import Final
 
 
@@ -35,6 +34,8 @@ class Identity:
 
     def new_hex(self) -> str:
         """Return the next id, of 32 digits. The seed cannot be found from it."""
+        from hashlib import blake2b
+
         self._count += 1
         name = b"%d %b" % (self._count, self._seed)
         return blake2b(name, digest_size=16, person=b"gaistream").hexdigest()
@@ -55,7 +56,7 @@ _used: Final[ContextVar[Identity | None]] = ContextVar("gaistream_identity", def
 def new_hex() -> str:
     """Return 32 hexadecimal digits that nobody else has."""
     identity = _used.get()
-    return uuid.uuid4().hex if identity is None else identity.new_hex()
+    return os.urandom(16).hex() if identity is None else identity.new_hex()
 
 
 def unix_time() -> float:

@@ -99,6 +99,8 @@ class Head(NamedTuple):
     @property
     def is_whole(self) -> bool:
         """True if a whole answer, such as an error, was sent in the stream's place."""
+        if self.status == 204:
+            return True
         return any(name.lower() == "content-length" for name, _ in self.headers)
 
     def put_on(self, response: Any, own: Mapping[str, str]) -> None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, ClassVar, Generic, Never, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Never, TypeVar, Unpack
 
 try:
     import anyio
@@ -35,17 +35,22 @@ from ..chat import Source
 from ..dialects import AnyDialect
 from ..http.cors import CORSLike
 from ..http.headers import checked_headers, encode_headers, merge_headers
-from ..http.settings import check_keywords, check_status
+from ..http.settings import SEND_TIMEOUT, KeptSettings, check_keywords, check_status
 from ..streaming.cleanup import CLEANUP_TIMEOUT
 from ..streaming.disconnects import CONTINUE_BYTES, CONTINUE_SECONDS, OnDisconnect
 from ..streaming.outcome import Outcome
 from ..writing.options import NDJSONOptions, SSEOptions
 from .sse_starlette import EventSourceResponse, JSONServerSentEvent, ServerSentEvent
 
+if TYPE_CHECKING:
+    from ..http.resumption import Authorize
+    from ..replay import EventLog
+
 __all__ = [
     "EventSourceResponse",
     "JSONServerSentEvent",
     "NDJSONResponse",
+    "ResumableResponse",
     "SSEResponse",
     "ServerSentEvent",
 ]
@@ -106,7 +111,7 @@ class _Streamed(Response):
         """
         theirs = MutableHeaders(raw=message["headers"])
         ours = MutableHeaders(raw=list(self.raw_headers))
-        if "content-length" in theirs:
+        if "content-length" in theirs or message["status"] == 204:
             headers, more = theirs, ours
         else:
             headers, more = ours, theirs
@@ -114,7 +119,7 @@ class _Streamed(Response):
         for name, value in more.items():
             if name == "vary":
                 headers.add_vary_header(value)
-            elif name.startswith("access-control-"):
+            elif name.startswith(("access-control-", "gaistream-")):
                 headers.setdefault(name, value)
         message["headers"] = headers.raw
 
@@ -216,3 +221,43 @@ class NDJSONResponse(_SourceResponse[NDJSONOptions]):
     media_type = "application/x-ndjson"
     _format = "ndjson"
     _response_type = asgi.NDJSONResponse
+
+
+class ResumableResponse(_Streamed):
+    """A stream that is kept in a log, and resumed by its id: gaistream.asgi.resumable.
+
+    Args:
+        log, stream_id, source, authorize: see gaistream.asgi.resumable.
+        status_code, headers, background: as of SSEResponse. The background task runs after the
+            request, which lasts as long as the source if it has begun it.
+        settings: the other keywords of gaistream.asgi.resumable; `cors` is the app's own policy.
+
+    Attributes:
+        stream_id: of the stream.
+    """
+
+    def __init__(
+        self,
+        log: EventLog,
+        stream_id: str | None,
+        source: Source | Callable[[], Source] | None,
+        *,
+        authorize: Authorize | None,
+        status_code: int = 200,
+        headers: Mapping[str, str] | None = None,
+        background: BackgroundTask | None = None,
+        send_timeout: float | None = SEND_TIMEOUT,
+        **settings: Unpack[KeptSettings],
+    ) -> None:
+        settings.setdefault("cors", None)
+        self._format = settings.get("format", "sse")
+        self._response = asgi.resumable(
+            log, stream_id, source, authorize=authorize, send_timeout=send_timeout, **settings
+        )
+        self.stream_id = self._response.stream_id
+        dialect, incremental = settings.get("dialect", "gai"), settings.get("incremental", False)
+        media_type = settings.get("media_type")
+        self._set(status_code, headers, background, media_type, dialect, incremental)
+
+    def _app(self) -> App:
+        return self._response

@@ -41,16 +41,14 @@ class ResponseSettings(ProtocolSettings, total=False):
     dialect: AnyDialect
 
 
-class ResumableSettings(TypedDict, total=False):
-    """The keywords that the resumable responses of all interfaces share; see asgi.resumable."""
+class KeptSettings(TypedDict, total=False):
+    """The keywords of resumable responses but for status and headers; see asgi.resumable."""
 
     format: FormatName
     options: SSEOptions | NDJSONOptions | None
     dialect: AnyDialect
     lease: float
     replace: bool
-    status: int
-    headers: Mapping[str, str] | None
     cors: CORSLike
     cleanup_timeout: float | None
     source_timeout: float | None
@@ -60,6 +58,13 @@ class ResumableSettings(TypedDict, total=False):
     continue_bytes: int
     media_type: str | None
     incremental: bool
+
+
+class ResumableSettings(KeptSettings, total=False):
+    """The keywords that the resumable responses of all interfaces share."""
+
+    status: int
+    headers: Mapping[str, str] | None
 
 
 def check_status(status: object) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http
 import json
+import re
 import threading
 import zlib
 from collections.abc import AsyncIterator
@@ -28,7 +29,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gaistream.errors import EventError, FrameError
-from gaistream.frameworks.starlette import NDJSONResponse, SSEResponse
+from gaistream.frameworks.starlette import NDJSONResponse, ResumableResponse, SSEResponse
+from gaistream.replay import MemoryLog
 
 OURS = HEADERS[:4]  # no CORS: the app's policy stands
 ORIGIN = {"headers": [(b"origin", b"https://a.example")]}
@@ -60,6 +62,31 @@ def test_ndjson_is_the_same_for_lines() -> None:
         served = await Connection().serve(NDJSONResponse(asynchronous({"a": 1}), dialect="json"))
         assert served.headers["content-type"] == "application/x-ndjson"
         assert served.body == b'{"a":1}\n'
+
+    run(test())
+
+
+def test_a_kept_stream_is_begun_resumed_and_over_under_starlettes_head() -> None:
+    async def test() -> None:
+        log, ran = MemoryLog(), []
+
+        def response(source: Any = None) -> ResumableResponse:
+            background = BackgroundTask(ran.append, 1)
+            made = ResumableResponse(
+                log, "s", source, authorize=None, status_code=201, background=background
+            )
+            assert made.stream_id == "s"
+            return made
+
+        begun = await Connection("POST").serve(response(asynchronous("a")))
+        assert begun.status == 201
+        assert begun.headers["gaistream-stream"] == "s"
+        assert "access-control-allow-origin" not in begun.headers
+        assert (await Connection().serve(response())).body == begun.body
+        newest = re.findall(rb"^id: (.*)$", begun.body, re.M)[-1]
+        over = await Connection(headers=[(b"last-event-id", newest)]).serve(response())
+        assert (over.status, over.headers["gaistream-replay"]) == (204, "ended")
+        assert ran == [1, 1, 1]
 
     run(test())
 
