@@ -10,7 +10,6 @@ only read.
 from __future__ import annotations
 
 import itertools
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -253,7 +252,7 @@ def _written(dialect: dialects.Dialect, stream: list[Event]) -> bytes:
         stream = [Start("answer-1", "m"), *stream]
     with (
         mock.patch("time.time", return_value=0.0),
-        mock.patch("uuid.uuid4", side_effect=lambda: uuid.UUID(int=next(number))),
+        mock.patch("os.urandom", side_effect=lambda size: next(number).to_bytes(size)),
     ):
         try:
             return gaistream.encode_events(stream, _format(dialect), dialect)

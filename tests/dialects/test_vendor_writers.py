@@ -1,6 +1,5 @@
 """What the writers of all vendors' protocols have in common: held errors, deltas of tool calls."""
 
-from uuid import UUID
 
 import pytest
 
@@ -55,7 +54,7 @@ def calls(gs):
 @pytest.mark.parametrize("name", NAMES)
 def test_deltas_of_calls_are_the_same_with_templates_and_without(gs, name, monkeypatch):
     monkeypatch.setattr("time.time", lambda: 0.0)
-    monkeypatch.setattr("uuid.uuid4", lambda: UUID(int=1))
+    monkeypatch.setattr("os.urandom", bytes)
     body, failed = written(gs, name, calls(gs))
     assert not failed
     assert written(gs, name, calls(gs), templates=False)[0] == body

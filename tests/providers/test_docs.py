@@ -252,7 +252,8 @@ def test_links_of_the_handbook_have_a_target(document: str) -> None:
 
 @pytest.mark.parametrize("document", HANDBOOK)
 def test_every_name_of_the_package_that_is_mentioned_exists(document: str) -> None:
-    for name in set(re.findall(r"\bgaistream(?:\.[A-Za-z_]+)+", HANDBOOK[document])):
+    names = set(re.findall(r"\bgaistream(?:\.[A-Za-z_]+)+", HANDBOOK[document]))
+    for name in names - {"gaistream.gap"}:  # an event on the wire
         assert pkgutil.resolve_name(name) is not None
 
 
