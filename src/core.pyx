@@ -21,6 +21,7 @@ include "deltas.pxi"
 include "sse.pxi"
 include "sse_fast.pxi"
 include "server_sent_event.pxi"
+include "delta_matcher.pxi"
 include "sizes.pxi"
 include "template.pxi"
 include "ndjson.pxi"
@@ -42,6 +43,7 @@ __all__ = sorted([
     "BaseSSEEncoder",
     "Buffer",
     "DeltaCollector",
+    "DeltaMatcher",
     "FrameTemplate",
     "FrameWriter",
     "Inlet",

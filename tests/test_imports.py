@@ -210,7 +210,7 @@ def test_a_stream_on_asyncio_loads_its_dialect_and_neither_readers_nor_other_loo
 ])
 def test_a_stream_that_is_read_loads_a_reader_and_no_writer(use, modules):
     loaded = ours(loaded_by(f"import gaistream; {use}"))
-    names = {"base", "frame", "identity", *modules}
+    names = {"base", "deltas", "frame", "identity", *modules}
     dialects = {"dialects", *(f"dialects.{each}" for each in names)}
     assert {each for each in loaded if each.startswith("dialects")} == dialects
 

@@ -15,6 +15,7 @@ from typing import IO, Any, overload
 
 from ..core import NDJSONDecoder, ServerSentEvent, SSEDecoder, read_json
 from ..dialects import Dialect, DialectReader, create_reader
+from ..dialects.deltas import delta_reader_of
 from ..errors import EventTooLarge, FrameError, NDJSONError
 from ..events import Error, Event
 from .chunks import Chunks
@@ -46,12 +47,14 @@ class EventDecoder:
         if format != "sse" and format != "ndjson":
             raise FrameError(f"format must be 'sse' or 'ndjson', not {format!r}")
         self._reader: DialectReader = create_reader(dialect, format)
+        self._deltas = delta_reader_of(self._reader)
         self._sse: SSEDecoder | None = None
         self._ndjson: NDJSONDecoder | None = None
         if format == "sse":
             self._sse = SSEDecoder(max_event_bytes=max_event_bytes)
         else:
-            self._ndjson = NDJSONDecoder(max_line_bytes=max_event_bytes, loads=read_json)
+            loads = read_json if self._deltas is None else self._deltas.load
+            self._ndjson = NDJSONDecoder(max_line_bytes=max_event_bytes, loads=loads)
 
     @property
     def ended(self) -> bool:
@@ -89,10 +92,14 @@ class EventDecoder:
         return events + self._reader.mended(self._reader.close())
 
     def _read_frames(self, frames: list[ServerSentEvent]) -> list[Event]:
+        if self._deltas is not None:
+            return self._reader.mended(self._deltas.read(frames))
         feed = self._reader.feed
         return self._reader.mended([event for frame in frames for event in feed(frame)])
 
     def _read_values(self, values: list[Any]) -> list[Event]:
+        if self._deltas is not None:
+            return self._reader.mended(self._deltas.read_values(values))
         feed = self._reader.feed_value
         return self._reader.mended([event for value in values for event in feed(value)])
 

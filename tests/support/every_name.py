@@ -312,9 +312,24 @@ def inlet(gs: ModuleType) -> Any:
     return [*seen, made.put("d"), refused(copy.copy, made), refused(copy.copy, turns)]
 
 
+def delta_matcher(gs: ModuleType) -> Any:
+    pieces = (b'{"n":', b',"t":"', b'","o":"', b'"}')
+    matcher = gs.core.DeltaMatcher(gs.events.TextDelta, "message", pieces, 1)
+    texts = [b"a", b"", b"\\ud83d\\ude00\\n\xc3\xa9", b"\\ud83d", b"\xff", b"\\q", b'"', b"x" * 300]
+    data = [b'{"n":7,"t":"%b","o":"x"}' % text for text in texts]
+    frames = gs.SSEDecoder().feed(b"".join(b"data: %b\n\n" % each for each in data[:1] * 3 + data))
+    events: list[Any] = []
+    seen = [matcher.match("message", each) for each in data]
+    seen += [matcher.read(frames, 0, events), events, matcher.read(frames, 5, []), matcher.count]
+    make = gs.core.DeltaMatcher
+    return [*seen, refused(make, int, "", pieces), refused(make, gs.events.TextDelta, "", ()),
+            refused(copy.copy, matcher)]  # fmt: skip
+
+
 CORE: dict[str, Use] = {
     **EVENT_USES,
     "Buffer": buffer,
+    "DeltaMatcher": delta_matcher,
     "FrameTemplate": frame_template,
     "FrameWriter": frame_writer,
     "Inlet": inlet,

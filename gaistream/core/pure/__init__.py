@@ -7,6 +7,7 @@ does; the compiled core (gaistream.core._core) is the same, faster.
 from .buffer import Buffer
 from .checks import checked_int
 from .decoder import SSEDecoder
+from .delta_matcher import DeltaMatcher
 from .deltas import DeltaCollector
 from .escapes import escape_json
 from .events import (
@@ -64,6 +65,7 @@ __all__ = [
     "Citations",
     "Data",
     "DeltaCollector",
+    "DeltaMatcher",
     "Done",
     "Error",
     "Event",

@@ -33,6 +33,7 @@ from ...events import (
     ToolResult,
 )
 from ..base import CUT, NOT_JSON, DialectReader, half_call_error
+from ..deltas import SteadyDelta
 from ..fields import (
     OpenCall,
     Unexpected,
@@ -66,6 +67,8 @@ _BETWEEN_CHUNKS: Final = frozenset(
 
 class AGUIReader(DialectReader):
     """Reads the frames of one run of AG-UI. Belongs to one task."""
+
+    steady_deltas = (SteadyDelta(TextDelta, ("delta",), ("timestamp",)),)
 
     def __init__(self) -> None:
         self.ended = False

@@ -38,6 +38,7 @@ from ...events import (
     ToolResult,
 )
 from ..base import CUT, NOT_JSON, DialectReader, half_call_error
+from ..deltas import SteadyDelta
 from ..fields import (
     OpenCall,
     Unexpected,
@@ -57,6 +58,11 @@ _INTERRUPTED: Final = Error("the answer was interrupted", "truncated")
 
 class UIMessageReader(DialectReader):
     """Reads the chunks of one UI message stream. Belongs to one task."""
+
+    steady_deltas = (
+        SteadyDelta(TextDelta, ("delta",)),
+        SteadyDelta(ReasoningDelta, ("delta",)),
+    )
 
     def __init__(self) -> None:
         self.ended = False

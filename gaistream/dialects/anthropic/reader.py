@@ -14,8 +14,20 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ...core import ServerSentEvent
-from ...events import Done, Error, Event, Finish, Raw, Safety, Start, Usage
+from ...events import (
+    Done,
+    Error,
+    Event,
+    Finish,
+    Raw,
+    ReasoningDelta,
+    Safety,
+    Start,
+    TextDelta,
+    Usage,
+)
 from ..base import CUT, NOT_JSON, DialectReader, half_call_error
+from ..deltas import SteadyDelta
 from ..fields import count_of, object_of, text_of
 from .blocks import Block, ToolBlock, open_block
 from .words import FINISH_REASONS
@@ -29,6 +41,11 @@ _COUNTS: Final = (
 
 class MessagesReader(DialectReader):
     """Reads the frames of one stream of Anthropic's protocol. Belongs to one task."""
+
+    steady_deltas = (
+        SteadyDelta(TextDelta, ("delta", "text")),
+        SteadyDelta(ReasoningDelta, ("delta", "thinking")),
+    )
 
     def __init__(self) -> None:
         self.ended = False

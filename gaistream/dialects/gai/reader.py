@@ -15,6 +15,7 @@ from ...core import ServerSentEvent, json_bytes, read_json
 from ...errors import EventError
 from ...events import Done, Error, Event, Raw, ReasoningDelta, TextDelta
 from ..base import CUT, DialectReader
+from ..deltas import SteadyDelta
 from .from_dict import KINDS, event_from_dict
 
 _DELTAS = {"text_delta": TextDelta, "reasoning_delta": ReasoningDelta}
@@ -25,6 +26,11 @@ _FIELD_NAMES = {kind: {"tool_name": "name", "tool_id": "id"} for kind in _TOOLS}
 
 class GaiReader(DialectReader):
     """Reads the frames or lines of one stream of the default protocol."""
+
+    steady_deltas = (
+        SteadyDelta(TextDelta, ("text",)),
+        SteadyDelta(ReasoningDelta, ("text",)),
+    )
 
     def __init__(self) -> None:
         self.ended = False

@@ -27,10 +27,12 @@ from ...events import (
     Usage,
 )
 from ..base import CUT, DialectReader, half_call_error
+from ..deltas import SteadyDelta
 from ..fields import CallIds, arguments_of, bytes_of, count_of, object_of, text_of
 
 __all__ = ["OllamaReader"]
 
+_VARYING: Final = ("created_at",)
 _MAGIC: Final = (
     (b"\x89PNG", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"),
     (b"RIFF", "image/webp"), (b"BM", "image/bmp"),
@@ -41,6 +43,13 @@ class OllamaReader(DialectReader):
     """Reads the lines of one stream of Ollama. Belongs to one task."""
 
     half_line_is_cut = True
+
+    steady_deltas = (
+        SteadyDelta(TextDelta, ("message", "content"), _VARYING),
+        SteadyDelta(TextDelta, ("response",), _VARYING),
+        SteadyDelta(ReasoningDelta, ("message", "thinking"), _VARYING),
+        SteadyDelta(ReasoningDelta, ("thinking",), _VARYING),
+    )
 
     def __init__(self) -> None:
         self.ended = False

@@ -25,9 +25,11 @@ from ...events import (
     ReasoningEnd,
     Safety,
     Start,
+    TextDelta,
     Usage,
 )
 from ..base import CUT, NOT_JSON, DialectReader, half_call_error
+from ..deltas import SteadyDelta
 from ..fields import object_of, objects_of, text_of
 from .parts import (
     citations_of,
@@ -43,6 +45,8 @@ from .tool_calls import ToolCalls
 __all__ = ["ChatCompletionsReader"]
 
 _TERMINATOR = "[DONE]"
+_DELTA = ("choices", 0, "delta")
+_VARYING = ("created", "obfuscation")
 _REASONS = {"function_call": "tool_calls"} | {
     reason: reason for reason in ("stop", "length", "tool_calls", "content_filter")
 }
@@ -50,6 +54,12 @@ _REASONS = {"function_call": "tool_calls"} | {
 
 class ChatCompletionsReader(DialectReader):
     """Reads the frames of one Chat Completions stream; only choice 0. Belongs to one task."""
+
+    steady_deltas = (
+        SteadyDelta(TextDelta, (*_DELTA, "content"), _VARYING),
+        SteadyDelta(ReasoningDelta, (*_DELTA, "reasoning_content"), _VARYING),
+        SteadyDelta(ReasoningDelta, (*_DELTA, "reasoning"), _VARYING),
+    )
 
     def __init__(self) -> None:
         self.ended = False

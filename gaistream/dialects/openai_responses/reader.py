@@ -27,6 +27,7 @@ from ...events import (
     Event,
     Finish,
     Raw,
+    ReasoningDelta,
     Safety,
     Start,
     TextDelta,
@@ -35,12 +36,14 @@ from ...events import (
     Usage,
 )
 from ..base import CUT, NOT_JSON, DialectReader, half_call_error
+from ..deltas import SteadyDelta
 from ..fields import count_of, object_of, text_of
 from .read_items import KINDS, Call, Item, json_value, made_id
 from .words import INCOMPLETE
 
 __all__ = ["ResponsesReader"]
 
+_VARYING: Final = ("sequence_number", "obfuscation")
 _Payload = dict[str, Any]
 # Events that repeat what others say, or tell of progress only.
 _SILENT: Final = re.compile(
@@ -54,6 +57,11 @@ _SILENT: Final = re.compile(
 
 class ResponsesReader(DialectReader):
     """Reads the frames of one stream of the Responses protocol. Belongs to one task."""
+
+    steady_deltas = (
+        SteadyDelta(TextDelta, ("delta",), _VARYING),
+        SteadyDelta(ReasoningDelta, ("delta",), _VARYING),
+    )
 
     def __init__(self) -> None:
         self.ended = False
