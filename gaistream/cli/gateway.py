@@ -28,6 +28,7 @@ except ModuleNotFoundError as error:
 from .. import dialects
 from ..asgi.hosts import OwnHosts
 from ..gateway import Fallback, Gateway, WithModel
+from ..providers.connections import open_client
 
 __all__ = ["command"]
 
@@ -42,6 +43,20 @@ _PROVIDERS: Final[dict[str, tuple[str, str, dict[str, Any], str]]] = {
 _NAMES: Final = click.Choice(list(_PROVIDERS))
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 _GRACE_SECONDS: Final = 10
+
+
+class _Server(uvicorn.Server):
+    """A server that closes the providers' HTTP client when it has shut down."""
+
+    def __init__(self, config: uvicorn.Config, client: Any) -> None:
+        super().__init__(config)
+        self._client = client
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await super().shutdown(sockets)
+        finally:
+            await self._client.aclose()
 
 
 class Unlistenable(click.ClickException):
@@ -109,9 +124,10 @@ def command(
             f"--host {host} lets other machines spend the provider's key: "
             "pass --client-keys, or --open"
         )
-    answering = _provider(provider, base_url, key_file, model)
+    client = open_client("gaistream gateway")
+    answering = _provider(client, provider, base_url, key_file, model)
     if fallback is not None:
-        other = _provider(fallback, fallback_base_url, fallback_key_file, fallback_model)
+        other = _provider(client, fallback, fallback_base_url, fallback_key_file, fallback_model)
         answering = Fallback(answering, other)
     try:
         app: Any = Gateway(
@@ -127,17 +143,19 @@ def command(
         raise click.UsageError(str(error)) from None
     if _is_loopback(host):
         app = OwnHosts(app, host)
-    _serve(app, host, port, quiet=quiet)
+    _serve(app, client, host, port, quiet=quiet)
 
 
-def _provider(name: str, base_url: str | None, key_file: Path | None, model: str | None) -> Any:
+def _provider(
+    client: Any, name: str, base_url: str | None, key_file: Path | None, model: str | None
+) -> Any:
     module, kind, arguments, variable = _PROVIDERS[name]
     if base_url is not None:
         arguments = {**arguments, "base_url": base_url}
     try:
         key = os.environ.get(variable) if key_file is None else _key_in(key_file)
         make = getattr(import_module(f"gaistream.providers.{module}"), kind)
-        provider = make(api_key=key or None, **arguments)
+        provider = make(api_key=key or None, client=client, **arguments)
     except (ValueError, ImportError) as error:
         raise click.UsageError(str(error)) from None
     return provider if model is None else WithModel(provider, model)
@@ -166,7 +184,7 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _serve(app: Any, host: str, port: int, *, quiet: bool) -> None:
+def _serve(app: Any, client: Any, host: str, port: int, *, quiet: bool) -> None:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, _, _, _, address = found[0]
@@ -189,4 +207,4 @@ def _serve(app: Any, host: str, port: int, *, quiet: bool) -> None:
     with listening, contextlib.suppress(KeyboardInterrupt):
         name = f"[{host}]" if ":" in host else host
         click.echo(f"gaistream gateway: http://{name}:{listening.getsockname()[1]}")
-        uvicorn.Server(config).run(sockets=[listening])
+        _Server(config, client).run(sockets=[listening])
