@@ -70,9 +70,15 @@ class DeltaReader:
         self._line = b""  # that was read last, as JSON
 
     def read(self, frames: list[ServerSentEvent]) -> list[Event]:
-        """Return the events of frames, as the reader's `feed` returns them."""
+        """Return the events of frames, as the reader's `feed` and `mended` return them."""
         events: list[Event] = []
-        feed, index, size = self._reader.feed, 0, len(frames)
+        index, size = 0, len(frames)
+        if self._matcher is not None:
+            index = self._matcher.read(frames, 0, events)
+            if index == size:  # the usual way is short
+                return events
+            self._matcher = None
+        feed = self._reader.feed
         while index < size:
             if self._matcher is not None:
                 index = self._matcher.read(frames, index, events)
@@ -85,7 +91,7 @@ class DeltaReader:
             if len(found) == 1 and type(found[0]) in self._kinds:
                 self._note(frame.event or "", frame.data_bytes, found[0], feed)
             index += 1
-        return events
+        return self._reader.mended(events)
 
     def load(self, line: bytes) -> Any:
         """Return the delta of a line if it is known, else the value of its JSON."""
@@ -98,7 +104,7 @@ class DeltaReader:
         return read_json(line)
 
     def read_values(self, values: list[Any]) -> list[Event]:
-        """Return the events of what `load` returned, as the reader's `feed_value` returns them."""
+        """Return the events of what `load` returned, as the reader's own methods return them."""
         events: list[Event] = []
         found: list[Event] = []
         for value in values:
@@ -107,7 +113,7 @@ class DeltaReader:
             events += [value] if known else found
         if len(found) == 1 and type(found[0]) in self._kinds:  # of the last line
             self._note("", self._line, found[0], self._feed_line)
-        return events
+        return self._reader.mended(events)
 
     def _feed_line(self, event: ServerSentEvent) -> list[Event]:
         return self._reader.feed_value(event.json())
@@ -118,6 +124,8 @@ class DeltaReader:
     ) -> None:  # fmt: skip
         """Learn from a frame of which the reader returned only this delta."""
         if data is None or delta.timestamp is not None or len(data) > _LARGEST:
+            return
+        if self._reader.was_lenient:  # what a matcher reads is not mended
             return
         known = self._known.get(type(delta))
         if known is not None:

@@ -72,13 +72,15 @@ class EventDecoder:
             return []
         if self._ndjson is not None:
             return self._read_lines(self._ndjson.feed, data)
-        if isinstance(data, ServerSentEvent):
-            return self._read_frames([data])
-        if hasattr(data, "event") and hasattr(data, "data"):  # another client's class
-            return self._read_frames([ServerSentEvent(data.data, data.event)])
         assert self._sse is not None
+        if type(data) is not bytes:  # the usual way is short
+            if isinstance(data, ServerSentEvent):
+                return self._read_frames([data])
+            if hasattr(data, "event") and hasattr(data, "data"):  # another client's class
+                return self._read_frames([ServerSentEvent(data.data, data.event)])
         try:
-            return self._read_frames(self._sse.feed(data))
+            frames = self._sse.feed(data)
+            return self._read_frames(frames) if self._deltas is None else self._deltas.read(frames)
         except EventTooLarge as error:
             error.values = self._read_frames(error.values)
             raise
@@ -93,13 +95,13 @@ class EventDecoder:
 
     def _read_frames(self, frames: list[ServerSentEvent]) -> list[Event]:
         if self._deltas is not None:
-            return self._reader.mended(self._deltas.read(frames))
+            return self._deltas.read(frames)
         feed = self._reader.feed
         return self._reader.mended([event for frame in frames for event in feed(frame)])
 
     def _read_values(self, values: list[Any]) -> list[Event]:
         if self._deltas is not None:
-            return self._reader.mended(self._deltas.read_values(values))
+            return self._deltas.read_values(values)
         feed = self._reader.feed_value
         return self._reader.mended([event for value in values for event in feed(value)])
 
