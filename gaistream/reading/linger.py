@@ -65,13 +65,13 @@ def _is_http1(response: Any) -> bool:
     extensions = getattr(response, "extensions", None)
     return (
         isinstance(extensions, dict)
-        and "network_stream" in extensions
-        and extensions.get("http_version", b"HTTP/1.1").startswith(b"HTTP/1")
+        and "http_version" in extensions  # which transports without a network leave out
+        and extensions["http_version"].startswith(b"HTTP/1")
     )
 
 
 def _limit_httpx(response: Any) -> _TimeLimit | None:
-    if not _is_http1(response):
+    if not _is_http1(response) or "network_stream" not in response.extensions:
         return None
     stream = response.extensions["network_stream"]
     read, me = stream.read, threading.get_ident()

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import importlib
 import socket
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -32,9 +33,9 @@ def _library(http_library: ModuleType, service: Service) -> None:
 
 @contextlib.asynccontextmanager
 async def asking(service: Service, **settings: Any) -> AsyncIterator[Any]:
-    """Open a provider on the client, whose connections are not httpcore's own."""
+    """Open a provider on the client, whose connections are aiohttp's."""
     async with open_client("the test") as client:
-        assert type(client._transport._pool._network_backend).__name__ == "Backend"  # type: ignore[union-attr]
+        assert type(client._transport).__module__ == connections.__name__
         yield provider_of(service, client=client, **settings)
 
 
@@ -129,29 +130,6 @@ def test_a_service_that_breaks_off_or_is_not_there_is_named(service: Service) ->
     asyncio.run(scenario())
 
 
-def test_the_next_address_of_a_host_is_tried_if_one_does_not_answer(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connections, "_FIRST_ADDRESS_SECONDS", 0.05)
-    service.reply = service.streaming(body_of(STOP, DONE))
-
-    async def scenario() -> None:
-        loop = asyncio.get_running_loop()
-        resolve = loop.getaddrinfo
-
-        async def two_addresses(host: Any, port: Any, **named: Any) -> Any:
-            found = await resolve("127.0.0.1" if host == "two.test" else host, port, **named)
-            return [(*each[:4], (address, port)) for each in found
-                    for address in ("127.255.255.255", "127.0.0.1")]  # fmt: skip
-
-        monkeypatch.setattr(loop, "getaddrinfo", two_addresses)
-        url = service.url.replace("127.0.0.1", "two.test")
-        async with asking(service, base_url=url) as provider:
-            assert await collect(provider.stream_text(QUESTION)) == [START, END[0]]
-
-    asyncio.run(scenario())
-
-
 @pytest.fixture(scope="module")
 def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, Path]]:
     """A service over TLS, and the file of the authority that it needs."""
@@ -214,59 +192,66 @@ def test_an_environment_with_a_proxy_gets_the_librarys_own_connections(
     assert pool._max_connections > STREAMS
 
 
-class Transport:
-    """A transport that does nothing but remember what it was told."""
-
-    def __init__(self) -> None:
-        self.told: list[str] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return lambda *_: self.told.append(name)
-
-
-def connection(http_library: ModuleType) -> tuple[Any, Transport]:
-    core = importlib.import_module(http_library.__name__.replace("httpx", "httpcore"))
-    made, transport = connections._Connection(core), Transport()
-    made.connection_made(transport)
-    return made, transport
+def test_without_aiohttp_the_librarys_own_connections_are_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connections._transport_class.cache_clear()
+    monkeypatch.setitem(sys.modules, "aiohttp", None)
+    client: Any = open_client("the test")
+    assert client._transport._pool._max_connections > STREAMS
 
 
-def test_what_waits_to_be_read_is_bounded(http_library: ModuleType) -> None:
+def test_what_waits_to_be_read_is_bounded(service: Service) -> None:
+    sent = 0
+
+    async def reply(send: Any, receive: Any) -> None:
+        nonlocal sent
+        await send({"type": "http.response.start", "status": 200,
+                    "headers": [(b"content-type", b"text/event-stream")]})  # fmt: skip
+        await send({"type": "http.response.body", "body": body_of(chunk(content="a")),
+                    "more_body": True})  # fmt: skip
+        with contextlib.suppress(TimeoutError):
+            while sent < 100:
+                body = body_of(chunk(content="b" * 1_000_000))
+                async with asyncio.timeout(1):
+                    await send({"type": "http.response.body", "body": body, "more_body": True})
+                sent += 1
+        await send({"type": "http.response.body"})
+
+    service.reply = reply
+
     async def scenario() -> None:
-        made, transport = connection(http_library)
-        for _ in range(5):
-            made.data_received(b"x" * 65_536)
-        assert transport.told == ["pause_reading"]
-        sizes = []
-        for _ in range(5):
-            sizes.append(len(await made.read(65_536, 1.0)))
-        assert sizes == [65_536] * 5
-        assert transport.told == ["pause_reading", "resume_reading"]
-        made.data_received(b"ab")
-        made.data_received(b"cd")
-        assert not made._ended
-        assert made.get_extra_info("is_readable") is True
-        assert await made.read(3, None) == b"abc"
-        made.connection_lost(ConnectionResetError("gone"))
-        assert await made.read(3, None) == b"d"
-        with pytest.raises(made._core.ReadError, match="gone"):
-            await made.read(3, 1.0)
-        with pytest.raises(made._core.WriteError, match="gone"):
-            await made.write(b"x")
+        async with asking(service) as provider:
+            source = provider.stream_text(QUESTION)
+            assert await anext(source) == START
+            assert isinstance(await anext(source), events.TextDelta)
+            await asyncio.sleep(1.5)  # meanwhile the service sends what is taken
+            await source.aclose()
 
     asyncio.run(scenario())
+    assert sent < 30  # MB, most of them in the system's buffers
 
 
-def test_a_write_waits_until_the_transport_takes_more(http_library: ModuleType) -> None:
+def test_a_service_that_goes_before_it_answers_has_failed_and_its_cookies_are_not_kept(
+    service: Service,
+) -> None:
+    async def leaves(send: Any, receive: Any) -> None:
+        raise ConnectionError
+
+    async def baking(send: Any, receive: Any) -> None:
+        await send({"type": "http.response.start", "status": 200,
+                    "headers": [(b"content-type", b"text/event-stream"),
+                                (b"set-cookie", b"a=1")]})  # fmt: skip
+        await send({"type": "http.response.body", "body": body_of(STOP, DONE)})
+
     async def scenario() -> None:
-        made, _ = connection(http_library)
-        made.pause_writing()
-        with pytest.raises(made._core.WriteTimeout):
-            await made.write(b"x", 0.01)
-        writing = asyncio.ensure_future(made.write(b"y", 10))
-        await asyncio.sleep(0)
-        made.resume_writing()
-        await writing
+        async with asking(service) as provider:
+            for service.reply in (baking, baking):
+                await collect(provider.stream_text(QUESTION))
+            service.reply = leaves
+            with pytest.raises(StreamError) as caught:
+                await collect(provider.stream_text(QUESTION))
+            assert caught.value.status in (500, 502)
 
     asyncio.run(scenario())
 
