@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Final
 
@@ -40,6 +40,10 @@ class Identity:
         name = b"%d %b" % (self._count, self._seed)
         return blake2b(name, digest_size=16, person=b"gaistream").hexdigest()
 
+    def time(self) -> float:
+        """Return the time of the item that is written, in Unix seconds."""
+        return self.now
+
     @contextlib.contextmanager
     def used(self) -> Iterator[None]:
         """Use this identity in the writers that are called in this block."""
@@ -57,6 +61,12 @@ def new_hex() -> str:
     """Return 32 hexadecimal digits that nobody else has."""
     identity = _used.get()
     return os.urandom(16).hex() if identity is None else identity.new_hex()
+
+
+def clock() -> Callable[[], float]:
+    """Return what `unix_time` would call from here on: quicker, for a writer that calls it often."""
+    identity = _used.get()
+    return time.time if identity is None else identity.time
 
 
 def unix_time() -> float:

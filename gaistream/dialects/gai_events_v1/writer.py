@@ -40,7 +40,7 @@ from ...events import (
 from ..base import write_event_line
 from ..event_writer import EventWriter
 from ..gai.writer import citation_fields, in_base64, usage_fields, without_none
-from ..identity import unix_time
+from ..identity import clock, unix_time
 from . import SCHEMA
 
 _Payload = dict[str, Any]
@@ -80,6 +80,7 @@ class GaiEventsV1Writer(EventWriter):
         ids = json_bytes(self._ids, errors="replace")[1:]
         self._tail = (b"," if self._ids else b"") + ids + (b"" if is_sse else b"\n")
         self._written = 0
+        self._clock = clock()
 
     def write(self, encoder: Any, item: Any) -> None:
         """Write an item; deltas without a timestamp, the most frequent events, in a short way."""
@@ -94,7 +95,7 @@ class GaiEventsV1Writer(EventWriter):
             super().write(encoder, item)
             return
         seq = self._written + 1
-        data = b'%b%d,"seq":%d%b' % (text, unix_time() * 1000, seq, self._tail)
+        data = b'%b%d,"seq":%d%b' % (text, self._clock() * 1000, seq, self._tail)
         if self._is_sse:
             encoder.write_frame(data, name)
         else:
