@@ -64,7 +64,7 @@ def new_hex() -> str:
 
 
 def clock() -> Callable[[], float]:
-    """Return what `unix_time` would call from here on: quicker, for a writer that calls it often."""
+    """Return what `unix_time` would call: quicker for a writer that needs the time often."""
     identity = _used.get()
     return time.time if identity is None else identity.time
 
