@@ -39,8 +39,27 @@ cdef extern from *:
     #else
     #define GAISTREAM_GIL 1
     #endif
+
+    /* The item at an index; one that is gone if another thread has shortened the list. */
+    #ifdef Py_GIL_DISABLED
+    #define GAISTREAM_GONE ((PyObject *) &PyEllipsis_Type)
+    #define gaistream_is_gone(item) ((item) == GAISTREAM_GONE)
+    static PyObject *gaistream_item(PyObject *list, Py_ssize_t index) {
+        PyObject *item = PyList_GetItemRef(list, index);
+        if (item == NULL) {
+            PyErr_Clear();
+            item = Py_NewRef(GAISTREAM_GONE);
+        }
+        return item;
+    }
+    #else
+    #define gaistream_is_gone(item) 0
+    #define gaistream_item(list, index) Py_NewRef(PyList_GET_ITEM(list, index))
+    #endif
     """
     bint GAISTREAM_GIL
+    object item_at "gaistream_item"(list items, Py_ssize_t index)
+    bint is_gone "gaistream_is_gone"(object item)
 
 cdef enum:
     POOL = 16  # blocks at most
@@ -54,6 +73,14 @@ cdef char* pool_blocks[POOL]
 cdef int pool_count = 0
 cdef long long memory_calls = 0
 cdef long long bytes_calls = 0
+
+
+cdef inline object to_loop(object items):
+    """Return what a `for` loops over.
+
+    A loop of Cython reads a list's size, then an item, which another thread may have removed.
+    """
+    return items if GAISTREAM_GIL else iter(items)
 
 
 def allocations():

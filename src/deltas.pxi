@@ -9,12 +9,14 @@ cdef class DeltaCollector:
     cdef public list text_pieces, reasoning_pieces
 
     def add(self, event, /):
-        if type(event) is TextDelta and self.text_pieces is not None:
-            self.text_pieces.append((<TextDelta> event).text)
-        elif type(event) is ReasoningDelta and self.reasoning_pieces is not None:
-            self.reasoning_pieces.append((<ReasoningDelta> event).text)
-        else:
-            self.add_other(event)
+        with cython.critical_section(self):
+            if type(event) is TextDelta and self.text_pieces is not None:
+                self.text_pieces.append((<TextDelta> event).text)
+                return
+            if type(event) is ReasoningDelta and self.reasoning_pieces is not None:
+                self.reasoning_pieces.append((<ReasoningDelta> event).text)
+                return
+        self.add_other(event)
 
     def add_other(self, event, /):
         raise NotImplementedError

@@ -211,7 +211,10 @@ cdef class BaseEncoder:
             with cython.critical_section(self):
                 index = self.write_run(items, index)
                 if index < len(<list> items):
-                    self.write_item((<list> items)[index])
+                    item = item_at(items, index)
+                    if is_gone(item):
+                        break
+                    self.write_item(item)
                     index += 1
         return 0
 
@@ -219,9 +222,10 @@ cdef class BaseEncoder:
     cdef inline Py_ssize_t write_run(self, list items, Py_ssize_t index) except -1:
         """Write the text deltas from an index on, and return the index of the first other item."""
         cdef Py_ssize_t end
-        if self.text is None or not self.plain or self.joins or self.next_id:
+        cdef FrameTemplate text = self.text  # kept: getting an item may let another thread change it
+        if text is None or not self.plain or self.joins or self.next_id:
             return index
-        end = self.text.append_run(self.buffer, items, index, self.replace, True)
+        end = text.append_run(self.buffer, items, index, self.replace, True)
         if end > index:
             self.failed = self.hint_open = False
         return end

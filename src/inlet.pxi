@@ -20,14 +20,9 @@ cdef class Turns:
     cdef bint begun
     cdef long long number
 
-    def __cinit__(self, *_, **__):
-        self.late = []
-
-    def __init__(self, call_soon, flush_all):
+    def __cinit__(self, call_soon, flush_all):  # so that another __init__ changes nothing
         self.call_soon = call_soon
         self.flush_all = flush_all
-        self.number = 0
-        self.begun = False
         self.late = []
 
     cdef int begin(self) except -1:
@@ -39,12 +34,14 @@ cdef class Turns:
     def end(self):
         """End the turn: flush the inlets into which more than one item was put."""
         cdef list late
-        self.number += 1
-        self.begun = False
-        if self.late:
+        with cython.critical_section(self):
+            self.number += 1
+            self.begun = False
+            if not self.late:
+                return
             late = self.late
             self.late = []
-            self.flush_all(late)
+        self.flush_all(late)
 
 
 cdef class Inlet:
@@ -58,10 +55,9 @@ cdef class Inlet:
     cdef long long turn
     cdef unsigned long thread
 
-    def __cinit__(self, *_, **__):
-        pass  # and so it is neither copied nor pickled
-
-    def __init__(self, Outbox outbox not None, Turns turns not None, at_once, running_loop, loop):
+    def __cinit__(
+        self, Outbox outbox not None, Turns turns not None, at_once, running_loop, loop
+    ):
         self.outbox = outbox
         self.turns = turns
         self.at_once = at_once
@@ -90,7 +86,8 @@ cdef class Inlet:
             with cython.critical_section(outbox):
                 outbox.flush_all()
         elif not self.is_late:
-            turns.late.append(self)
+            with cython.critical_section(turns):
+                turns.late.append(self)
             self.is_late = True
         return must_look
 

@@ -16,7 +16,7 @@ def encode_ndjson_lines(objs):
     """Encode many values, one line each; see encode_ndjson."""
     cdef Buffer buffer = Buffer.__new__(Buffer)
     cdef bytes line
-    for obj in objs:
+    for obj in to_loop(objs):
         # Copied at once: a JSON library's bytes are cut from larger blocks, so that holding many of
         # them may take ten times their size.
         line = write_json(obj, True, False)

@@ -50,19 +50,20 @@ cdef class Outbox:
         self, BaseEncoder encoder not None, at_once, flush_size, turn_bytes, turn_seconds,
         most_pending, one_by_one=False,
     ):
-        self.encoder = encoder
-        self.at_once, self.flush_size = at_once, flush_size
-        self.turn_bytes, self.turn_seconds = turn_bytes, turn_seconds
-        self.most_pending = most_pending
-        self.one_by_one = one_by_one
-        self.turn_size = self.turn_events = self.events = self.bytes = 0
-        self.turn = 0
-        self.due, self.held, self.closed = True, False, OUTBOX_OPEN
-        self.time = monotonic
-        self.idle_since = 0.0
-        self.create_future = self.sending_since = self.after_step = None
-        self.started = self.waiter = self.room = None
-        self.drop_permit()
+        with cython.critical_section(self):
+            self.encoder = encoder
+            self.at_once, self.flush_size = at_once, flush_size
+            self.turn_bytes, self.turn_seconds = turn_bytes, turn_seconds
+            self.most_pending = most_pending
+            self.one_by_one = one_by_one
+            self.turn_size = self.turn_events = self.events = self.bytes = 0
+            self.turn = 0
+            self.due, self.held, self.closed = True, False, OUTBOX_OPEN
+            self.time = monotonic
+            self.idle_since = 0.0
+            self.create_future = self.sending_since = self.after_step = None
+            self.started = self.waiter = self.room = None
+            self.drop_permit()
 
     @cython.critical_section
     def open(self, create_future, time):

@@ -89,12 +89,12 @@ cdef bint deeper(object payload, Py_ssize_t levels) except -1:
             while PyDict_Next(payload, &position, NULL, &value):
                 if nests(<object> value) and deeper(<object> value, levels - 1):
                     return True
-    elif type(payload) is list:
+    elif GAISTREAM_GIL and type(payload) is list:
         for each in <list> payload:
             if nests(each) and deeper(each, levels - 1):
                 return True
     else:
-        for each in payload:
+        for each in to_loop(payload):
             if nests(each) and deeper(each, levels - 1):
                 return True
     return False
@@ -104,7 +104,7 @@ cdef bint deeper_in_python(object payload, Py_ssize_t levels) except -1:
     """Do the same within the interpreter's recursion limit."""
     Py_EnterRecursiveCall(b" while measuring the depth of a payload")
     try:
-        for each in list(dict.values(payload)) if isinstance(payload, dict) else payload:
+        for each in list(dict.values(payload)) if isinstance(payload, dict) else to_loop(payload):
             if nests(each) and deeper(each, levels - 1):
                 return True
         return False

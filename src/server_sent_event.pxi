@@ -41,13 +41,13 @@ cdef class ServerSentEvent:
                 raise FrameError("data and json exclude each other")
             raw = write_json(json, False, True)
         self.data = data
+        self.id = id
         with cython.critical_section(self):
             self.raw = raw
             self._is_json = raw is not None
-        self.event = event
-        self.id = id
-        self.retry = retry
-        self.comment = comment
+            self.event = event
+            self.retry = retry
+            self.comment = comment
 
     @property
     @cython.critical_section

@@ -72,7 +72,7 @@ cdef object parts_of(object value):
     """Return the values in a sequence, a set or an event; None for another type."""
     cdef ServerSentEvent event
     if isinstance(value, list):
-        return value if type(value) is list else list.__iter__(value)
+        return value if GAISTREAM_GIL and type(value) is list else list.__iter__(value)
     if isinstance(value, tuple):
         return value if type(value) is tuple else tuple.__iter__(value)
     if isinstance(value, Value):

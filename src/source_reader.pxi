@@ -52,7 +52,9 @@ cdef class SourceReader:
 
     def __getattr__(self, name):
         """Return other attributes of the coroutine, such as its frame."""
-        return getattr(self.coroutine, name)
+        with cython.critical_section(self):
+            coroutine = self.coroutine
+        return getattr(coroutine, name)
 
     cdef object step(self, object value):
         cdef PyObject* given = NULL
@@ -73,9 +75,11 @@ cdef class SourceReader:
         cdef Outbox outbox = self.outbox
         if outbox is not None:
             try:
-                outbox.send_due(True)
+                with cython.critical_section(outbox):
+                    outbox.send_due(True)
+                    after_step = outbox.after_step
             except BaseException as error:
                 return self.throw(error)
-            if outbox.after_step is not None:
-                outbox.after_step()
+            if after_step is not None:
+                after_step()
         return waits_for

@@ -191,7 +191,7 @@ cdef class FrameTemplate:
         cdef long long following
         if number is not None or self.middle is not None:
             following = self.check_number(number)
-            for text in texts:
+            for text in to_loop(texts):
                 self.append_numbered(buffer, text, replace, 0, following)
                 following += 1
             return take(buffer)
@@ -202,7 +202,10 @@ cdef class FrameTemplate:
         while index < len(<list> texts):
             index = self.append_run(buffer, texts, index, replace, False)
             if index < len(<list> texts):
-                self.append_checked(buffer, (<list> texts)[index], replace, 0)
+                text = item_at(texts, index)
+                if is_gone(text):
+                    break
+                self.append_checked(buffer, text, replace, 0)
                 index += 1
         return take(buffer)
 
@@ -256,7 +259,7 @@ cdef class FrameTemplate:
         cdef char* out = buffer.data + buffer.length
         cdef char* end = buffer.data + buffer.capacity
         while index < len(items):
-            text = items[index]
+            text = item_at(items, index)
             if deltas and type(text) is TextDelta:
                 text = (<TextDelta> text).text
             if not PyUnicode_CheckExact(text):
@@ -267,15 +270,19 @@ cdef class FrameTemplate:
                 replace or PyUnicode_IS_COMPACT_ASCII(text)
             ):
                 break
-            if end - out < room + 6 * length:
-                buffer.length = out - buffer.data
+            # Without the GIL, item_at may have let another thread change the buffer.
+            if not GAISTREAM_GIL or end - out < room + 6 * length:
+                if GAISTREAM_GIL:
+                    buffer.length = out - buffer.data
                 out = reserve(buffer, room + 6 * length)
                 end = buffer.data + buffer.capacity
             out = copy_blocks(out, self.blocks, self.prefix_size)
             out = write_escaped(out, text)
             out = copy_blocks(out, self.blocks + self.after_at, self.after_size)
+            if not GAISTREAM_GIL:
+                buffer.length = out - buffer.data
             index += 1
-        if out != NULL:
+        if GAISTREAM_GIL and out != NULL:
             buffer.length = out - buffer.data
         return index
 

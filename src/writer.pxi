@@ -62,7 +62,7 @@ cdef class FrameWriter:
     cdef Py_ssize_t waiting    # threads at the gate
     cdef long long forks       # when the lock was made
     cdef object green_lock     # of threading, if that is patched for greenlets
-    cdef object green_owner
+    cdef unsigned long long green_owner  # 0, or the greenlet that holds it
 
     def __cinit__(self, *_, **__):
         self._closed = True  # even if a subclass forgets __init__
@@ -278,7 +278,7 @@ cdef class FrameWriter:
 
     @cython.final
     cdef int acquire_green(self) except -1:
-        me = threading.get_ident()
+        cdef unsigned long long me = threading.get_ident()
         if self.green_owner == me:
             raise SinkError("the sink used the writer that was calling it")
         self.green_lock.acquire()
@@ -288,7 +288,7 @@ cdef class FrameWriter:
     @cython.final
     cdef inline int release(self) except -1:
         if self.green_lock is not None:
-            self.green_owner = None
+            self.green_owner = 0
             self.green_lock.release()
             return 0
         if GAISTREAM_GIL and not self.waiting:

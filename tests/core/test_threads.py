@@ -12,24 +12,20 @@ import subprocess
 import sys
 import sysconfig
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
 import pytest
 from every_encoder import Scripted
 from every_name import CORE, pieces
-
-THREADS = 8
-ROUNDS = 25
+from many_threads import THREADS, at_once, frequent_switches, hammer
 
 
 @pytest.fixture(autouse=True)
 def threads_take_turns_often() -> Iterator[None]:
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
+    with frequent_switches():
+        yield
 
 
 @pytest.fixture
@@ -37,45 +33,6 @@ def native(both: list[ModuleType]) -> ModuleType:
     if both[0].backend != "native":
         pytest.skip("the pure twin's memory is Python's")
     return both[0]
-
-
-def at_once(*works: Callable[[], Any]) -> list[Any]:
-    """Run each in its own thread, all at once; return their results."""
-    results: list[Any] = [None] * len(works)
-    gate = threading.Barrier(len(works))
-
-    def run(number: int, work: Callable[[], Any]) -> None:
-        try:
-            gate.wait(30)
-            results[number] = work()
-        except BaseException as error:
-            results[number] = error
-
-    threads = [threading.Thread(target=run, args=each) for each in enumerate(works)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
-    assert not any(thread.is_alive() for thread in threads)
-    return results
-
-
-def hammer(gs: ModuleType, work: Callable[[int], Any], rounds: int = ROUNDS) -> list[Any]:
-    """Call `work` in eight threads many times; only gaistream's own errors may be raised."""
-    refusals = (gs.errors.GaistreamError, BufferError)
-    given: list[Any] = []
-
-    def repeat(number: int) -> None:
-        for each in range(rounds):
-            try:
-                given.append(work(number * rounds + each))
-            except refusals:
-                pass
-
-    for failure in at_once(*(lambda n=n: repeat(n) for n in range(THREADS))):
-        if failure is not None:
-            raise failure
-    return given
 
 
 @pytest.mark.skipif(not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="Python has the GIL")
