@@ -8,6 +8,8 @@ gaistream's own errors are raised.
 from __future__ import annotations
 
 import itertools
+import sysconfig
+import threading
 from collections.abc import Callable, Iterator
 from contextvars import copy_context
 from types import ModuleType
@@ -16,9 +18,10 @@ from typing import Any
 import pytest
 from every_encoder import Scripted
 from every_name import Permit, Promise, Suspended
-from many_threads import frequent_switches, hammer
+from many_threads import at_once, frequent_switches, hammer
 
 ROUNDS = 100
+LIST_ROUNDS = 3000 if sysconfig.get_config_var("Py_GIL_DISABLED") else 30
 
 
 @pytest.fixture(autouse=True)
@@ -71,40 +74,39 @@ def numbered(gs: ModuleType) -> Any:
     return gs.FrameTemplate(b"data: ", b"\n\n", middle=b" ")
 
 
+def read_while_it_is_shortened(items: list[Any], read: Callable[[], Any]) -> None:
+    """Call `read` many times, while another thread adds items to a list and removes them."""
+    added, kept, ended = items[:8], len(items) // 2, threading.Event()
+
+    def shorten() -> None:
+        while not ended.is_set():
+            items.extend(added)
+            del items[kept:]
+
+    def read_often() -> None:
+        try:
+            for _ in range(LIST_ROUNDS):
+                read()
+        finally:
+            ended.set()
+
+    assert at_once(read_often, shorten) == [None, None]
+
+
 @pytest.mark.parametrize("kind", [list, Items])
 @pytest.mark.parametrize("name", LISTS)
 def test_a_list_that_is_shortened_meanwhile_is_read_as_far_as_it_goes(
     gs: ModuleType, name: str, kind: type[list[Any]]
 ) -> None:
-    use = LISTS[name]
     value = gs.events.Citation("u") if name == "Citations" else "x"
     items = kind([value] * 40)
-
-    def work(number: int) -> None:
-        if number % 2:
-            items.extend([value] * 8)
-            del items[20:]
-        else:
-            use(gs, items)
-
-    hammer(gs, work, ROUNDS)
+    read_while_it_is_shortened(items, lambda: LISTS[name](gs, items))
 
 
 @pytest.mark.parametrize("odd", [5, "a\ud800", None])
-def test_items_that_the_short_way_does_not_take_are_shortened_too(
-    native: ModuleType, odd: Any
-) -> None:
-    encoder, items = native.SSEEncoder(), ["x", odd] * 20
-
-    def work(number: int) -> None:
-        if number % 2:
-            items.extend(["x", odd] * 4)
-            del items[19:]
-        else:
-            encoder.write_many(items)
-            encoder.take()
-
-    hammer(native, work, ROUNDS)
+def test_items_that_the_short_way_does_not_take_are_shortened_too(gs: ModuleType, odd: Any) -> None:
+    items = ["x", odd] * 20
+    read_while_it_is_shortened(items, lambda: gs.SSEEncoder(dialect="json").write_many(items))
 
 
 # ---- an object is made anew while it is used ----
