@@ -1,10 +1,11 @@
 """The demo's server: a chat page, and one provider over SSE and over NDJSON, on Starlette.
 
 `GET /` is the page, `GET /chat?q=…` streams Server-Sent Events, `POST /api/chat` streams NDJSON,
-`GET /healthz` says that the server is up. No other site may read an answer (there is no CORS) nor
-have one made: a request that a browser marks as another site's is refused before the provider is
-called, so a page elsewhere cannot spend the provider's key. Nor can a page whose name was made to
-resolve to this machine (DNS rebinding): only requests to the server's own names are answered.
+`POST /api/chat/{dialect}` streams in the protocol of a vendor, `GET /healthz` says that the server
+is up. No other site may read an answer (there is no CORS) nor have one made: a request that a
+browser marks as another site's is refused before the provider is called, so a page elsewhere cannot
+spend the provider's key. Nor can a page whose name was made to resolve to this machine (DNS
+rebinding): only requests to the server's own names are answered.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ... import __version__, backend
+from ... import __version__, backend, dialects
 from ...asgi import ndjson_handler, sse_handler
 from ...asgi.hosts import OwnHosts
 from ...chat import ChatRequest, Provider
+from ...dialects import AnyDialect
 from ...errors import StreamError
 from ...http import IncomingRequest
 from ...writing.options import NDJSONOptions
@@ -35,10 +37,14 @@ __all__ = ["create_app", "listen", "serve"]
 _HEARTBEAT_SECONDS = 5
 _GRACE_SECONDS = 1  # at shutdown, for streams that still run
 _LARGEST_REQUEST = 64 * 1024  # bytes of a body or a query
+_DIALECTS: dict[str, AnyDialect] = {
+    name: name for name in ("openai_responses", "anthropic", "ai_sdk", "ag_ui", "gai_events_v1")
+} | {"openai_chat": dialects.openai_chat(include_usage=True)}
 _MEDIA_TYPES = {
     "index.html": "text/html",
     "style.css": "text/css",
     "app.js": "text/javascript",
+    "dialects.js": "text/javascript",
     "show.js": "text/javascript",
     "wire.js": "text/javascript",
     "prose.js": "text/javascript",
@@ -73,6 +79,10 @@ def create_app(provider: Provider, host: str = "127.0.0.1") -> Starlette:
             # a handler is an ASGI app and answers wrong methods itself
             Route("/chat", sse_handler(provider, _question, cors=None)),
             Route("/api/chat", ndjson_handler(provider, _chat, options=ndjson, cors=None)),
+            *(
+                Route(f"/api/chat/{name}", sse_handler(provider, _chat, dialect=dialect, cors=None))
+                for name, dialect in _DIALECTS.items()
+            ),
             *(Route(f"/static/{name}", files[name]) for name in files),
         ],
         middleware=[Middleware(OwnHosts, host=host)],

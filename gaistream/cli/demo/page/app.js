@@ -10,10 +10,12 @@
 
 import { Prose, copyButton, make } from "./prose.js";
 import { SHOW, compact } from "./show.js";
-import { openNDJSON, openSSE } from "./wire.js";
+import { openFetch, openSSE } from "./wire.js";
 
 const $ = (id) => document.getElementById(id);
 const LOG_ROWS = 200;
+const FRAMES = 100; // raw frames that are kept
+const LONGEST_FRAME = 4000; // characters of a frame that are shown
 const FRAME_ROWS = 25; // of the log, built in one frame
 const SLICE = 8; // milliseconds of work on the queue until the browser gets its turn
 const LONGEST_HISTORY = 15_000; // characters of earlier turns that are sent with a question
@@ -22,9 +24,11 @@ const history = []; // the turns so far: what a POST sends with each question, a
 let run = null;
 
 class Run {
-  constructor(question, mode) {
-    Object.assign(this, { question, mode, events: 0, received: 0, beats: 0, lastId: "", text: "" });
+  constructor(question, mode, dialect) {
+    Object.assign(this, { question, mode, dialect, events: 0, received: 0, beats: 0, lastId: "", text: "" });
     this.rows = []; // of the log, not painted yet
+    this.frames = []; // on the wire, not painted yet
+    this.framed = 0; // frames that have come
     this.unlogged = 0; // rows that are shown no longer, or never were
     this.undrawn = []; // parts that are whole but perhaps not drawn to their end
     this.queue = []; // steps to take, in the order in which they arrived
@@ -36,7 +40,7 @@ class Run {
     this.sent = performance.now();
     this.state("connecting", "connecting…");
     this.close = mode === "sse" ? openSSE(this)
-      : openNDJSON(this, [...recent(), { role: "user", content: question }]);
+      : openFetch(this, [...recent(), { role: "user", content: question }]);
   }
 
   /** Takes a step, such as an event, after those that have arrived before it. */
@@ -70,6 +74,14 @@ class Run {
     if (this.rows.length <= LOG_ROWS) return;
     this.rows.shift();
     this.unlogged++;
+  }
+
+  /** Takes a frame as it is on the wire, which stands beside the answer. */
+  frame(text) {
+    this.framed++;
+    this.frames.push(text.length > LONGEST_FRAME ? `${text.slice(0, LONGEST_FRAME)}…` : text);
+    if (this.frames.length > FRAMES) this.frames.shift();
+    paintSoon();
   }
 
   open() {
@@ -164,7 +176,7 @@ class Run {
 
 let frame = 0;
 let pulsed = 0; // when the dot pulsed last
-const scrolled = [$("transcript"), $("log")];
+const scrolled = [$("transcript"), $("log"), $("frames")];
 
 for (const list of scrolled) {
   // It follows what arrives, but a reader who scrolls up is left there.
@@ -184,6 +196,7 @@ function paint() {
   cancelAnimationFrame(frame);
   frame = 0;
   paintLog();
+  paintFrames();
   drawParts();
   paintFigures();
   if (run.pulse) pulse(run.pulse === "heartbeat");
@@ -196,7 +209,7 @@ function drawParts() {
   if (run.over) run.current = null;
   while (run.undrawn.length && !run.undrawn[0].draw()) run.undrawn.shift().finish();
   if (run.undrawn.length || run.current?.draw?.()) paintSoon();
-  else if (run.over && !run.rows.length) run.answer.setAttribute("aria-busy", "false");
+  else if (run.over && !run.rows.length && !run.frames.length) run.answer.setAttribute("aria-busy", "false");
 }
 
 function paintLog() {
@@ -209,6 +222,15 @@ function paintLog() {
   }
   $("dropped").hidden = !run.unlogged;
   $("dropped").textContent = `${run.unlogged.toLocaleString("en")} earlier rows are not shown.`;
+}
+
+function paintFrames() {
+  $("frames").append(...run.frames.splice(0, FRAME_ROWS).map((text) => make("li", {},
+    make("code", {}, text))));
+  if (run.frames.length) paintSoon();
+  while ($("frames").childElementCount > FRAMES) $("frames").firstChild.remove();
+  $("framed").textContent = run.framed > FRAMES
+    ? `the last ${FRAMES} of ${run.framed.toLocaleString("en")}` : "";
 }
 
 function paintFigures() {
@@ -286,14 +308,16 @@ function forget() {
 // ---- controls ----
 
 const mode = () => document.querySelector("[name=mode]:checked").value;
+const dialect = () => $("dialect").value;
 const running = () => run !== null && !run.over;
 
 function ask(question) {
   if (!question.trim() || running()) return;
   $("welcome")?.remove();
   $("log").replaceChildren();
+  $("frames").replaceChildren();
   for (const list of scrolled) list.follows = true;
-  run = new Run(question.trim(), mode());
+  run = new Run(question.trim(), mode(), dialect());
   setControls();
 }
 
@@ -314,6 +338,19 @@ function explain() {
       "page: the dot shows whether the connection is open, and pulses with the events."
     : "POST /api/chat with the whole conversation, read by fetch. After five idle seconds a " +
       "heartbeat arrives, and the dot pulses slowly. A lost connection is not opened again.";
+  $("format").textContent = dialect() === "gai" ? "(NDJSON)" : "(SSE)";
+  $("raw").hidden = mode() === "sse"; // which EventSource does not show
+}
+
+/** EventSource reads our own protocol; all others are read by fetch. */
+function switched(event) {
+  if (event.target === $("dialect")) {
+    if (running()) run.end("stopped", "Stopped, for another protocol was chosen.");
+    if (dialect() !== "gai") document.querySelector("[name=mode][value=ndjson]").checked = true;
+  } else if (mode() === "sse") {
+    $("dialect").value = "gai";
+  }
+  explain();
 }
 
 $("composer").addEventListener("submit", (event) => {
@@ -332,7 +369,8 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") stop();
 });
 $("stop").addEventListener("click", stop);
-$("modes").addEventListener("change", explain);
+$("modes").addEventListener("change", switched);
+$("dialect").addEventListener("change", switched);
 $("examples").addEventListener("click", (event) => {
   if (event.target.matches("button")) ask(event.target.textContent);
 });

@@ -1,5 +1,8 @@
 /* The two transports. Each opens a stream for a run, has the run open, take an event, and end in one
-   of its ways, in order, by `run.then`, and returns the function that closes the connection. */
+   of its ways, in order, by `run.then`, and returns the function that closes the connection. By fetch
+   the page also gets the frames as they are on the wire, in the protocol that was chosen. */
+
+import { readerOf } from "./dialects.js";
 
 // EventSource hears only the names that it listens for ("error" has a listener of its own).
 const NAMES = ["start", "text_delta", "reasoning_delta", "reasoning_end", "audio_delta", "file",
@@ -27,7 +30,7 @@ export function openSSE(run) {
   return () => source.close();
 }
 
-export function openNDJSON(run, messages) {
+export function openFetch(run, messages) {
   const controller = new AbortController();
   read(run, messages, controller.signal)
     .catch((error) => run.then(() => run.broke(error.message)));
@@ -35,17 +38,20 @@ export function openNDJSON(run, messages) {
 }
 
 async function read(run, messages, signal) {
-  const response = await fetch("api/chat", {
+  const lines = run.dialect === "gai";
+  const response = await fetch(lines ? "api/chat" : `api/chat/${run.dialect}`, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ messages }),
     signal,
   });
   if (!response.ok) {
-    const problem = (await response.json().catch(() => null))?.error;
-    return run.end("failed", `HTTP ${response.status}: ${problem?.message ?? "no explanation"}.`);
+    const body = await response.text();
+    const problem = parse(body).error?.message ?? parse(body).error ?? body;
+    return run.end("failed", `HTTP ${response.status}: ${problem || "no explanation"}.`);
   }
   run.then(() => run.open());
+  const eventsOf = lines ? eventOfLine : readerOf(run.dialect);
   const reader = response.body.getReader();
   const decoder = new TextDecoder(); // streaming: a chunk may end anywhere, also in a character
   for (let rest = "", done = false; !done;) {
@@ -53,16 +59,23 @@ async function read(run, messages, signal) {
     const chunk = await reader.read();
     done = chunk.done;
     run.received += chunk.value?.byteLength ?? 0;
-    const lines = (rest + decoder.decode(chunk.value, { stream: !done })).split("\n");
-    rest = done ? "" : lines.pop();
-    for (const line of lines.filter((each) => each.trim())) {
+    const text = rest + decoder.decode(chunk.value, { stream: !done });
+    const frames = text.split(lines ? "\n" : "\n\n");
+    rest = done ? "" : frames.pop();
+    for (const frame of frames.filter((each) => each.trim())) {
       run.then(() => {
-        const { type = "unknown", ...payload } = parse(line);
-        run.event(String(type), payload);
+        run.frame(frame);
+        run.lastId = /^id: ?(.*)$/m.exec(frame)?.[1] ?? run.lastId;
+        for (const [kind, payload] of eventsOf(frame)) run.event(kind, payload);
       });
     }
   }
   run.then(() => run.closed());
+}
+
+function eventOfLine(line) {
+  const { type = "unknown", ...payload } = parse(line);
+  return [[String(type), payload]];
 }
 
 function parse(text) {
