@@ -1,7 +1,8 @@
 """Streams that are kept, so that they outlive their connection and are resumed without a seam.
 
-`MemoryLog` keeps them in one process, `SQLiteLog` in a file for all processes of a machine.
-`EventLog` is the protocol of all logs. The logs are imported when they are first used.
+`MemoryLog` keeps them in one process, `SQLiteLog` in a file for all processes of a machine, and
+`RedisLog` in Redis for those of several machines. `EventLog` is the protocol of all logs. The logs
+are imported when they are first used.
 """
 
 from importlib import import_module
@@ -18,6 +19,7 @@ from .log import (
 
 if TYPE_CHECKING:
     from .memory import MemoryLog
+    from .redis import RedisLog
     from .sqlite import SQLiteLog
 
 __all__ = [
@@ -27,12 +29,13 @@ __all__ = [
     "Page",
     "Position",
     "Record",
+    "RedisLog",
     "SQLiteLog",
     "run_in_thread",
 ]
 
 
-_MODULES = {"MemoryLog": ".memory", "SQLiteLog": ".sqlite"}
+_MODULES = {"MemoryLog": ".memory", "RedisLog": ".redis", "SQLiteLog": ".sqlite"}
 
 
 def __getattr__(name: str) -> Any:

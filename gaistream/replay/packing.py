@@ -1,4 +1,4 @@
-"""A batch of records as bytes, for logs that store bytes: `pack` and `unpack`.
+"""A batch of records as bytes, for logs that store bytes: `batches`, `pack`, `unpack`, `take`.
 
     byte 0    1: no record has an id or a retry; 2: they may
     bytes 1-4 the number of records
@@ -11,13 +11,15 @@ Lengths of texts count characters, and -1 stands for None. Numbers are little-en
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import Final
 
-from .log import Record
+from .log import PAGE_BYTES, Record, size_of
 
 _HEAD: Final = struct.Struct("<BI")
+_BATCH_RECORDS: Final = 128
+_BATCH_BYTES: Final = 2**16
 
 
 def pack(records: Sequence[Record]) -> bytes:
@@ -65,6 +67,53 @@ def unpack(packed: bytes) -> list[Record]:
     ids = _texts(text[start:], more[:count])
     retries = [None if number < 0 else number for number in more[count:]]
     return list(map(Record, data, events, ids, retries))
+
+
+def batches(
+    records: Sequence[Record], sizes: list[int], max_events: int, max_bytes: int
+) -> Iterator[tuple[Sequence[Record], int]]:
+    """Yield the records in parts, each with its size: a trim of a bounded log drops whole parts."""
+    most = max(1, min(_BATCH_RECORDS, max_events // 8))
+    most_bytes = min(_BATCH_BYTES, max_bytes // 8)
+    total = sum(sizes)
+    if len(records) <= most and total <= most_bytes:
+        yield records, total
+        return
+    start = size = 0
+    for index, each in enumerate(sizes):
+        full = index - start >= most or size + each > most_bytes
+        if full and index > start:
+            yield records[start:index], size
+            start, size = index, 0
+        size += each
+    yield records[start:], size
+
+
+def take(packed: Iterable[tuple[int, int, bytes]], seq: int, limit: int) -> list[Record]:
+    """Return the records of a page from `seq` to a hole: at most `limit`, and about a mebibyte.
+
+    Args:
+        packed: for each batch the seq of its first record, the size that it counts, its bytes.
+
+    Raises:
+        ValueError: the bytes are not a batch.
+    """
+    records: list[Record] = []
+    size = 0
+    for first, bytes_, each in packed:
+        if len(records) >= limit or first > seq + len(records):
+            break
+        batch = unpack(each)[max(seq + len(records) - first, 0) :][: limit - len(records)]
+        if size + bytes_ <= PAGE_BYTES:
+            records += batch
+            size += bytes_
+            continue
+        for record in batch:
+            size += size_of(record)
+            if size > PAGE_BYTES and records:
+                return records
+            records.append(record)
+    return records
 
 
 def _lengths(texts: Iterable[str | None]) -> list[int]:

@@ -11,12 +11,11 @@ wall clock. A lease that ends later than it could is from before a reboot: it ha
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from ..errors import Fenced, LogError, StreamInUse
 from .log import (
-    PAGE_BYTES,
     STOP_SECONDS,
     End,
     Page,
@@ -26,14 +25,11 @@ from .log import (
     new_records,
     next_epoch,
     resume,
-    size_of,
 )
-from .packing import pack, unpack
+from .packing import batches, pack, take
 from .sqlite_file import open_file
 
 _SLICE: Final = 200  # batches, or streams, that one transaction drops
-_BATCH_RECORDS: Final = 128
-_BATCH_BYTES: Final = 2**16
 
 
 class Bounds(NamedTuple):
@@ -87,8 +83,6 @@ class Store:
     def __init__(self, path: str, bounds: Bounds, *, durable: bool, lock_timeout: float) -> None:
         self._path = path
         self._bounds = bounds
-        self._batch_records = max(1, min(_BATCH_RECORDS, bounds.events // 8))
-        self._batch_bytes = min(_BATCH_BYTES, bounds.bytes // 8)
         self.changed: set[str] = set()
         self.ended: set[str] = set()
         self.version = 0  # of the running transaction
@@ -133,7 +127,9 @@ class Store:
         oldest, newest, total = row.oldest, row.newest, row.bytes
         new = new_records(first_seq, newest, records)
         if new:
-            for batch, size in self._batches(new, sizes[len(records) - len(new) :]):
+            for batch, size in batches(
+                new, sizes[len(records) - len(new) :], self._bounds.events, self._bounds.bytes
+            ):
                 self.connection.execute(
                     "INSERT INTO batches VALUES (?, ?, ?, ?, ?)",
                     (row.id, newest + 1, len(batch), size, pack(batch)),
@@ -301,60 +297,27 @@ class Store:
         self.changed.add(name)
         self.ended.add(name)
 
-    def _batches(
-        self, records: Sequence[Record], sizes: list[int]
-    ) -> Iterator[tuple[Sequence[Record], int]]:
-        """Yield the records in parts, each with its size: a trim drops whole parts."""
-        total = sum(sizes)
-        if len(records) <= self._batch_records and total <= self._batch_bytes:
-            yield records, total
-            return
-        start = size = 0
-        for index, each in enumerate(sizes):
-            full = index - start >= self._batch_records or size + each > self._batch_bytes
-            if full and index > start:
-                yield records[start:index], size
-                start, size = index, 0
-            size += each
-        yield records[start:], size
-
     def _trim(self, id: int, oldest: int, newest: int, total: int) -> tuple[int, int]:
         """Delete the oldest batches beyond the bounds. Return the oldest record, and the bytes."""
-        batches = self.connection.execute(
+        kept = self.connection.execute(
             "SELECT count, size FROM batches WHERE stream = ? ORDER BY first", (id,)
         )
-        for count, size in batches:
+        for count, size in kept:
             if total <= self._bounds.bytes and newest - oldest < self._bounds.events:
                 break
             oldest += count
             total -= size
-        batches.close()
+        kept.close()
         self.connection.execute("DELETE FROM batches WHERE stream = ? AND first < ?", (id, oldest))
         return oldest, total
 
     def _records(self, id: int, seq: int, limit: int) -> list[Record]:
-        records: list[Record] = []
-        size = 0
-        batches = self.connection.execute(
+        found = self.connection.execute(
             "SELECT first, size, records FROM batches WHERE stream = ?1 AND first >= "
             "(SELECT max(first) FROM batches WHERE stream = ?1 AND first <= ?2) ORDER BY first",
             (id, seq),
         )
-        for first, bytes_, packed in batches:
-            if len(records) >= limit:
-                break
-            try:
-                batch = unpack(packed)
-            except ValueError as error:
-                raise LogError(f"the log {self._path}: {error}", "corrupt") from None
-            batch = batch[max(seq - first, 0) :][: limit - len(records)]
-            if size + bytes_ <= PAGE_BYTES:
-                records += batch
-                size += bytes_
-                continue
-            for record in batch:
-                size += size_of(record)
-                if size > PAGE_BYTES and records:
-                    return records
-                records.append(record)
-        return records
+        try:
+            return take(found, seq, limit)
+        except ValueError as error:
+            raise LogError(f"the log {self._path}: {error}", "corrupt") from None

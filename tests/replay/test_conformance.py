@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import trio
+from log_runs import RUNS
 
-from gaistream.replay import EventLog, MemoryLog, SQLiteLog, run_in_thread
+from gaistream.replay import EventLog, MemoryLog, SQLiteLog
 from gaistream.testing import logs
 
-
-def on_asyncio(main: Any) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(20):
-            await main
-        assert asyncio.all_tasks() == {asyncio.current_task()}
-
-    asyncio.run(bounded())
-
-
-def on_trio(main: Any) -> None:
-    async def bounded() -> None:
-        with trio.fail_after(20):
-            await main
-
-    trio.run(bounded)
-
-
-RUNS = {"asyncio": on_asyncio, "trio": on_trio, "thread": run_in_thread}
 LOGS: dict[str, Callable[..., EventLog]] = {
     "memory": lambda _, **bounds: MemoryLog(**bounds),
     "sqlite": SQLiteLog,
