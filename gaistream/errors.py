@@ -236,9 +236,10 @@ class LogError(GaistreamError, OSError):
     """A log of kept streams cannot be read or written. Nothing that was acknowledged is lost.
 
     Attributes:
-        reason: "full" (the disk), "read_only", "locked" (longer than the log waits), "corrupt" (or
-            not a log at all), "newer_schema" (written by a newer gaistream), "unavailable", or
-            "closed".
+        reason: "full" (the disk, or the memory of Redis), "read_only" (a replica of Redis, too),
+            "locked" (longer than the log waits), "corrupt" (or not a log at all), "newer_schema"
+            (written by a newer gaistream), "denied" (by Redis: a wrong password, or a missing
+            right), "unavailable", or "closed".
     """
 
     def __init__(self, message: str, reason: str = "unavailable") -> None:

@@ -38,14 +38,17 @@ from .packing import batches, pack, take
 
 try:
     import redis
+    from redis.backoff import ExponentialBackoff
+    from redis.retry import Retry
 except ImportError as error:
     raise ImportError("RedisLog needs redis-py: pip install 'gaistream[redis]'") from error
 
 from .redis_follow import FollowThread
-from .redis_scripts import APPEND, BEGIN, CLOSE, EXPIRE, READ, STOP, WAKE, Script
-from .redis_thread import Batch, Call, CallThread
+from .redis_scripts import BEGIN, CLOSE, EXPIRE, READ, STOP, WAKE, Script
+from .redis_thread import Append, Batch, Call, CallThread
 
 _EXPIRED = Page("expired", "", 0, 1, (), 1, 0, None, False, None, 0)
+_MOST_KEYS = 10_000
 _MOST_SEQ = 2**53 - 1  # that Lua's numbers hold
 
 
@@ -88,7 +91,8 @@ class RedisLog(EventLog):
         self._max_events = checked_limit(max_events, 1, "max_events")
         self._max_bytes = checked_limit(max_bytes, RECORD_OVERHEAD, "max_bytes")
         self._max_age = b"%d" % max(1, checked_seconds("max_age", max_age) * 1000)
-        self._bounds = (b"%d" % max_events, b"%d" % max_bytes)
+        self._bounds = (self._max_age, b"%d" % max_events, b"%d" % max_bytes)
+        self._known_keys: dict[str, tuple[bytes, bytes, bytes]] = {}
         self._own = isinstance(server, str)
         self._client = _client(server, checked_seconds("timeout", timeout))
         plain = isinstance(self._client, redis.RedisCluster)
@@ -113,31 +117,22 @@ class RedisLog(EventLog):
         self, stream: str, epoch: int, first_seq: int, records: Sequence[Record]
     ) -> bool:
         sizes = checked_sizes(records, self._max_bytes)
+        keys = self._keys(stream)
         while True:
             packed: list[Batch] = []
             if records:
                 parts = batches(records, sizes, self._max_events, self._max_bytes)
                 packed = [(len(part), size, pack(part)) for part, size in parts]
-            reply = await self._append(stream, b"%d" % epoch, first_seq, packed)
-            if reply[0] == -4:  # Redis has some of them
-                records = new_records(first_seq, reply[1], records)
-                sizes = sizes[len(sizes) - len(records) :]
-                first_seq = reply[1] + 1
-                continue
-            _check_alive(reply, stream, epoch)
-            if not packed:
-                new_records(first_seq, reply[0], records)
-            return bool(reply[1])
-
-    async def _append(
-        self, stream: str, epoch: bytes, first_seq: int, packed: list[Batch]
-    ) -> list[Any]:
-        arguments = [self._max_age, epoch, b"%d" % first_seq, *self._bounds]
-        for count, size, data in packed:
-            arguments += (b"%d" % count, b"%d" % size, data)
-        call = Call(APPEND, self._keys(stream), arguments, (epoch, first_seq, packed))
-        reply: list[Any] = await self._reply(call)
-        return reply
+            reply = await self._reply(Append(keys, self._bounds, b"%d" % epoch, first_seq, packed))
+            if reply[0] != -4:
+                break
+            records = new_records(first_seq, reply[1], records)  # Redis has the others
+            sizes = sizes[len(sizes) - len(records) :]
+            first_seq = reply[1] + 1
+        _check_alive(reply, stream, epoch)
+        if not packed:
+            new_records(first_seq, reply[0], records)
+        return bool(reply[1])
 
     async def close(self, stream: str, epoch: int, end: End) -> None:
         kind, message = checked_end(end)
@@ -202,10 +197,14 @@ class RedisLog(EventLog):
             self._client.close()
 
     def _keys(self, stream: str) -> tuple[bytes, bytes, bytes]:
-        """Return the keys of a stream. A hash tag ends at the first brace."""
-        name = checked_stream(stream).replace("%", "%25").replace("}", "%7D")
-        key = f"{self._prefix}{{{name}}}:".encode()
-        return key + b"s", key + b"m", key + b"o"
+        try:
+            return self._known_keys[stream]
+        except (KeyError, TypeError):
+            keys = _keys(self._prefix, checked_stream(stream))
+        if len(self._known_keys) >= _MOST_KEYS:
+            self._known_keys.clear()
+        self._known_keys[stream] = keys
+        return keys
 
     async def _run(self, script: Script, stream: str, *arguments: bytes) -> Any:
         return await self._reply(Call(script, self._keys(stream), (self._max_age, *arguments)))
@@ -225,6 +224,13 @@ class RedisLog(EventLog):
         self._follows.reset()
 
 
+def _keys(prefix: str, stream: str) -> tuple[bytes, bytes, bytes]:
+    """Return the keys of a stream. A hash tag ends at the first brace, so names have none."""
+    name = stream.replace("%", "%25").replace("}", "%7D")
+    key = f"{prefix}{{{name}}}:".encode()
+    return key + b"s", key + b"m", key + b"o"
+
+
 def _client(server: Any, timeout: float) -> Any:
     if isinstance(server, str):
         try:
@@ -233,6 +239,7 @@ def _client(server: Any, timeout: float) -> Any:
                 socket_timeout=timeout,
                 socket_connect_timeout=timeout,
                 health_check_interval=10,
+                retry=Retry(ExponentialBackoff(cap=0.2, base=0.05), 2),
             )
         except ValueError as error:
             raise FrameError(f"server must be a URL of Redis: {error}") from None
@@ -253,7 +260,7 @@ def _check_alive(reply: list[Any], stream: str, epoch: int) -> None:
     elif reply[0] == -3:
         reason = f"has ended: {reply[1].decode()}"
     elif reply[0] == -5:
-        reason = f"has lost records before {reply[1] + 1}, which Redis had acknowledged"
+        reason = f"has lost records after {reply[1]}, which Redis had acknowledged"
     else:
         return
     raise Fenced(f"the stream {stream!r} of {epoch} {reason}")

@@ -6,12 +6,12 @@ A stream has three keys, all with the hash tag `{stream}`, so that a Cluster kee
         of its only field is the number of bytes up to its end, and the value the packed records
     :m  a hash: e(poch), l(ease) and u(ntil) in milliseconds of Redis's clock, s(topping),
         k(ind) and g, the message, of its end, b(ytes) that were trimmed; or only e, if dropped
-    :o  exists while a stop is pending ("*") or was ordered ("1")
+    :o  exists while an order to stop waits for its stream to begin
 
 `:s` and `:o` are also the channels that are published to, for records and for orders to stop.
-Redis refuses an entry whose id is not above the last one. So the records of a generation that was
-replaced (its epoch is smaller) or has ended (the last id is set to the greatest) are refused by
-Redis itself. Every key has a time to live.
+Redis refuses an entry whose id is not above the last one. So a plain XADD to a generation that was
+replaced is refused, for its epoch is smaller; and to one that has ended or is to stop, for the last
+id is then set to the greatest. The scripts know why. Every key has a time to live.
 """
 
 from __future__ import annotations
@@ -34,15 +34,19 @@ local kind, message = m[5], m[6]
 local live = ends and redis.call('EXISTS', S) == 1
 local function whole(number) return string.format('%.0f', number) end
 local function keep(milliseconds)
-    for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, whole(milliseconds)) end
+    redis.call('PEXPIRE', S, whole(milliseconds))
+    redis.call('PEXPIRE', M, whole(milliseconds))
 end
 local function publish()
     redis.call('PUBLISH', S, '')
     redis.call('PUBLISH', O, '')
 end
+local function refuse_plain_entries()
+    redis.call('XSETID', S, epoch .. '-18446744073709551615')
+end
 local function finish(new_kind, new_message)
     redis.call('HSET', M, 'k', new_kind, 'g', new_message)
-    redis.call('XSETID', S, epoch .. '-18446744073709551615')
+    refuse_plain_entries()
     keep(max_age)
     publish()
 end
@@ -65,29 +69,28 @@ _BEGIN: Final = """
 if live and not kind and ARGV[3] == '0' then return {-1} end
 lease = tonumber(ARGV[2])
 local new = whole(math.max(now, tonumber(ARGV[4]), (tonumber(epoch) or 0) + 1))
-local stop = redis.call('GET', O) == '*'
-redis.call('DEL', S, M, O)
+redis.call('HSET', M, 'e', new) -- first what Redis refuses without memory
+local stop = redis.call('DEL', O) == 1
+redis.call('DEL', S, M)
 redis.call('XADD', S, new .. '-0', '0', '')
 redis.call('XDEL', S, new .. '-0')
 redis.call('HSET', M, 'e', new, 'l', whole(lease), 'u', whole(now + lease * SLACK), 'b', '0')
-if stop then
-    redis.call('HSET', M, 's', '1')
-    redis.call('SET', O, '1')
-end
+if stop then redis.call('HSET', M, 's', '1') end
 keep(lease * SLACK + max_age)
 publish()
 return {new, stop and 1 or 0}
 """
 _APPEND: Final = (
-    _FENCED
+    _FENCED.replace("ARGV[2]", "ARGV[4]")
     + """
 local n, bytes = newest()
-if #ARGV > 5 and tonumber(ARGV[3]) ~= n + 1 then return {-4, n} end
+if #ARGV > 5 and tonumber(ARGV[5]) ~= n + 1 then return {-4, n} end
+if stopping == 1 and #ARGV > 5 then redis.call('XSETID', S, epoch .. '-' .. whole(n)) end
 for index = 6, #ARGV, 3 do
     n, bytes = n + ARGV[index], bytes + ARGV[index + 1]
     redis.call('XADD', S, epoch .. '-' .. whole(n), whole(bytes), ARGV[index + 2])
 end
-local most, most_bytes = tonumber(ARGV[4]), tonumber(ARGV[5])
+local most, most_bytes = tonumber(ARGV[2]), tonumber(ARGV[3])
 local base, oldest = tonumber(m[7]) or 0, 1
 local function first_of(entry)
     local _, count = struct.unpack('<BI4', entry[2][2])
@@ -110,6 +113,7 @@ while true do
     redis.call('HSET', M, 'b', whole(base))
     if drop < #entries - 1 then break end
 end
+if stopping == 1 then refuse_plain_entries() end
 redis.call('HSET', M, 'u', whole(now + lease * SLACK))
 keep(lease * SLACK + max_age)
 if #ARGV > 5 then redis.call('PUBLISH', S, '') end
@@ -128,14 +132,13 @@ return {0}
 )
 _STOP: Final = """
 if ARGV[2] == '' and (not live or kind) then
-    redis.call('SET', O, '*', 'PX', STOP_MILLISECONDS)
+    redis.call('SET', O, '1', 'PX', STOP_MILLISECONDS)
     return 'pending'
 end
 if not live or (ARGV[2] ~= '' and tonumber(ARGV[2]) > tonumber(epoch)) then return 'unknown' end
 if kind or (ARGV[2] ~= '' and ARGV[2] ~= epoch) then return 'ended' end
 redis.call('HSET', M, 's', '1')
-redis.call('SET', O, '1')
-redis.call('PEXPIRE', O, whole(redis.call('PTTL', M)))
+refuse_plain_entries()
 publish()
 return 'stopping'
 """
@@ -167,7 +170,7 @@ return page
 """
 _EXPIRE: Final = """
 if not live then return 0 end
-redis.call('DEL', S, M, O)
+redis.call('DEL', S, M)
 redis.call('HSET', M, 'e', epoch)
 redis.call('PEXPIRE', M, whole(math.max(max_age, 60000)))
 publish()

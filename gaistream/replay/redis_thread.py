@@ -3,8 +3,8 @@
 In each turn the thread sends all pending calls together and takes their replies; calls that come
 meanwhile wait for the next turn. So many producers share a round trip, and none waits for a timer.
 The first append of a generation is a script, which tells how long and how much may be appended
-without it: until then a batch is a plain XADD, which Redis refuses if the generation is over, an
-EXISTS of an order to stop, and a PUBLISH for followers. Their bytes are made here; redis-py
+without it: until then a batch is a plain XADD, which Redis refuses if the generation is over or
+is to stop, and a PUBLISH for followers. Their bytes are made here; redis-py
 connects, sends, and parses the replies. On a Cluster all calls are scripts in redis-py's pipeline.
 
 The thread starts with the first call. It ends when the log is closed, and after ten idle seconds.
@@ -12,9 +12,10 @@ The thread starts with the first call. It ends when the log is closed, and after
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import redis
@@ -22,59 +23,54 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from ..errors import LogError
 from ..loops.waiting import Waiter, wake_all
-from .redis_scripts import LEASE_SLACK, Script
+from .redis_scripts import APPEND, LEASE_SLACK, Script
 
 IDLE: Final = 10.0  # seconds without calls after which the thread ends
 THREAD_NAME: Final = "gaistream-log"
 _MOST_CALLS: Final = 10_000  # of a turn
-_MOST_BYTES: Final = 8 * 2**20
-_REASONS: Final = {
-    "OOM": "full",
-    "READONLY": "read_only",
-    "WRONGTYPE": "corrupt",
-    "NOAUTH": "denied",
-    "WRONGPASS": "denied",
-    "NOPERM": "denied",
+_REASONS: Final = {  # by a word in the reply of Redis
+    "OOM ": "full",
+    "READONLY ": "read_only",
+    "WRONGTYPE ": "corrupt",
+    "NOAUTH ": "denied",
+    "NOPERM ": "denied",
+    "permission": "denied",  # these two are within a script
+    "can't": "denied",
+    "script": "corrupt",  # a script failed at what it has read
 }
+_TYPES: Final = (  # of redis-py, whose texts have no such word
+    (redis.OutOfMemoryError, "full"),
+    (redis.ReadOnlyError, "read_only"),
+    (redis.AuthenticationError, "denied"),
+    (redis.exceptions.NoPermissionError, "denied"),
+    (redis.ConnectionError, "unavailable"),
+    (redis.TimeoutError, "unavailable"),
+)
 
 Batch = tuple[int, int, bytes]  # number of records, size that they count, packed records
 
 
-def log_error(error: BaseException) -> LogError:
+def log_error(error: Exception) -> LogError:
     """Return the LogError for an error of redis-py or of Redis."""
-    if isinstance(error, LogError):
-        return error
-    text = str(error) or type(error).__name__
-    words = f"{type(error).__name__} {text}"
-    reason = next((_REASONS[each] for each in _REASONS if each in words), None)
-    by_type = {
-        redis.exceptions.OutOfMemoryError: "full",
-        redis.exceptions.ReadOnlyError: "read_only",
-        redis.exceptions.AuthenticationError: "denied",
-        redis.exceptions.NoPermissionError: "denied",
-    }
-    for kind, its_reason in by_type.items():
-        if isinstance(error, kind):
-            reason = its_reason
-    return LogError(f"the log in Redis: {text}", reason or "unavailable")
+    text = f"{error}"
+    reasons = [reason for kind, reason in _TYPES if isinstance(error, kind)]
+    reasons += [reason for word, reason in _REASONS.items() if word in text]
+    return LogError(
+        f"the log in Redis: {text or type(error).__name__}", [*reasons, "unavailable"][0]
+    )
 
 
 class Call:
     """One call of a script, and its reply or error once its waiter is woken."""
 
-    __slots__ = ("append", "arguments", "error", "keys", "reply", "script", "waiter")
+    __slots__ = ("arguments", "error", "keys", "reply", "script", "waiter")
 
     def __init__(
-        self,
-        script: Script,
-        keys: tuple[bytes, bytes, bytes],
-        arguments: Sequence[bytes],
-        append: tuple[bytes, int, list[Batch]] | None = None,
+        self, script: Script, keys: tuple[bytes, bytes, bytes], arguments: Sequence[bytes]
     ) -> None:
         self.script = script
         self.keys = keys
         self.arguments = arguments
-        self.append = append  # epoch, first seq, batches
         self.waiter = Waiter()
         self.reply: Any = None
         self.error: BaseException | None = None
@@ -84,16 +80,70 @@ class Call:
         return (name, script, 3, *self.keys, *self.arguments)
 
 
+class Append(Call):
+    """An append, of which no script may be needed."""
+
+    __slots__ = ("batches", "epoch", "first_seq")
+
+    def __init__(
+        self,
+        keys: tuple[bytes, bytes, bytes],
+        bounds: Sequence[bytes],
+        epoch: bytes,
+        first_seq: int,
+        batches: list[Batch],
+    ) -> None:
+        super().__init__(APPEND, keys, bounds)
+        self.epoch = epoch
+        self.first_seq = first_seq
+        self.batches = batches
+
+    def command(self, *, whole: bool = False) -> tuple[Any, ...]:
+        command = [*super().command(whole=whole), self.epoch, self.first_seq]
+        for batch in self.batches:
+            command += batch
+        return tuple(command)
+
+
 class _Producing:
     """What may be appended to a generation without a script."""
 
-    __slots__ = ("bytes", "epoch", "lease", "lost", "newest", "room", "room_bytes", "tail", "until")
+    __slots__ = ("bytes", "epoch", "head", "lost", "newest", "room", "room_bytes", "tail", "until")
 
     def __init__(self, epoch: bytes, keys: tuple[bytes, bytes, bytes]) -> None:
         self.epoch = epoch
         self.newest = 0
         self.until = 0.0
-        self.tail = pack_command(b"EXISTS", keys[2]) + pack_command(b"PUBLISH", keys[0], b"")
+        self.lost = 0.0
+        key = b"$%d\r\n%b\r\n" % (len(keys[0]), keys[0])
+        self.head = b"*6\r\n$4\r\nXADD\r\n" + key + b"$10\r\nNOMKSTREAM\r\n"
+        self.tail = b"\r\n*3\r\n$7\r\nPUBLISH\r\n" + key + b"$0\r\n\r\n"
+
+    def takes(self, call: Append, now: float) -> bool:
+        """Return True if an append needs no script."""
+        if now >= self.until or call.first_seq != self.newest + 1 or len(call.batches) != 1:
+            return False
+        count, size, _ = call.batches[0]
+        return call.epoch == self.epoch and count <= self.room and size <= self.room_bytes
+
+    def commands(self, call: Append) -> tuple[bytes, bytes, bytes]:
+        """Return the bytes of an append without a script: two commands."""
+        count, size, packed = call.batches[0]
+        id = b"%b-%d" % (self.epoch, self.newest + count)
+        total = b"%d" % (self.bytes + size)
+        head = b"%b$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n" % (
+            self.head, len(id), id, len(total), total, len(packed)
+        )  # fmt: skip
+        return head, packed, self.tail
+
+    def kept(self, call: Append) -> None:
+        """Note that Redis has kept an append."""
+        count, size, _ = call.batches[0]
+        self.newest += count
+        self.bytes += size
+        self.room -= count
+        self.room_bytes -= size
+        call.reply = [self.newest, 0]
 
     def grant(self, reply: list[int], started: float) -> None:
         """Note what the script has answered to an append that was sent at `started`."""
@@ -116,6 +166,7 @@ class CallThread:
         self._ready = threading.Condition(threading.Lock())
         self._thread: threading.Thread | None = None
         self._calls: list[Call] = []
+        self._connection: Any = None
         self._producing: dict[bytes, _Producing] = {}
         self._most_producing = 1024
         self._closing: list[Waiter] = []
@@ -175,96 +226,92 @@ class CallThread:
     def _turn(self, calls: list[Call]) -> None:
         """Send the calls together; those that need a script after all, a second time."""
         started = time.monotonic()
-        again = self._add_all(calls, started) if not self._plain else calls
-        while again:
-            group, again = again, []
-            replies = self._exchange([call.command() for call in group])
-            missing = [
-                index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)
-            ]
-            if missing:  # a server that was just started
-                whole = self._exchange([group[index].command(whole=True) for index in missing])
-                for index, reply in zip(missing, whole, strict=True):
-                    replies[index] = reply
-            for call, reply in zip(group, replies, strict=True):
-                self._answer(call, reply, started)
+        with self._connected():
+            group = calls if self._plain else self._add_all(calls, started)
+            if group:
+                replies = self._exchange([call.command() for call in group])
+                unknown = [i for i, each in enumerate(replies) if isinstance(each, NoScriptError)]
+                if unknown:  # to a server that was just started
+                    whole = self._exchange([group[index].command(whole=True) for index in unknown])
+                    for index, reply in zip(unknown, whole, strict=True):
+                        replies[index] = reply
+                for call, reply in zip(group, replies, strict=True):
+                    self._answer(call, reply, started)
         wake_all(call.waiter for call in calls)
+
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[None]:
+        """Take the connection. What was granted over another one is void: so is its server."""
+        if self._plain:
+            yield
+            return
+        pool = self._client.connection_pool
+        connection = pool.get_connection()
+        try:
+            if connection is not self._connection:
+                self._connection = connection
+                connection.register_connect_callback(self._revoke)
+                self._revoke()
+            yield
+        except BaseException:
+            connection.disconnect()
+            raise
+        finally:
+            pool.release(connection)
+
+    def _revoke(self, _: Any = None) -> None:
+        """Have the next append of each generation ask a script what was kept."""
+        for state in self._producing.values():
+            state.until = 0.0
 
     def _answer(self, call: Call, reply: Any, started: float) -> None:
         call.reply = reply
         if isinstance(reply, BaseException):
             call.error = log_error(reply)
-        elif call.append is not None:
-            state = self._producing.get(call.keys[0])
-            if state is None or state.epoch != call.append[0]:
+        elif type(call) is Append:
+            key = call.keys[0]
+            state = self._producing.get(key)
+            if state is None or state.epoch != call.epoch:
                 self._forget_lost()
-                state = self._producing[call.keys[0]] = _Producing(call.append[0], call.keys)
+                state = self._producing[key] = _Producing(call.epoch, call.keys)
             if len(reply) == 6:
                 state.grant(reply, started)
             elif reply[0] == -4 and reply[1] < state.newest:
-                call.reply = [-5, state.newest]
+                call.reply = [-5, reply[1]]
             elif reply[0] in (-2, -3):
-                del self._producing[call.keys[0]]
+                del self._producing[key]
 
     def _add_all(self, calls: list[Call], now: float) -> list[Call]:
         """Append what needs no script, with plain commands. Return the other calls."""
         others: list[Call] = []
-        added: list[tuple[Call, _Producing]] = []
+        added: list[tuple[Append, _Producing]] = []
         parts: list[bytes] = []
-        seen: set[bytes] = set()
+        seen: set[bytes] = set()  # two appends of a stream: the first may fail
         for call in calls:
-            state = self._producing.get(call.keys[0])
-            if state is None or call.append is None or now >= state.until or call.keys[0] in seen:
-                others.append(call)
+            key = call.keys[0]
+            state = self._producing.get(key)
+            if (
+                state is not None
+                and type(call) is Append
+                and key not in seen
+                and state.takes(call, now)
+            ):
+                parts += state.commands(call)
+                added.append((call, state))
             else:
-                epoch, first_seq, batches = call.append
-                if (
-                    len(batches) != 1
-                    or first_seq != state.newest + 1
-                    or epoch != state.epoch
-                    or batches[0][0] > state.room
-                    or batches[0][1] > state.room_bytes
-                ):
-                    others.append(call)
-                else:
-                    count, size, packed = batches[0]
-                    id = b"%b-%d" % (epoch, state.newest + count)
-                    total = b"%d" % (state.bytes + size)
-                    key = call.keys[0]
-                    parts += (
-                        b"*6\r\n$4\r\nXADD\r\n$%d\r\n%b\r\n$10\r\nNOMKSTREAM\r\n$%d\r\n%b\r\n"
-                        b"$%d\r\n%b\r\n$%d\r\n"
-                        % (len(key), key, len(id), id, len(total), total, len(packed)),
-                        packed,
-                        b"\r\n",
-                        state.tail,
-                    )
-                    added.append((call, state))
-            seen.add(call.keys[0])
-        if added:
-            replies = self._send(b"".join(parts), 3 * len(added))
-            others = self._added(added, replies, others)
-        return others
-
-    def _added(
-        self, added: list[tuple[Call, _Producing]], replies: list[Any], others: list[Call]
-    ) -> list[Call]:
-        """Answer the appends that Redis has kept. Return the others: a script will say why."""
-        refused = []
-        for index, (call, state) in enumerate(added):
-            id, stopping, _ = replies[3 * index : 3 * index + 3]
-            if type(id) is not bytes or type(stopping) is not int:
+                others.append(call)
+            seen.add(key)
+        if not added:
+            return others
+        replies = self._send(b"".join(parts), 2 * len(added))
+        refused: list[Call] = []
+        for (call, state), reply in zip(added, replies[::2], strict=True):
+            if type(reply) is bytes:
+                state.kept(call)
+            else:
                 state.until = 0.0
                 refused.append(call)
-                continue
-            assert call.append is not None
-            count, size, _ = call.append[2][0]
-            state.newest += count
-            state.bytes += size
-            state.room -= count
-            state.room_bytes -= size
-            call.reply = [state.newest, stopping]
-        return refused + others
+        return refused + others  # a script tells why
 
     def _exchange(self, commands: list[tuple[Any, ...]]) -> list[Any]:
         """Return the replies of commands; errors that Redis has replied are among them."""
@@ -280,22 +327,14 @@ class CallThread:
         return replies
 
     def _send(self, packed: bytes, count: int) -> list[Any]:
-        pool = self._client.connection_pool
-        connection = pool.get_connection()
+        self._connection.send_packed_command([packed], check_health=False)
+        read = self._connection.read_response
         replies: list[Any] = []
-        try:
-            connection.send_packed_command([packed], check_health=False)
-            read = connection.read_response
-            for _ in range(count):
-                try:
-                    replies.append(read(disable_decoding=True))
-                except ResponseError as error:
-                    replies.append(error)
-        except BaseException:
-            connection.disconnect()
-            raise
-        finally:
-            pool.release(connection)
+        for _ in range(count):
+            try:
+                replies.append(read(disable_decoding=True))
+            except ResponseError as error:
+                replies.append(error)
         return replies
 
     def _forget_lost(self) -> None:
@@ -308,8 +347,7 @@ class CallThread:
         self._most_producing = max(1024, 2 * len(alive))
 
     def _fail(self, calls: list[Call], error: BaseException) -> None:
-        for state in self._producing.values():
-            state.until = 0.0  # a script tells what was kept
+        self._revoke()
         for call in calls:
             call.error = call.error or error
         wake_all(call.waiter for call in calls)

@@ -14,10 +14,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import log_child
 import pytest
+from log_children import child, lines
 
 from gaistream.replay import End, Position, SQLiteLog, run_in_thread
 from gaistream.testing.logs.tools import data_of, read_all
@@ -27,25 +26,6 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL a
 START, _, STOP = os.environ.get("GAISTREAM_KILLS", "4").rpartition(":")
 SEEDS = range(int(START or 0), int(STOP))
 COUNT = 200
-
-
-@contextlib.contextmanager
-def child(role: str, path: Path, *more: Any) -> Iterator[subprocess.Popen[str]]:
-    arguments = [sys.executable, log_child.__file__, role, str(path), *map(str, more)]
-    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
-    with process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def lines(process: subprocess.Popen[str]) -> Iterator[list[str]]:
-    """Yield the whole lines that a process prints, until it has ended."""
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.endswith("\n"):
-            yield line.split()
 
 
 @pytest.mark.parametrize("seed", SEEDS)

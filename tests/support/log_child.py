@@ -1,4 +1,6 @@
-"""A process that produces into an SQLiteLog, or follows one: `python log_child.py ROLE PATH …`.
+"""A process that produces into a log, or follows one: `python log_child.py ROLE PATH …`.
+
+PATH is the file of an SQLiteLog, or the URL of a Redis.
 
 - `produce PATH SEED KILL_AT COUNT LEASE`: append numbered records, print each acknowledged number.
   At the statement KILL_AT of SQLite, if that is not 0, it kills itself.
@@ -14,8 +16,12 @@ import signal
 import sys
 
 from gaistream.errors import Fenced
-from gaistream.replay import End, Record, SQLiteLog
+from gaistream.replay import End, EventLog, Record, RedisLog, SQLiteLog
 from gaistream.replay import sqlite_thread as thread_module
+
+
+def opened(path: str) -> EventLog:
+    return RedisLog(path) if path.startswith("redis:") else SQLiteLog(path)
 
 
 def kill_at(statement: int) -> None:
@@ -29,17 +35,17 @@ def kill_at(statement: int) -> None:
         if count == statement:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def opened(self: thread_module.StoreThread) -> thread_module.Store:
+    def traced_open(self: thread_module.StoreThread) -> thread_module.Store:
         store = plain(self)
         store.connection.set_trace_callback(traced)
         return store
 
-    thread_module.StoreThread._open = opened  # type: ignore[method-assign]
+    thread_module.StoreThread._open = traced_open  # type: ignore[method-assign]
 
 
 async def produce(path: str, seed: int, count: int, lease: float) -> None:
     chance = random.Random(seed)
-    log = SQLiteLog(path)
+    log = opened(path)
     epoch = await log.begin("s", lease=lease)
     print(f"begun {epoch}", flush=True)
     seq = 1
@@ -57,7 +63,7 @@ async def produce(path: str, seed: int, count: int, lease: float) -> None:
 
 
 async def follow(path: str, after: str) -> None:
-    log = SQLiteLog(path)
+    log = opened(path)
     async for page in log.follow("s", after or None, limit=7):
         print(f"page {page.outcome} {page.reason}", flush=True)
         for seq, record in enumerate(page.records, page.first):

@@ -50,7 +50,7 @@ class Generation:
 class Model:
     """Makes seeded random calls of a log, and checks each result."""
 
-    def __init__(self, log: EventLog, seed: int, time: Time) -> None:
+    def __init__(self, log: EventLog, seed: int, time: Any) -> None:
         self.log = log
         self.time = time
         self.chance = random.Random(seed)

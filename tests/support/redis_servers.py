@@ -10,6 +10,7 @@ import random
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,7 +57,16 @@ class Server:
 
     def start(self) -> None:
         program = need_program("redis-server")
-        common = ("--port", str(self.port), "--bind", "127.0.0.1", "--save", "")
+        common = (
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--repl-diskless-sync-delay",
+            "0",
+        )
         self.process = subprocess.Popen(
             [program, *self._options, *common], stdout=subprocess.DEVNULL
         )
@@ -85,11 +95,12 @@ class Server:
 
 @contextlib.contextmanager
 def server(*options: str) -> Iterator[Server]:
-    started = Server(*options)
-    try:
-        yield started
-    finally:
-        started.kill()
+    with tempfile.TemporaryDirectory() as folder:
+        started = Server("--dir", folder, *options)
+        try:
+            yield started
+        finally:
+            started.kill()
 
 
 class Pair(NamedTuple):
