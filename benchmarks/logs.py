@@ -2,8 +2,11 @@
 
 - `append`: microseconds an event of processor time, all threads together, and of real time, which
   other programs on the machine make longer; for one producer and for many, in groups of 1 and 20.
-- `wake`: milliseconds from an append to a follower in another process, while 50 producers append;
-  and how late a timer is in that process meanwhile, which is what the machine itself adds.
+- `wake`: milliseconds from an append to a follower in another process, while 50 producers append
+  (for RedisLog 125, half of what it can do); and how late a timer is in that process meanwhile,
+  which is what the machine itself adds.
+- `redis`: RedisLog (its own redis-server is started) beside redis-py's XADD, one at a time, and
+  beside fastapi-resumable-stream where that is installed.
 - `growth`: the same append and the same page in a stream of 10⁴ and of 10⁷ events, a replay of 10⁵,
   and memory with 10 000 kept streams.
 
@@ -15,16 +18,18 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import shutil
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-from gaistream.replay import End, EventLog, MemoryLog, Record, SQLiteLog
+from gaistream.replay import End, EventLog, MemoryLog, Record, RedisLog, SQLiteLog
 
 DATA = b'{"type":"text_delta","text":"' + b"x" * 87 + b'"}'  # 118 bytes
 FAILED: list[str] = []
@@ -84,9 +89,80 @@ async def append() -> None:
         await log.aclose()
 
 
+@contextlib.contextmanager
+def redis_server() -> Iterator[str]:
+    """Start a redis-server that keeps nothing on disk, and yield its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    with tempfile.TemporaryDirectory() as folder:
+        server = subprocess.Popen(
+            ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "",
+             "--dir", folder],
+            stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            while True:
+                with contextlib.suppress(OSError):
+                    socket.create_connection(("127.0.0.1", port)).close()
+                    break
+                time.sleep(0.01)
+            yield f"redis://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            server.wait()
+
+
+async def redis() -> None:
+    import redis as redis_py
+
+    with redis_server() as url:
+        with contextlib.closing(redis_py.Redis.from_url(url)) as client:
+            start = time.perf_counter()
+            for _ in range(20_000):
+                client.xadd("plain", {"data": DATA})
+            single = (time.perf_counter() - start) / 20_000 * 1e6
+        report("redis-py, one XADD after the other", single, "µs/event")
+        log = RedisLog(url)
+        for streams, group, events in ((1, 20, 20_000), (200, 1, 40_000), (200, 20, 200_000)):
+            cost = await append_cost(log, streams, events, group)
+            what = f"RedisLog, {streams} producers, groups of {group}"
+            report_append(what, cost)
+            if streams > 1:
+                report(f"redis-py's XADD / {what}", single / cost[1], "x")
+        await log.aclose()
+        FAILED.extend(["RedisLog / redis-py"] if single / cost[1] < 20 else [])
+        with contextlib.suppress(ImportError):
+            peer = await resumable_stream(url)
+            report("fastapi-resumable-stream, 100 streams", peer, "µs/event")
+            report("fastapi-resumable-stream / RedisLog, groups of 20", peer / cost[1], "x")
+
+
+async def resumable_stream(url: str) -> float:
+    """Return microseconds an event of fastapi-resumable-stream: 100 streams, 50 events each."""
+    from fastapi_resumable_stream import ResumableStream
+    from redis.asyncio import Redis
+
+    async def source() -> AsyncIterator[str]:
+        for _ in range(50):
+            yield DATA.decode()
+
+    async def run(index: int) -> int:
+        return len([chunk async for chunk in await stream.start(f"peer {index}", source)])
+
+    client = Redis.from_url(url, max_connections=1000)
+    stream = ResumableStream(client)
+    start = time.perf_counter()
+    counts = await asyncio.gather(*[run(index) for index in range(100)])
+    cost = (time.perf_counter() - start) / 5000 * 1e6
+    assert sum(counts) == 5000
+    await stream.close()
+    await client.aclose()
+    return cost
+
+
 FOLLOWER = """
 import asyncio, sys, time
-from gaistream.replay import SQLiteLog
+from gaistream.replay import RedisLog, SQLiteLog
 
 late = []
 
@@ -98,7 +174,7 @@ async def watch():
 
 async def main():
     watching = asyncio.create_task(watch())
-    log = SQLiteLog(sys.argv[1])
+    log = (RedisLog if sys.argv[1].startswith("redis:") else SQLiteLog)(sys.argv[1])
     waits = []
     async for page in log.follow("watched"):
         now = time.monotonic_ns()
@@ -117,40 +193,51 @@ asyncio.run(main())
 async def wake() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "log.db")
-        log = SQLiteLog(path)
-        epoch = await log.begin("watched")
-        stamp = b"%d"
-        await log.append("watched", epoch, 1, [Record(stamp % time.monotonic_ns())])
-        child = subprocess.Popen(  # noqa: ASYNC220
-            [sys.executable, "-c", FOLLOWER, path], stdout=subprocess.PIPE, text=True
-        )
-        assert child.stdout is not None
-        child.stdout.readline()
-        loads = [asyncio.create_task(load(log, f"load {index}")) for index in range(50)]
-        for seq in range(2, 402):
-            await log.append("watched", epoch, seq, [Record(stamp % time.monotonic_ns())])
-            await asyncio.sleep(0.005)
-        await log.close("watched", epoch, End("completed"))
-        for each in loads:
-            each.cancel()
-        await asyncio.gather(*loads, return_exceptions=True)
-        lines = child.communicate()[0].splitlines()
-        waits, late = (sorted(int(each) / 1e6 for each in line.split()) for line in lines)
-        waits.remove(waits[-1])  # the first record, which was there before the process
-        await log.aclose()
-    report("append to follower in another process, median", statistics.median(waits), "ms")
-    report("append to follower in another process, p99", waits[len(waits) * 99 // 100], "ms")
+        await wake_by(SQLiteLog(path), path, 50)
+    if shutil.which("redis-server"):
+        with redis_server() as url:
+            await wake_by(RedisLog(url), url, 250, most=5.0)
+
+
+async def wake_by(log: EventLog, path: str, producers: int, most: float | None = None) -> None:
+    epoch = await log.begin("watched")
+    stamp = b"%d"
+    await log.append("watched", epoch, 1, [Record(stamp % time.monotonic_ns())])
+    child = subprocess.Popen(  # noqa: ASYNC220
+        [sys.executable, "-c", FOLLOWER, path], stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    child.stdout.readline()
+    loads = [
+        asyncio.create_task(load(log, f"load {index}", index / producers))
+        for index in range(producers)
+    ]
+    for seq in range(2, 402):
+        await log.append("watched", epoch, seq, [Record(stamp % time.monotonic_ns())])
+        await asyncio.sleep(0.005)
+    await log.close("watched", epoch, End("completed"))
+    for each in loads:
+        each.cancel()
+    await asyncio.gather(*loads, return_exceptions=True)
+    lines = child.communicate()[0].splitlines()
+    waits, late = (sorted(int(each) / 1e6 for each in line.split()) for line in lines)
+    waits.remove(waits[-1])  # the first record, which was there before the process
+    await log.aclose()
+    name = f"{type(log).__name__}, {producers} producers"
+    report(f"{name}, append to follower, median", statistics.median(waits), "ms")
+    report(f"{name}, append to follower, p99", waits[len(waits) * 99 // 100], "ms", most)
     report("a timer in that process, p99 of its delay", late[len(late) * 99 // 100], "ms")
 
 
-async def load(log: EventLog, name: str) -> None:
+async def load(log: EventLog, name: str, offset: float) -> None:
+    await asyncio.sleep(0.02 * offset)  # not all at the same time
     epoch = await log.begin(name)
     records = [Record(DATA, "text_delta")] * 20
     seq = 1
     while True:
         await log.append(name, epoch, seq, records)
         seq += 20
-        await asyncio.sleep(0.02)  # 50 producers: 50 000 events a second
+        await asyncio.sleep(0.02)  # a producer: 1 000 events a second
 
 
 async def growth() -> None:
@@ -214,7 +301,7 @@ async def sampled(
     return a, b, c
 
 
-CASES = {"append": append, "wake": wake, "growth": growth}
+CASES = {"append": append, "wake": wake, "growth": growth, "redis": redis}
 QUICK = 1.0
 
 if __name__ == "__main__":

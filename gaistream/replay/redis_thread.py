@@ -27,6 +27,7 @@ from .redis_scripts import APPEND, LEASE_SLACK, Script
 
 IDLE: Final = 10.0  # seconds without calls after which the thread ends
 THREAD_NAME: Final = "gaistream-log"
+_CHECK: Final = 1.0  # idle seconds after which the connection is checked
 _MOST_CALLS: Final = 10_000  # of a turn
 _REASONS: Final = {  # by a word in the reply of Redis
     "OOM ": "full",
@@ -167,6 +168,7 @@ class CallThread:
         self._thread: threading.Thread | None = None
         self._calls: list[Call] = []
         self._connection: Any = None
+        self._used = 0.0  # when the connection was
         self._producing: dict[bytes, _Producing] = {}
         self._most_producing = 1024
         self._closing: list[Waiter] = []
@@ -206,6 +208,7 @@ class CallThread:
                     self._fail(calls, error)
                     raise
         finally:
+            self._release()
             with self._ready:
                 if self._thread is threading.current_thread():
                     self._thread = None
@@ -245,19 +248,27 @@ class CallThread:
         if self._plain:
             yield
             return
-        pool = self._client.connection_pool
-        connection = pool.get_connection()
+        now = time.monotonic()
+        if now - self._used > _CHECK:  # the server may have closed it meanwhile
+            self._release()
         try:
-            if connection is not self._connection:
-                self._connection = connection
-                connection.register_connect_callback(self._revoke)
+            if self._connection is None:
+                self._connection = self._client.connection_pool.get_connection()
+                self._connection.register_connect_callback(self._revoke)
                 self._revoke()
+            self._used = now
             yield
         except BaseException:
-            connection.disconnect()
+            if self._connection is not None:
+                self._connection.disconnect()
+            self._release()
             raise
-        finally:
-            pool.release(connection)
+
+    def _release(self) -> None:
+        """Return the connection to its pool."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._client.connection_pool.release(connection)
 
     def _revoke(self, _: Any = None) -> None:
         """Have the next append of each generation ask a script what was kept."""
@@ -266,7 +277,7 @@ class CallThread:
 
     def _answer(self, call: Call, reply: Any, started: float) -> None:
         call.reply = reply
-        if isinstance(reply, BaseException):
+        if isinstance(reply, Exception):
             call.error = log_error(reply)
         elif type(call) is Append:
             key = call.keys[0]
