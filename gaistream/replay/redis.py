@@ -45,7 +45,7 @@ except ImportError as error:
 
 from .redis_follow import FollowThread
 from .redis_scripts import BEGIN, CLOSE, EXPIRE, READ, STOP, WAKE, Script
-from .redis_thread import Append, Batch, Call, CallThread
+from .redis_thread import CONNECTING, Append, Batch, Call, CallThread
 
 _EXPIRED = Page("expired", "", 0, 1, (), 1, 0, None, False, None, 0)
 _MOST_KEYS = 10_000
@@ -298,9 +298,12 @@ _all: WeakSet[RedisLog] = WeakSet()
 
 
 def _in_child() -> None:
+    CONNECTING.release()
     for log in list(_all):
         log._reset()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_in_child)
+if hasattr(os, "register_at_fork"):  # a thread within redis-py's pool would leave it locked
+    os.register_at_fork(
+        before=CONNECTING.acquire, after_in_parent=CONNECTING.release, after_in_child=_in_child
+    )

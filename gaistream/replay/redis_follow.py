@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 
 from ..errors import LogError
 from ..loops.waiting import Waiter, wake_all
-from .redis_thread import IDLE, THREAD_NAME, log_error
+from .redis_thread import CONNECTING, IDLE, THREAD_NAME, log_error
 
 _TICK: Final = 1.0  # seconds between looks for channels that nobody waits for
 _PAUSE: Final = 0.05  # seconds before a new connection
@@ -125,7 +125,8 @@ class FollowThread:
         pubsub = self._client.pubsub()
         tick = time.monotonic()
         try:
-            pubsub.subscribe(self._control)
+            with CONNECTING:
+                pubsub.subscribe(self._control)
             while not self._ends.is_set():
                 message = pubsub.get_message(timeout=_TICK)
                 if message is not None and message["type"] != "unsubscribe":
@@ -141,7 +142,8 @@ class FollowThread:
                         return True
             return True
         finally:
-            pubsub.close()
+            with CONNECTING:
+                pubsub.close()
 
     def _drop_unused(self, pubsub: Any, now: float) -> bool:
         """Unsubscribe from channels that nobody waits for. Return True if none is left."""

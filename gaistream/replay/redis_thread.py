@@ -48,6 +48,8 @@ _TYPES: Final = (  # of redis-py, whose texts have no such word
     (redis.TimeoutError, "unavailable"),
 )
 
+CONNECTING: Final = threading.Lock()  # held while a pool is used, and over a fork
+
 Batch = tuple[int, int, bytes]  # number of records, size that they count, packed records
 
 
@@ -169,6 +171,7 @@ class CallThread:
         self._calls: list[Call] = []
         self._connection: Any = None
         self._used = 0.0  # when the connection was
+        self._scripts_only = self._plain
         self._producing: dict[bytes, _Producing] = {}
         self._most_producing = 1024
         self._closing: list[Waiter] = []
@@ -230,7 +233,7 @@ class CallThread:
         """Send the calls together; those that need a script after all, a second time."""
         started = time.monotonic()
         with self._connected():
-            group = calls if self._plain else self._add_all(calls, started)
+            group = calls if self._scripts_only else self._add_all(calls, started)
             if group:
                 replies = self._exchange([call.command() for call in group])
                 unknown = [i for i, each in enumerate(replies) if isinstance(each, NoScriptError)]
@@ -253,7 +256,8 @@ class CallThread:
             self._release()
         try:
             if self._connection is None:
-                self._connection = self._client.connection_pool.get_connection()
+                with CONNECTING:
+                    self._connection = self._client.connection_pool.get_connection()
                 self._connection.register_connect_callback(self._revoke)
                 self._revoke()
             self._used = now
@@ -268,7 +272,8 @@ class CallThread:
         """Return the connection to its pool."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            self._client.connection_pool.release(connection)
+            with CONNECTING:
+                self._client.connection_pool.release(connection)
 
     def _revoke(self, _: Any = None) -> None:
         """Have the next append of each generation ask a script what was kept."""
@@ -320,6 +325,8 @@ class CallThread:
             if type(reply) is bytes:
                 state.kept(call)
             else:
+                if isinstance(reply, Exception) and "Invalid stream ID" in str(reply):
+                    self._scripts_only = True  # before Redis 6.2, which knows no NOMKSTREAM
                 state.until = 0.0
                 refused.append(call)
         return refused + others  # a script tells why

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -12,7 +15,7 @@ from log_runs import RUNS
 from redis_servers import Server, free_port, server
 
 from gaistream.errors import Fenced, FrameError, LogError, StreamInUse
-from gaistream.replay import RedisLog, run_in_thread
+from gaistream.replay import RedisLog, redis_thread, run_in_thread
 from gaistream.testing.logs.tools import DONE, data_of, numbered, pause, read_all, together
 
 KEYS = ("gaistream:{s}:s", "gaistream:{s}:m", "gaistream:{s}:o")
@@ -198,6 +201,8 @@ def test_records_that_a_fail_over_has_lost_are_told_to_the_producer_and_to_reade
             for key, value in older.items():
                 one.client.restore(key, 30_000, value, replace=True)
             one.client.client_kill_filter(_type="normal", skipme=True)
+            again = log.append("s", epoch, 11, numbered(11, 1))
+            assert await reason_of(again) == "unavailable"
             with pytest.raises(Fenced, match="has lost records after 5"):
                 await log.append("s", epoch, 11, numbered(11, 1))
             page = await log.read("s", f"{epoch}-10")
@@ -262,3 +267,55 @@ def test_what_is_no_server_is_refused(server: Any) -> None:
         RedisLog(server)
     with pytest.raises(FrameError):
         RedisLog("redis://", prefix="{a}")
+
+
+def test_a_redis_before_6_2_keeps_all_by_scripts(
+    one: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = redis_thread._Producing.commands
+
+    def unknown(*arguments: Any) -> tuple[bytes, ...]:
+        head, *others = plain(*arguments)
+        return head.replace(b"NOMKSTREAM", b"NOT_KNOWN_"), *others
+
+    monkeypatch.setattr(redis_thread._Producing, "commands", unknown)
+
+    async def main() -> None:
+        async with opened(one.url) as log:
+            await started(log)
+            assert log._calls._scripts_only
+            assert data_of([await log.read("s")]) == list(range(1, 11))
+
+    run_in_thread(main())
+
+
+PROGRAM = """
+import os, sys, threading
+from gaistream.replay import Record, RedisLog, run_in_thread
+
+log = RedisLog(sys.argv[1])
+epoch = run_in_thread(log.begin("s"))
+run_in_thread(log.append("s", epoch, 1, [Record(b"parent")]))
+page = run_in_thread(log.read("s"))
+waits = threading.Thread(target=lambda: run_in_thread(log.wait("s", page)))
+waits.start()
+while not log._follows._waiters:
+    pass
+child = os.fork()
+if child == 0:
+    run_in_thread(log.append("s", epoch, 2, [Record(b"child")]))
+    run_in_thread(log.aclose())
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+waits.join()  # the child's record has woken it
+run_in_thread(log.append("s", epoch, 3, [Record(b"parent")]))
+print([record.data for record in run_in_thread(log.read("s")).records])
+run_in_thread(log.aclose())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_parent_and_child_go_on_after_a_fork(one: Server) -> None:
+    command = [sys.executable, "-W", "ignore", "-c", PROGRAM, one.url]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.stdout.strip() == "[b'parent', b'child', b'parent']", done.stderr
