@@ -12,9 +12,10 @@ import redis
 from log_runs import RUNS
 from redis_servers import Pair, Server, cluster, sentinel_pair, server
 
+from gaistream.errors import LogError
 from gaistream.replay import EventLog, RedisLog, run_in_thread
 from gaistream.testing import logs
-from gaistream.testing.logs.tools import data_of, numbered
+from gaistream.testing.logs.tools import DONE, data_of, numbered, pause, together
 
 _numbers = itertools.count()
 
@@ -64,15 +65,43 @@ def test_a_cluster_does_what_all_logs_do(nodes: list[Server], check: logs.Check)
 def test_sentinels_master_does_what_all_logs_do_before_and_after_a_fail_over(pair: Pair) -> None:
     client = pair.client()
     make = maker(lambda: client)
-    kept = RedisLog(client, prefix="kept:")
-    epoch = run_in_thread(kept.begin("s", lease=30))
-    run_in_thread(kept.append("s", epoch, 1, numbered(1, 20)))
     for check in logs.CHECKS:
         RUNS["asyncio"](check(make))
-    pair.fail_over()
+    log = RedisLog(client, prefix="followed:")
+    assert run_in_thread(a_stream_with_a_fail_over(log, pair)) == list(range(1, 101))
+    run_in_thread(log.aclose())
     for check in logs.CHECKS:
         RUNS["asyncio"](check(make))
-    assert data_of([run_in_thread(kept.read("s"))]) == list(range(1, 21))
-    run_in_thread(kept.append("s", epoch, 21, numbered(21, 1)))
-    run_in_thread(kept.aclose())
     client.close()
+
+
+async def a_stream_with_a_fail_over(log: RedisLog, pair: Pair) -> list[int]:
+    """Return what a follower has read while the master was killed."""
+    epoch = await log.begin("s", lease=30)
+    seen: list[int] = []
+
+    async def produce() -> None:
+        seq = 1
+        while seq <= 100:
+            if seq == 50:
+                pair.fail_over()
+            try:
+                await log.append("s", epoch, seq, numbered(seq, 1))
+            except LogError:
+                await pause(0.05)
+            else:
+                seq += 1
+        await log.close("s", epoch, DONE)
+
+    async def follow() -> None:
+        page = None
+        while page is None or page.end is None:
+            try:
+                async for page in log.follow("s", page and page.position):
+                    assert page.outcome in ("complete", "ended")
+                    seen.extend(data_of([page]))
+            except LogError:
+                await pause(0.05)
+
+    await together(produce(), follow())
+    return seen

@@ -117,9 +117,7 @@ class Pair(NamedTuple):
 
     def fail_over(self) -> None:
         """Kill the master, and wait until the replica has taken over."""
-        until(
-            "the replica has all", lambda: self.replica.client.info()["master_link_status"] == "up"
-        )
+        until("the replica has all", lambda: self.master.client.wait(1, 1000))
         self.master.kill()
         until("a new master", lambda: self.replica.client.info()["role"] == "master")
         until(
