@@ -258,7 +258,6 @@ class CallThread:
             if self._connection is None:
                 with CONNECTING:
                     self._connection = self._client.connection_pool.get_connection()
-                self._connection.register_connect_callback(self._revoke)
                 self._revoke()
             self._used = now
             yield
@@ -275,7 +274,7 @@ class CallThread:
             with CONNECTING:
                 self._client.connection_pool.release(connection)
 
-    def _revoke(self, _: Any = None) -> None:
+    def _revoke(self) -> None:
         """Have the next append of each generation ask a script what was kept."""
         for state in self._producing.values():
             state.until = 0.0

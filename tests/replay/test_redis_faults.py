@@ -189,8 +189,9 @@ def test_an_entry_of_somebody_else_is_corrupt(one: Server, entry: dict[str, Any]
     run_in_thread(main())
 
 
+@pytest.mark.parametrize("idle", [False, True])
 def test_records_that_a_fail_over_has_lost_are_told_to_the_producer_and_to_readers(
-    one: Server,
+    one: Server, idle: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def main() -> None:
         async with opened(one.url) as log:
@@ -201,8 +202,11 @@ def test_records_that_a_fail_over_has_lost_are_told_to_the_producer_and_to_reade
             for key, value in older.items():
                 one.client.restore(key, 30_000, value, replace=True)
             one.client.client_kill_filter(_type="normal", skipme=True)
-            again = log.append("s", epoch, 11, numbered(11, 1))
-            assert await reason_of(again) == "unavailable"
+            if idle:  # the connection is looked at, and made anew without an error
+                monkeypatch.setattr(redis_thread, "_CHECK", -1.0)
+            else:
+                again = log.append("s", epoch, 11, numbered(11, 1))
+                assert await reason_of(again) == "unavailable"
             with pytest.raises(Fenced, match="has lost records after 5"):
                 await log.append("s", epoch, 11, numbered(11, 1))
             page = await log.read("s", f"{epoch}-10")
