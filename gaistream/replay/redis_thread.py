@@ -275,7 +275,7 @@ class CallThread:
                 self._client.connection_pool.release(connection)
 
     def _revoke(self) -> None:
-        """Have the next append of each generation ask a script what was kept."""
+        """Send the next append of each generation by a script, which knows what was kept."""
         for state in self._producing.values():
             state.until = 0.0
 
