@@ -21,6 +21,7 @@ pytest.importorskip("waitress", reason="waitress is not installed")
 
 from kept_app import LEASE, WORDS
 from real_servers import SECONDS, listen
+from redis_servers import server
 
 APP = Path(__file__).parents[1] / "support" / "kept_app.py"
 TEXT = "".join(WORDS)
@@ -29,7 +30,7 @@ TEXT = "".join(WORDS)
 class Worker:
     """One server process on a socket that outlives it."""
 
-    def __init__(self, interface: str, file: Path) -> None:
+    def __init__(self, interface: str, file: Path | str) -> None:
         self._command = [sys.executable, str(APP), interface]
         self._file = str(file)
         self._listening = listen()
@@ -51,9 +52,18 @@ class Worker:
         self._listening.close()
 
 
+@pytest.fixture(params=["file", "redis"])
+def file(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path | str]:
+    if request.param == "file":
+        yield tmp_path / "log"
+    else:
+        with server() as one:
+            yield one.url
+
+
 @pytest.fixture(params=["asgi", "wsgi"])
-def workers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Worker, Worker]]:
-    made = [Worker(request.param, tmp_path / "log") for _ in range(2)]
+def workers(request: pytest.FixtureRequest, file: Path | str) -> Iterator[tuple[Worker, Worker]]:
+    made = [Worker(request.param, file) for _ in range(2)]
     yield made[0], made[1]
     for worker in made:
         worker.close()

@@ -2,7 +2,8 @@
 
     python kept_app.py asgi|wsgi FD FILE
 
-A POST begins the answer that its path names, a GET resumes it. The lease is one second.
+FILE is an SQLiteLog's, or the URL of a Redis. A POST begins the answer that its path names, a GET
+resumes it. The lease is one second.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
 
+from log_child import opened
+
 import gaistream
-from gaistream.replay import SQLiteLog
+from gaistream.replay import EventLog
 
 WORDS = [f"word {number}\n" for number in range(100)]
 PAUSE = 0.01  # seconds before each word
@@ -34,7 +37,7 @@ def blocking_words() -> Iterator[str]:
         yield word
 
 
-def asgi_app(log: SQLiteLog) -> Any:
+def asgi_app(log: EventLog) -> Any:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         source = words if scope["method"] == "POST" else None
         response = gaistream.asgi.resumable(log, scope["path"], source, authorize=None, lease=LEASE)
@@ -43,7 +46,7 @@ def asgi_app(log: SQLiteLog) -> Any:
     return app
 
 
-def wsgi_app(log: SQLiteLog) -> Any:
+def wsgi_app(log: EventLog) -> Any:
     def app(environ: Any, start_response: Callable[..., Any]) -> Iterable[bytes]:
         source = blocking_words if environ["REQUEST_METHOD"] == "POST" else None
         path = environ["PATH_INFO"]
@@ -58,9 +61,9 @@ if __name__ == "__main__":
     if interface == "asgi":
         import uvicorn
 
-        uvicorn.run(asgi_app(SQLiteLog(file)), fd=int(fd), lifespan="off", log_level="warning")
+        uvicorn.run(asgi_app(opened(file)), fd=int(fd), lifespan="off", log_level="warning")
     else:
         import waitress
 
         listening = socket.socket(fileno=int(fd))
-        waitress.serve(wsgi_app(SQLiteLog(file)), sockets=[listening], threads=8)
+        waitress.serve(wsgi_app(opened(file)), sockets=[listening], threads=8)
