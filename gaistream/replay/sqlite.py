@@ -3,9 +3,9 @@
 All work on the file is done by one thread for each log and process, never on an event loop. It
 takes every pending call and commits their writes as one transaction, so many producers share the
 cost of a commit; a call returns after the commit. Followers in the same process are woken by the
-commit. For those of other processes the thread asks SQLite every 2 ms whether the file has changed,
-while there are waits. The thread starts with the first call. It ends when the log is closed, and
-after ten seconds without calls and waits.
+commit. For those of other processes the thread asks SQLite each millisecond whether the file has
+changed, while there are waits, and every 4 ms once it has not for a second. The thread starts with
+the first call. It ends when the log is closed, and after ten seconds without calls and waits.
 """
 
 from __future__ import annotations

@@ -22,7 +22,8 @@ from ..loops.waiting import Waiter, wake_all
 from .sqlite_file import log_error
 from .sqlite_store import Bounds, NeedsWrite, Store
 
-POLL: Final = 0.002  # seconds
+POLL: Final = 0.001  # seconds between looks, while other processes append
+SLOW_POLL: Final = 0.004  # and once they have not for a second
 IDLE: Final = 10.0  # seconds without calls and waits after which the thread ends
 THREAD_NAME: Final = "gaistream-log"
 
@@ -68,6 +69,7 @@ class StoreThread:
         self._waiters: dict[_Key, set[Waiter]] = {}
         self._closing: list[Waiter] = []
         self._data_version = -1
+        self._others_wrote = 0.0  # when that was seen
         self._seen = (0, 0)  # the file's version and number of drops
         self._file: os.stat_result | None = None
         self._expire_at = 0.0
@@ -165,7 +167,8 @@ class StoreThread:
             idle_since = time.monotonic()
             while wait and not self._jobs and not self._closed and not self._forking:
                 if self._waiters:
-                    self._ready.wait(POLL)
+                    quiet = time.monotonic() - self._others_wrote > 1.0
+                    self._ready.wait(SLOW_POLL if quiet else POLL)
                     break
                 if not self._ready.wait(IDLE) and time.monotonic() - idle_since >= IDLE:
                     if self._jobs or self._waiters:
@@ -279,6 +282,7 @@ class StoreThread:
         if data_version == self._data_version:
             return
         self._data_version = data_version
+        self._others_wrote = time.monotonic()
         version, drops = execute("SELECT version, drops FROM meta").fetchone()
         before, self._seen = self._seen, (version, drops)
         if drops != before[1]:
