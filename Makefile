@@ -2,7 +2,7 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-BUILD_FILES := pyproject.toml setup.py $(wildcard src/*.pyx src/*.pxi)
+BUILD_FILES := pyproject.toml setup.py $(wildcard src/*.pyx src/*.pxi src/*.h)
 COMMITS ?= 3
 JOBS ?= auto
 PYTEST := $(BIN)/pytest -q -n $(JOBS) --dist loadfile

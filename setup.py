@@ -39,7 +39,8 @@ if FLAGS and "-g" not in os.environ.get("CFLAGS", "").split():
 core = Extension(
     "gaistream.core._core",
     ["src/core.pyx"],  # not through cythonize(): it drops `optional`
-    depends=sorted(map(str, Path("src").glob("*.pxi"))),
+    depends=sorted(map(str, [*Path("src").glob("*.pxi"), *Path("src").glob("*.h")])),
+    include_dirs=["src"],
     extra_compile_args=FLAGS,
     extra_link_args=LINK_FLAGS,
     optional=MODE == "auto",

@@ -1,5 +1,6 @@
 # JSON string escaping: a str measured and written in one pass each, straight from its own storage.
 #
+# A long ASCII str is written without measuring until a character must be escaped.
 # The output equals orjson's, except that the line separators of gaistream/core/separators.py are
 # always escaped. Twin of gaistream/core/pure/escapes.py.
 
@@ -7,6 +8,10 @@ cdef enum:
     NEXT_LINE = 0x85
     LINE_SEPARATOR = 0x2028
     PARAGRAPH_SEPARATOR = 0x2029
+
+cdef extern from "vector.h" nogil:
+    Py_ssize_t copy_plain(char* out, const unsigned char* text, Py_ssize_t size)
+    bint copy_line(char* out, const char* text, Py_ssize_t size)
 
 # For each ASCII character: 0 unescaped, 1 as \u00xx, else the letter after the backslash.
 cdef unsigned char escapes[256]
@@ -28,32 +33,6 @@ cdef void fill_escapes() noexcept:
 
 fill_escapes()
 
-cdef inline bint holds_escape(uint64_t word) noexcept nogil:
-    """True if one of eight ASCII characters must be escaped in a JSON string."""
-    cdef uint64_t quote = word ^ 0x2222222222222222ULL
-    cdef uint64_t slash = word ^ 0x5C5C5C5C5C5C5C5CULL
-    # "has a byte below n" of each word; exact, since no byte is above 0x7F
-    return (
-        (word - 0x2020202020202020ULL)
-        | (quote - 0x0101010101010101ULL)
-        | (slash - 0x0101010101010101ULL)
-    ) & 0x8080808080808080ULL != 0
-
-
-cdef inline Py_ssize_t plain_run(const unsigned char* text, Py_ssize_t size) noexcept nogil:
-    """Count the leading ASCII characters that need no escape in a JSON string."""
-    cdef uint64_t word
-    cdef Py_ssize_t index = 0
-    while index + 8 <= size:
-        memcpy(&word, text + index, 8)
-        if holds_escape(word):
-            break
-        index += 8
-    while index < size and not escapes[text[index]]:
-        index += 1
-    return index
-
-
 cdef inline char* write_escape(char* out, unsigned char code) noexcept nogil:
     out[0] = c"\\"
     if escapes[code] > 1:
@@ -67,29 +46,30 @@ cdef inline char* write_escape(char* out, unsigned char code) noexcept nogil:
     return out + 6
 
 
+cdef inline Py_ssize_t ascii_size(const unsigned char* text, Py_ssize_t size) noexcept nogil:
+    """Return the size of escaped ASCII."""
+    cdef const unsigned char* end = text + size
+    while True:
+        text += copy_plain(NULL, text, end - text)
+        if text == end:
+            return size
+        size += 1 if escapes[text[0]] > 1 else 5
+        text += 1
+
+
 cdef inline char* write_ascii_escaped(
     char* out, const unsigned char* text, Py_ssize_t size
 ) noexcept nogil:
     cdef const unsigned char* end = text + size
-    cdef uint64_t word
+    cdef Py_ssize_t count
     while True:
-        while end - text >= 8:  # the output has room for eight, too
-            memcpy(&word, text, 8)
-            if holds_escape(word):
-                break
-            memcpy(out, &word, 8)
-            out += 8
-            text += 8
-        while text < end:
-            if escapes[text[0]]:
-                out = write_escape(out, text[0])
-                text += 1
-                break
-            out[0] = <char> text[0]
-            out += 1
-            text += 1
+        count = copy_plain(out, text, end - text)
+        out += count
+        text += count
         if text == end:
             return out
+        out = write_escape(out, text[0])
+        text += 1
 
 
 ctypedef fused wide:
@@ -164,8 +144,8 @@ cdef Py_ssize_t escaped_size(object text, bint replace) except -1:
     cdef void* data = PyUnicode_DATA(text)
     cdef int kind = PyUnicode_KIND(text)
     if kind == 1:
-        if PyUnicode_IS_COMPACT_ASCII(text) and plain_run(<unsigned char*> data, size) == size:
-            return size
+        if PyUnicode_IS_COMPACT_ASCII(text):
+            return ascii_size(<const unsigned char*> data, size)
         return wide_size(<const unsigned char*> data, size, replace)
     if kind == 2:
         total = wide_size(<const uint16_t*> data, size, replace)
@@ -191,6 +171,21 @@ cdef inline char* write_escaped(char* out, object text) noexcept:
     return write_wide(out, <const uint32_t*> data, size)
 
 
+cdef enum:
+    LONG_TEXT = 1024  # a shorter one is measured in no time
+
+
+cdef inline bint is_long_ascii(object text) noexcept:
+    """True for a str that is worth the attempt to copy it as it is."""
+    return PyUnicode_GET_LENGTH(text) >= LONG_TEXT and PyUnicode_IS_COMPACT_ASCII(text)
+
+
+cdef inline bint write_plain(char* out, object text) noexcept:
+    """Copy a long ASCII str; False if it has a character to escape."""
+    cdef Py_ssize_t size = PyUnicode_GET_LENGTH(text)
+    return copy_plain(out, <const unsigned char*> PyUnicode_DATA(text), size) == size
+
+
 cdef inline int check_text(object text) except -1:
     if not isinstance(text, str):
         raise FrameTypeError(f"text must be str, not {type(text).__name__}")
@@ -203,7 +198,12 @@ def escape_json(text, errors="strict"):
     The output equals orjson's, except that U+0085, U+2028 and U+2029 are always escaped.
     """
     cdef bint replace = check_errors(errors)
+    cdef bytes out
     check_text(text)
-    cdef bytes out = new_bytes(escaped_size(text, replace))
+    if is_long_ascii(text):
+        out = new_bytes(PyUnicode_GET_LENGTH(text))
+        if write_plain(PyBytes_AS_STRING(out), text):
+            return out
+    out = new_bytes(escaped_size(text, replace))
     write_escaped(PyBytes_AS_STRING(out), text)
     return out

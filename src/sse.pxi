@@ -2,7 +2,8 @@
 #
 # How: check every field in the order of the wire and point a span at its bytes; measure; get
 # exactly that much room (new bytes, the caller's buffer, or the stream's); write once. Lines of
-# data are found by memchr, and their ends remembered from measuring for writing.
+# data are found by memchr, and their ends remembered from measuring for writing. Very long data is
+# first taken for one line, and searched while it is copied.
 # Twin of gaistream/core/pure/sse.py, with sse_fast.pxi.
 
 from libc.limits cimport LLONG_MAX
@@ -12,6 +13,8 @@ cdef dict FORBIDDEN = {"\r": "CR", "\n": "LF", "\0": "NUL"}
 
 cdef enum:
     REMEMBERED_ENDS = 64
+    LONG_LINE = 65536
+    SEARCHED_BLOCK = 8192  # fits into the nearest cache twice
 
 
 cdef struct Lines:
@@ -80,6 +83,25 @@ cdef char* write_lines(char* out, const char* data, Py_ssize_t size, Lines* line
     return write_line(out, data + start, size - start)
 
 
+cdef char* copy_long_line(char* out, const char* data, Py_ssize_t size) noexcept nogil:
+    """Write long data as one line and return its end; NULL if it has several lines."""
+    cdef Py_ssize_t at = 0
+    cdef Py_ssize_t length
+    memcpy(out, b"data: ", 6)
+    out += 6
+    while at < size:
+        length = min(size - at, SEARCHED_BLOCK)
+        if copy_line(out + at, data + at, length) and holds_line_end(data + at, length):
+            return NULL
+        at += length
+    out[size] = 0x0A
+    return out + size + 1
+
+
+cdef inline bint holds_line_end(const char* data, Py_ssize_t size) noexcept nogil:
+    return memchr(data, 0x0A, size) != NULL or memchr(data, 0x0D, size) != NULL
+
+
 cdef inline int write_number(char* out, long long number) noexcept nogil:
     """Write a number in decimal and return its size."""
     cdef char digits[24]
@@ -109,10 +131,7 @@ cdef inline bint holds_break(const char* text, Py_ssize_t size, bint name) noexc
     cdef Py_ssize_t index = 0
     cdef unsigned char code
     if size >= 128:  # calls of memchr cost less here
-        return (
-            memchr(text, 0x0A, size) != NULL or memchr(text, 0x0D, size) != NULL
-            or (name and memchr(text, 0, size) != NULL)
-        )
+        return holds_line_end(text, size) or (name and memchr(text, 0, size) != NULL)
     while index + 8 <= size:
         memcpy(&word, text + index, 8)
         line_feed = word ^ 0x0A0A0A0A0A0A0A0AULL
@@ -173,6 +192,7 @@ cdef bytes comment_block(object comment, bint replace):
 cdef struct Frame:
     Span comment, id, event, data
     bint has_id, has_event, has_data, has_retry, is_json
+    bint is_one_line  # it is not known yet whether the data is
     Lines lines
     char id_digits[24]
     char retry_digits[24]
@@ -200,6 +220,8 @@ cdef Py_ssize_t measure_frame(Frame* frame) except -1:
         size += 8 + frame.retry_size
     if frame.is_json:
         size += 6 + frame.data.size
+    elif frame.is_one_line:
+        size += 7 + frame.data.size
     elif frame.has_data:
         count_lines(frame.data.data, frame.data.size, &frame.lines)
         size += frame.data.size - frame.lines.end_bytes + 7 * (frame.lines.count + 1)
@@ -210,7 +232,8 @@ cdef Py_ssize_t measure_frame(Frame* frame) except -1:
     return size
 
 
-cdef void write_frame(char* out, Frame* frame) noexcept nogil:
+cdef bint write_frame(char* out, Frame* frame) noexcept nogil:
+    """Write a measured frame; False if its data was taken for one line and has several."""
     if frame.comment.size:
         memcpy(out, frame.comment.data, frame.comment.size)
         out += frame.comment.size
@@ -227,10 +250,15 @@ cdef void write_frame(char* out, Frame* frame) noexcept nogil:
         memcpy(out, b"data: ", 6)
         memcpy(out + 6, frame.data.data, frame.data.size)
         out += 6 + frame.data.size
+    elif frame.is_one_line:
+        out = copy_long_line(out, frame.data.data, frame.data.size)
+        if out == NULL:
+            return False
     elif frame.has_data:
         out = write_lines(out, frame.data.data, frame.data.size, &frame.lines)
     if frame.has_data or frame.has_event or frame.has_id or not frame.has_retry:
         out[0] = 0x0A
+    return True
 
 
 cdef object frame_into(Frame* frame, object buffer, object offset, object held):
@@ -310,16 +338,24 @@ cdef object emit(Fields* fields, Target target, object buffer, object offset):
         frame.data = span_of(held_data)
     elif frame.has_data:
         held_data = hold_text("data", <object> fields.data, fields.replace, &frame.data)
-    frame.size = measure_frame(&frame)
-    if target == TO_BYTES:
-        result = new_bytes(frame.size)
-        write_frame(PyBytes_AS_STRING(result), &frame)
-        return result
-    if target == TO_STREAM:
-        write_frame(reserve(<Buffer> buffer, frame.size), &frame)
-        (<Buffer> buffer).length += frame.size
-        return None
-    return frame_into(&frame, buffer, offset, held_data)
+    # the caller's buffer must stay as it is if the frame does not fit: there the lines are counted
+    frame.is_one_line = (
+        target != TO_BUFFER and frame.has_data and not frame.is_json
+        and frame.data.size >= LONG_LINE
+        and not holds_line_end(frame.data.data, SEARCHED_BLOCK)  # most lines are short
+    )
+    while True:
+        frame.size = measure_frame(&frame)
+        if target == TO_BYTES:
+            result = new_bytes(frame.size)
+            if write_frame(PyBytes_AS_STRING(result), &frame):
+                return result
+        elif target == TO_BUFFER:
+            return frame_into(&frame, buffer, offset, held_data)
+        elif write_frame(reserve(<Buffer> buffer, frame.size), &frame):
+            (<Buffer> buffer).length += frame.size
+            return None
+        frame.is_one_line = False
 
 
 cdef inline object hold_id(object id, bint replace, Frame* frame):

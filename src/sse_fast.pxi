@@ -2,24 +2,11 @@
 # name or none. Twin, with sse.pxi, of gaistream/core/pure/sse.py.
 
 cdef inline bint plain(object text, bint name) noexcept:
-    """True for an ASCII str of one line."""
+    """True for an ASCII str of one line that is not very long."""
     return (
         PyUnicode_CheckExact(text)
-        and PyUnicode_IS_COMPACT_ASCII(text)
+        and PyUnicode_IS_COMPACT_ASCII(text) and PyUnicode_GET_LENGTH(text) < LONG_LINE
         and not holds_break(<const char*> PyUnicode_DATA(text), PyUnicode_GET_LENGTH(text), name)
-    )
-
-
-cdef enum:
-    SEARCHED_BLOCK = 8192
-    LONG = 65536
-
-
-cdef inline bint is_long(object text) noexcept:
-    """True for an ASCII str that is searched while it is copied, not before."""
-    return (
-        PyUnicode_CheckExact(text) and PyUnicode_GET_LENGTH(text) >= LONG
-        and PyUnicode_IS_COMPACT_ASCII(text)
     )
 
 
@@ -41,35 +28,6 @@ cdef inline bytes plain_frame(object data, object event):
     cdef char* out = write_name(PyBytes_AS_STRING(result), event, name_size)
     write_line(out, <const char*> PyUnicode_DATA(data), size)
     out[size + 7] = 0x0A
-    return result
-
-
-cdef bytes long_frame(object data, object event):
-    """Return the frame of a long ASCII str and a plain name or None; None for several lines.
-
-    The text is read once: each block is searched, then copied while the caches hold it.
-    """
-    cdef Py_ssize_t size = PyUnicode_GET_LENGTH(data)
-    cdef Py_ssize_t name_size = 0 if event is None else PyUnicode_GET_LENGTH(event) + 8
-    cdef const char* text = <const char*> PyUnicode_DATA(data)
-    cdef Py_ssize_t at = 0
-    cdef Py_ssize_t length
-    cdef bytes result
-    cdef char* out
-    if holds_break(text, SEARCHED_BLOCK, False):
-        return None  # most lines are short: nothing was allocated yet
-    result = new_bytes(name_size + size + 8)
-    out = write_name(PyBytes_AS_STRING(result), event, name_size)
-    memcpy(out, b"data: ", 6)
-    out += 6
-    while at < size:
-        length = min(size - at, SEARCHED_BLOCK)
-        if holds_break(text + at, length, False):
-            return None
-        memcpy(out + at, text + at, length)
-        at += length
-    out[size] = 0x0A
-    out[size + 1] = 0x0A
     return result
 
 
@@ -103,10 +61,6 @@ def encode_sse(
         if json is not Ellipsis:
             if data is None:
                 return json_frame(json, event)
-        elif is_long(data):
-            frame = long_frame(data, event)
-            if frame is not None:
-                return frame
         elif plain(data, False):
             return plain_frame(data, event)
     fields = Fields(

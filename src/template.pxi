@@ -172,8 +172,18 @@ cdef class FrameTemplate:
         cdef bint replace = check_errors(errors)
         if number is not None or self.middle is not None:
             return self.render_numbered(text, replace, self.check_number(number))
+        cdef bytes out
+        cdef char* at
         check_text(text)
-        cdef bytes out = new_bytes(self.size_with(text, replace))
+        if is_long_ascii(text):
+            out = new_bytes(self.prefix_size + PyUnicode_GET_LENGTH(text) + self.after_size)
+            at = PyBytes_AS_STRING(out)
+            memcpy(at, self.blocks, self.prefix_size)
+            if write_plain(at + self.prefix_size, text):
+                at += self.prefix_size + PyUnicode_GET_LENGTH(text)
+                memcpy(at, self.blocks + self.after_at, self.after_size)
+                return out
+        out = new_bytes(self.size_with(text, replace))
         self.write_to(PyBytes_AS_STRING(out), text)
         return out
 
@@ -299,21 +309,37 @@ cdef class FrameTemplate:
     ) except -1:
         """Append a frame to a stream, after an id line unless `number` is 0."""
         cdef Py_ssize_t length = PyUnicode_GET_LENGTH(text)
-        cdef Py_ssize_t size = self.room
+        cdef bint is_ascii = PyUnicode_IS_COMPACT_ASCII(text)
+        if length <= UNMEASURED and (replace or is_ascii):
+            return self.append_sized(buffer, text, 6 * length, number, False)
+        if is_long_ascii(text) and self.append_sized(buffer, text, length, number, True) == 0:
+            return 0
+        self.append_sized(buffer, text, escaped_size(text, replace), number, False)
+        return 0
+
+    @cython.final
+    cdef inline int append_sized(
+        self, Buffer buffer, object text, Py_ssize_t size, long long number, bint unescaped
+    ) except -1:
+        """Append a frame whose text takes at most `size` bytes.
+
+        Append nothing, and return 1, if it is `unescaped` and has something to escape.
+        """
         cdef char* start
         cdef char* out
-        if length <= UNMEASURED and (replace or PyUnicode_IS_COMPACT_ASCII(text)):
-            size += 6 * length
-        else:
-            size += escaped_size(text, replace)
-        start = out = reserve(buffer, size)
+        start = out = reserve(buffer, self.room + size)
         if number:
             memcpy(out, b"id: ", 4)
             out += 4 + write_number(out + 4, number)
             out[0] = 0x0A
             out += 1
         out = copy_blocks(out, self.blocks, self.prefix_size)
-        out = write_escaped(out, text)
+        if not unescaped:
+            out = write_escaped(out, text)
+        elif write_plain(out, text):
+            out += size
+        else:
+            return 1
         out = copy_blocks(out, self.blocks + self.after_at, self.after_size)
         buffer.length += out - start
         return 0
