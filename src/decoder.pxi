@@ -1,8 +1,9 @@
 # Server-Sent Events in: bytes to events by the WHATWG rules, whatever the chunking.
 #
-# Lines are read in place: the data of an event that is one line of this chunk is copied once, into
-# the event. An unfinished line and the data of an unfinished event each have a buffer. An event is
-# returned as soon as its blank line is complete; a CR completes it at once.
+# Lines are read in place: data of one line is copied into the event from this chunk, or from the
+# pending line that this chunk completes. An unfinished line and the data of an unfinished event
+# each have a buffer. An event is returned as soon as its blank line is complete; a CR completes it
+# at once.
 # Twin of gaistream/core/pure/decoder.py.
 
 
@@ -74,6 +75,8 @@ cdef class SSEDecoder:
         cdef Scanner scanner
         cdef Span line
         cdef Span alone  # the data so far if it is one line of this chunk, not copied yet
+        cdef Py_ssize_t pending  # bytes of the first line that earlier chunks held
+        cdef bint in_pending = False  # that line is whole, and `alone` may point to it
         cdef list events = []
         if self.closed:
             raise ClosedError("the decoder is closed")
@@ -82,17 +85,18 @@ cdef class SSEDecoder:
         alone.data = NULL
         alone.size = 0
         while next_line(&scanner, &line):
-            if self.pending.length + line.size > self.limit - self.data.length - alone.size:
-                self.refuse(self.pending.length + line.size + alone.size, events)
-            if self.pending.length:  # it is the chunk's first line
+            pending = 0 if in_pending else self.pending.length
+            if pending + line.size > self.limit - self.data.length - alone.size:
+                self.refuse(pending + line.size + alone.size, events)
+            if pending:
                 append_span(self.pending, line)
                 line.data = self.pending.data
                 line.size = self.pending.length
-                self.take_line(line, &alone, events)
-                self.keep(&alone)  # before the bytes that it points to go
-                cut(self.pending, 0)
-            else:
-                self.take_line(line, &alone, events)
+                in_pending = True  # until the chunk ends, so that its event is copied once
+            self.take_line(line, &alone, events)
+        if in_pending:
+            self.keep(&alone)  # before the bytes that it points to go
+            cut(self.pending, 0)
         line.data = scanner.at
         line.size = scanner.end - scanner.at
         if self.pending.length + line.size > self.limit - self.data.length - alone.size:

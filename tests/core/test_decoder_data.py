@@ -192,3 +192,17 @@ def test_data_of_one_line_is_copied_once(gs):
     after = gs.core._core.allocations()
     memory, made = (now - then for now, then in zip(after, before, strict=True))
     assert (memory, made) == (0, 3)
+
+
+def test_data_of_one_line_that_was_waited_for_is_copied_once_more(gs):
+    if gs.backend != "native":
+        pytest.skip("the allocator that is counted is the core's")
+    decoder = gs.SSEDecoder()
+    text = b"event: e\ndata: " + b"x" * 65_536 + b"\n\n"
+    decoder.feed(text[:40_000])
+    before = gs.core._core.allocations()
+    (event,) = decoder.feed(text[40_000:])
+    after = gs.core._core.allocations()
+    memory, made = (now - then for now, then in zip(after, before, strict=True))
+    assert (memory, made) == (1, 1)  # the pending line grows, and the event is made from it
+    assert event.data_bytes == b"x" * 65_536
