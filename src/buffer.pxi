@@ -61,10 +61,33 @@ cdef extern from *:
     object item_at "gaistream_item"(list items, Py_ssize_t index)
     bint is_gone "gaistream_is_gone"(object item)
 
+cdef extern from *:
+    """
+    /* The first write to each small page costs more than its bytes do. Whole pages are advised, for
+       realloc moves a block without a copy only if all of it is of one kind. */
+    #if defined(__linux__)
+    #include <stdint.h>
+    #include <sys/mman.h>
+    #include <unistd.h>
+    static void use_large_pages(char *data, Py_ssize_t size)
+    {
+        uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+        uintptr_t start = (uintptr_t)data & ~(page - 1);
+        int before = errno;
+        if (madvise((void *)start, (uintptr_t)data + (uintptr_t)size - start, MADV_HUGEPAGE))
+            errno = before; /* a kernel without them */
+    }
+    #else
+    #define use_large_pages(data, size) ((void)0)
+    #endif
+    """
+    void use_large_pages(char* data, Py_ssize_t size)
+
 cdef enum:
     POOL = 16  # blocks at most
     POOL_BLOCK = 8192
     QUICK_GROWTH = 262144
+    LARGE = 4194304
 
 MAX_INT = 2**63 - 1
 
@@ -94,9 +117,12 @@ def allocations():
 cdef inline bytes new_bytes(Py_ssize_t size):
     """Return uninitialised bytes of this size, which the caller must fill."""
     global bytes_calls
+    cdef bytes made = PyBytes_FromStringAndSize(NULL, size)
     if GAISTREAM_GIL:
         bytes_calls += 1
-    return PyBytes_FromStringAndSize(NULL, size)
+    if size >= LARGE:
+        use_large_pages(PyBytes_AS_STRING(made), size)
+    return made
 
 
 cdef object readable(str field, object data, str expected="bytes, bytearray or memoryview"):
@@ -286,6 +312,8 @@ cdef char* grow(Buffer self, Py_ssize_t extra) except NULL:
         memory_calls += 1
     self.data = data
     self.capacity = capacity
+    if capacity >= LARGE:
+        use_large_pages(data, capacity)
     return data + self.length
 
 
