@@ -69,7 +69,7 @@ cdef extern from *:
     #include <stdint.h>
     #include <sys/mman.h>
     #include <unistd.h>
-    static void use_large_pages(char *data, Py_ssize_t size)
+    static void __attribute__((cold, noinline)) advise_large_pages(char *data, Py_ssize_t size)
     {
         uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
         uintptr_t start = (uintptr_t)data & ~(page - 1);
@@ -78,8 +78,10 @@ cdef extern from *:
             errno = before; /* a kernel without them */
     }
     #else
-    #define use_large_pages(data, size) ((void)0)
+    #define advise_large_pages(data, size) ((void)0)
     #endif
+    #define use_large_pages(data, size) \
+        do { if ((size) >= 4194304) advise_large_pages(data, size); } while (0)
     """
     void use_large_pages(char* data, Py_ssize_t size)
 
@@ -87,7 +89,6 @@ cdef enum:
     POOL = 16  # blocks at most
     POOL_BLOCK = 8192
     QUICK_GROWTH = 262144
-    LARGE = 4194304
 
 MAX_INT = 2**63 - 1
 
@@ -117,12 +118,9 @@ def allocations():
 cdef inline bytes new_bytes(Py_ssize_t size):
     """Return uninitialised bytes of this size, which the caller must fill."""
     global bytes_calls
-    cdef bytes made = PyBytes_FromStringAndSize(NULL, size)
     if GAISTREAM_GIL:
         bytes_calls += 1
-    if size >= LARGE:
-        use_large_pages(PyBytes_AS_STRING(made), size)
-    return made
+    return PyBytes_FromStringAndSize(NULL, size)
 
 
 cdef object readable(str field, object data, str expected="bytes, bytearray or memoryview"):
@@ -265,12 +263,14 @@ cdef class Buffer:
 
 
 cdef bytes copy_from(Buffer self, Py_ssize_t start):
-    cdef Span span
-    if start == self.length:
+    cdef Py_ssize_t size = self.length - start
+    cdef bytes copy
+    if not size:
         return b""
-    span.data = self.data + start
-    span.size = self.length - start
-    return bytes_of(span)
+    copy = new_bytes(size)
+    use_large_pages(PyBytes_AS_STRING(copy), size)
+    memcpy(PyBytes_AS_STRING(copy), self.data + start, size)
+    return copy
 
 
 cdef int check_exports(Buffer self) except -1:
@@ -312,8 +312,7 @@ cdef char* grow(Buffer self, Py_ssize_t extra) except NULL:
         memory_calls += 1
     self.data = data
     self.capacity = capacity
-    if capacity >= LARGE:
-        use_large_pages(data, capacity)
+    use_large_pages(data, capacity)
     return data + self.length
 
 
@@ -356,6 +355,7 @@ cdef bytes take(Buffer self):
         return b""
     check_exports(self)
     taken = new_bytes(self.length)
+    use_large_pages(PyBytes_AS_STRING(taken), self.length)
     memcpy(PyBytes_AS_STRING(taken), self.data, self.length)
     cut(self, 0)
     return taken

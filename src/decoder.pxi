@@ -227,7 +227,9 @@ cdef class SSEDecoder:
         self.last_event_id = self.id
         if self.has_data:
             if alone.data != NULL:
-                data = bytes_of(alone[0])
+                data = new_bytes(alone.size)
+                use_large_pages(PyBytes_AS_STRING(data), alone.size)
+                memcpy(PyBytes_AS_STRING(data), alone.data, alone.size)
                 alone.data = NULL
                 alone.size = 0
             else:

@@ -330,6 +330,7 @@ cdef object emit(Fields* fields, Target target, object buffer, object offset):
             checked_int("retry", <object> fields.retry, 0, LLONG_MAX, "milliseconds"),
         )
     frame.is_json = fields.json != <PyObject*> Ellipsis
+    frame.is_one_line = False
     frame.has_data = frame.is_json or fields.data != <PyObject*> None
     if frame.is_json:
         if fields.data != <PyObject*> None:
@@ -338,20 +339,20 @@ cdef object emit(Fields* fields, Target target, object buffer, object offset):
         frame.data = span_of(held_data)
     elif frame.has_data:
         held_data = hold_text("data", <object> fields.data, fields.replace, &frame.data)
-    # the caller's buffer must stay as it is if the frame does not fit: there the lines are counted
-    frame.is_one_line = (
-        target != TO_BUFFER and frame.has_data and not frame.is_json
-        and frame.data.size >= LONG_LINE
-        and not holds_line_end(frame.data.data, SEARCHED_BLOCK)  # most lines are short
-    )
+        # a caller's buffer must stay as it is if the frame does not fit: its lines are counted
+        frame.is_one_line = (
+            frame.data.size >= LONG_LINE and target != TO_BUFFER
+            and not holds_line_end(frame.data.data, SEARCHED_BLOCK)  # most lines are short
+        )
     while True:
         frame.size = measure_frame(&frame)
+        if target == TO_BUFFER:
+            return frame_into(&frame, buffer, offset, held_data)
         if target == TO_BYTES:
             result = new_bytes(frame.size)
+            use_large_pages(PyBytes_AS_STRING(result), frame.size)
             if write_frame(PyBytes_AS_STRING(result), &frame):
                 return result
-        elif target == TO_BUFFER:
-            return frame_into(&frame, buffer, offset, held_data)
         elif write_frame(reserve(<Buffer> buffer, frame.size), &frame):
             (<Buffer> buffer).length += frame.size
             return None

@@ -309,40 +309,46 @@ cdef class FrameTemplate:
     ) except -1:
         """Append a frame to a stream, after an id line unless `number` is 0."""
         cdef Py_ssize_t length = PyUnicode_GET_LENGTH(text)
-        cdef bint is_ascii = PyUnicode_IS_COMPACT_ASCII(text)
-        if length <= UNMEASURED and (replace or is_ascii):
-            return self.append_sized(buffer, text, 6 * length, number, False)
-        if is_long_ascii(text) and self.append_sized(buffer, text, length, number, True) == 0:
-            return 0
-        self.append_sized(buffer, text, escaped_size(text, replace), number, False)
-        return 0
+        if length > UNMEASURED or not (replace or PyUnicode_IS_COMPACT_ASCII(text)):
+            return self.append_measured(buffer, text, replace, number)
+        return self.append_sized(buffer, text, 6 * length, number)
+
+    @cython.final
+    cdef int append_measured(
+        self, Buffer buffer, object text, bint replace, long long number
+    ) except -1:
+        cdef char* start
+        cdef char* out
+        if is_long_ascii(text):
+            start = reserve(buffer, self.room + PyUnicode_GET_LENGTH(text))
+            out = self.write_head(start, number)
+            if write_plain(out, text):
+                out += PyUnicode_GET_LENGTH(text)
+                out = copy_blocks(out, self.blocks + self.after_at, self.after_size)
+                buffer.length += out - start
+                return 0
+        return self.append_sized(buffer, text, escaped_size(text, replace), number)
 
     @cython.final
     cdef inline int append_sized(
-        self, Buffer buffer, object text, Py_ssize_t size, long long number, bint unescaped
+        self, Buffer buffer, object text, Py_ssize_t size, long long number
     ) except -1:
-        """Append a frame whose text takes at most `size` bytes.
+        """Append a frame whose escaped text has at most `size` bytes."""
+        cdef char* start = reserve(buffer, self.room + size)
+        cdef char* out = write_escaped(self.write_head(start, number), text)
+        out = copy_blocks(out, self.blocks + self.after_at, self.after_size)
+        buffer.length += out - start
+        return 0
 
-        Append nothing, and return 1, if it is `unescaped` and has something to escape.
-        """
-        cdef char* start
-        cdef char* out
-        start = out = reserve(buffer, self.room + size)
+    @cython.final
+    cdef inline char* write_head(self, char* out, long long number) noexcept:
+        """Write an id line, unless `number` is 0, and the prefix."""
         if number:
             memcpy(out, b"id: ", 4)
             out += 4 + write_number(out + 4, number)
             out[0] = 0x0A
             out += 1
-        out = copy_blocks(out, self.blocks, self.prefix_size)
-        if not unescaped:
-            out = write_escaped(out, text)
-        elif write_plain(out, text):
-            out += size
-        else:
-            return 1
-        out = copy_blocks(out, self.blocks + self.after_at, self.after_size)
-        buffer.length += out - start
-        return 0
+        return copy_blocks(out, self.blocks, self.prefix_size)
 
     @cython.final
     cdef long long check_number(self, object number) except -1:

@@ -108,14 +108,28 @@ GAISTREAM_INLINE ptrdiff_t copy_plain(char *out, const unsigned char *text, ptrd
         if (mask)
             return at + first_of(mask);
     }
-    if (size - at >= 8) {
-        bytes = _mm_loadl_epi64((const __m128i *)(text + at));
-        mask = escapes_of(bytes) & 0xFF;
+    /* the rest at once, and with it some bytes once more */
+    if (at == size)
+        return size;
+    if (size >= 16) {
+        at = size - 16;
+        bytes = _mm_loadu_si128((const __m128i *)(text + at));
         if (out)
-            _mm_storel_epi64((__m128i *)(out + at), bytes);
-        if (mask)
-            return at + first_of(mask);
-        at += 8;
+            _mm_storeu_si128((__m128i *)(out + at), bytes);
+        mask = escapes_of(bytes);
+        return mask ? at + first_of(mask) : size;
+    }
+    if (size >= 8) {
+        __m128i end = _mm_loadl_epi64((const __m128i *)(text + size - 8));
+        bytes = _mm_loadl_epi64((const __m128i *)text);
+        if (out) {
+            _mm_storel_epi64((__m128i *)out, bytes);
+            _mm_storel_epi64((__m128i *)(out + size - 8), end);
+        }
+        mask = escapes_of(_mm_unpacklo_epi64(bytes, end));
+        if (!mask)
+            return size;
+        return mask & 0xFF ? first_of(mask) : size - 16 + first_of(mask);
     }
 #else
     uint64_t word;
