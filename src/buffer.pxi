@@ -2,8 +2,9 @@
 # `new_bytes` and `grow`.
 #
 # Bytes are written once, at the end. An empty buffer holds no memory: blocks of the usual size go
-# back to a small pool, so that a steady stream allocates nothing. While a view of the buffer
-# exists, every change raises BufferError.
+# back to a small pool, so that a steady stream allocates nothing, and a very large block becomes
+# the bytes object that is taken. While a view of the buffer exists, every change raises
+# BufferError.
 #
 # Threads, here and in all parts: an object with a state belongs to one task, but its use by many
 # threads must not corrupt memory. Without the GIL a critical section holds a public object while
@@ -18,7 +19,7 @@ from cpython.buffer cimport (
     PyObject_GetBuffer,
 )
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Realloc
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.memoryview cimport PyMemoryView_FromObject, PyMemoryView_GET_BUFFER
 from cpython.object cimport PyObject
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
@@ -80,15 +81,45 @@ cdef extern from *:
     #else
     #define advise_large_pages(data, size) ((void)0)
     #endif
+    enum { LARGE = 4194304 };
     #define use_large_pages(data, size) \
-        do { if ((size) >= 4194304) advise_large_pages(data, size); } while (0)
+        do { if ((size) >= LARGE) advise_large_pages(data, size); } while (0)
+
+    /* Blocks have room for the head of a bytes object before their data, and for its NUL after. */
+    #define BLOCK_HEAD ((Py_ssize_t)offsetof(PyBytesObject, ob_sval))
+
+    static char *resize_block(char *data, Py_ssize_t size)
+    {
+        char *block = data == NULL ? NULL : data - BLOCK_HEAD;
+        block = (char *)PyObject_Realloc(block, (size_t)(BLOCK_HEAD + size + 1));
+        return block == NULL ? NULL : block + BLOCK_HEAD;
+    }
+
+    static PyObject *block_to_bytes(char *data, Py_ssize_t size)
+    {
+        char *shrunk = resize_block(data, size);
+        PyObject *bytes = (PyObject *)((shrunk == NULL ? data : shrunk) - BLOCK_HEAD);
+        (void)PyObject_InitVar((PyVarObject *)bytes, &PyBytes_Type, size);
+        _Py_COMP_DIAG_PUSH
+        _Py_COMP_DIAG_IGNORE_DEPR_DECLS
+        ((PyBytesObject *)bytes)->ob_shash = -1;
+        _Py_COMP_DIAG_POP
+        PyBytes_AS_STRING(bytes)[size] = 0;
+        return bytes;
+    }
+
+    #define free_block(data) PyObject_Free((data) - BLOCK_HEAD)
     """
     void use_large_pages(char* data, Py_ssize_t size)
+    char* resize_block(char* data, Py_ssize_t size)
+    bytes block_to_bytes(char* data, Py_ssize_t size)  # and the block is theirs
+    void free_block(char* data)
 
 cdef enum:
     POOL = 16  # blocks at most
     POOL_BLOCK = 8192
     QUICK_GROWTH = 262144
+    NEVER_REUSED = 33554432  # malloc's limit: smaller memory that was freed is had again, touched
 
 MAX_INT = 2**63 - 1
 
@@ -262,17 +293,6 @@ cdef class Buffer:
         return take_into(self, buffer, offset)
 
 
-cdef bytes copy_from(Buffer self, Py_ssize_t start):
-    cdef Py_ssize_t size = self.length - start
-    cdef bytes copy
-    if not size:
-        return b""
-    copy = new_bytes(size)
-    use_large_pages(PyBytes_AS_STRING(copy), size)
-    memcpy(PyBytes_AS_STRING(copy), self.data + start, size)
-    return copy
-
-
 cdef int check_exports(Buffer self) except -1:
     if self.exports:
         raise BufferError("the buffer cannot be changed while a view of it exists")
@@ -305,7 +325,7 @@ cdef char* grow(Buffer self, Py_ssize_t extra) except NULL:
         # Growing copies the bytes; while there are few of them it is by four.
         capacity = self.capacity * (4 if self.capacity < QUICK_GROWTH else 2)
         capacity = max(min(capacity, self.most), self.size, self.length + extra)
-    data = <char*> PyMem_Realloc(self.data, capacity)
+    data = resize_block(self.data, capacity)
     if data == NULL:
         raise MemoryError
     if GAISTREAM_GIL:
@@ -325,7 +345,7 @@ cdef void give_back(Buffer self) noexcept:
         pool_blocks[pool_count] = self.data
         pool_count += 1
     else:
-        PyMem_Free(self.data)
+        free_block(self.data)
     self.data = NULL
     self.capacity = 0
 
@@ -350,15 +370,33 @@ cdef int append(Buffer buffer, object data) except -1:
 
 
 cdef bytes take(Buffer self):
+    global bytes_calls
     cdef bytes taken
     if not self.length:
         return b""
     check_exports(self)
+    if self.length >= NEVER_REUSED:
+        if GAISTREAM_GIL:
+            bytes_calls += 1
+        taken = block_to_bytes(self.data, self.length)
+        self.data = NULL
+        self.length = self.capacity = 0
+        return taken
     taken = new_bytes(self.length)
     use_large_pages(PyBytes_AS_STRING(taken), self.length)
     memcpy(PyBytes_AS_STRING(taken), self.data, self.length)
     cut(self, 0)
     return taken
+
+
+cdef bytes take_after(Buffer self, Py_ssize_t start):
+    """Return the bytes from `start` on, and remove at least those that the bytes object needs."""
+    cdef Span span
+    if not start:
+        return take(self)
+    span.data = self.data + start
+    span.size = self.length - start
+    return bytes_of(span)
 
 
 cdef object take_into(Buffer self, object buffer, object offset):

@@ -152,7 +152,7 @@ cdef class BaseEncoder:
             self.write_items(items)
             with cython.critical_section(self):
                 start = mark.length if mark.takes == self.takes else 0
-                return copy_from(self.buffer, min(start, self.buffer.length))
+                return take_after(self.buffer, min(start, self.buffer.length))
         finally:
             with cython.critical_section(self):
                 self.restore(mark, templates)

@@ -199,3 +199,24 @@ def test_a_wrong_argument_is_named_and_changes_nothing(gs, make, case):
     with pytest.raises(getattr(gs.errors, kind), match=f"^{re.escape(message)}$"):
         use(buffer)
     assert buffer.take() == b"abc"
+
+
+@pytest.mark.parametrize("size", [2**25 - 1, 2**25, 2**25 + 1])
+def test_a_very_large_block_becomes_the_bytes_that_are_taken(gs, size):
+    buffer = gs.core.Buffer()
+    piece = bytes(range(256)) * 1024
+    for _ in range(size // len(piece)):
+        buffer.append(piece)
+    buffer.append(b"x" * (size - len(buffer)))
+    view = buffer.view()
+    with pytest.raises(BufferError):
+        buffer.take()
+    view.release()
+    taken = buffer.take()
+    expected = piece * (size // len(piece)) + b"x" * (size % len(piece))
+    assert (type(taken), len(taken), taken == expected) == (bytes, size, True)
+    assert hash(taken) == hash(expected)
+    assert taken.__sizeof__() == expected.__sizeof__()
+    assert (len(buffer), buffer.take()) == (0, b"")
+    buffer.append(b"and on")
+    assert (buffer.take(), taken == expected) == (b"and on", True)
