@@ -1,8 +1,9 @@
 # Payloads to JSON bytes and back, by the installed JSON library.
 #
-# The library is a gaistream.core.json.Library, loaded with the first payload. Deep payloads never
-# reach its `dumps`, and JSON with long integers never its `loads`. Line separators are escaped in
-# the output. Twin of gaistream/core/pure/payloads.py.
+# The library is a gaistream.core.json.Library, loaded with the first payload. Deep payloads reach
+# its `dumps` in parts, each written for itself and put into the one around it, or not at all; JSON
+# with long integers never reaches its `loads`. Line separators are escaped in the output.
+# Twin of gaistream/core/pure/payloads.py.
 
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
 from cpython.dict cimport PyDict_Next
@@ -12,9 +13,16 @@ from gaistream.core.separators import ESCAPES
 cdef extern from "Python.h":
     int Py_EnterRecursiveCall(const char* where) except *
     void Py_LeaveRecursiveCall()
+    Py_ssize_t PyList_GET_SIZE(object items)
+    PyObject* PyList_GET_ITEM(object items, Py_ssize_t index)  # borrowed
+    Py_ssize_t PySequence_Fast_GET_SIZE(object items)  # of a list or tuple
+    PyObject* PySequence_Fast_GET_ITEM(object items, Py_ssize_t index)  # borrowed
+    list PyList_GetSlice(object items, Py_ssize_t low, Py_ssize_t high)
+    dict PyDict_Copy(object items)
 
 cdef enum:
     DEEPEST_FAST = 48  # orjson 3.13 writes past its buffer where nesting is much deeper
+    DEEPEST = 254  # beyond it the careful way refuses the payload
     LONG_DIGITS = 19  # an integer of fewer digits has 64 bits
 
 cdef tuple SEPARATOR_ESCAPES = ESCAPES
@@ -25,7 +33,8 @@ cdef class JSONLibrary:
 
     cdef object source
     cdef object dumps, default, option, line_option, careful_dumps, with_hook, spaced
-    cdef object loads, careful_loads
+    cdef object loads, careful_loads, fragment
+    cdef bint only_plain
 
     def __cinit__(self, source):
         self.source = source
@@ -38,6 +47,8 @@ cdef class JSONLibrary:
         self.spaced = source.spaced
         self.loads = source.loads
         self.careful_loads = source.careful_loads
+        self.fragment = source.fragment
+        self.only_plain = source.only_plain
 
 
 def not_installed():
@@ -120,6 +131,99 @@ def nests_deeper(payload, levels=48):
     return deeper(payload, max(0, min(int.__pos__(levels), 2**62)))
 
 
+cdef bint is_plain(object payload, Py_ssize_t levels) except -1:
+    """Return True for exact types of JSON, nested at most `levels` deep."""
+    cdef PyObject* key
+    cdef PyObject* value
+    cdef Py_ssize_t position = 0
+    if (
+        type(payload) is str or type(payload) is int or type(payload) is float
+        or payload is None or type(payload) is bool
+    ):
+        return True
+    if levels <= 0:
+        return False
+    if type(payload) is dict:
+        with cython.critical_section(payload):
+            while PyDict_Next(payload, &position, &key, &value):
+                if type(<object> key) is not str or not is_plain(<object> value, levels - 1):
+                    return False
+        return True
+    if type(payload) is list:
+        with cython.critical_section(payload):
+            while position < PyList_GET_SIZE(payload):
+                if not is_plain(<object> PyList_GET_ITEM(payload, position), levels - 1):
+                    return False
+                position += 1
+        return True
+    if type(payload) is tuple:
+        for each in <tuple> payload:
+            if not is_plain(each, levels - 1):
+                return False
+        return True
+    return False
+
+
+cdef object in_parts(
+    JSONLibrary library, object convert, object payload, int left, int* height
+):
+    """Return a container, or a copy in which what makes it higher than 48 levels are fragments.
+
+    Raises ValueError if more than `left` levels are nested, or for a container that the careful
+    way must see.
+    """
+    cdef PyObject* key
+    cdef PyObject* value
+    cdef Py_ssize_t at = 0
+    if left <= 0:
+        raise ValueError("too deep")
+    height[0] = 1
+    written = payload
+    if isinstance(payload, dict):
+        with cython.critical_section(payload):
+            while PyDict_Next(written, &at, &key, &value):
+                if nests(<object> value):
+                    name, item = <object> key, <object> value
+                    part = part_of(library, convert, item, left, height)
+                    if part is not item:  # code may have run: go on with a copy, from its start
+                        if written is payload:
+                            written = PyDict_Copy(payload)
+                            at = 0
+                        written[name] = part
+        return written
+    if not (isinstance(payload, list) or type(payload) is tuple):
+        raise ValueError("a subclass of tuple")
+    with cython.critical_section(payload):
+        while at < PySequence_Fast_GET_SIZE(written):
+            item = <object> PySequence_Fast_GET_ITEM(written, at)
+            if nests(item):
+                part = part_of(library, convert, item, left, height)
+                if part is not item:
+                    if written is payload:
+                        written = list_of(payload)
+                    if at < len(<list> written):
+                        (<list> written)[at] = part
+            at += 1
+    return written
+
+
+cdef inline list list_of(object items):
+    """Return a list of the items of a list or tuple, whatever its class overrides."""
+    if isinstance(items, list):
+        return PyList_GetSlice(items, 0, PY_SSIZE_T_MAX)
+    return list(<tuple> items)
+
+
+cdef object part_of(JSONLibrary library, object convert, object item, int left, int* height):
+    """Return what stands for a container inside of one, which becomes at least as high."""
+    cdef int inside
+    part = in_parts(library, convert, item, left - 1, &inside)
+    if inside >= DEEPEST_FAST:
+        return library.fragment(library.dumps(part, convert, library.option))
+    height[0] = max(height[0], inside + 1)
+    return part
+
+
 cdef inline bint may_separate(const char* data, Py_ssize_t size) noexcept nogil:
     """True if UTF-8 may hold U+0085 (it begins with C2), U+2028 or U+2029 (with E2)."""
     if size < 128:  # two calls of memchr would cost more
@@ -131,15 +235,21 @@ cdef inline bytes write_json_with(object hook, object payload, bint newline, bin
     """Return a payload as JSON, with an LF if `newline`; `hook` may convert unknown values."""
     cdef JSONLibrary library = installed_library()
     cdef bytes encoded
-    if deeper(payload, DEEPEST_FAST):
+    cdef int height
+    cdef bint is_deep = not library.only_plain and deeper(payload, DEEPEST_FAST)
+    if (
+        library.fragment is None if is_deep
+        else library.only_plain and not is_plain(payload, DEEPEST)
+    ):
         encoded = library.careful_dumps(payload, newline, REPLACE if replace else STRICT, hook)
     else:
         try:
             option = library.line_option if newline else library.option
-            if hook is None:
-                encoded = library.dumps(payload, library.default, option)
+            convert = library.default if hook is None else library.with_hook(library.default, hook)
+            if is_deep:
+                parts = in_parts(library, convert, payload, DEEPEST, &height)
+                encoded = library.dumps(parts, convert, option)
             else:
-                convert = library.with_hook(library.default, hook)
                 encoded = library.dumps(payload, convert, option)
         except Exception:
             encoded = library.careful_dumps(

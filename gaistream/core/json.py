@@ -1,21 +1,23 @@
 """JSON libraries under one contract: the only file that knows one.
 
-orjson is used where it can be imported and has every feature needed here, else the standard
-library. Both write and read the same:
+orjson is used where it can be imported and has every feature needed here, else msgspec, which has
+wheels for the Pythons that orjson has none for, else the standard library. All write and read the
+same:
 
 - A payload is None, bool, int, float (null unless finite), str, list, tuple, dict with str keys,
   dataclass, Enum, datetime, date, time, UUID, numpy array or scalar, pydantic model or dataclass,
   or msgspec Struct (these dump themselves), nested at most 254 levels deep. Anything else is an
   `EncodeError` that names the type and the path.
-- Where orjson has rules, they hold for both: fields with a leading underscore are left out; a
+- Where orjson has rules, they hold for all: fields with a leading underscore are left out; a
   subclass of str, int, list or dict is written as one, but a key must be an exact str; a subclass
   of float or tuple is refused. Only integers differ: any size is written and read.
 
 How: the library tries first. If it refuses, the payload is walked to find the path or to replace
 lone surrogates, and text is read again by the standard library. orjson never sees what it gets
 wrong or crashes on: most times, dataclasses, some arrays, integers beyond 64 bits (it reads them
-as floats), nesting beyond 48 levels (orjson 3.13 may write past its buffer). One crash cannot be
-kept from it: an Enum whose `value` raises.
+as floats), nesting beyond 48 levels (orjson 3.13 may write past its buffer): that is written in
+parts. One crash cannot be kept from it: an Enum whose `value` raises. msgspec gets only exact types
+of JSON, because it has rules for any other, which no option turns off.
 """
 
 from __future__ import annotations
@@ -45,6 +47,7 @@ _ESCAPE: Final = re.compile(  # a pair, half of one (group 1), or any other
 # The numpy types that orjson may write: bool, integers, and floats below 64 bits. For an array of
 # the longest float64, such as -1.2345678901234567e-100, it takes too little room.
 _FRAGMENTS: Final = frozenset("?bBhHiIlLqQef")
+_READABLE: Final = (bytes, bytearray, memoryview, str)
 _STRING: Final = re.compile(rb'("(?:[^"\\]++|\\.)*+")')
 
 
@@ -150,7 +153,7 @@ _LENIENT_DECODER: Final = json.JSONDecoder()
 
 
 def _text_of(data: bytes | bytearray | memoryview | str) -> str:
-    if type(data) not in (bytes, bytearray, memoryview, str):
+    if type(data) not in _READABLE:
         raise json.JSONDecodeError("Input must be bytes, bytearray, memoryview, or str", "", 0)
     return data if isinstance(data, str) else bytes(data).decode()
 
@@ -199,6 +202,10 @@ class Library:
     any exception; `default` converts values that the library does not know or gets wrong.
     `option` is for plain JSON, `line_option` adds an LF. `loads(data)` reads strict JSON without
     lone surrogates and with integers of at most 64 bits; it raises ValueError.
+
+    `fragment(encoded)` returns an object that `dumps` writes as this JSON, for what is nested
+    deeper; None if there is none. With `only_plain`, `dumps` gets only exact types of JSON, nested
+    up to `DEEPEST` levels.
     """
 
     name: str
@@ -207,6 +214,8 @@ class Library:
     loads: Callable[[bytes | bytearray | memoryview | str], Any]
     option: int
     line_option: int
+    fragment: Callable[[bytes], Any] | None = None
+    only_plain: bool = False
 
     @staticmethod
     def with_hook(
@@ -280,13 +289,44 @@ def orjson_library() -> Library:
 
     option = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
     line_option = option | orjson.OPT_APPEND_NEWLINE
-    return Library("orjson", dumps, default, orjson.loads, option, line_option)
+    return Library("orjson", dumps, default, orjson.loads, option, line_option, fragment)
+
+
+def msgspec_library() -> Library:
+    """Return msgspec under the contract.
+
+    Raises ImportError if it is missing, AttributeError if it lacks a feature.
+    """
+    import msgspec.json
+
+    encoder, decode = msgspec.json.Encoder(), msgspec.json.Decoder().decode
+    encode, encode_lines = encoder.encode, encoder.encode_lines
+
+    def dumps(payload: Any, _default: object, option: int | None) -> bytes:
+        return encode_lines((payload,)) if option else encode(payload)
+
+    def loads(data: bytes | bytearray | memoryview | str) -> Any:
+        if type(data) in _READABLE:
+            try:
+                return decode(data)
+            except Exception:  # its errors have no position
+                pass
+        return _standard_loads(data)
+
+    return Library("msgspec", dumps, to_plain, loads, 0, 1, only_plain=True)
+
+
+def best_library() -> Library:
+    """Return the first library that can be imported and has every feature needed."""
+    for load in (orjson_library, msgspec_library):
+        try:
+            return load()
+        except (ImportError, AttributeError):
+            pass
+    return STANDARD
 
 
 STANDARD: Final = Library("json", _standard_dumps, to_plain, _standard_loads, 0, 1)
-try:
-    library = orjson_library()
-except (ImportError, AttributeError):
-    library = STANDARD
+library: Final = best_library()
 json_library = library.name
-"""The library that encodes payloads: "orjson" if it has every feature needed, else "json"."""
+"""The library that encodes payloads: "orjson", else "msgspec" if that is installed, else "json"."""

@@ -8,12 +8,13 @@ import os
 import subprocess
 import sys
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
-from json_payloads import Installed
+from json_payloads import LIBRARIES
 
 from gaistream.core import json as _json
+from gaistream.errors import EncodeError
 
 OBJECT = pytest.param(object(), id="object")  # its repr() differs between processes
 
@@ -91,17 +92,78 @@ def test_deep_payloads_are_written_whole(gs: ModuleType, levels: int) -> None:
     assert gs.encode_sse(json=payload) == b"data: " + line + b"\n"
 
 
-def test_deep_payloads_never_reach_the_fast_library() -> None:
-    given: list[Any] = []
+def depth(payload: Any) -> int:
+    if not isinstance(payload, dict | list | tuple):
+        return 0
+    items = payload.values() if isinstance(payload, dict) else payload
+    return 1 + max(map(depth, items), default=0)
 
-    def fast(payload: Any, *_: Any) -> bytes:
-        given.append(payload)
-        return b"fast"
 
-    library = Installed(dataclasses.replace(_json.library, dumps=fast))
-    assert library.dumps(nested(48, MAKERS["list"], 1)) == b"fast"
-    assert library.dumps(nested(49, MAKERS["list"], 1)) == b"[" * 49 + b"1" + b"]" * 49
-    assert len(given) == 1
+@pytest.mark.skipif(_json.library.fragment is None, reason="the library has no fragments")
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS.keys())
+def test_deep_payloads_reach_the_library_in_parts_that_it_writes_right(
+    gs: ModuleType, make: Any
+) -> None:
+    given: list[int] = []
+
+    def counted(payload: Any, *options: Any) -> bytes:
+        given.append(depth(payload))
+        return _json.library.dumps(payload, *options)
+
+    library = dataclasses.replace(_json.library, dumps=counted)
+    gs.core.install_json(lambda: library)
+    try:
+        for levels, parts in ((48, 1), (49, 2), (96, 2), (97, 3), (254, 6)):
+            payload = nested(levels, make, "\u2028")
+            assert json.loads(gs.encode_ndjson(payload)) == json.loads(json.dumps(payload))
+            assert len(given) == parts
+            assert max(given) <= 48
+            given.clear()
+    finally:
+        gs.core.install_json(gs.core.load_json_library)
+
+
+class Pair(NamedTuple):
+    first: Any
+    second: Any
+
+
+@pytest.mark.parametrize("library", LIBRARIES.values(), ids=LIBRARIES.keys())
+def test_a_deep_payload_is_refused_as_a_flat_one_is(library: Any) -> None:
+    for bad, message in (
+        ({1: 2}, "dict key at .* must be str, not int"),
+        (Pair(1, 2), "cannot encode Pair at"),
+        (nested(250, MAKERS["list"], 1), "nesting at .* exceeds 254 levels"),
+        ({1, 2}, "cannot encode set at"),
+    ):
+        for levels in (3, 47, 48, 49, 100):
+            payload = nested(levels, MAKERS["dict"], bad)
+            if "254" not in message or levels > 4:
+                with pytest.raises(EncodeError, match=f"^{message}"):
+                    library.dumps(payload)
+    payload = nested(60, MAKERS["list"], "\ud800")
+    with pytest.raises(UnicodeEncodeError):
+        library.dumps(payload)
+    assert "\ufffd" in library.dumps(payload, errors="replace").decode()
+
+
+def test_a_level_more_costs_no_copy_of_everything(gs: ModuleType) -> None:
+    if gs.backend != "native" or _json.library.fragment is None:
+        pytest.skip("the compiled core writes parts without a Python call")
+    calls = 0
+
+    def count(_frame: Any, event: str, _argument: Any) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    payload = [nested(48, MAKERS["dict"], {"id": 1}) for _ in range(50)]
+    gs.encode_ndjson(payload)  # loads the library
+    sys.setprofile(count)
+    try:
+        gs.encode_ndjson(payload)
+    finally:
+        sys.setprofile(None)
+    assert calls <= 1
 
 
 PROGRAM = """

@@ -1,4 +1,4 @@
-"""Payloads that JSON can say and that it cannot, and both libraries that are to say them alike."""
+"""Payloads that JSON can say and that it cannot, and the libraries that are to say them alike."""
 
 import dataclasses
 import datetime as dt
@@ -37,7 +37,8 @@ class Installed:
 
 
 STANDARD = Installed(_json.STANDARD)
-LIBRARIES = {_json.library.name: Installed(_json.library), "json": STANDARD}
+MSGSPEC = Installed(_json.msgspec_library())
+LIBRARIES = {each.name: each for each in (Installed(_json.library), MSGSPEC, STANDARD)}
 needs_orjson = pytest.mark.skipif("orjson" not in LIBRARIES, reason="orjson is not installed")
 
 

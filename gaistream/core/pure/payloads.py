@@ -1,8 +1,9 @@
 """Payloads to JSON bytes and back, by the installed JSON library.
 
-The library is a `gaistream.core.json.Library`, loaded with the first payload. Deep payloads never
-reach its `dumps`, and JSON with long integers never its `loads`. Line separators are escaped in
-the output. Twin of src/payloads.pxi.
+The library is a `gaistream.core.json.Library`, loaded with the first payload. Deep payloads reach
+its `dumps` in parts, each written for itself and put into the one around it, or not at all; JSON
+with long integers never reaches its `loads`. Line separators are escaped in the output. Twin of
+src/payloads.pxi.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from gaistream.core.separators import escape_separators
 from .text import check_errors
 
 DEEPEST_FAST: Final = 48  # orjson 3.13 writes past its buffer where nesting is much deeper
+DEEPEST: Final = 254  # beyond it the careful way refuses the payload
 _CONTAINERS: Final = (dict, list, tuple)
 _FLAT: Final = frozenset({str, int, float, bool, type(None)})
 # Integers beyond 64 bits: 20 digits, or a minus and 19, and no fraction.
@@ -75,22 +77,69 @@ def _deeper(payload: object, levels: int) -> bool:
     return False
 
 
+def _is_plain(payload: object, levels: int) -> bool:
+    """True for exact types of JSON, nested at most `levels` deep."""
+    if type(payload) in _FLAT:
+        return True
+    if levels <= 0:
+        return False
+    if type(payload) is dict:
+        fields = dict.items(payload.copy())
+        return all(type(key) is str and _is_plain(item, levels - 1) for key, item in fields)
+    if type(payload) is list or type(payload) is tuple:
+        return all(_is_plain(item, levels - 1) for item in payload)
+    return False
+
+
+def _in_parts(write: Callable[[Any], Any], payload: Any, left: int) -> tuple[Any, int]:
+    """Return a payload and its height, at most 48 levels: parts of what is higher are fragments.
+
+    `write` makes a fragment. Raises ValueError if more than `left` levels are nested, or for a
+    container that the careful way must see.
+    """
+    if type(payload) in _FLAT or not isinstance(payload, _CONTAINERS):
+        return payload, 0
+    if left <= 0:
+        raise ValueError("too deep")
+    if isinstance(payload, tuple) and type(payload) is not tuple:
+        raise ValueError("a subclass of tuple")
+    keyed = isinstance(payload, dict)
+    items = list.__iter__ if isinstance(payload, list) else tuple.__iter__  # no override counts
+    fields = dict.copy(payload) if keyed else dict(enumerate(items(payload)))
+    height = 0
+    for key, item in fields.items():
+        part, inside = _in_parts(write, item, left - 1)
+        if inside >= DEEPEST_FAST:
+            part, inside = write(part), 0
+        fields[key] = part
+        height = max(height, inside)
+    return fields if keyed else list(fields.values()), height + 1
+
+
 def write_json(
     payload: Any, newline: bool, replace: bool, hook: Callable[[Any], Any] | None = None
 ) -> bytes:
     """Return a payload as JSON, with an LF if `newline`; `hook` may convert unknown values."""
     library = _Installed.library or _load_library()
     encoded: bytes
-    if _deeper(payload, DEEPEST_FAST):
-        errors = "replace" if replace else "strict"
+    errors = "replace" if replace else "strict"
+    is_deep = not library.only_plain and _deeper(payload, DEEPEST_FAST)
+    if (
+        library.fragment is None if is_deep
+        else library.only_plain and not _is_plain(payload, DEEPEST)
+    ):  # fmt: skip
         encoded = library.careful_dumps(payload, newline, errors, hook)
     else:
         try:
             option = library.line_option if newline else library.option
             convert = library.default if hook is None else library.with_hook(library.default, hook)
-            encoded = library.dumps(payload, convert, option)
+
+            def written(part: Any) -> Any:
+                return library.fragment(library.dumps(part, convert, library.option))
+
+            parts = _in_parts(written, payload, DEEPEST)[0] if is_deep else payload
+            encoded = library.dumps(parts, convert, option)
         except Exception:
-            errors = "replace" if replace else "strict"
             encoded = library.careful_dumps(payload, newline, errors, hook)
     return encoded if encoded.isascii() else escape_separators(encoded)
 
