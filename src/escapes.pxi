@@ -9,10 +9,6 @@ cdef enum:
     LINE_SEPARATOR = 0x2028
     PARAGRAPH_SEPARATOR = 0x2029
 
-cdef extern from "vector.h" nogil:
-    Py_ssize_t copy_plain(char* out, const unsigned char* text, Py_ssize_t size)
-    bint copy_line(char* out, const char* text, Py_ssize_t size)
-
 # For each ASCII character: 0 unescaped, 1 as \u00xx, else the letter after the backslash.
 cdef unsigned char escapes[256]
 cdef const char* HEX = b"0123456789abcdef"

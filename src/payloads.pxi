@@ -226,8 +226,8 @@ cdef object part_of(JSONLibrary library, object convert, object item, int left, 
 
 cdef inline bint may_separate(const char* data, Py_ssize_t size) noexcept nogil:
     """True if UTF-8 may hold U+0085 (it begins with C2), U+2028 or U+2029 (with E2)."""
-    if size < 128:  # two calls of memchr would cost more
-        return not is_ascii(data, size)
+    if all_ascii(data, size):
+        return False
     return memchr(data, 0xE2, size) != NULL or memchr(data, 0xC2, size) != NULL
 
 

@@ -16,6 +16,11 @@ cdef extern from "Python.h":
     int PyUnicode_CheckExact(object value)
     str PyUnicode_FromObject(object value)  # itself, or an exact str of a subclass's text
 
+cdef extern from "vector.h" nogil:
+    Py_ssize_t copy_plain(char* out, const unsigned char* text, Py_ssize_t size)
+    bint all_ascii(const char* text, Py_ssize_t size)
+    bint copy_line(char* out, const char* text, Py_ssize_t size)
+
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 cdef object STRICT = "strict"
@@ -41,21 +46,6 @@ cdef bytes utf8(object text, bint replace):
     return PyUnicode_AsUTF8String(SURROGATE.sub("\ufffd", PyUnicode_FromObject(text)))
 
 
-cdef inline bint is_ascii(const char* data, Py_ssize_t size) noexcept nogil:
-    cdef uint64_t word
-    cdef Py_ssize_t index = 0
-    while index + 8 <= size:
-        memcpy(&word, data + index, 8)
-        if word & 0x8080808080808080ULL:
-            return False
-        index += 8
-    while index < size:
-        if <unsigned char> data[index] & 0x80:
-            return False
-        index += 1
-    return True
-
-
 cdef object hold_text(str field, object data, bint replace, Span* span):
     """Point `span` at the UTF-8 of str or bytes; it is valid while the returned object lives."""
     cdef object held
@@ -69,7 +59,7 @@ cdef object hold_text(str field, object data, bint replace, Span* span):
         return held
     held = readable(field, data, "str, bytes, bytearray or memoryview")
     span[0] = span_of(held)
-    if not is_ascii(span.data, span.size):
+    if not all_ascii(span.data, span.size):
         try:
             PyUnicode_DecodeUTF8(span.data, span.size, b"strict")
         except UnicodeDecodeError:

@@ -149,6 +149,30 @@ GAISTREAM_INLINE ptrdiff_t copy_plain(char *out, const unsigned char *text, ptrd
     return at;
 }
 
+/* Return whether all bytes are below 0x80. */
+GAISTREAM_INLINE int all_ascii(const char *text, ptrdiff_t size)
+{
+    ptrdiff_t at = 0;
+    uint64_t word, high = 0;
+#ifdef GAISTREAM_SSE2
+    for (; size - at >= 64; at += 64) {
+        __m128i a = _mm_loadu_si128((const __m128i *)(text + at));
+        __m128i b = _mm_loadu_si128((const __m128i *)(text + at + 16));
+        __m128i c = _mm_loadu_si128((const __m128i *)(text + at + 32));
+        __m128i d = _mm_loadu_si128((const __m128i *)(text + at + 48));
+        if (_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(a, b), _mm_or_si128(c, d))))
+            return 0;
+    }
+#endif
+    for (; size - at >= 8 && !(high & EACH_BYTE(0x80)); at += 8) {
+        memcpy(&word, text + at, 8);
+        high |= word;
+    }
+    for (; at < size; at++)
+        high |= (unsigned char)text[at];
+    return !(high & EACH_BYTE(0x80));
+}
+
 /* Copy bytes, and return whether there may be a CR or an LF: a byte from 0x0A to 0x0D. */
 static int copy_line(char *out, const char *text, ptrdiff_t size)
 {

@@ -21,6 +21,7 @@ ptrdiff_t plain(char *out, const char *text, ptrdiff_t size)
 { return copy_plain(out, (const unsigned char *)text, size); }
 ptrdiff_t run(const char *text, ptrdiff_t size)
 { return copy_plain(NULL, (const unsigned char *)text, size); }
+int ascii(const char *text, ptrdiff_t size) { return all_ascii(text, size); }
 int line(char *out, const char *text, ptrdiff_t size) { return copy_line(out, text, size); }
 """
 FORMS = {"vectors": [], "words": ["-DGAISTREAM_PORTABLE"], "without optimisation": ["-O0"]}
@@ -55,6 +56,7 @@ def check(vector: Any, text: bytes) -> None:
     found, out = called(vector.plain, text)
     assert (found, out[:plain]) == (plain, text[:plain])
     assert vector.run(text, ctypes.c_ssize_t(len(text))) == plain
+    assert bool(vector.ascii(text, ctypes.c_ssize_t(len(text)))) == text.isascii()
     found, out = called(vector.line, text)
     assert found or not {0x0A, 0x0D} & {*text}  # VT and FF may be found too
     assert not found or {0x0A, 0x0B, 0x0C, 0x0D} & {*text}

@@ -103,9 +103,11 @@ def _in_parts(write: Callable[[Any], Any], payload: Any, left: int) -> tuple[Any
         raise ValueError("too deep")
     if isinstance(payload, tuple) and type(payload) is not tuple:
         raise ValueError("a subclass of tuple")
-    keyed = isinstance(payload, dict)
-    items = list.__iter__ if isinstance(payload, list) else tuple.__iter__  # no override counts
-    fields = dict.copy(payload) if keyed else dict(enumerate(items(payload)))
+    fields: dict[Any, Any]
+    if isinstance(payload, dict):
+        fields = dict.copy(payload)
+    else:  # whatever the class of a list overrides
+        fields = dict(enumerate(list.copy(payload) if isinstance(payload, list) else payload))
     height = 0
     for key, item in fields.items():
         part, inside = _in_parts(write, item, left - 1)
@@ -113,7 +115,7 @@ def _in_parts(write: Callable[[Any], Any], payload: Any, left: int) -> tuple[Any
             part, inside = write(part), 0
         fields[key] = part
         height = max(height, inside)
-    return fields if keyed else list(fields.values()), height + 1
+    return fields if isinstance(payload, dict) else [*fields.values()], height + 1
 
 
 def write_json(
