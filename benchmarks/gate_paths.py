@@ -217,6 +217,11 @@ def paths() -> dict[str, tuple[int, Callable[[], Any], Any]]:
             encoder.take()
             write = partial(wrote, encoder, token)
             newer[f"SSEEncoder, a token of {name}"] = (300, write, None)
+    long, deep = "x" * 2**20, [{"k": [1, "a"]}]
+    for _ in range(46):
+        deep = [deep]  # 49 levels: one more than orjson writes at once
+    waiting = b"data: " + b"x" * 2**20 + b"\n\n"
+    chunks = [waiting[at : at + 1024] for at in range(0, len(waiting), 1024)]
     whole = b":\n\n" + payloads.TOKEN_FRAME + b'event: done\ndata: {"finished":true}\n\n'
     return {
         **newer,
@@ -224,6 +229,12 @@ def paths() -> dict[str, tuple[int, Callable[[], Any], Any]]:
         "encode_sse, small": (400, lambda: encode_sse(data, event), payloads.SMALL_FRAME),
         "encode_sse, 4 KB in 40 lines": (
             60, lambda: encode_sse(payloads.LINES), payloads.LINES_FRAME),
+        "encode_sse, 1 MiB in a line": (
+            4, lambda: encode_sse(long), b"data: %b\n\n" % long.encode()),
+        "FrameTemplate.render, 1 MiB": (4, lambda: len(template.render(long)), 2**20 + 37),
+        "encode_ndjson, 49 levels": (60, lambda: encode_ndjson(deep), None),
+        "SSEDecoder, 1 MiB in 1 KiB chunks": (
+            4, lambda: sum(len(decoder.feed(chunk)) for chunk in chunks), 1),
         "encode_sse_into": (
             300, lambda: encode_sse_into(into, 0, data, event), len(payloads.SMALL_FRAME)),
         "FrameTemplate.render": (

@@ -22,7 +22,7 @@ CASES = Path(__file__).resolve().parent.parent / "tests" / "data" / "sse_cases.j
 def peers() -> dict[str, tuple[str, Read]]:
     """Give each peer that is installed: its distribution, and how it reads."""
     found: dict[str, tuple[str, Read]] = {}
-    for add in (_httpx_sse, _launchdarkly, _sseclient, _openai, _anthropic):
+    for add in (_httpx_sse, _httpx2, _launchdarkly, _sseclient, _openai, _anthropic):
         with contextlib.suppress(ImportError):
             add(found)
     return found
@@ -41,6 +41,18 @@ def _httpx_sse(found: dict[str, tuple[str, Read]]) -> None:
                     yield event
 
     found["httpx-sse"] = "httpx-sse", lambda chunks: [event.data for event in events(chunks)]
+
+
+def _httpx2(found: dict[str, tuple[str, Read]]) -> None:
+    from httpx2._sse import _SSEParser
+
+    def events(chunks: Iterable[bytes]) -> Iterator[Any]:  # as its EventSource, over iter_text()
+        text, parser = codecs.getincrementaldecoder("utf-8")("replace"), _SSEParser()
+        for chunk in chunks:
+            yield from parser.decode(text.decode(chunk))
+        yield from parser.flush()
+
+    found["httpx2"] = "httpx2", lambda chunks: [event.data for event in events(chunks)]
 
 
 def _launchdarkly(found: dict[str, tuple[str, Read]]) -> None:

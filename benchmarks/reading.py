@@ -19,6 +19,11 @@ import peer_readers
 
 import gaistream
 
+try:
+    import msgspec
+except ImportError:
+    msgspec = None  # type: ignore[assignment]
+
 Rows = list[tuple[str, Callable[[], Any]]]
 
 pure = payloads.pure_twin()
@@ -138,6 +143,9 @@ def groups() -> list[tuple[str, Rows, list[Any]]]:
             ("the pure twin", ndjson_reader(chunks, pure.NDJSONDecoder)),
             *peer_rows(peer_readers.line_peers(), chunks),
         ]
+        if msgspec is not None:
+            read = ndjson_reader(chunks, gaistream.NDJSONDecoder, loads=msgspec.json.decode)
+            rows.insert(2, ("NDJSONDecoder(loads=msgspec.json.decode)", read))
         values = [orjson.loads(line)] * 5000
         found.append((f"77-byte lines of NDJSON read, to dicts of {fields}", rows, values))
     raw: Rows = [
