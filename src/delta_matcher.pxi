@@ -244,7 +244,7 @@ cdef class DeltaMatcher:
                     return False
             elif piece.size and piece.data[piece.size - 1] == c'"':
                 after = at + plain_run(<const unsigned char*> at, end - at)
-                if not is_ascii(at, after - at):
+                if not all_ascii(at, after - at):
                     return False
             else:
                 after = after_integer(at, end)

@@ -29,6 +29,16 @@ cdef void fill_escapes() noexcept:
 
 fill_escapes()
 
+cdef inline Py_ssize_t plain_run(const unsigned char* text, Py_ssize_t size) noexcept nogil:
+    """Count the leading bytes of UTF-8 that need no escape in a JSON string."""
+    cdef Py_ssize_t at = copy_plain(NULL, text, size)
+    while at < size and text[at] >= 0x80:
+        at += 1
+        if at < size and text[at] < 0x80:
+            at += copy_plain(NULL, text + at, size - at)
+    return at
+
+
 cdef inline char* write_escape(char* out, unsigned char code) noexcept nogil:
     out[0] = c"\\"
     if escapes[code] > 1:

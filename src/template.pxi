@@ -172,16 +172,14 @@ cdef class FrameTemplate:
         cdef bint replace = check_errors(errors)
         if number is not None or self.middle is not None:
             return self.render_numbered(text, replace, self.check_number(number))
-        cdef bytes out
-        cdef char* at
         check_text(text)
+        cdef Py_ssize_t size = self.prefix_size + PyUnicode_GET_LENGTH(text)
+        cdef bytes out
         if is_long_ascii(text):
-            out = new_bytes(self.prefix_size + PyUnicode_GET_LENGTH(text) + self.after_size)
-            at = PyBytes_AS_STRING(out)
-            memcpy(at, self.blocks, self.prefix_size)
-            if write_plain(at + self.prefix_size, text):
-                at += self.prefix_size + PyUnicode_GET_LENGTH(text)
-                memcpy(at, self.blocks + self.after_at, self.after_size)
+            out = new_bytes(size + self.after_size)
+            memcpy(PyBytes_AS_STRING(out), self.blocks, self.prefix_size)
+            if write_plain(PyBytes_AS_STRING(out) + self.prefix_size, text):
+                memcpy(PyBytes_AS_STRING(out) + size, self.blocks + self.after_at, self.after_size)
                 return out
         out = new_bytes(self.size_with(text, replace))
         self.write_to(PyBytes_AS_STRING(out), text)

@@ -207,7 +207,7 @@ def test_server_sent_event(twins, event, other, changes):
 
 def test_the_installed_library_encodes_and_reads(twins):
     class Library:
-        option, line_option, default = 1, 2, 3
+        option, line_option, default, fragment, only_plain = 1, 2, 3, None, False
         loads = staticmethod(lambda data: int(data))
         careful_loads = staticmethod(lambda *args: args)
         with_hook = staticmethod(lambda *args: args)
