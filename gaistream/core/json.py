@@ -306,11 +306,11 @@ def msgspec_library() -> Library:
         return encode_lines((payload,)) if option else encode(payload)
 
     def loads(data: bytes | bytearray | memoryview | str) -> Any:
-        if type(data) in _READABLE:
-            try:
+        try:
+            if type(data) in _READABLE:
                 return decode(data)
-            except Exception:  # its errors have no position
-                pass
+        except Exception:  # its errors have no position
+            return _standard_loads(data)
         return _standard_loads(data)
 
     return Library("msgspec", dumps, to_plain, loads, 0, 1, only_plain=True)
