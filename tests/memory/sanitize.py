@@ -18,10 +18,10 @@ from instrumented import ROOT, built, check, environment
 
 TESTS = (
     "core/test_buffer.py", "core/test_decoder*.py", "core/test_encoder*.py", "core/test_events.py",
-    "core/test_golden.py", "core/test_json_depth.py", "core/test_lines.py", "core/test_long_text.py",
-    "core/test_ndjson_decoder.py", "core/test_sse*.py", "core/test_stateful.py",
-    "core/test_template.py", "core/test_threads*.py", "core/test_twins*.py",
-    "writing/test_writer.py",
+    "core/test_golden.py", "core/test_json_depth.py", "core/test_lines.py",
+    "core/test_long_text.py", "core/test_ndjson_decoder.py", "core/test_sse*.py",
+    "core/test_stateful.py", "core/test_template.py", "core/test_threads*.py",
+    "core/test_twins*.py", "writing/test_writer.py",
 )  # fmt: skip
 
 
