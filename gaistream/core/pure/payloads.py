@@ -91,14 +91,12 @@ def _is_plain(payload: object, levels: int) -> bool:
     return False
 
 
-def _in_parts(write: Callable[[Any], Any], payload: Any, left: int) -> tuple[Any, int]:
-    """Return a payload and its height, at most 48 levels: parts of what is higher are fragments.
+def _in_parts(library: Any, convert: Any, payload: Any, left: int) -> tuple[Any, int]:
+    """Return a container and its height, at most 48 levels: parts of a higher one are fragments.
 
-    `write` makes a fragment. Raises ValueError if more than `left` levels are nested, or for a
-    container that the careful way must see.
+    Raises ValueError if more than `left` levels are nested, or for a container that the careful
+    way must see.
     """
-    if type(payload) in _FLAT or not isinstance(payload, _CONTAINERS):
-        return payload, 0
     if left <= 0:
         raise ValueError("too deep")
     if isinstance(payload, tuple) and type(payload) is not tuple:
@@ -110,12 +108,31 @@ def _in_parts(write: Callable[[Any], Any], payload: Any, left: int) -> tuple[Any
         fields = dict(enumerate(list.copy(payload) if isinstance(payload, list) else payload))
     height = 0
     for key, item in fields.items():
-        part, inside = _in_parts(write, item, left - 1)
+        if type(item) in _FLAT or not isinstance(item, _CONTAINERS):
+            continue
+        part, inside = _in_parts(library, convert, item, left - 1)
         if inside >= DEEPEST_FAST:
-            part, inside = write(part), 0
+            part, inside = library.fragment(library.dumps(part, convert, library.option)), 0
         fields[key] = part
-        height = max(height, inside)
+        if inside > height:
+            height = inside
     return fields if isinstance(payload, dict) else [*fields.values()], height + 1
+
+
+def _write_guarded(library: Any, payload: Any, newline: bool, replace: bool, hook: Any) -> Any:
+    """Write a payload that is deep, or for a library that must get only plain ones."""
+    errors = "replace" if replace else "strict"
+    fits = _is_plain(payload, DEEPEST) if library.only_plain else library.fragment is not None
+    if not fits:
+        return library.careful_dumps(payload, newline, errors, hook)
+    try:
+        option = library.line_option if newline else library.option
+        convert = library.default if hook is None else library.with_hook(library.default, hook)
+        whole = library.only_plain
+        parts = payload if whole else _in_parts(library, convert, payload, DEEPEST)[0]
+        return library.dumps(parts, convert, option)
+    except Exception:
+        return library.careful_dumps(payload, newline, errors, hook)
 
 
 def write_json(
@@ -124,24 +141,15 @@ def write_json(
     """Return a payload as JSON, with an LF if `newline`; `hook` may convert unknown values."""
     library = _Installed.library or _load_library()
     encoded: bytes
-    errors = "replace" if replace else "strict"
-    is_deep = not library.only_plain and _deeper(payload, DEEPEST_FAST)
-    if (
-        library.fragment is None if is_deep
-        else library.only_plain and not _is_plain(payload, DEEPEST)
-    ):  # fmt: skip
-        encoded = library.careful_dumps(payload, newline, errors, hook)
+    if library.only_plain or _deeper(payload, DEEPEST_FAST):
+        encoded = _write_guarded(library, payload, newline, replace, hook)
     else:
         try:
             option = library.line_option if newline else library.option
             convert = library.default if hook is None else library.with_hook(library.default, hook)
-
-            def written(part: Any) -> Any:
-                return library.fragment(library.dumps(part, convert, library.option))
-
-            parts = _in_parts(written, payload, DEEPEST)[0] if is_deep else payload
-            encoded = library.dumps(parts, convert, option)
+            encoded = library.dumps(payload, convert, option)
         except Exception:
+            errors = "replace" if replace else "strict"
             encoded = library.careful_dumps(payload, newline, errors, hook)
     return encoded if encoded.isascii() else escape_separators(encoded)
 
