@@ -8,7 +8,8 @@ JOBS ?= auto
 PYTEST := $(BIN)/pytest -q -n $(JOBS) --dist loadfile
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check clients dropin lint bench bench-server kills exits memory logs gates \
+.PHONY: help demo test check clients dropin free-threaded lint bench bench-server kills exits memory \
+	logs gates \
 	sanitize asv wheels wheels-new wheels-aarch64 wheels-pyodide docs grind fuzz watch peers pins \
 	clean
 
@@ -26,6 +27,7 @@ help:
 	@echo "make kills           clients that leave at random, on real servers: is anything left? (minutes)"
 	@echo "make exits           seconds from a signal until a server has exited (minutes)"
 	@echo "make memory          what streams hold: memory read ahead, threads, garbage"
+	@echo "make free-threaded   the core and its threads on a Python without the GIL"
 	@echo "make logs            what logs of kept streams cost, and how that grows"
 	@echo "make asv             the benchmarks over the last commits, as pages to open (minutes)"
 	@echo "make gates           instructions a call, beside the commit before (valgrind, gcc)"
@@ -66,6 +68,10 @@ clients: .venv/clients.stamp
 dropin: .venv/made.stamp
 	@echo "Testing: other projects' tests and servers on gaistream, in build/dropin ..."
 	@$(BIN)/python tests/dropin/run.py $(ARGS)
+
+free-threaded: .venv/made.stamp
+	@echo "Testing: a Python without the GIL, built into ~/.cache/gaistream ..."
+	@$(BIN)/python tools/free_threaded.py
 
 lint: .venv/lint.stamp
 	@echo "Linting: ruff, then mypy --strict ..."

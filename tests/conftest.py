@@ -121,7 +121,8 @@ def load_all() -> ModuleType:
         getattr(package, name)
     for room in (package.asgi, package.replay, package.wsgi):
         for name in room.__all__:
-            getattr(room, name)
+            with contextlib.suppress(ImportError):  # of an extra
+                getattr(room, name)
     for name in package.dialects.__all__:
         getattr(package.dialects, name)
     for name in package.dialects.NAMES:

@@ -5,7 +5,8 @@
     POST /v1/messages           Anthropic Messages
     POST /ai-sdk                the AI SDK's useChat
     POST /ag-ui                 AG-UI
-    GET  /v1/models             the list of models, in the form of OpenAI or Anthropic
+    POST /v1/messages/count_tokens   an estimate of a request's input tokens
+    GET  /v1/models[/NAME]      the list of models, or one, in the form of OpenAI or Anthropic
     GET  /healthz               200, or 503 while the server drains
 
 Errors have the shape of the route's protocol, and a failure before the first event its status. No
@@ -16,8 +17,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
+from urllib.parse import unquote
 
 from ..asgi import protocol_handler
+from ..asgi.client import Client
 from ..asgi.messages import (
     Receive,
     Scope,
@@ -26,14 +29,17 @@ from ..asgi.messages import (
     request_headers,
     send_response,
 )
-from ..core import json_bytes
-from ..errors import StreamError
+from ..core import json_bytes, read_json
+from ..dialects import find_writable
+from ..dialects.models import list_models
+from ..errors import InvalidRequest, StreamError
 from ..http.answer import PlainResponse, error_response
 from ..http.cors import CORS, CORSLike
 from ..streaming.open_streams import open_streams
 from ..writing.options import SSEOptions
 from .keys import ClientKeys
 from .records import Record, RecordingProvider, access_log, current, note_outcome
+from .tokens import estimate_tokens
 
 _ROUTES: Final = {
     "/v1/chat/completions": "openai_chat",
@@ -43,6 +49,7 @@ _ROUTES: Final = {
     "/ag-ui": "ag_ui",
 }
 _MODELS: Final = "/v1/models"
+_COUNT: Final = "/v1/messages/count_tokens"
 
 
 class Gateway:
@@ -88,7 +95,7 @@ class Gateway:
         self._dialects = routes
         if isinstance(models, str):
             raise ValueError(f"models must be a list of names, not {models!r}")
-        listed = list(models)
+        listed = self._models = list(models)
         self._handlers = {
             path: protocol_handler(
                 recorded,
@@ -132,8 +139,10 @@ class Gateway:
     async def _answer(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         route, headers = _route_of(path), request_headers(scope)
         handler, refused = self._handlers.get(path), None
-        if path == _MODELS:
-            handler = self._handlers[route]
+        model = None
+        if path == _MODELS or path.startswith(f"{_MODELS}/"):
+            model = unquote(path[len(_MODELS) + 1 :]) or None
+            handler = None if model else self._handlers[route]
             if "anthropic-version" in headers:
                 route = "/v1/messages"  # whose shape a refusal has
         elif route == "/ai-sdk" and path.endswith("/stream"):
@@ -141,12 +150,44 @@ class Gateway:
         if self._keys is not None and scope["method"] != "OPTIONS":
             refused = self._keys.reason_to_refuse(headers)
         if refused is None and handler is None:
+            answer = await self._answer_itself(path, model, scope, receive, headers)
+            if answer is not None:
+                await send_response(send, answer)
+                return
             refused = StreamError(f"there is no {path[:200]} here", code="not_found", status=404)
         if refused is not None or handler is None:
             assert refused is not None
             await send_response(send, self._refusal(refused, route, scope["method"], headers))
             return
         await handler(scope, receive, send)
+
+    async def _answer_itself(
+        self, path: str, model: str | None, scope: Scope, receive: Receive, headers: Any
+    ) -> PlainResponse | None:
+        """Return what no provider is asked for: one model, a count of tokens; else None."""
+        method, more = scope["method"], {}
+        if self._cors is not None:
+            more = self._cors.headers(headers.get("origin"))
+        if model in self._models and method in ("GET", "HEAD"):
+            assert model is not None
+            [fields] = list_models([model], anthropic="anthropic-version" in headers)["data"]
+            return _json(fields, more).to(method)
+        if path != _COUNT or method != "POST":
+            return None
+        client = Client(receive, has_body=True)
+        try:
+            payload = read_json(await client.body(), "replace")
+            # which has no answer whose tokens could be bounded
+            asked = {**payload, "max_tokens": 1} if isinstance(payload, dict) else payload
+            find_writable("anthropic", "sse").read_request(asked)
+        except StreamError as error:
+            return self._refusal(error, "/v1/messages", method, headers)
+        except ValueError as error:
+            refused = InvalidRequest(f"the body must be JSON: {error}")
+            return self._refusal(refused, "/v1/messages", method, headers)
+        finally:
+            await client.close()
+        return _json({"input_tokens": estimate_tokens(payload)}, more)
 
     def _refusal(
         self, error: StreamError, route: str, method: str, headers: Mapping[str, str]
@@ -172,7 +213,7 @@ def _path_of(scope: Scope) -> str:
 
 def _route_of(path: str) -> str:
     """Return the route whose protocol a path's answers have."""
-    if path == _MODELS:
+    if path == _MODELS or path.startswith(f"{_MODELS}/"):
         return "/v1/chat/completions"
     below = (route for route in _ROUTES if path == route or path.startswith(f"{route}/"))
     return next(below, "/v1/chat/completions")
@@ -180,6 +221,11 @@ def _route_of(path: str) -> str:
 
 def _health(method: str) -> PlainResponse:
     draining = open_streams().reason_to_refuse() is not None
-    body = json_bytes({"status": "draining" if draining else "ok"})
-    headers = {"Content-Type": "application/json", "Content-Length": str(len(body))}
-    return PlainResponse(503 if draining else 200, headers, body).to(method)
+    said = {"status": "draining" if draining else "ok"}
+    return _json(said, {}, 503 if draining else 200).to(method)
+
+
+def _json(payload: Any, more: Mapping[str, str], status: int = 200) -> PlainResponse:
+    body = json_bytes(payload, errors="replace")
+    headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), **more}
+    return PlainResponse(status, headers, body)

@@ -5,6 +5,7 @@ import pickle
 import tracemalloc
 
 import pytest
+from required import need_counted_allocations
 
 MIB = 2**20
 
@@ -170,8 +171,7 @@ def test_an_endless_line_takes_no_more_than_twice_the_limit(gs, kind, limit):
 
 
 def test_many_lines_of_data_are_kept_in_few_blocks(gs):
-    if gs.backend != "native":
-        pytest.skip("the allocator that is counted is the core's")
+    need_counted_allocations(gs)
     decoder = gs.SSEDecoder()
     before = gs.core._core.allocations()
     for _ in range(1000):
@@ -183,8 +183,7 @@ def test_many_lines_of_data_are_kept_in_few_blocks(gs):
 
 
 def test_data_of_one_line_is_copied_once(gs):
-    if gs.backend != "native":
-        pytest.skip("the allocator that is counted is the core's")
+    need_counted_allocations(gs)
     decoder = gs.SSEDecoder()
     text = b"event: e\ndata: " + b"x" * 65_536 + b"\n\n"
     before = gs.core._core.allocations()
@@ -195,8 +194,7 @@ def test_data_of_one_line_is_copied_once(gs):
 
 
 def test_data_of_one_line_that_was_waited_for_is_copied_once_more(gs):
-    if gs.backend != "native":
-        pytest.skip("the allocator that is counted is the core's")
+    need_counted_allocations(gs)
     decoder = gs.SSEDecoder()
     text = b"event: e\ndata: " + b"x" * 65_536 + b"\n\n"
     decoder.feed(text[:40_000])

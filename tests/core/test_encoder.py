@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from required import need_counted_allocations
 
 DONE_SSE = b'event: done\ndata: {"finished":true}\n\n'
 DONE_NDJSON = b'{"type":"done","finished":true}\n'
@@ -300,8 +301,7 @@ def test_take_into_moves_all_or_nothing(gs, kind):
 
 @pytest.mark.parametrize("text", ["token ", "\n" * 40], ids=["plain", "escaped"])
 def test_a_steady_stream_allocates_only_the_bytes_that_are_taken(gs, kind, text):
-    if gs.backend != "native":
-        pytest.skip("the pure twin does not count")
+    need_counted_allocations(gs)
     for options in ({}, {"include_id": True}) if kind == "SSEEncoder" else ({},):
         encoder = make(gs, kind, **options)
         events = [gs.events.TextDelta(text), gs.events.ReasoningDelta(text), text]

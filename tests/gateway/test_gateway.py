@@ -120,7 +120,7 @@ def test_requests_beyond_the_bound_are_refused_until_one_ends(gs: ModuleType) ->
 def test_other_paths_are_not_found(gs: ModuleType) -> None:
     async def test() -> None:
         app = gs.gateway.Gateway(RecordingProvider())
-        for path in ("/", "/v1", "/v1/messages/count_tokens", "/v1/embeddings", "/ai-sdk/x"):
+        for path in ("/", "/v1", "/v1/messages/x", "/v1/models/x", "/v1/embeddings", "/ai-sdk/x"):
             served = await Connection("POST", path).hear(b"{}").serve(app)
             assert served.status == 404
             assert f"there is no {path} here" in served.body.decode()

@@ -10,7 +10,9 @@ import importlib.util
 import os
 import shutil
 import sys
+import sysconfig
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -44,6 +46,14 @@ def once_a_check() -> None:
     """Go on only where the compiled core is tested: both backends are one check's two runs."""
     if os.environ.get("GAISTREAM_BACKEND") == "pure":
         pytest.skip("does not depend on the backend", allow_module_level=True)
+
+
+def need_counted_allocations(gs: ModuleType) -> None:
+    """Go on only with a core that counts its allocations: compiled, and with the GIL."""
+    if gs.backend != "native":
+        pytest.skip("the allocator that is counted is the core's")
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        pytest.skip("without the GIL nothing is counted")
 
 
 def _miss(reason: str, *, required: bool) -> None:

@@ -17,7 +17,7 @@ from frames import DONE, said
 from hypothesis import given
 from hypothesis import strategies as st
 from real_servers import SECONDS
-from required import need_package
+from required import need_counted_allocations, need_package
 from twin_input import examples, outcome
 
 import gaistream
@@ -28,8 +28,7 @@ TEXTS = st.one_of(st.text(max_size=30), st.sampled_from(["", "a\nb", "a\rb", "\u
 
 @pytest.mark.parametrize("kind", ["SSEWriter", "NDJSONWriter"])
 def test_a_steady_writer_allocates_only_the_bytes_that_it_sends(gs, kind):
-    if gs.backend != "native":
-        pytest.skip("the pure twin does not count")
+    need_counted_allocations(gs)
     sent = []
     writer = getattr(gs, kind)(sent.append)
     token = gs.events.TextDelta("token ")
