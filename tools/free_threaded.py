@@ -73,7 +73,7 @@ def main() -> None:
         if asked.stdout != "native False\n":
             raise SystemExit(f"the compiled core with the GIL off was expected\n{asked.stderr}")
         shutil.copytree(ROOT / "tests", home / "tests")
-        for name in ("pyproject.toml", "docs", "shared"):
+        for name in ("pyproject.toml", "docs", "src"):
             if (ROOT / name).exists():
                 (home / name).symlink_to(ROOT / name)
         pytest = (inner, "-m", "pytest", "-q", "-p", "no:cacheprovider")

@@ -91,6 +91,7 @@ BROKEN = {
     "sh": "make no-such-target\n",
     "html": "<p>never closed",
     "json": "{",
+    "toml": "=",
     "yaml": "a: [",
     "js": "const = 1;",
 }

@@ -223,6 +223,7 @@ CHECKS: dict[str, Callable[[Block], None]] = {
     "html": check_html,
     "js": check_script,
     "json": lambda block: json.loads(block.code),
+    "toml": lambda block: tomllib.loads(block.code),
     "pycon": check_session,
     "python": check_python,
     "sh": check_shell,

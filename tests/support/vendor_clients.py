@@ -29,13 +29,16 @@ INSTALL_SECONDS = 300
 
 
 @cache
-def need_clients() -> Path:
+def need_clients(pinned: Path = SCRIPTS) -> Path:
     """Go on only with the vendors' clients, and return the folder that they are installed in.
 
     It is build/clients/HASH, by the hash of the pins; npm fills it once. Where npm is missing or
     can't reach its registry the test is skipped, or fails if GAISTREAM_REQUIRE lists npm.
+
+    Args:
+        pinned: the folder of the pins.
     """
-    pins = [(SCRIPTS / name).read_bytes() for name in PINS]
+    pins = [(pinned / name).read_bytes() for name in PINS]
     digest = hashlib.sha256(b"".join(pins)).hexdigest()[:12]
     folder = ROOT / "build" / "clients" / digest
     if (folder / "installed").exists():
@@ -45,14 +48,14 @@ def need_clients() -> Path:
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # the tests may run in several processes
         if not (folder / "installed").exists():
-            _install(npm, folder)
+            _install(npm, pinned, folder)
             (folder / "installed").touch()
     return folder
 
 
-def _install(npm: str, folder: Path) -> None:
+def _install(npm: str, pinned: Path, folder: Path) -> None:
     for name in PINS:
-        shutil.copy(SCRIPTS / name, folder)
+        shutil.copy(pinned / name, folder)
     command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
     try:
         done = subprocess.run(
