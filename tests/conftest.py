@@ -135,6 +135,7 @@ def load_all() -> ModuleType:
             with contextlib.suppress(ValueError):
                 dialect.read_request(None)
     importlib.import_module("gaistream.streaming.disconnects").answer_classes()
+    importlib.import_module("gaistream.asgi.protocol").kept_handler_class()
     library = package.core.json.library
     package.core.load_json_library = lambda: library  # type: ignore[attr-defined]
     package.core.install_json(package.core.load_json_library)

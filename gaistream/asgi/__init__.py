@@ -6,7 +6,8 @@ Responses and handlers are ASGI apps. `resumable` is imported when it is first u
 from typing import TYPE_CHECKING, Any
 
 from .drain import DrainMiddleware
-from .handler import event_handler, ndjson_handler, protocol_handler, sse_handler
+from .handler import event_handler, ndjson_handler, sse_handler
+from .protocol import protocol_handler
 from .response import NDJSONResponse, SSEResponse
 
 if TYPE_CHECKING:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Mapping
 from functools import partial
 from typing import Any, Unpack
 
-from ..dialects import AnyDialect
 from ..http.answer import PlainResponse
 from ..http.handler import HandlerPolicy, OnReconnect, PrepareRequest, run_steps
 from ..http.protocol_handler import ProtocolPolicy
@@ -27,11 +26,13 @@ from .messages import (
 from .response import RESPONSES, StreamResponse
 
 
-class _ProtocolSettings(ProtocolSettings, total=False):
+class ProtocolHandlerSettings(ProtocolSettings, total=False):
+    """The keywords of a protocol's handler on ASGI."""
+
     send_timeout: float | None
 
 
-class _Settings(_ProtocolSettings, ResponseSettings, total=False):
+class _Settings(ProtocolHandlerSettings, ResponseSettings, total=False):
     pass
 
 
@@ -97,7 +98,7 @@ def _handler(
     )
 
 
-class _ProtocolHandler(_Handler):
+class ProtocolHandler(_Handler):
     """A provider as an ASGI app that speaks a vendor's protocol."""
 
     _policy: ProtocolPolicy
@@ -170,38 +171,3 @@ def event_handler(
     """
     formats = {"sse": sse_options, "ndjson": ndjson_options}
     return _handler(provider, prepare_request, formats, on_reconnect, settings)
-
-
-def protocol_handler(
-    provider: Any,
-    dialect: AnyDialect,
-    *,
-    options: SSEOptions | None = None,
-    models: Iterable[str] | None = None,
-    **settings: Unpack[_ProtocolSettings],
-) -> _Handler:
-    """Make an ASGI app that answers a vendor's clients: an endpoint of their protocol.
-
-    The body of a POST is read as the protocol's request, and becomes the `ChatRequest` that the
-    provider gets. Its answer is streamed, or sent whole, as the request asks. A wrong field is
-    answered with 400 and its path; errors have the vendor's shape.
-
-    Tool results, approvals and reasoning that a client sends back are marked `"from_client": True`,
-    since it could have made them up.
-
-    Args:
-        provider: has `stream_text(request)`, see sse_handler.
-        dialect: "openai_chat", "openai_responses", "anthropic", "ai_sdk", "ag_ui", or a Dialect
-            that has requests, such as `dialects.ai_sdk(version=5)`.
-        options: SSEOptions.
-        models: names that a GET of a path that ends in `/models` lists.
-        settings: headers, cors, send_timeout, cleanup_timeout, source_timeout, hold_headers,
-            on_close, on_disconnect, continue_seconds, continue_bytes, collect, media_type,
-            incremental: see SSEResponse.
-
-    Raises:
-        FrameError: `dialect` is unknown, or has no requests.
-    """
-    return _ProtocolHandler(
-        ProtocolPolicy(provider, dialect, options, models, settings, _ProtocolSettings)
-    )

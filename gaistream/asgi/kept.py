@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Unpack
 
 from ..chat import Source
-from ..http.answer import PlainResponse, drain_response
+from ..http.answer import PlainResponse, RaisedBy, drain_response
 from ..http.request import IncomingRequest, last_event_id
 from ..http.resumption import Authorize, Opened, Resumption
 from ..http.settings import SEND_TIMEOUT, ResumableSettings, check_timeouts
@@ -41,6 +41,7 @@ class resumable:  # noqa: N801, a function to its callers
         options: SSEOptions or NDJSONOptions.
         lease: seconds after which the stream ends with an error if its producer has died.
         replace: True to begin the stream anew if it is kept.
+        only_running: True to answer 204 if the stream that is resumed has ended.
         on_close: called (or awaited) with the Outcome of the source, once it is closed. It is not
             called for requests that resume.
         continue_seconds, continue_bytes: how long the source may go on, and how much it may yield,
@@ -51,6 +52,8 @@ class resumable:  # noqa: N801, a function to its callers
 
     Attributes:
         stream_id: of the stream.
+        resumption: how the request is answered.
+        raised_by: the code that a failure of the stream is charged to.
 
     Raises:
         FrameError: an argument has a value that could not be sent or kept to.
@@ -67,13 +70,16 @@ class resumable:  # noqa: N801, a function to its callers
         **settings: Unpack[ResumableSettings],
     ) -> None:
         check_timeouts(CLEANUP_TIMEOUT, None, send_timeout)
-        self._resumption = Resumption(log, stream_id, source, authorize=authorize, **settings)
+        self.resumption = Resumption(log, stream_id, source, authorize=authorize, **settings)
         self._source = source
         self._send_timeout = send_timeout or None
-        self.stream_id = self._resumption.stream
+        self.stream_id = self.resumption.stream
+        self.raised_by: RaisedBy = "source"
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request."""
+    async def __call__(
+        self, scope: Scope, receive: Receive, send: Send, *, client: Client | None = None
+    ) -> None:
+        """Answer the request. `client` is given by a handler that has read the body."""
         if scope["type"] != "http":
             await refuse_scope(scope, receive, send)
             return
@@ -82,14 +88,16 @@ class resumable:  # noqa: N801, a function to its callers
             await send_response(send, answer)
             return
         method, request = scope["method"], request_headers(scope)
-        client = Client(receive, has_body=method != "GET" or "content-length" in request)
+        own = client is None
+        if client is None:
+            client = Client(receive, has_body=method != "GET" or "content-length" in request)
         query = scope.get("query_string", b"").decode("latin-1")
         incoming = IncomingRequest(
             method, scope["path"], query, request, last_event_id(scope), client.body
         )
         begins = False
         try:
-            opened = await self._resumption.open(incoming)
+            opened = await self.resumption.open(incoming)
             if isinstance(opened, PlainResponse):
                 await send_response(send, opened)
             else:
@@ -98,13 +106,14 @@ class resumable:  # noqa: N801, a function to its callers
         finally:
             if not begins:
                 await close_source(self._source)
-            await client.close()
+            if own:
+                await client.close()
 
     def _answer_drain(self, scope: Scope) -> PlainResponse | None:
         reason = open_streams().reason_to_refuse()
         if reason is None:
             return None
-        asked = self._resumption
+        asked = self.resumption
         return drain_response(
             reason,
             asked.headers.for_origin(header(scope, b"origin")),
@@ -115,7 +124,7 @@ class resumable:  # noqa: N801, a function to its callers
         )
 
     def _respond(self, opened: Opened) -> StreamResponse:
-        asked = self._resumption
+        asked = self.resumption
         encoder = FORMATS[asked.format].encoder(asked.options, dialect=opened.dialect)
         stream = Stream(
             opened.source,
@@ -133,4 +142,5 @@ class resumable:  # noqa: N801, a function to its callers
             producer=opened.producer,
         )
         response.stream_headers = opened.headers
+        response.raised_by = self.raised_by
         return response

@@ -86,6 +86,7 @@ class Resumption:
         dialect: AnyDialect = "gai",
         lease: float = LEASE,
         replace: bool = False,
+        only_running: bool = False,
         status: int = 200,
         headers: Mapping[str, str] | None = None,
         cors: CORSLike = "*",
@@ -124,6 +125,7 @@ class Resumption:
         self._authorize = authorize
         self._lease = checked_seconds("lease", LEASE if lease is None else lease)
         self._replace = replace
+        self._only_running = only_running
         self._limits: dict[str, Any] = {
             "seconds": continue_seconds,
             "bytes": continue_bytes,
@@ -176,6 +178,8 @@ class Resumption:
                 page = await self._log.read(self.stream, after, 0)
         if page.outcome == "expired":
             return self._without_body("expired", request)
+        if self._only_running and page.lease_left is None:
+            return self._without_body("ended", request)
         return await self._resume(request, place, page)
 
     def _asked(self, request: IncomingRequest) -> tuple[Place | None, Position | str | None]:

@@ -49,6 +49,7 @@ class KeptSettings(TypedDict, total=False):
     dialect: AnyDialect
     lease: float
     replace: bool
+    only_running: bool
     cors: CORSLike
     cleanup_timeout: float | None
     source_timeout: float | None

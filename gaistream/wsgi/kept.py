@@ -51,8 +51,8 @@ class resumable:  # noqa: N801, a function to its callers
     `run_in_thread(log.stop(stream_id))` ends it.
 
     Args:
-        log, stream_id, source, format, options, lease, replace, on_close, continue_seconds,
-            continue_bytes, source_timeout: see gaistream.asgi.resumable.
+        log, stream_id, source, format, options, lease, replace, only_running, on_close,
+            continue_seconds, continue_bytes, source_timeout: see gaistream.asgi.resumable.
         authorize: called with the request (gaistream.http.IncomingRequest) and the stream's id,
             sync or async. Unless it returns True the answer is 404. None: everybody may read.
         status, headers, dialect, cors, cleanup_timeout, hold_headers, media_type, incremental: see

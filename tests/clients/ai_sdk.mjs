@@ -1,5 +1,6 @@
 // Asks an endpoint as useChat does, with the AI SDK's own transport and Chat of version 5, 6 or 7.
-// A question: {version, url, text?, leave?}; text: over the text transport; leave: at the first text.
+// A question: {version, url, text?, leave?, id?, resume?}; text: over the text transport; leave: at
+// the first text; id: of the chat; resume: its stream, in place of a question.
 // An answer: what the client has understood when the stream is over, or {left}.
 import { createInterface } from "node:readline";
 
@@ -17,7 +18,7 @@ class State {
   changed = () => {};
 }
 
-async function chat({ version, url, text, leave }) {
+async function chat({ version, url, text, leave, id, resume }) {
   const { AbstractChat, DefaultChatTransport, TextStreamChatTransport } =
     await import(`ai${version}`);
   class Chat extends AbstractChat {}
@@ -25,6 +26,7 @@ async function chat({ version, url, text, leave }) {
   const answer = { data: [], calls: [] };
   const Transport = text ? TextStreamChatTransport : DefaultChatTransport;
   const client = new Chat({
+    id,
     state,
     transport: new Transport({ api: url }),
     onData: (part) => answer.data.push(structuredClone(part)),
@@ -35,7 +37,8 @@ async function chat({ version, url, text, leave }) {
   const hasText = ({ role, parts }) =>
     role === "assistant" && parts.some((part) => part.type === "text" && part.text);
   if (leave) state.changed = (message) => hasText(message) && client.stop();
-  await client.sendMessage({ text: "the question" });
+  if (resume) await client.resumeStream();
+  else await client.sendMessage({ text: "the question" });
   if (leave && answer.finish.isAbort) return { left: true };
   const message = state.messages.find((each) => each.role === "assistant") ?? null;
   return { ...answer, status: state.status, error: state.error?.message ?? null, message };
