@@ -138,7 +138,8 @@ def test_a_replica_is_read_only_and_can_be_read(one: Server) -> None:
         with server("--replicaof", "127.0.0.1", str(one.port)) as replica:
             async with opened(one.url) as log, opened(replica.url) as copy:
                 epoch = await started(log)
-                one.client.wait(1, 5000)
+                one.client.set("marker", 1)  # WAIT is for the writes of its own connection
+                assert one.client.wait(1, 5000) == 1
                 assert await reason_of(copy.begin("t")) == "read_only"
                 assert await reason_of(copy.append("s", epoch, 11, numbered(11, 1))) == "read_only"
                 assert data_of([await copy.read("s")]) == list(range(1, 11))
