@@ -146,7 +146,7 @@ class Run {
     // NDJSON ends by itself after `done`; to abort it would look like a client that left.
     if (state !== "done" || this.mode === "sse") this.close();
     for (const { state: said } of this.tools?.values() ?? []) {
-      if (said.textContent === "running") said.textContent = "not answered";
+      if (said.textContent === "running") said.textContent = "no result";
     }
     if (verdict) {
       const again = make("button", { type: "button" }, "Ask again");
@@ -336,8 +336,9 @@ function explain() {
   $("hint").textContent = mode() === "sse"
     ? "GET /chat, read by EventSource, which reconnects by itself. It hides heartbeats from the " +
       "page: the dot shows whether the connection is open, and pulses with the events."
-    : "POST /api/chat with the whole conversation, read by fetch. After five idle seconds a " +
-      "heartbeat arrives, and the dot pulses slowly. A lost connection is not opened again.";
+    : `POST /api/chat${dialect() === "gai" ? "" : `/${dialect()}`} with the whole conversation, ` +
+      "read by fetch. After five idle seconds a heartbeat arrives, and the dot pulses slowly. " +
+      "A lost connection is not opened again.";
   $("format").textContent = dialect() === "gai" ? "(NDJSON)" : "(SSE)";
   $("raw").hidden = mode() === "sse"; // which EventSource does not show
 }
