@@ -5,8 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from tests.support.required import once_a_check
+from required import once_a_check
 
 once_a_check()
 MIB = 2**20

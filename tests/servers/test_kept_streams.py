@@ -21,7 +21,7 @@ pytest.importorskip("waitress", reason="waitress is not installed")
 
 from kept_app import LEASE, WORDS
 from real_servers import SECONDS, listen
-from redis_servers import server
+from required import need_package
 
 APP = Path(__file__).parents[1] / "support" / "kept_app.py"
 TEXT = "".join(WORDS)
@@ -57,6 +57,9 @@ def file(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path | str]
     if request.param == "file":
         yield tmp_path / "log"
     else:
+        need_package("redis")
+        from redis_servers import server
+
         with server() as one:
             yield one.url
 
