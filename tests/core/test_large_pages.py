@@ -3,11 +3,11 @@
 import itertools
 from pathlib import Path
 
-import numpy as np
 import pytest
 from required import once_a_check
 
 once_a_check()
+np = pytest.importorskip("numpy", reason="numpy is not installed")
 MIB = 2**20
 if not Path("/sys/kernel/mm/transparent_hugepage/enabled").exists():
     pytest.skip("the kernel has no large pages", allow_module_level=True)
