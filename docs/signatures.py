@@ -3,7 +3,7 @@
 A class that is made by `__new__` shows its parameters. A parameter that only refuses unknown
 keywords is left out. `**settings` of a TypedDict becomes its keywords, with the defaults of the
 module's response. A response shows the class of its options. Names of constants and private return
-types are replaced by the values and by nothing.
+types are replaced by the values, or `...`, and by nothing.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 
 import griffe
 
+from gaistream.http.resumption import Resumption
 from gaistream.writing.options import NDJSONOptions, SSEOptions
 
 _CONSTANT = re.compile(r"_?[A-Z][A-Z_]+")
@@ -108,9 +109,11 @@ def _keywords(name: str, module: griffe.Module) -> Iterator[griffe.Parameter]:
         for options in (NDJSONOptions, SSEOptions)
         for field in dataclasses.fields(options)
     }
-    for cls in [*reversed(response.__mro__), *(room.SSEResponse for room in rooms if room)]:
+    of_rooms = [room.SSEResponse for room in rooms if room]
+    for cls in [Resumption, *reversed(response.__mro__), *of_rooms]:
         parameters = inspect.signature(cls.__init__).parameters.values()
-        defaults |= {parameter.name: parameter.default for parameter in parameters}
+        given = [each for each in parameters if each.default is not each.empty]
+        defaults |= {parameter.name: parameter.default for parameter in given}
     if package.__name__ == "gaistream.frameworks":
         defaults["cors"] = None
     settings = functools.reduce(getattr, name.split("."), loaded)
@@ -132,5 +135,5 @@ def _value(constant: str, annotation: str, scope: griffe.Module | griffe.Class) 
     holder = getattr(module, scope.name, module)
     value = getattr(holder, constant, getattr(module, constant, None))
     if not isinstance(value, int | float | str):
-        return constant
+        return "..." if constant.startswith("_") else constant
     return repr(bool(value)) if annotation == "bool" else str(value)
